@@ -1,0 +1,60 @@
+# `make demo` and `make test` do all the set-up: they create .venv where it is missing.
+# Needed: make and Python 3.10 to 3.13. Another interpreter: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+# What pip installs. The newest versions in the ranges of pyproject.toml: make test REQUIREMENTS='.[dev,logging]'
+REQUIREMENTS ?= -r requirements.lock
+# Test processes at a time; each computes with one thread.
+JOBS ?= 2
+
+DEMO_RECIPE ?= synthetic_demo
+DEMO_METHODS ?= constant,single_task,hard_sharing
+DEMO_REGULARIZERS ?= none,aux_heads
+DEMO_SEEDS ?= 0
+DEMO_OUT ?= results/demo
+# Further options of tools/run_grid.py, such as DEMO_FLAGS="--workers 2".
+DEMO_FLAGS ?=
+
+BIN := $(VENV)/bin
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+INSTALLED := $(VENV)/.installed
+CHECK_PYTHON := import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or sys.exit( \
+	"found Python %d.%d, the suite needs 3.10 to 3.13: remove $(VENV) if it exists, then name one, " % v + \
+	"as in: make demo PYTHON=python3.11")
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint unit slow clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(INSTALLED) ## train a small grid on the embedded data set and print its leaderboard
+	$(BIN)/python tools/run_grid.py --recipe $(DEMO_RECIPE) --methods $(DEMO_METHODS) \
+		--regularizers $(DEMO_REGULARIZERS) --seeds $(DEMO_SEEDS) --out $(DEMO_OUT) --work $(DEMO_OUT)/work $(DEMO_FLAGS)
+
+test: lint unit ## lint, types, import rules, then all tests but the slow ones
+
+lint: $(INSTALLED) ## ruff, mypy and the import rules
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports --no-logo
+
+unit: $(INSTALLED) ## the tests alone, without the slow ones
+	$(PYTEST) -m "not slow"
+
+slow: $(INSTALLED) ## the slow tests
+	$(PYTEST) -m slow
+
+clean: ## remove caches and the results of `make demo`; .venv and data stay
+	rm -rf results/demo* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# An environment that exists already is completed, not made anew. uv makes one without pip, hence ensurepip.
+$(INSTALLED): requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -c '$(CHECK_PYTHON)'
+	@test -x $(BIN)/python || { echo "creating $(VENV) and installing into it: some minutes"; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -c '$(CHECK_PYTHON)'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input $(REQUIREMENTS)
+	@touch $@

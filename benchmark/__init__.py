@@ -1,0 +1,1 @@
+"""Core of the suite: contracts, tasks, losses, metrics, recipes, runs, results and leaderboard."""

@@ -1,0 +1,71 @@
+"""What a composed config names: the training module, a split of a data set. mmengine builds them by these names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from torch.utils.data import Dataset
+
+from benchmark.model import MultiTaskModel, TrainingModule
+from benchmark.registry import DATASETS, METHODS, REGULARIZERS
+from benchmark.tasks import TaskSet
+
+REGULARIZER_SEED_OFFSET = 1_000_003
+"""Keeps the regularizer's random numbers apart from the model's, which start from the cell's seed."""
+
+
+def tasks_of(dataset: str, settings: Mapping[str, Mapping[str, Any]]) -> TaskSet:
+    """The tasks of a cell: what the data set offers, chosen and weighted by the recipe, in the recipe's order.
+
+    Args:
+        dataset: registered name.
+        settings: `{task: {"loss_weight": ..., "loss_options": ...}}`.
+    """
+    offered: TaskSet = DATASETS.entry(dataset).factory.tasks
+    return TaskSet(offered[name].adjusted(**dict(chosen)) for name, chosen in settings.items())
+
+
+def build_model(method: str, backbone: str, tasks: TaskSet, options: Mapping[str, Any]) -> MultiTaskModel:
+    """A method with its tasks, as it is evaluated."""
+    return MultiTaskModel(METHODS.create(method, tasks, backbone, **options), tasks)
+
+
+@MMENGINE_MODELS.register_module(name="TrainingModuleOf")
+def build_training_module(
+    method: str,
+    method_options: Mapping[str, Any],
+    regularizer: str,
+    regularizer_options: Mapping[str, Any],
+    dataset: str,
+    tasks: Mapping[str, Mapping[str, Any]],
+    backbone: str,
+    seed: int,
+    memory_format: str,
+) -> TrainingModule:
+    """The model and, built after it on random numbers of its own, the regularizer."""
+    task_set = tasks_of(dataset, tasks)
+    model = build_model(method, backbone, task_set, method_options)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed + REGULARIZER_SEED_OFFSET)
+        beside = REGULARIZERS.create(regularizer, task_set, model.method.feature_specs, **regularizer_options)
+    # A regularizer without weights adds nothing to move, save or step.
+    module = TrainingModule(model, beside, seed + REGULARIZER_SEED_OFFSET)
+    return module.to(memory_format=getattr(torch, memory_format))
+
+
+@MMENGINE_DATASETS.register_module(name="SplitOf")
+def build_split(name: str, root: str, split: str, tasks: Sequence[str], seed: int, **options: Any) -> Dataset[Any]:
+    """One split of a registered data set, made first where the data set can make itself.
+
+    Sizes come from a config as lists; a data set expects tuples.
+    """
+    factory: Any = DATASETS.entry(name).factory
+    factory.ensure(Path(root))
+    options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    data: Dataset[Any] = factory(root=Path(root), split=split, tasks=tuple(tasks), seed=seed, **options)
+    return data

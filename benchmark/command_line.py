@@ -1,0 +1,32 @@
+"""What the command-line tools share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import NoReturn
+
+WRONG_USE = 2
+"""Exit code of a tool that was asked for something it cannot do."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that answers a wrong option with one line, and keeps the line breaks of a description.
+
+    Args:
+        description: of the tool; its module's docstring.
+    """
+
+    def __init__(self, description: str | None) -> None:
+        super().__init__(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def error(self, message: str) -> NoReturn:
+        """End with the message and the exit code of wrong use."""
+        self.exit(WRONG_USE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def shown(path: Path) -> str:
+    """A path as it is typed here: relative where it lies below the current folder."""
+    absolute, here = os.path.abspath(path), os.getcwd()
+    return os.path.relpath(absolute, here) if absolute.startswith(here + os.sep) else str(path)

@@ -1,0 +1,266 @@
+"""RunSpec + recipe -> mmengine Config. Names and overrides that mean nothing are refused here, before anything runs."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS, VISBACKENDS
+
+from benchmark.records import RunSpec
+from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+RECIPES = Path(__file__).resolve().parent / "recipes"
+MAX_ITERS = "max_iters"
+"""Stands for the number of iterations wherever a recipe needs it, so that overriding it keeps the schedule whole."""
+
+
+class ConfigError(ValueError):
+    """A recipe, a name or an override that cannot be used; the message is one line for the user."""
+
+
+def data_folder(dataset: str) -> Path:
+    """Where a data set lies: below `MTL_DATA`, or below `data/` in the checkout."""
+    return Path(os.environ.get("MTL_DATA") or CHECKOUT / "data") / dataset
+
+
+def recipe_names() -> list[str]:
+    """Names of all recipes."""
+    return sorted(path.stem for path in RECIPES.glob("*.py") if not path.stem.startswith("_"))
+
+
+def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Config:
+    """A recipe with overrides applied.
+
+    Args:
+        name: file name without ending below benchmark/recipes, or the path of a user's own recipe file.
+        overrides: dotted key -> value; a string is read as a Python literal where it is one.
+
+    Raises:
+        ConfigError: for an unknown recipe or key.
+    """
+    path = Path(name) if name.endswith(".py") else RECIPES / f"{name}.py"
+    if not path.is_file():
+        raise ConfigError(f"no recipe named {name!r}.{_near(name, recipe_names())} Recipes: {', '.join(recipe_names())}")
+    recipe = Config.fromfile(path)
+    # Config itself is no mapping; its settings are, at every level.
+    settings: dict[str, Any] = recipe._cfg_dict
+    for key, value in (overrides or {}).items():
+        _override(settings, key, _literal(value))
+    return recipe
+
+
+def recipe_defaults(name: str, overrides: Mapping[str, Any] | None = None) -> tuple[str, tuple[str, ...]]:
+    """Backbone and task names of a recipe, once its overrides have proven valid."""
+    recipe = load_recipe(name, overrides)
+    return str(recipe.backbone), tuple(recipe.tasks)
+
+
+def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
+    """`["train_cfg.max_iters=10"]` -> `{"train_cfg.max_iters": 10}`.
+
+    Raises:
+        ConfigError: for an argument without "=".
+    """
+    overrides = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set takes key=value, found {assignment!r}")
+        overrides[key.strip()] = _literal(value.strip())
+    return overrides
+
+
+def check_spec(spec: RunSpec) -> None:
+    """Refuse what `compose` would refuse, without building anything.
+
+    Raises:
+        ConfigError: for an unknown name, a misspelt override, or a pair that cannot be trained together.
+    """
+    try:
+        method = METHODS.entry(spec.method)
+        REGULARIZERS.entry(spec.regularizer)
+        BACKBONES.entry(spec.backbone.partition(":")[0])
+        recipe = load_recipe(spec.recipe, spec.overrides)
+        DATASETS.entry(recipe.dataset)
+    except KeyError as error:
+        raise ConfigError(str(error)) from error
+    if not method.accepts_regularizers and spec.regularizer != "none":
+        raise ConfigError(f"{spec.method} has nothing to train, so it takes the regularizer none, not {spec.regularizer}")
+    unknown = [task for task in spec.tasks if task not in recipe.tasks]
+    if unknown:
+        hint = _near(unknown[0], list(recipe.tasks))
+        raise ConfigError(f"recipe {spec.recipe} has no task {unknown[0]!r}.{hint} Tasks: {', '.join(recipe.tasks)}")
+    _check_keywords(METHODS.entry(spec.method).factory, recipe.method, f"method {spec.method}")
+    _check_keywords(REGULARIZERS.entry(spec.regularizer).factory, recipe.regularizer, f"regularizer {spec.regularizer}")
+
+
+def compose(spec: RunSpec, folder: Path, start_iteration: int = 0) -> Config:
+    """The complete configuration of a cell, for mmengine's Runner.
+
+    Args:
+        spec: what is measured.
+        folder: work folder of the cell.
+        start_iteration: iterations that an interrupted run has already done.
+
+    Raises:
+        ConfigError: see `check_spec`.
+    """
+    check_spec(spec)
+    recipe = load_recipe(spec.recipe, spec.overrides)
+    config = Config(_runner_config(recipe, spec, folder))
+    config.train_dataloader.sampler = dict(
+        type="PositionSampler", seed=spec.seed, start=start_iteration * recipe.train_dataloader.batch_size
+    )
+    return config
+
+
+def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any]:
+    tasks = {name: dict(recipe.tasks[name]) for name in recipe.tasks if name in spec.tasks}
+    return dict(
+        model=dict(
+            type="TrainingModuleOf",
+            method=spec.method,
+            method_options=dict(recipe.method),
+            regularizer=spec.regularizer,
+            regularizer_options=dict(recipe.regularizer),
+            dataset=recipe.dataset,
+            tasks=tasks,
+            backbone=spec.backbone,
+            seed=spec.seed,
+            memory_format=recipe.memory_format,
+        ),
+        train_cfg=dict(recipe.train_cfg),
+        test_cfg=dict(recipe.test_cfg),
+        train_dataloader=_dataloader(recipe, spec, "train", persistent=True),
+        test_dataloader=_dataloader(recipe, spec, "test", persistent=False)
+        | dict(sampler=dict(type="DefaultSampler", shuffle=False, round_up=False)),
+        test_evaluator=[dict(type="MetricOf", dataset=recipe.dataset, task=name) for name in tasks],
+        optim_wrapper=dict(recipe.optim_wrapper),
+        param_scheduler=_with_length(recipe.param_scheduler, recipe.train_cfg.max_iters),
+        default_hooks=dict(recipe.default_hooks),
+        custom_hooks=[
+            dict(type="FiniteLossHook", interval=10),
+            dict(type="ProgressFileHook", path=str(folder / "progress.json")),
+        ],
+        visualizer=dict(type="Visualizer", vis_backends=list(recipe.vis_backends), save_dir=str(folder)),
+        log_processor=dict(recipe.log_processor),
+        log_level=recipe.log_level,
+        randomness=dict(seed=spec.seed),
+        # The run id tells mmengine's global registries apart when one process runs several cells.
+        experiment_name=f"{spec.run_id}-{os.getpid()}",
+        work_dir=str(folder),
+        cfg=dict(compile=recipe["compile"]) if recipe["compile"] else None,
+    )
+
+
+def _dataloader(recipe: Config, spec: RunSpec, split: str, persistent: bool) -> dict[str, Any]:
+    settings = dict(recipe[f"{split}_dataloader"])
+    # An evaluation needs no segmentation labels for the crop, so it loads only what it scores.
+    dataset = dict(settings.pop("dataset"))
+    dataset.update(
+        type="SplitOf", name=recipe.dataset, root=str(data_folder(recipe.dataset)), split=split,
+        tasks=tuple(name for name in recipe.tasks if name in spec.tasks), seed=spec.seed,
+    )
+    settings.update(dataset=dataset, collate_fn=dict(type="default_collate"))
+    settings["persistent_workers"] = persistent and settings.get("num_workers", 0) > 0
+    return settings
+
+
+def _with_length(schedulers: Iterable[Mapping[str, Any]], max_iters: int) -> list[dict[str, Any]]:
+    """Put the number of iterations where a schedule says `MAX_ITERS`; a warm-up may not outlast the run."""
+    complete = []
+    for scheduler in schedulers:
+        settings = dict(scheduler)
+        end = settings.get("end")
+        if end == MAX_ITERS:
+            settings["end"] = max_iters
+        elif isinstance(end, int):
+            settings["end"] = min(end, max(1, max_iters))
+        complete.append(settings)
+    return complete
+
+
+def _override(recipe: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key of a recipe.
+
+    A key is known if the recipe has it, or if its parent names a `type` whose constructor takes it. Below `method`
+    and `regularizer` any key is taken here: their constructors are asked in `check_spec`.
+    """
+    *parents, leaf = key.split(".")
+    node: Any = recipe
+    for depth, part in enumerate(parents):
+        node = _child(node, part, key, ".".join(parents[: depth + 1]))
+    if isinstance(node, list):
+        node[_index(node, leaf, key)] = value
+        return
+    open_ended = parents and parents[0] in ("method", "regularizer")
+    known = [*node, *_parameters_of_type(node)] if isinstance(node, Mapping) else []
+    if not open_ended and leaf not in known:
+        raise ConfigError(f"no setting {key!r} in the recipe.{_near(key, list(_paths(recipe)))}")
+    node[leaf] = value
+
+
+def _child(node: Any, part: str, key: str, so_far: str) -> Any:
+    if isinstance(node, list):
+        return node[_index(node, part, key)]
+    if not isinstance(node, Mapping) or part not in node:
+        known = ", ".join(node) if isinstance(node, Mapping) else "nothing below it"
+        raise ConfigError(f"no setting {key!r} in the recipe: there is no {so_far!r} (here: {known})")
+    return node[part]
+
+
+def _index(values: list[Any], part: str, key: str) -> int:
+    if not part.isdigit() or int(part) >= len(values):
+        raise ConfigError(f"{key!r}: {part!r} must be a number from 0 to {len(values) - 1}")
+    return int(part)
+
+
+def _parameters_of_type(node: Mapping[str, Any]) -> list[str]:
+    """Constructor keywords of the class that a config node names by `type`."""
+    name = node.get("type")
+    for registry in (OPTIMIZERS, PARAM_SCHEDULERS, HOOKS, VISBACKENDS):
+        found = registry.get(name) if isinstance(name, str) else None
+        if found is not None:
+            return list(inspect.signature(found).parameters)
+    return []
+
+
+def _paths(node: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted keys of all settings of a recipe."""
+    pairs = node.items() if isinstance(node, Mapping) else ()
+    for name, child in pairs:
+        yield f"{prefix}{name}"
+        yield from _paths(child, f"{prefix}{name}.")
+
+
+def _check_keywords(factory: Any, options: Mapping[str, Any], owner: str) -> None:
+    parameters = inspect.signature(factory).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    given = {"self", "tasks", "backbone", "feature_specs"}
+    for name in options:
+        if name not in parameters or name in given:
+            choices = [parameter for parameter in parameters if parameter not in given]
+            raise ConfigError(f"{owner} has no option {name!r}.{_near(name, choices)} Options: {', '.join(choices) or 'none'}")
+
+
+def _near(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _literal(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value

@@ -1,0 +1,152 @@
+"""What methods, regularizers and data sets promise each other.
+
+A method maps images to predictions and says which feature maps a regularizer may read; a regularizer maps a batch
+and that output to weighted loss terms. Neither knows the other, a loss, an optimiser, a device or a runner.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypedDict
+
+from torch import Tensor, nn
+
+from benchmark.tasks import TaskSet
+
+
+class Batch(TypedDict, total=False):
+    """A collated batch, as every data set gives it.
+
+    Attributes:
+        images: (B, 3, H, W) float32 RGB, ImageNet-normalised; zero (the mean colour) where padded.
+        targets: by task name, see `benchmark.tasks` for shape, unit and the value that marks a missing label.
+        intrinsics: (B, 3, 3) float32 pinhole matrix in pixels of `images`; pixel centres are at integer + 0.5.
+        index: (B,) position of each sample in its split.
+        name: the sample names, B strings.
+    """
+
+    images: Tensor
+    targets: dict[str, Tensor]
+    intrinsics: Tensor
+    index: Tensor
+    name: list[str]
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """What a feature map is.
+
+    Args:
+        channels: number of channels.
+        stride: input size divided by map size, rounded up where it does not divide.
+        task: the only task that this map serves, None where all tasks share it.
+    """
+
+    channels: int
+    stride: int
+    task: str | None = None
+
+
+@dataclass(frozen=True)
+class Auxiliary:
+    """A further supervised prediction of a method (deep supervision), for the training loss only.
+
+    Args:
+        name: prefix of the logged loss, "initial" or "scale_2".
+        task: name of the task whose target supervises it.
+        prediction: (B, C, h, w); it is upsampled bilinearly to the size of the target.
+        weight: factor beside the task's own loss weight.
+        loss: name of a loss in `benchmark.losses`, None for the task's own.
+        loss_options: keywords of that loss.
+    """
+
+    name: str
+    task: str
+    prediction: Tensor
+    weight: float = 1.0
+    loss: str | None = None
+    loss_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MultiTaskOutput:
+    """What a method returns.
+
+    Args:
+        predictions: by task name, (B, C_task, H, W) at input size: logits for semseg and boundary, metres for depth,
+            vectors of any length for normals.
+        features: the maps that a regularizer may read, in the order of `Method.feature_specs`.
+        auxiliary: further supervised predictions; may be empty in eval mode.
+    """
+
+    predictions: dict[str, Tensor]
+    features: tuple[Tensor, ...] = ()
+    auxiliary: tuple[Auxiliary, ...] = ()
+
+
+class Method(nn.Module, ABC):
+    """A multi-task network: images in, one prediction per task out.
+
+    A subclass is built from `(tasks, backbone)` alone; every further constructor argument is a hyperparameter of its
+    paper with the paper's value as its default. `feature_specs` is set in the constructor.
+    """
+
+    feature_specs: tuple[FeatureSpec, ...]
+
+    @abstractmethod
+    def __init__(self, tasks: TaskSet, backbone: str) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> MultiTaskOutput:
+        """Predict every task.
+
+        Args:
+            images: (B, 3, H, W) ImageNet-normalised RGB; any H and W of at least 32.
+        """
+
+    def calibrate(self, targets: Iterable[Mapping[str, Tensor]]) -> None:
+        """Take statistics from the labels of the training split, once, before the first step.
+
+        Args:
+            targets: batches of training targets without augmentation; each task as in `Batch.targets`.
+
+        Most methods need none, and this does nothing.
+        """
+
+
+class Regularizer(nn.Module, ABC):
+    """An extra loss on the shared features, present in training only.
+
+    It stands beside the model, never inside it: the model's state dict, parameter count, exported graph and eval
+    outputs are the same with and without it. It is built after the model, and it draws random numbers from a stream
+    of its own, so that the model's initial weights, data order and augmentation are the same too.
+
+    Args:
+        tasks: tasks of the run.
+        feature_specs: `Method.feature_specs` of the method that it is attached to.
+        weight: factor of all its terms; at 0 it is not even run.
+    """
+
+    needs_features: ClassVar[bool] = True
+
+    @abstractmethod
+    def __init__(self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 1.0) -> None:
+        super().__init__()
+        if weight < 0:
+            raise ValueError(f"a regularizer's weight must not be negative, found {weight}")
+        self.weight = weight
+
+    @abstractmethod
+    def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
+        """Weighted loss terms, by name.
+
+        Args:
+            batch: the training batch.
+            output: what the method returned for it, with its graph.
+
+        Returns:
+            scalars, already multiplied by `weight` and the tasks' loss weights.
+        """

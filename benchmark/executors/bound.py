@@ -1,0 +1,30 @@
+"""Becomes the command that it is given, bound to its launcher: when the launcher dies, so does the command.
+
+    python bound.py LAUNCHER_PID COMMAND...
+
+A script of its own, since code between fork and exec is unsafe once the launcher has threads. Without it the cells of
+a launcher that was killed hard would go on, unseen, beside those of the next one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+
+def main(launcher: int, command: list[str]) -> None:
+    """Ask Linux for SIGTERM at the launcher's death, then turn into the command."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    # The launcher may have died before the request took hold.
+    if os.getppid() != launcher:
+        sys.exit("the launcher has ended before the cell could start")
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])

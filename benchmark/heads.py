@@ -1,0 +1,79 @@
+"""Prediction heads and resizing that methods and regularizers share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmark.tasks import TaskSet
+
+
+def upsample_to(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear resize of (B, C, h, w) to `size` = (H, W), align_corners=False as in all public code of the field."""
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps
+    return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def concatenate_maps(maps: Sequence[Tensor]) -> Tensor:
+    """Upsample maps of several strides to the size of the first one and concatenate their channels."""
+    size = maps[0].shape[-2:]
+    return torch.cat([upsample_to(level, size) for level in maps], dim=1)
+
+
+class ConvBNReLU(nn.Sequential):
+    """Convolution without bias, batch normalisation, ReLU; padded so that the size is kept."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class FCNHead(nn.Module):
+    """3x3 ConvBNReLU and a 1x1 convolution: the head of the ATRC harness.
+
+    Source: Bruggemann et al., "Exploring Relational Context for Multi-Task Dense Prediction", ICCV 2021; the released
+    baseline uses width = channels // 4 and initialises the last layer from N(0, 0.01) with zero bias.
+
+    Args:
+        channels: channels of the incoming map.
+        width: channels between the two convolutions.
+        out_channels: channels of the prediction.
+    """
+
+    def __init__(self, channels: int, width: int, out_channels: int) -> None:
+        super().__init__()
+        self.features = ConvBNReLU(channels, width, kernel_size=3)
+        self.logits = nn.Conv2d(width, out_channels, kernel_size=1)
+        nn.init.normal_(self.logits.weight, std=0.01)
+        nn.init.zeros_(self.logits.bias)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, channels, h, w) -> (B, out_channels, h, w)."""
+        return self.logits(self.features(maps))
+
+
+def head_width(channels: int) -> int:
+    """Width of an `FCNHead` where its user does not choose: a quarter as in ATRC, at least 64.
+
+    The floor matters for narrow decoders only; ATRC's own are 270 (67) and 720 (180) channels wide.
+    """
+    return max(channels // 4, min(channels, 64))
+
+
+def task_heads(channels: int, tasks: TaskSet, width: int | None = None) -> nn.ModuleDict:
+    """One `FCNHead` per task on a map of `channels` channels.
+
+    Args:
+        channels: channels of the incoming map.
+        tasks: the tasks, in order.
+        width: see `FCNHead`; `head_width(channels)` where None.
+    """
+    width = width or head_width(channels)
+    return nn.ModuleDict({name: FCNHead(channels, width, task.channels) for name, task in tasks.items()})

@@ -1,0 +1,1 @@
+"""RunResults and published numbers -> rows -> statistics -> Markdown and CSV. Imports no torch."""

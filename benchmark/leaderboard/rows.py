@@ -1,0 +1,221 @@
+"""Results -> tables of rows. Only what was measured alike stands in one table, is averaged or ranked together."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from benchmark.leaderboard.gains import BySeed, Column, Gain, delta_m, delta_reg
+from benchmark.leaderboard.statistics import Summary, ranks, summarize
+from benchmark.records import DONE, NO_REGULARIZER, REFERENCE_METHOD, Overrides, RunResult
+from benchmark.store import Stored
+from benchmark.tasks import NYUV2_TASKS
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the rows of one table share."""
+
+    recipe: str
+    data: str
+    fingerprint: str
+    backbone: str
+    tasks: tuple[str, ...]
+    overrides: Overrides
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method with a regularizer, over its seeds.
+
+    Args:
+        method: its name.
+        regularizer: its name.
+        cells: the results, in the order of their seeds.
+        values: summary per ranking metric, None where it was not measured for every seed.
+        delta_m: gain over the single-task cells.
+        delta_reg: gain over the same method without the regularizer.
+        rank: 1 for the best; None where a metric is missing.
+    """
+
+    method: str
+    regularizer: str
+    cells: tuple[Stored, ...]
+    values: Mapping[Column, Summary | None]
+    delta_m: Gain
+    delta_reg: Gain
+    rank: int | None = None
+
+    def cost(self, name: str) -> Summary | None:
+        """A cost over seeds; None where no cell knows it."""
+        found = [cell.result.cost.get(name) for cell in self.cells]
+        return summarize([value for value in found if value is not None])
+
+    def provenance(self, name: str) -> list[Any]:
+        """The different values of one entry of the provenance, in the order of the seeds."""
+        found = [cell.result.provenance.get(name) for cell in self.cells]
+        return [value for position, value in enumerate(found) if value not in found[:position]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that may be compared.
+
+    Args:
+        setting: what they share.
+        columns: the ranking metric of each task, measured or not.
+        rows: best first.
+        not_done: cells that failed or diverged.
+        ranked_by: "Delta_m" or "mean rank".
+    """
+
+    setting: Setting
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    not_done: tuple[Stored, ...]
+    ranked_by: str
+
+    @property
+    def measured(self) -> tuple[Column, ...]:
+        """The columns that at least one cell has a value for; gains are means over these."""
+        return _measured(self.columns, [cell.result for row in self.rows for cell in row.cells])
+
+
+def tables(results: Iterable[Stored]) -> list[Table]:
+    """All tables, one for each setting, in the order of recipe, data, backbone, tasks and overrides."""
+    done: dict[Setting, list[Stored]] = defaultdict(list)
+    not_done: list[Stored] = []
+    for cell in results:
+        if cell.result.status == DONE:
+            done[setting_of(cell.result)].append(cell)
+        else:
+            not_done.append(cell)
+    failed = _homes(not_done, done)
+    return [
+        _table(setting, done.get(setting, []), failed.get(setting, []))
+        for setting in sorted({*done, *failed}, key=_order)
+    ]
+
+
+def setting_of(result: RunResult) -> Setting:
+    """What a result has to share with another one to be compared with it."""
+    data = result.provenance.get("data")
+    known = data if isinstance(data, Mapping) else {}
+    spec = result.spec
+    return Setting(
+        spec.recipe, str(known.get("id") or ""), str(known.get("fingerprint") or ""), spec.backbone, spec.tasks,
+        Overrides(spec.overrides),
+    )
+
+
+def columns_of(tasks: Sequence[str], results: Sequence[RunResult]) -> tuple[Column, ...]:
+    """The ranking metric of each task: the one that `benchmark.tasks` says, else the first in the results."""
+    return tuple(column for task in tasks if (column := _column(task, results)) is not None)
+
+
+def _homes(not_done: Iterable[Stored], done: Iterable[Setting]) -> dict[Setting, list[Stored]]:
+    """The tables under which cells that are not done are named; they may have died before they knew their data."""
+    tables_of: dict[Setting, list[Setting]] = defaultdict(list)
+    for setting in done:
+        tables_of[replace(setting, data="", fingerprint="")].append(setting)
+    homes: dict[Setting, list[Stored]] = defaultdict(list)
+    for cell in not_done:
+        own = setting_of(cell.result)
+        for setting in [own] if own.data else tables_of.get(own, [own]):
+            homes[setting].append(cell)
+    return homes
+
+
+def _order(setting: Setting) -> tuple[Any, ...]:
+    return (
+        setting.recipe, setting.data, setting.fingerprint, setting.backbone, -len(setting.tasks), setting.tasks,
+        str(setting.overrides),
+    )
+
+
+def _table(setting: Setting, cells: Sequence[Stored], not_done: Sequence[Stored]) -> Table:
+    columns = columns_of(setting.tasks, [cell.result for cell in cells])
+    measured = _measured(columns, [cell.result for cell in cells])
+    groups: dict[tuple[str, str], list[Stored]] = defaultdict(list)
+    for cell in sorted(cells, key=lambda cell: cell.result.spec.seed):
+        groups[cell.result.spec.method, cell.result.spec.regularizer].append(cell)
+    by_seed = {pair: _by_seed(group, measured) for pair, group in groups.items()}
+    rows = [
+        Row(
+            method, regularizer, tuple(group),
+            {column: _summary(group, column) for column in columns},
+            _gain_over_reference((method, regularizer), by_seed, measured),
+            Gain(None) if regularizer == NO_REGULARIZER
+            else delta_reg(by_seed[method, regularizer], by_seed.get((method, NO_REGULARIZER), {}), measured),
+        )
+        for (method, regularizer), group in groups.items()
+    ]
+    ranked, ranked_by = _ranked(rows, measured)
+    return Table(setting, columns, tuple(ranked), tuple(not_done), ranked_by)
+
+
+def _gain_over_reference(
+    pair: tuple[str, str], by_seed: Mapping[tuple[str, str], BySeed], measured: Sequence[Column]
+) -> Gain:
+    reference = (REFERENCE_METHOD, NO_REGULARIZER)
+    gain = delta_m(by_seed[pair], by_seed.get(reference, {}), measured)
+    return replace(gain, note="reference") if pair == reference and gain.summary else gain
+
+
+def _column(task: str, results: Sequence[RunResult]) -> Column | None:
+    known = NYUV2_TASKS.get(task)
+    for result in results:
+        metrics = result.metrics.get(task, {})
+        name = known.primary_metric if known else next(iter(metrics), "")
+        if name in metrics:
+            return Column(task, name, metrics[name]["unit"], metrics[name]["higher_is_better"])
+    return Column(task, known.primary_metric, "", known.higher_is_better) if known else None
+
+
+def _value(result: RunResult, column: Column) -> float | None:
+    """The value of a column; one in another unit is none of it."""
+    entry = result.metrics.get(column.task, {}).get(column.name)
+    return entry["value"] if entry is not None and entry["unit"] == column.unit else None
+
+
+def _measured(columns: Iterable[Column], results: Sequence[RunResult]) -> tuple[Column, ...]:
+    return tuple(column for column in columns if any(_value(result, column) is not None for result in results))
+
+
+def _by_seed(cells: Iterable[Stored], measured: Iterable[Column]) -> dict[int, dict[str, float | None]]:
+    return {cell.result.spec.seed: {column.task: _value(cell.result, column) for column in measured} for cell in cells}
+
+
+def _summary(cells: Iterable[Stored], column: Column) -> Summary | None:
+    values = [_value(cell.result, column) for cell in cells]
+    numbers = [value for value in values if value is not None]
+    return summarize(numbers) if len(numbers) == len(values) else None
+
+
+def _ranked(rows: Sequence[Row], measured: Sequence[Column]) -> tuple[list[Row], str]:
+    """Rows with their rank, best first: by Delta_m if every complete row has one, else by the mean rank over tasks.
+
+    Mixing the two criteria in one ranking would compare what cannot be compared.
+    """
+    complete: list[Row] = []
+    rest: list[Row] = []
+    for row in sorted(rows, key=lambda row: (row.method, row.regularizer)):
+        (complete if measured and all(row.values[column] for column in measured) else rest).append(row)
+    gains = [row.delta_m.summary.mean for row in complete if row.delta_m.summary]
+    by_gain = bool(gains) and len(gains) == len(complete)
+    scores = [-gain for gain in gains] if by_gain else _mean_ranks(complete, measured)
+    in_order = sorted(scores)
+    ranked = [replace(row, rank=1 + bisect_left(in_order, score)) for row, score in zip(complete, scores, strict=True)]
+    return sorted(ranked, key=lambda row: row.rank or 0) + rest, "Delta_m" if by_gain else "mean rank"
+
+
+def _mean_ranks(rows: Sequence[Row], measured: Sequence[Column]) -> list[float]:
+    totals = [0.0] * len(rows)
+    for column in measured:
+        means = [summary.mean for row in rows if (summary := row.values[column]) is not None]
+        for position, rank in enumerate(ranks(means, column.higher_is_better)):
+            totals[position] += rank / len(measured)
+    return totals

@@ -1,0 +1,116 @@
+"""Order of the training samples, and an iteration loop that resumes without replaying the data."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sized
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.hooks import Hook
+from mmengine.registry import DATA_SAMPLERS, HOOKS, LOOPS
+from mmengine.runner import IterBasedTrainLoop, Runner
+from torch import nn
+from torch.utils.data import Sampler
+
+
+class DivergedError(RuntimeError):
+    """The training loss is no longer a finite number."""
+
+
+@DATA_SAMPLERS.register_module()
+class PositionSampler(Sampler[int]):
+    """Endless positions `epoch * len(dataset) + index`, each epoch in a shuffled order of its own.
+
+    The data set takes the epoch out of the position and seeds a sample's augmentation with (seed, epoch, index), so
+    that a sample does not depend on workers, prefetching or resuming.
+
+    Args:
+        dataset: the training data.
+        seed: seed of the order.
+        start: number of samples to leave out, the ones that an interrupted run has already seen.
+    """
+
+    def __init__(self, dataset: Sized, seed: int, start: int = 0) -> None:
+        self.length = len(dataset)
+        self.seed = seed
+        self.start = start
+
+    def __len__(self) -> int:
+        """Samples of one epoch; the positions themselves never end."""
+        return self.length
+
+    def __iter__(self) -> Iterator[int]:
+        epoch, skip = divmod(self.start, self.length)
+        while True:
+            order = np.random.default_rng((self.seed, epoch)).permutation(self.length)
+            for index in order[skip:].tolist():
+                yield epoch * self.length + index
+            epoch, skip = epoch + 1, 0
+
+
+@LOOPS.register_module()
+class ExactIterLoop(IterBasedTrainLoop):
+    """mmengine's iteration loop without the replay of skipped batches: the sampler already starts behind them."""
+
+    def run(self) -> nn.Module:
+        """Train up to `max_iters`."""
+        self.runner.call_hook("before_train")
+        self.runner.call_hook("before_train_epoch")
+        self.runner.model.train()
+        while self._iter < self._max_iters and not self.stop_training:
+            self.run_iter(next(self.dataloader_iterator))
+        self.runner.call_hook("after_train_epoch")
+        self.runner.call_hook("after_train")
+        return self.runner.model
+
+
+@HOOKS.register_module()
+class FiniteLossHook(Hook):
+    """Stops a run whose loss is NaN or infinite: diverging is a result, not a crash.
+
+    Args:
+        interval: iterations between two looks; a look makes a GPU wait.
+    """
+
+    priority = "VERY_HIGH"
+
+    def __init__(self, interval: int = 10) -> None:
+        self.interval = interval
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Look at the summed loss."""
+        last = batch_idx + 1 == runner.train_loop.max_iters
+        if (batch_idx + 1) % self.interval and not last:
+            return
+        if not outputs["loss"].detach().isfinite():
+            terms = [name for name, value in outputs.items() if name != "loss" and not value.detach().isfinite()]
+            raise DivergedError(f"the loss is not finite at iteration {batch_idx + 1}: {', '.join(terms)}")
+
+
+@HOOKS.register_module()
+class ProgressFileHook(Hook):
+    """Tells the launcher how far the cell is, through a small file, and measures the seconds per step.
+
+    Args:
+        path: file to write, `{"step": ..., "steps": ...}`.
+        seconds: least time between two writes.
+    """
+
+    def __init__(self, path: str, seconds: float = 2.0) -> None:
+        self.path = Path(path)
+        self.seconds = seconds
+        self._last = 0.0
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Write the step count, now and then."""
+        now = time.monotonic()
+        steps = runner.train_loop.max_iters
+        if now - self._last >= self.seconds or batch_idx + 1 == steps:
+            self._last = now
+            temporary = self.path.with_suffix(".tmp")
+            temporary.write_text(json.dumps({"step": batch_idx + 1, "steps": steps}))
+            os.replace(temporary, self.path)

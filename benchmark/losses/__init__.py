@@ -1,0 +1,111 @@
+"""One function per task loss, over valid pixels; `task_loss` picks the one that a task names.
+
+`LOSSES` maps a name to `(prediction (B, C, H, W), target, valid (B, H, W), **options) -> scalar`. Every loss is 0, with
+a graph, on a batch without a valid pixel, and what a target holds where it is not valid changes neither the loss nor a
+gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmark.losses.boundary import balanced_bce, bce
+from benchmark.losses.classification import (
+    boundary_cross_entropy,
+    cross_entropy,
+    depth_bin_cross_entropy,
+    normals_cluster_cross_entropy,
+)
+from benchmark.losses.registry import LOSSES, Loss, Losses, UnknownLossError, at_least_float32
+from benchmark.losses.regression import l1, normals_cosine, normals_l1, normals_l2
+from benchmark.tasks import Task, TaskSet
+
+__all__ = [
+    "LOSSES", "Loss", "Losses", "UnknownLossError", "balanced_bce", "bce", "boundary_cross_entropy", "check_losses",
+    "cross_entropy", "depth_bin_cross_entropy", "l1", "normals_cluster_cross_entropy", "normals_cosine", "normals_l1",
+    "normals_l2", "task_loss", "task_losses",
+]
+
+
+def check_losses(tasks: TaskSet) -> None:
+    """Find a misspelt loss or loss option of a recipe before anything is computed.
+
+    Raises:
+        UnknownLossError: for a loss that is not registered.
+        ValueError: for an option that a loss does not have, or needs and does not get.
+    """
+    for task in tasks.values():
+        LOSSES.check(task.loss, task.loss_options)
+
+
+def task_loss(
+    task: Task,
+    prediction: Tensor,
+    target: Tensor,
+    *,
+    loss: str | None = None,
+    loss_options: Mapping[str, Any] | None = None,
+) -> Tensor:
+    """Unweighted loss of one task over its valid pixels.
+
+    Args:
+        task: the task; its `valid` says which pixels count.
+        prediction: (B, C, h, w); upsampled bilinearly (align_corners False) where its size is not the target's.
+        target: see `benchmark.tasks`.
+        loss: name of another loss, None for the task's own.
+        loss_options: keywords of `loss`; without `loss`, they override the task's own.
+
+    Returns:
+        A scalar in float32; 0, with a graph, where no pixel is valid.
+
+    Raises:
+        UnknownLossError: for a loss that is not registered.
+        ValueError: if shapes, classes or options do not fit.
+    """
+    _check_target(task, target)
+    options = dict(loss_options or {})
+    if loss is None:
+        _check_channels(task, prediction)
+        options = {**task.loss_options, **options}
+    upsampled = _at_size(at_least_float32(prediction), (target.shape[-2], target.shape[-1]))
+    return LOSSES[loss or task.loss](upsampled, target, task.valid(target), **options)
+
+
+def task_losses(tasks: TaskSet, predictions: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weighted loss of every task that has a prediction and a target, by task name, in the order of `tasks`.
+
+    Raises:
+        ValueError: if no task has both.
+    """
+    present = [task for name, task in tasks.items() if name in predictions and name in targets]
+    if not present:
+        raise ValueError(
+            f"no task of {', '.join(tasks)} has both a prediction (found {', '.join(predictions) or 'none'}) "
+            f"and a target (found {', '.join(targets) or 'none'})"
+        )
+    return {
+        task.name: task.loss_weight * task_loss(task, predictions[task.name], targets[task.name]) for task in present
+    }
+
+
+def _at_size(prediction: Tensor, size: tuple[int, int]) -> Tensor:
+    if prediction.ndim != 4 or tuple(prediction.shape[-2:]) == size:
+        return prediction
+    return F.interpolate(prediction, size=size, mode="bilinear", align_corners=False)
+
+
+def _check_target(task: Task, target: Tensor) -> None:
+    axes = "(B, H, W)" if task.readout == "class" else f"(B, {task.channels}, H, W)"
+    if target.ndim != axes.count(",") + 1 or (target.ndim == 4 and target.shape[1] != task.channels):
+        raise ValueError(f"{task.name}: the target must be {axes}, found {tuple(target.shape)}")
+
+
+def _check_channels(task: Task, prediction: Tensor) -> None:
+    if prediction.ndim != 4 or prediction.shape[1] != task.channels:
+        raise ValueError(
+            f"{task.name}: the prediction must be (B, {task.channels}, H, W), found {tuple(prediction.shape)}"
+        )

@@ -1,0 +1,118 @@
+"""Cross entropies: semantic classes, and the discretised depth, normals and boundaries of ATRC's auxiliary heads.
+
+Source of the auxiliary losses: Bruggemann et al., "Exploring Relational Context for Multi-Task Dense Prediction",
+ICCV 2021, and its code (brdav/atrc). Nothing copied.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmark.losses.masking import masked, valid_pixels
+from benchmark.losses.registry import LOSSES
+
+NO_CLASS = -100
+"""Marks pixels that do not count; unlike 255 it can never be a class."""
+
+
+@LOSSES.register("cross_entropy")
+def cross_entropy(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Mean cross entropy over valid pixels.
+
+    Args:
+        prediction: (B, C, H, W) logits.
+        target: (B, H, W) integer classes 0..C-1; anything where a pixel is not valid.
+        valid: (B, H, W) pixels that count.
+
+    Raises:
+        ValueError: if a valid pixel has a class outside 0..C-1 (on a GPU, torch reports it itself).
+    """
+    if target.ndim != 3 or target.is_floating_point():
+        raise ValueError(
+            f"cross_entropy: the target must be integer classes (B, H, W), found {target.dtype} {tuple(target.shape)}"
+        )
+    return _mean_cross_entropy(prediction, target.long(), valid)
+
+
+@LOSSES.register("depth_bin_cross_entropy")
+def depth_bin_cross_entropy(
+    prediction: Tensor, target: Tensor, valid: Tensor, *, nearest: float = 0.7, farthest: float = 10.0
+) -> Tensor:
+    """Cross entropy over depth intervals of equal width in log depth (ATRC's auxiliary depth head).
+
+    Args:
+        prediction: (B, K, H, W) logits of K intervals; ATRC has 40.
+        target: (B, 1, H, W) metres.
+        valid: (B, H, W) pixels that count.
+        nearest: where the first interval begins, in metres; whatever is nearer falls into it.
+        farthest: where the last interval ends, in metres; whatever is farther falls into it.
+    """
+    _check_target("depth_bin_cross_entropy", target, channels=1)
+    if not 0 < nearest < farthest:
+        raise ValueError(f"nearest and farthest must be 0 < nearest < farthest, found {nearest} and {farthest}")
+    intervals = prediction.shape[1]
+    depth = torch.where(valid, target[:, 0], torch.full_like(target[:, 0], nearest))
+    position = (depth.log() - math.log(nearest)) / math.log(farthest / nearest) * intervals
+    return _mean_cross_entropy(prediction, position.floor().clamp(0, intervals - 1).long(), valid)
+
+
+@LOSSES.register("normals_cluster_cross_entropy")
+def normals_cluster_cross_entropy(prediction: Tensor, target: Tensor, valid: Tensor, *, centroids: Any) -> Tensor:
+    """Cross entropy over the nearest of K fixed directions (ATRC's auxiliary normals head).
+
+    Args:
+        prediction: (B, K, H, W) logits.
+        target: (B, 3, H, W) normals of any length.
+        valid: (B, H, W) pixels that count.
+        centroids: (K, 3) unit vectors, in the frame of the target; a tensor or nested lists.
+    """
+    _check_target("normals_cluster_cross_entropy", target, channels=3)
+    directions = torch.as_tensor(centroids, dtype=target.dtype, device=target.device)
+    if directions.shape != (prediction.shape[1], 3):
+        raise ValueError(
+            f"normals_cluster_cross_entropy: {prediction.shape[1]} logits need centroids of shape "
+            f"{(prediction.shape[1], 3)}, found {tuple(directions.shape)}"
+        )
+    similarity = torch.einsum("bchw,kc->bkhw", masked(target, valid), directions)
+    return _mean_cross_entropy(prediction, similarity.argmax(dim=1), valid)
+
+
+@LOSSES.register("boundary_cross_entropy")
+def boundary_cross_entropy(prediction: Tensor, target: Tensor, valid: Tensor, *, positive_weight: float) -> Tensor:
+    """Weighted cross entropy of two classes, no boundary and boundary (ATRC's auxiliary boundary head).
+
+    Args:
+        prediction: (B, 2, H, W) logits.
+        target: (B, 1, H, W) boundary strength; 0.5 and more is a boundary.
+        valid: (B, H, W) pixels that count.
+        positive_weight: weight of boundary pixels; the others weigh 1 - positive_weight. The weighted sum is divided
+            by the number of valid pixels, not by the sum of their weights.
+    """
+    _check_target("boundary_cross_entropy", target, channels=1)
+    if prediction.shape[1] != 2:
+        raise ValueError(f"boundary_cross_entropy: needs 2 logits per pixel, found {prediction.shape[1]}")
+    weights = prediction.new_tensor([1 - positive_weight, positive_weight])
+    return _mean_cross_entropy(prediction, (target[:, 0] >= 0.5).long(), valid, weights)
+
+
+def _mean_cross_entropy(prediction: Tensor, classes: Tensor, valid: Tensor, weights: Tensor | None = None) -> Tensor:
+    classes = classes.masked_fill(~valid, NO_CLASS)
+    try:
+        total = F.cross_entropy(prediction, classes, weights, ignore_index=NO_CLASS, reduction="sum")
+    except IndexError as error:
+        found = classes[valid]
+        raise ValueError(
+            f"cross_entropy: classes must lie in 0..{prediction.shape[1] - 1}, "
+            f"found {int(found.min())}..{int(found.max())}; 255 marks an unlabelled pixel"
+        ) from error
+    return total / valid_pixels(valid)
+
+
+def _check_target(name: str, target: Tensor, channels: int) -> None:
+    if target.ndim != 4 or target.shape[1] != channels:
+        raise ValueError(f"{name}: the target must be (B, {channels}, H, W), found {tuple(target.shape)}")

@@ -1,0 +1,34 @@
+"""Sums over valid pixels.
+
+Values are masked before arithmetic can make a NaN of them, and no pixel is gathered by a boolean index: on a CPU that
+costs twice the loss itself, on a GPU it waits for the device.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+SHORTEST = 1e-12
+"""Vectors up to this length have no direction."""
+
+
+def masked(values: Tensor, valid: Tensor) -> Tensor:
+    """The values (B, C, H, W), zero where a pixel is not valid (B, H, W)."""
+    return torch.where(valid.unsqueeze(1), values, 0.0)
+
+
+def valid_pixels(valid: Tensor) -> Tensor:
+    """Number of valid pixels, at least 1: a batch without any then has the loss 0 instead of 0 / 0."""
+    return valid.sum().clamp(min=1)
+
+
+def unit_vectors(vectors: Tensor) -> Tensor:
+    """(B, C, H, W) float32 vectors scaled to length 1; the zero vector stays zero and gets no gradient.
+
+    torch's own `normalize` gives a zero vector the gradient 1e12, which ends a training that starts from zero weights.
+    """
+    # Five times as quick as a norm over the channel axis, which is not the innermost one.
+    squared_length = vectors.square().sum(1, keepdim=True)
+    inverse_length = squared_length.clamp(min=SHORTEST**2).rsqrt()
+    return vectors * torch.where(squared_length > SHORTEST**2, inverse_length, 0.0)

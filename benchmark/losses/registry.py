@@ -1,0 +1,112 @@
+"""The registry of losses, and what every loss is spared: checking shapes, half precision, autocast."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Loss = Callable[..., Tensor]
+"""`(prediction (B, C, H, W), target, valid (B, H, W) bool, **options) -> scalar`."""
+
+
+class UnknownLossError(KeyError):
+    """No loss of that name; the message holds near matches and what there is."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Losses(dict[str, Loss]):
+    """Losses by name; an unknown name is answered with near matches."""
+
+    def __missing__(self, name: str) -> Loss:
+        raise UnknownLossError(f"no loss named {name!r}.{_near(name, self)} Losses: {', '.join(sorted(self))}")
+
+    def register(self, name: str) -> Callable[[Loss], Loss]:
+        """Function decorator that adds a loss.
+
+        The function gets a prediction in float32 (float64 stays), outside autocast, with shapes that agree. Its
+        keyword-only arguments are the options that a recipe or a method may set.
+
+        Raises:
+            ValueError: if the name is taken.
+        """
+
+        def add(function: Loss) -> Loss:
+            if name in self:
+                raise ValueError(f"loss {name!r} is already registered by {self[name].__module__}; choose another name")
+
+            @wraps(function)
+            def checked(prediction: Tensor, target: Tensor, valid: Tensor, **options: Any) -> Tensor:
+                _check_shapes(name, prediction, target, valid)
+                _check_options(name, function, options)
+                # Sums over a batch of images need more than the 8 bits of bfloat16.
+                with torch.autocast(prediction.device.type, enabled=False):
+                    return function(at_least_float32(prediction), target, valid, **options)
+
+            self[name] = checked
+            return checked
+
+        return add
+
+    def check(self, name: str, options: Mapping[str, Any]) -> None:
+        """Find a misspelt loss or option before anything is computed.
+
+        Raises:
+            UnknownLossError: for a name that is not registered.
+            ValueError: for an option that the loss does not have, or needs and does not get.
+        """
+        _check_options(name, self[name], options)
+
+
+LOSSES = Losses()
+"""Losses by the name that `Task.loss` and `Auxiliary.loss` give."""
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """The same values in float32, or in float64 where they are."""
+    return values if values.dtype == torch.float64 else values.float()
+
+
+def choice_error(option: str, value: object, choices: Mapping[str, object]) -> ValueError:
+    """The error for an option that is none of its possible values."""
+    return ValueError(f"{option} must be one of {', '.join(map(repr, choices))}, found {value!r}")
+
+
+def _near(name: str, known: Mapping[str, Any]) -> str:
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _check_options(name: str, function: Loss, options: Mapping[str, Any]) -> None:
+    parameters = inspect.signature(function).parameters
+    known = {key: part for key, part in parameters.items() if part.kind is inspect.Parameter.KEYWORD_ONLY}
+    for key in options:
+        if key not in known:
+            raise ValueError(
+                f"loss {name!r} has no option {key!r}.{_near(key, known)} Options: {', '.join(known) or 'none'}"
+            )
+    missing = [key for key, part in known.items() if part.default is part.empty and key not in options]
+    if missing:
+        raise ValueError(f"loss {name!r} needs the option {', '.join(missing)}; set it in loss_options")
+
+
+def _check_shapes(name: str, prediction: Tensor, target: Tensor, valid: Tensor) -> None:
+    if prediction.ndim != 4:
+        raise ValueError(f"{name}: the prediction must be (B, C, H, W), found {tuple(prediction.shape)}")
+    batch, _, height, width = prediction.shape
+    if valid.shape != (batch, height, width) or valid.dtype != torch.bool:
+        raise ValueError(
+            f"{name}: valid must be bool of shape {(batch, height, width)}, found {valid.dtype} {tuple(valid.shape)}"
+        )
+    if target.ndim not in (3, 4) or (target.shape[0], *target.shape[-2:]) != (batch, height, width):
+        raise ValueError(
+            f"{name}: prediction {tuple(prediction.shape)} and target {tuple(target.shape)} "
+            "differ in batch or image size"
+        )

@@ -1,0 +1,87 @@
+"""Losses of depth and surface normals.
+
+Sources: MTI-Net and the survey's code (SimonVandenhende/Multi-Task-Learning-PyTorch), ATRC (brdav/atrc), InvPT
+(prismformore/Multi-Task-Transformer), MTAN (lorenmt/mtan). Nothing copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from benchmark.losses.masking import masked, unit_vectors, valid_pixels
+from benchmark.losses.registry import LOSSES, choice_error
+
+DIVISORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "pixels": lambda target, valid: valid_pixels(valid),
+    "components": lambda target, valid: valid_pixels(valid) * target.shape[1],
+}
+"""What the sum over valid pixels and channels is divided by. ATRC and InvPT take the valid pixels, the survey's code
+the valid components, which makes the normals loss three times smaller at the same weight."""
+
+
+@LOSSES.register("l1")
+def l1(prediction: Tensor, target: Tensor, valid: Tensor, *, divisor: str = "pixels") -> Tensor:
+    """Mean absolute difference.
+
+    Args:
+        prediction: (B, C, H, W), unbounded, in the unit of the target.
+        target: (B, C, H, W).
+        valid: (B, H, W) pixels that count.
+        divisor: "pixels" or "components", the same for one channel.
+    """
+    return _difference("l1", prediction, target, valid).abs().sum() / _divisor(divisor, target, valid)
+
+
+@LOSSES.register("normals_l1")
+def normals_l1(prediction: Tensor, target: Tensor, valid: Tensor, *, divisor: str) -> Tensor:
+    """Absolute difference of surface normals, summed over x, y, z, after scaling the prediction to unit length.
+
+    Args:
+        prediction: (B, 3, H, W), any length.
+        target: (B, 3, H, W), taken as it is.
+        valid: (B, H, W) pixels that count.
+        divisor: "pixels" (ATRC, InvPT) or "components" (the survey's code).
+    """
+    difference = _difference("normals_l1", unit_vectors(prediction), target, valid)
+    return difference.abs().sum() / _divisor(divisor, target, valid)
+
+
+@LOSSES.register("normals_l2")
+def normals_l2(prediction: Tensor, target: Tensor, valid: Tensor, *, divisor: str) -> Tensor:
+    """As `normals_l1`, with squared differences."""
+    difference = _difference("normals_l2", unit_vectors(prediction), target, valid)
+    return difference.square().sum() / _divisor(divisor, target, valid)
+
+
+@LOSSES.register("normals_cosine")
+def normals_cosine(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """One minus the mean cosine between predicted and true normals (MTAN).
+
+    Args:
+        prediction: (B, 3, H, W), any length; it is scaled to unit length.
+        target: (B, 3, H, W), taken as it is.
+        valid: (B, H, W) pixels that count.
+    """
+    _check_channels("normals_cosine", prediction, target)
+    shortfall = 1 - (unit_vectors(prediction) * masked(target, valid)).sum(1, keepdim=True)
+    return masked(shortfall, valid).sum() / valid_pixels(valid)
+
+
+def _difference(name: str, prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    _check_channels(name, prediction, target)
+    return masked(prediction - target, valid)
+
+
+def _check_channels(name: str, prediction: Tensor, target: Tensor) -> None:
+    if prediction.shape != target.shape:
+        raise ValueError(
+            f"{name}: prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape"
+        )
+
+
+def _divisor(divisor: str, target: Tensor, valid: Tensor) -> Tensor:
+    if divisor not in DIVISORS:
+        raise choice_error("divisor", divisor, DIVISORS)
+    return DIVISORS[divisor](target, valid)

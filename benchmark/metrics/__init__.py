@@ -1,0 +1,29 @@
+"""Metrics of the tasks, as mmengine evaluators over pure functions on whole-split sums.
+
+    semseg     mIoU, pixAcc
+    depth      rmse@pixel, rmse@image, absRel, sqRel, logRmse, delta1, delta2, delta3
+    normals    mean@pixel, median, rmse, 11.25, 22.5, 30
+    boundary   ap@pixel
+
+`benchmark.metrics.delta` and `benchmark.metrics.catalogue` need the standard library only, so this package loads the
+rest, and with it torch and mmengine, when one of its names is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.metrics.catalogue import described
+    from benchmark.metrics.evaluators import build_metric, metric_of
+
+__all__ = ["build_metric", "described", "metric_of"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # This also registers "MetricOf", which a composed config names.
+    evaluators = import_module("benchmark.metrics.evaluators")
+    return getattr(evaluators, name, None) or getattr(import_module("benchmark.metrics.catalogue"), name)

@@ -1,0 +1,59 @@
+"""Every metric's unit and direction. Standard library only."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import NamedTuple
+
+
+class Description(NamedTuple):
+    """What a number means.
+
+    Args:
+        unit: "%", "m", "deg", or "1" for a number without unit.
+        higher_is_better: its direction.
+    """
+
+    unit: str
+    higher_is_better: bool
+
+
+CATALOGUE: dict[str, Description] = {
+    "mIoU": Description("%", True),
+    "pixAcc": Description("%", True),
+    "rmse@pixel": Description("m", False),
+    "rmse@image": Description("m", False),
+    "absRel": Description("1", False),
+    "sqRel": Description("m", False),
+    "logRmse": Description("1", False),
+    "delta1": Description("%", True),
+    "delta2": Description("%", True),
+    "delta3": Description("%", True),
+    "mean@pixel": Description("deg", False),
+    "median": Description("deg", False),
+    "rmse": Description("deg", False),
+    "11.25": Description("%", True),
+    "22.5": Description("%", True),
+    "30": Description("%", True),
+    "ap@pixel": Description("%", True),
+    "odsF@seism": Description("%", True),
+}
+"""By name without the task. `@` says over what a number is taken: all valid pixels of the split together (`@pixel`),
+each image first (`@image`), or by which tool (`@seism`)."""
+
+
+def described(name: str) -> Description:
+    """Unit and direction of a metric.
+
+    Args:
+        name: as mmengine reports it, "semseg/mIoU", or without the task, "mIoU".
+
+    Raises:
+        KeyError: for a metric that is not in the catalogue.
+    """
+    metric = name.partition("/")[2] or name
+    if metric not in CATALOGUE:
+        near = get_close_matches(metric, CATALOGUE, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise KeyError(f"no metric named {metric!r}.{hint} Metrics: {', '.join(CATALOGUE)}")
+    return CATALOGUE[metric]

@@ -1,0 +1,42 @@
+"""The metric of each task, under the name by which a composed config asks for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.registry import METRICS
+
+from benchmark.metrics.base import TaskMetric
+from benchmark.metrics.boundary import BoundaryMetric
+from benchmark.metrics.depth import DepthMetric
+from benchmark.metrics.normals import NormalsMetric
+from benchmark.metrics.semseg import SegmentationMetric
+from benchmark.registry import DATASETS
+from benchmark.tasks import NYUV2_TASKS, Task, TaskSet
+
+METRIC_OF_READOUT: dict[str, type[TaskMetric[Any]]] = {
+    "class": SegmentationMetric,
+    "value": DepthMetric,
+    "direction": NormalsMetric,
+    "probability": BoundaryMetric,
+}
+"""What a prediction is decides how it is measured, so that a data set's own task is measured too."""
+
+
+def metric_of(task: Task, **options: Any) -> TaskMetric[Any]:
+    """The metric of a task; options are those of `TaskMetric`."""
+    return METRIC_OF_READOUT[task.readout](task, **options)
+
+
+@METRICS.register_module(name="MetricOf")
+def build_metric(task: str, dataset: str | None = None, **options: Any) -> TaskMetric[Any]:
+    """The metric of a task by name.
+
+    Args:
+        task: name of the task.
+        dataset: registered data set that offers the task; None for the tasks of NYU-v2.
+        options: of `TaskMetric`.
+    """
+    source: Any = None if dataset is None else DATASETS.entry(dataset).factory
+    offered: TaskSet = NYUV2_TASKS if source is None else source.tasks
+    return metric_of(offered[task], **options)

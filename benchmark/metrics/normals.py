@@ -1,0 +1,147 @@
+"""Surface normals: mean, median and root mean square of the angular error, threshold accuracies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import Tensor
+
+from benchmark.metrics.base import Floats, Integers, TaskMetric, as_floats, percent, total
+from benchmark.metrics.histogram import AngleHistogram, encode
+
+THRESHOLDS = ("11.25", "22.5", "30")
+"""Degrees, as they are written in every table."""
+
+
+@dataclass
+class AngleSums:
+    """Sums over the valid pixels of one image.
+
+    Args:
+        pixels: number of valid pixels.
+        angles: sum of the angular errors, in degrees.
+        squared: sum of their squares.
+        within: pixels below each of `THRESHOLDS`.
+        codes: the errors as `histogram.encode` gives them; empty once they have moved into a histogram.
+        histogram: errors of this and other images; `NormalsMetric` moves them into the first one's.
+    """
+
+    pixels: int
+    angles: float
+    squared: float
+    within: tuple[int, ...]
+    codes: Integers
+    histogram: AngleHistogram | None = field(default=None)
+
+
+def angular_error(prediction: Floats, target: Floats) -> Floats:
+    """Angle between predicted and true normals, in degrees.
+
+    Args:
+        prediction: (3, N), any length; the zero vector is 90 degrees from everything.
+        target: (3, N), any length but zero.
+
+    Returns:
+        (N,) in [0, 180].
+
+    2 atan2(|p - g|, |p + g|) of unit vectors is used, since acos loses precision below one degree.
+    """
+    # An infinite prediction has no direction and gives NaN, without a warning.
+    with np.errstate(invalid="ignore"):
+        p, g = _unit(prediction), _unit(target)
+        angles: Floats = np.degrees(2 * np.arctan2(_length(p - g), _length(p + g)))
+    return angles
+
+
+def angle_sums(angles: Floats) -> AngleSums:
+    """Sums of one image, from the angular errors (N,) of its valid pixels in degrees."""
+    return AngleSums(
+        pixels=len(angles),
+        angles=float(np.sum(angles)),
+        squared=float(np.sum(angles**2)),
+        within=tuple(int(np.count_nonzero(angles < float(threshold))) for threshold in THRESHOLDS),
+        codes=encode(np.nan_to_num(angles, nan=180.0)),
+    )
+
+
+def normals_metrics(images: Sequence[AngleSums]) -> dict[str, float]:
+    """Metrics over all valid pixels of a split.
+
+    Returns:
+        mean@pixel, median, rmse: of the angular error, in degrees.
+        11.25, 22.5, 30: share of pixels with a smaller error, in percent.
+    """
+    pixels = sum(image.pixels for image in images)
+    if not pixels:
+        return {}
+    mean = total(images, "angles") / pixels
+    shares = {
+        name: percent(sum(image.within[position] for image in images), pixels)
+        for position, name in enumerate(THRESHOLDS)
+    }
+    return {
+        "mean@pixel": mean,
+        "median": math.nan if math.isnan(mean) else _merged(images, pixels).median(),
+        "rmse": math.sqrt(total(images, "squared") / pixels),
+        **shares,
+    }
+
+
+class NormalsMetric(TaskMetric[AngleSums]):
+    """Angular errors of (3, H, W) predictions."""
+
+    def measure(self, prediction: Tensor, target: Tensor) -> AngleSums:
+        """Sums over the valid pixels of one image, both (3, H, W)."""
+        valid = self._valid(target)
+        return angle_sums(angular_error(as_floats(prediction, valid), as_floats(target, valid)))
+
+    def add(self, image: AngleSums) -> None:
+        """Keep an image, and move the angles of the one before into the histogram of the first.
+
+        The memory stays flat, and the last image still stands alone: that is the one which a sampler may have repeated
+        to give all processes the same number, and which mmengine then drops.
+        """
+        super().add(image)
+        if len(self.results) > 1:
+            first, before = self.results[0], self.results[-2]
+            first.histogram = first.histogram or AngleHistogram()
+            first.histogram.add(before.codes)
+            before.codes = before.codes[:0].copy()
+
+    def metrics(self, images: Sequence[AngleSums]) -> dict[str, float]:
+        """See `normals_metrics`."""
+        return normals_metrics(images)
+
+
+def _length(vectors: Floats) -> Floats:
+    # An order of magnitude quicker than numpy's norm over the first axis.
+    x, y, z = vectors
+    length: Floats = np.sqrt(x * x + y * y + z * z)
+    return length
+
+
+def _unit(vectors: Floats) -> Floats:
+    length = _length(vectors)
+    return vectors / np.where(length > 0, length, 1.0)
+
+
+def _merged(images: Sequence[AngleSums], pixels: int) -> AngleHistogram:
+    """All angles of the split.
+
+    Raises:
+        ValueError: if images are missing whose angles have already moved into another's histogram.
+    """
+    merged = AngleHistogram()
+    for image in images:
+        merged.add(image.codes)
+        if image.histogram is not None:
+            merged.merge(image.histogram)
+    if merged.size != pixels:
+        raise ValueError(
+            f"normals: {merged.size} angles from images of {pixels} valid pixels; "
+            "evaluate(size) must be given the number of images that were processed"
+        )
+    return merged

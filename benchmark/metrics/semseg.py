@@ -1,0 +1,75 @@
+"""Semantic segmentation: mean intersection over union and pixel accuracy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from mmseg.evaluation import IoUMetric
+from torch import Tensor
+
+from benchmark.metrics.base import Integers, TaskMetric, percent
+from benchmark.tasks import IGNORE_LABEL
+
+
+@dataclass(frozen=True)
+class SegmentationAreas:
+    """Labelled pixels of one image, (C,) each: predicted and labelled as a class, in either of the two, labelled."""
+
+    intersection: Integers
+    union: Integers
+    labelled: Integers
+
+
+def segmentation_metrics(images: Sequence[SegmentationAreas]) -> dict[str, float]:
+    """Metrics over all labelled pixels of a split.
+
+    Returns:
+        mIoU: mean over all C classes of intersection / union, in percent; a class that is neither labelled nor
+            predicted counts 0.
+        pixAcc: share of labelled pixels with the right class, in percent.
+    """
+    intersection, union, labelled = (
+        [int(area) for area in np.sum([getattr(image, name) for image in images], axis=0)] if images else []
+        for name in ("intersection", "union", "labelled")
+    )
+    if not sum(labelled):
+        return {}
+    ious = [inter / both if both else 0.0 for inter, both in zip(intersection, union, strict=True)]
+    return {"mIoU": percent(math.fsum(ious), len(ious)), "pixAcc": percent(sum(intersection), sum(labelled))}
+
+
+class SegmentationMetric(TaskMetric[SegmentationAreas]):
+    """One confusion over the split, by mmsegmentation's area counts; the number of classes is the task's channels."""
+
+    def measure(self, prediction: Tensor, target: Tensor) -> SegmentationAreas:
+        """Areas of one image.
+
+        Args:
+            prediction: (1, H, W) classes.
+            target: (1, H, W) classes, 255 unlabelled.
+
+        Raises:
+            ValueError: for a class that the task does not have.
+        """
+        intersection, union, predicted, labelled = IoUMetric.intersect_and_union(
+            prediction[0], target[0].to(prediction), self.task.channels, IGNORE_LABEL
+        )
+        pixels = int((target != IGNORE_LABEL).sum())
+        self._check_counts("prediction", prediction, int(predicted.sum()), pixels)
+        self._check_counts("target", target, int(labelled.sum()), pixels)
+        # Counts in float32 are exact up to 2^24 pixels an image; sums over a split are not.
+        return SegmentationAreas(*(area.numpy().astype(np.int64) for area in (intersection, union, labelled)))
+
+    def metrics(self, images: Sequence[SegmentationAreas]) -> dict[str, float]:
+        """See `segmentation_metrics`."""
+        return segmentation_metrics(images)
+
+    def _check_counts(self, kind: str, classes: Tensor, counted: int, pixels: int) -> None:
+        if counted != pixels:
+            raise ValueError(
+                f"{self.task.name}: {pixels - counted} labelled pixels have a {kind} class outside "
+                f"0..{self.task.channels - 1}; classes found: {np.unique(classes.numpy()).tolist()[:60]}"
+            )

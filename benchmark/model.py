@@ -1,0 +1,160 @@
+"""The model that is evaluated, and the training module that sets a regularizer beside it.
+
+`MultiTaskModel` is a method and its tasks; it is what is saved, counted, exported and evaluated. `TrainingModule` holds
+it and a regularizer side by side, so that the Runner, DDP and resume checkpoints see both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseDataPreprocessor, BaseModel
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from benchmark.contracts import Batch, Method, MultiTaskOutput, Regularizer
+from benchmark.losses import task_loss
+from benchmark.tasks import Task, TaskSet
+
+
+class ChannelsLast(BaseDataPreprocessor):
+    """Moves a batch to the model's device and lays its images out as channels-last, which convolutions prefer."""
+
+    def forward(self, data: Any, training: bool = False) -> Any:
+        """Returns the batch; see `Batch`."""
+        batch = self.cast_data(data)
+        batch["images"] = batch["images"].contiguous(memory_format=torch.channels_last)
+        return batch
+
+
+class MultiTaskModel(BaseModel):
+    """A method and the losses of its tasks.
+
+    Args:
+        method: the network.
+        tasks: the tasks it was built for, with the loss settings of the recipe.
+    """
+
+    def __init__(self, method: Method, tasks: TaskSet) -> None:
+        super().__init__(data_preprocessor=ChannelsLast())
+        self.method = method
+        self.tasks = tasks
+
+    def init_weights(self) -> None:
+        """Does nothing. mmengine would call `init_weights` of every timm module and undo pretrained weights."""
+
+    def forward(self, images: Tensor, mode: str = "tensor", **batch: Any) -> Any:
+        """Run the method.
+
+        Args:
+            images: (B, 3, H, W) normalised images.
+            mode: "tensor" for the method's output, "loss" for weighted loss terms, "predict" for data samples.
+            batch: the rest of `Batch`; "loss" needs `targets`.
+
+        Returns:
+            `MultiTaskOutput`, `{loss_name: scalar}`, or a list of B `SegDataSample`s.
+        """
+        output: MultiTaskOutput = self.method(images)
+        if mode == "tensor":
+            return output
+        if mode == "loss":
+            return self.losses(output, batch["targets"])
+        if mode == "predict":
+            return data_samples(self.tasks, output.predictions, batch.get("targets", {}), batch.get("name"))
+        raise ValueError(f"mode must be tensor, loss or predict, found {mode!r}")
+
+    def losses(self, output: MultiTaskOutput, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weighted losses of the predictions and of the auxiliary predictions, by name.
+
+        Names are `loss_<task>` and `loss_<auxiliary>_<task>`; mmengine sums every key that contains "loss".
+        """
+        terms = {
+            f"loss_{name}": task.loss_weight * task_loss(task, output.predictions[name], targets[name])
+            for name, task in self.tasks.items()
+        }
+        for part in output.auxiliary:
+            task = self.tasks[part.task]
+            loss = task_loss(
+                task, part.prediction, targets[part.task], loss=part.loss, loss_options=part.loss_options or None
+            )
+            terms[f"loss_{part.name}_{part.task}"] = part.weight * task.loss_weight * loss
+        return terms
+
+
+class TrainingModule(BaseModel):
+    """The model and, beside it, a regularizer.
+
+    Args:
+        model: what is trained, evaluated and saved.
+        regularizer: its terms are added to the loss; None for none.
+        seed: seed of the regularizer's own stream of random numbers.
+    """
+
+    def __init__(self, model: MultiTaskModel, regularizer: Regularizer | None, seed: int) -> None:
+        super().__init__(data_preprocessor=ChannelsLast())
+        self.model = model
+        self.regularizer = regularizer
+        self.register_buffer("regularizer_rng", initial_rng_state(seed), persistent=regularizer is not None)
+
+    def init_weights(self) -> None:
+        """Does nothing, see `MultiTaskModel.init_weights`."""
+
+    def forward(self, images: Tensor, mode: str = "tensor", **batch: Any) -> Any:
+        """Like `MultiTaskModel.forward`; the regularizer takes part in mode "loss" only."""
+        if mode != "loss" or self.regularizer is None or self.regularizer.weight == 0:
+            return self.model(images, mode=mode, **batch)
+        output: MultiTaskOutput = self.model.method(images)
+        complete = cast(Batch, {"images": images, **batch})
+        return self.model.losses(output, batch["targets"]) | self._terms_of(self.regularizer, complete, output)
+
+    def _terms_of(self, regularizer: Regularizer, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
+        """The regularizer's terms, computed on a stream of random numbers of its own."""
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(self.regularizer_rng.cpu())
+            terms = regularizer(batch, output)
+            self.regularizer_rng.copy_(torch.get_rng_state())
+        # mmengine sums the keys that contain "loss" and logs the others.
+        return {name if "loss" in name else f"loss_{name}": term for name, term in terms.items()}
+
+
+def initial_rng_state(seed: int) -> Tensor:
+    """State of torch's CPU generator right after seeding."""
+    return torch.Generator().manual_seed(seed).get_state()
+
+
+def read_out(task: Task, prediction: Tensor) -> Tensor:
+    """What a raw prediction (B, C, H, W) says: (B, 1, H, W) classes, probabilities or values, (B, 3, H, W) directions."""
+    if task.readout == "class":
+        return prediction.argmax(dim=1, keepdim=True)
+    if task.readout == "direction":
+        return F.normalize(prediction.float(), dim=1)
+    if task.readout == "probability":
+        return prediction.float().sigmoid()
+    return prediction.float()
+
+
+def data_samples(
+    tasks: TaskSet,
+    predictions: Mapping[str, Tensor],
+    targets: Mapping[str, Tensor],
+    names: list[str] | None = None,
+) -> list[SegDataSample]:
+    """One mmsegmentation data sample per image, with fields `pred_<task>` and, where known, `gt_<task>`."""
+    fields: dict[str, Tensor] = {}
+    for name, task in tasks.items():
+        fields[f"pred_{name}"] = read_out(task, predictions[name])
+        if name in targets:
+            target = targets[name]
+            # Class maps come without a channel axis; a PixelData carries one.
+            fields[f"gt_{name}"] = target.unsqueeze(1) if target.ndim == 3 else target
+    samples = []
+    for position in range(len(next(iter(fields.values())))):
+        sample = SegDataSample(metainfo={"name": names[position]} if names else {})
+        for field, values in fields.items():
+            sample.set_field(PixelData(data=values[position]), field, dtype=PixelData)
+        samples.append(sample)
+    return samples

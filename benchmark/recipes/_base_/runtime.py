@@ -1,0 +1,30 @@
+"""What all recipes share: logging, visualisation back-ends, loops, and how the optimiser is built."""
+
+train_cfg = dict(type="ExactIterLoop", max_iters=0)
+test_cfg = dict()
+optim_wrapper = dict(
+    type="GroupClipOptimWrapper",
+    constructor="PartsOptimWrapperConstructor",
+    precision="fp32",
+    accumulative_counts=1,
+    clip_grad=None,
+    paramwise_cfg=dict(regularizer_lr_mult=1.0, backbone_lr_mult=1.0, norm_and_bias_decay_mult=1.0),
+)
+# Constructor keywords of the method and of the regularizer; the defaults are their papers'.
+method = dict()
+regularizer = dict()
+memory_format = "channels_last"
+compile = False
+checkpoint_interval = 500
+default_hooks = dict(
+    timer=dict(type="IterTimerHook"),
+    logger=dict(type="LoggerHook", interval=50, log_metric_by_epoch=False),
+    param_scheduler=dict(type="ParamSchedulerHook"),
+    # Resuming and sample order are ours: benchmark/checkpoints.py and benchmark/loops.py.
+    checkpoint=None,
+    sampler_seed=None,
+)
+log_processor = dict(by_epoch=False, window_size=50)
+log_level = "INFO"
+# mmengine's back-ends: LocalVisBackend writes every scalar as JSON lines; add TensorboardVisBackend, WandbVisBackend, ...
+vis_backends = [dict(type="LocalVisBackend")]

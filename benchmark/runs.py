@@ -1,0 +1,194 @@
+"""One cell: train, evaluate the last weights, and say what was measured, on what, at what cost."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dataset import default_collate
+from mmengine.runner import Runner
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+import benchmark.builders
+import benchmark.loops
+import benchmark.metrics.evaluators
+import benchmark.optim  # noqa: F401  (registers what configs name)
+from benchmark.builders import build_model, tasks_of
+from benchmark.checkpoints import (
+    MODEL_FILE,
+    ResumableStateHook,
+    latest_state,
+    load_model,
+    remove_training_state,
+    save_model,
+)
+from benchmark.compose import ConfigError, compose, load_recipe
+from benchmark.contracts import Method
+from benchmark.loops import DivergedError
+from benchmark.metrics import described
+from benchmark.provenance import code_state, provenance
+from benchmark.records import RunResult, RunSpec, failure
+
+Metrics = dict[str, dict[str, dict[str, Any]]]
+
+
+def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = ()) -> RunResult:
+    """Train and evaluate one cell; an interrupted one continues where it was.
+
+    Args:
+        spec: what is measured.
+        folder: the cell's own folder, for its log, checkpoints and trained model.
+        imports: a user's own files that take part; the result names them.
+
+    Returns:
+        A result of status `done`, `diverged` (the loss became NaN or infinite) or `failed` (anything else, with the
+        error in one line; the traceback is in the cell's log).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    code_state()
+    origin = Origin(spec, time.time(), tuple(imports))
+    try:
+        return _measure(spec, folder, origin)
+    except DivergedError as error:
+        return failure(spec, "diverged", str(error), origin.provenance())
+    except Exception as error:
+        # The one place where everything is caught: the traceback goes to the cell's log, the line into its result.
+        sys.excepthook(type(error), error, error.__traceback__)
+        return failure(spec, "failed", _one_line(error), origin.provenance())
+
+
+@dataclass
+class Origin:
+    """Where a result comes from, as far as it is known.
+
+    Args:
+        spec: what is measured.
+        started: time.time() at the start.
+        imports: a user's own files that take part.
+        data: id, fingerprint and size of what is scored, once it is known.
+    """
+
+    spec: RunSpec
+    started: float
+    imports: tuple[str | Path, ...] = ()
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def provenance(self) -> dict[str, Any]:
+        """As the result keeps it."""
+        try:
+            text = load_recipe(self.spec.recipe, self.spec.overrides).pretty_text
+        except ConfigError:
+            text = ""
+        gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+        return provenance(
+            started=self.started, data=self.data, config_text=text, hardware_extra=gpu, imports=self.imports
+        )
+
+
+def evaluate_cell(spec: RunSpec, weights: Path, folder: Path) -> tuple[Metrics, dict[str, Any]]:
+    """Score saved weights on the test split of the cell's data set.
+
+    Returns:
+        The metrics by task, and what is known of the data.
+
+    Raises:
+        CheckpointError: if the weights do not fit the cell's model.
+    """
+    runner = Runner.from_cfg(compose(spec, folder))
+    load_model(runner.model.model, weights)
+    return _described(runner.test()), data_provenance(runner.test_dataloader.dataset)
+
+
+def build_cell_model(spec: RunSpec) -> nn.Module:
+    """The model of a cell with fresh weights, in eval mode."""
+    recipe = load_recipe(spec.recipe, spec.overrides)
+    chosen = {name: settings for name, settings in recipe.tasks.items() if name in spec.tasks}
+    return build_model(spec.method, spec.backbone, tasks_of(recipe.dataset, chosen), recipe.method).eval()
+
+
+def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
+    state = latest_state(folder)
+    done = state["iteration"] if state else 0
+    recipe = load_recipe(spec.recipe, spec.overrides)
+    runner = Runner.from_cfg(compose(spec, folder, start_iteration=done))
+    runner.register_hook(ResumableStateHook(str(folder), recipe.checkpoint_interval, state))
+    cost = parameter_counts(runner.model) | _train(runner, steps=recipe.train_cfg.max_iters - done)
+    save_model(runner.model.model, folder / MODEL_FILE, {"run_id": spec.run_id})
+    before = time.perf_counter()
+    metrics = _described(runner.test())
+    cost |= {"evaluate_seconds": time.perf_counter() - before, "peak_memory_mb": peak_memory_mb()}
+    origin.data = data_provenance(runner.test_dataloader.dataset)
+    remove_training_state(folder)
+    return RunResult(spec=spec, status="done", metrics=metrics, cost=cost, provenance=origin.provenance())
+
+
+def _train(runner: Runner, steps: int) -> dict[str, float]:
+    """Train, unless there is nothing to train; returns the seconds."""
+    method: Method = runner.model.model.method
+    # The data set must stand, and be cached, before the clock starts.
+    if type(method).calibrate is not Method.calibrate:
+        method.calibrate(_training_targets(runner))
+    if not any(parameter.requires_grad for parameter in method.parameters()):
+        return {"train_seconds": 0.0, "seconds_per_step": 0.0}
+    before = time.perf_counter()
+    runner.train()
+    seconds = time.perf_counter() - before
+    return {"train_seconds": seconds, "seconds_per_step": seconds / max(1, steps)}
+
+
+def _training_targets(runner: Runner) -> Iterator[Mapping[str, Tensor]]:
+    """Targets of the training split, each frame once, without augmentation."""
+    settings = dict(runner._train_dataloader["dataset"]) | {"augmentation": None}
+    split: Dataset[Any] = benchmark.builders.build_split(
+        **{key: value for key, value in settings.items() if key != "type"}
+    )
+    for batch in DataLoader(split, batch_size=16, collate_fn=default_collate):
+        yield batch["targets"]
+
+
+def parameter_counts(module: nn.Module) -> dict[str, float]:
+    """Parameters at training (with the regularizer) and at inference (the model alone)."""
+
+    def count(part: nn.Module) -> float:
+        return float(sum(parameter.numel() for parameter in part.parameters()))
+
+    return {"parameters_training": count(module), "parameters_inference": count(module.get_submodule("model"))}
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, or of the GPU where one is used, in MiB."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def data_provenance(dataset: Any) -> dict[str, Any]:
+    """Id and fingerprint of the data that was scored, and the size it was scored at."""
+    info = dataset.info
+    return {"id": info.id, "fingerprint": info.fingerprint, "frames": len(dataset)}
+
+
+def _described(values: Mapping[str, float]) -> Metrics:
+    """`{"semseg/mIoU": 20.7}` -> `{"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": True}}}`."""
+    metrics: Metrics = {}
+    for key, value in values.items():
+        task, _, name = key.partition("/")
+        meaning = described(key)
+        metrics.setdefault(task, {})[name] = {"value": float(value), **meaning._asdict()}
+    return metrics
+
+
+def _one_line(error: Exception) -> str:
+    """What went wrong; the type too, unless the message was written for users."""
+    line = " ".join(str(error).split())
+    written_for_users = isinstance(error, (ValueError, OSError, KeyError)) and line
+    return (line if written_for_users else f"{type(error).__name__}: {line}")[:500]

@@ -1,0 +1,39 @@
+"""Stopping on request: signals are noted, and acted on where it is safe."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class StopSignals:
+    """While it is entered, SIGINT (Ctrl-C), SIGTERM and SIGHUP only set `first`, and `again` when repeated.
+
+    Outside the main thread Python can catch no signals; there it does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+        self.again = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        if threading.current_thread() is threading.main_thread():
+            # One that is ignored already, as nohup does with SIGHUP, stays ignored.
+            wanted = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._note) for number in wanted}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.again = self.first is not None
+        self.first = self.first or number

@@ -1,0 +1,154 @@
+"""The tasks: what is predicted, in which unit, and which pixels count.
+
+`Task.valid` is the one definition of a valid pixel; losses and metrics both ask it. This module imports no torch, so
+that tables can be made without it; `valid` works on tensors and arrays alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any, Literal
+
+IGNORE_LABEL = 255
+"""Marks an unlabelled pixel of `semseg` and `boundary` targets."""
+
+
+def labelled(target: Any) -> Any:
+    """Pixels that carry a label: (B, H, W) from class indices (B, H, W)."""
+    return target != IGNORE_LABEL
+
+
+def labelled_map(target: Any) -> Any:
+    """Pixels that carry a label: (B, H, W) from a one-channel map (B, 1, H, W)."""
+    return target[:, 0] != IGNORE_LABEL
+
+
+def measured(target: Any) -> Any:
+    """Pixels with a positive, finite depth: (B, H, W) from metres (B, 1, H, W)."""
+    depth = target[:, 0]
+    return (depth > 0) & (depth < float("inf"))
+
+
+def oriented(target: Any) -> Any:
+    """Pixels with a finite vector that is not zero: (B, H, W) from normals (B, 3, H, W)."""
+    squared_length = (target * target).sum(1)
+    return (squared_length > 0) & (squared_length < float("inf"))
+
+
+@dataclass(frozen=True)
+class Task:
+    """One dense prediction task.
+
+    Args:
+        name: the field's word for it.
+        channels: channels of the prediction.
+        unit: unit of the target.
+        primary_metric: the metric that ranks it; the leaderboard and Delta_m use it.
+        higher_is_better: direction of the primary metric.
+        loss: name of a loss in `benchmark.losses`.
+        valid: target -> (B, H, W) mask of the pixels that count.
+        readout: what the raw prediction becomes before it is measured: its most likely "class", its "value" as it is,
+            a unit "direction", or a "probability" by the logistic function.
+        loss_weight: factor of the loss in the sum over tasks.
+        loss_options: keywords of that loss.
+    """
+
+    name: str
+    channels: int
+    unit: str
+    primary_metric: str
+    higher_is_better: bool
+    loss: str
+    valid: Callable[[Any], Any]
+    readout: Literal["class", "value", "direction", "probability"]
+    loss_weight: float = 1.0
+    loss_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def adjusted(self, **changes: Any) -> Task:
+        """A copy with other loss settings, as a recipe chooses them.
+
+        Raises:
+            ValueError: for anything but `loss`, `loss_options` and `loss_weight`.
+        """
+        unknown = set(changes) - {"loss", "loss_options", "loss_weight"}
+        if unknown:
+            raise ValueError(f"a recipe may set loss, loss_options and loss_weight of {self.name}, not {sorted(unknown)}")
+        return replace(self, **changes)
+
+
+class TaskSet(Mapping[str, Task]):
+    """Tasks in a fixed order, by name.
+
+    Args:
+        tasks: the tasks; their order is the order of losses, heads and columns everywhere.
+
+    Raises:
+        ValueError: if it is empty or a name occurs twice.
+    """
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        ordered = tuple(tasks)
+        self._tasks = {task.name: task for task in ordered}
+        if not ordered or len(self._tasks) != len(ordered):
+            raise ValueError(f"a task set needs tasks of different names, found {[task.name for task in ordered]}")
+
+    def __getitem__(self, name: str) -> Task:
+        if name not in self._tasks:
+            near = get_close_matches(name, self._tasks, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise KeyError(f"no task named {name!r}.{hint} Tasks here: {', '.join(self._tasks)}")
+        return self._tasks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __repr__(self) -> str:
+        return f"TaskSet({', '.join(self._tasks)})"
+
+    def select(self, names: Iterable[str]) -> TaskSet:
+        """The named tasks, in the order of this set."""
+        wanted = set(names)
+        for name in wanted:
+            self[name]
+        return TaskSet(task for name, task in self._tasks.items() if name in wanted)
+
+    def adjusted(self, settings: Mapping[str, Mapping[str, Any]]) -> TaskSet:
+        """The same tasks with the loss settings of a recipe, `{task: {"loss_weight": 10.0, ...}}`."""
+        for name in settings:
+            self[name]
+        return TaskSet(task.adjusted(**settings.get(name, {})) for name, task in self._tasks.items())
+
+
+SEMSEG = Task(
+    name="semseg", channels=40, unit="class", primary_metric="mIoU", higher_is_better=True,
+    loss="cross_entropy", valid=labelled, readout="class",
+)
+"""40-class segmentation of NYU-v2. Target: (B, H, W) int64, 0..39, 255 unlabelled."""
+
+DEPTH = Task(
+    name="depth", channels=1, unit="m", primary_metric="rmse@pixel", higher_is_better=False,
+    loss="l1", valid=measured, readout="value",
+)
+"""Distance along the optical axis. Target: (B, 1, H, W) float32 metres, 0 missing."""
+
+NORMALS = Task(
+    name="normals", channels=3, unit="deg", primary_metric="mean@pixel", higher_is_better=False,
+    loss="normals_l1", valid=oriented, readout="direction",
+    loss_weight=10.0, loss_options={"divisor": "pixels"},
+)
+"""Surface normals, camera frame: x right, y down, z towards the camera. Target: (B, 3, H, W) float32 unit vectors,
+zero missing. A fronto-parallel wall is (0, 0, 1), a floor has y < 0."""
+
+BOUNDARY = Task(
+    name="boundary", channels=1, unit="probability", primary_metric="odsF@seism", higher_is_better=True,
+    loss="balanced_bce", valid=labelled_map, readout="probability",
+    loss_weight=50.0, loss_options={"positive_weight": 0.8},
+)
+"""Semantic boundaries. Target: (B, 1, H, W) float32 in 0..1, 255 unlabelled."""
+
+NYUV2_TASKS = TaskSet((SEMSEG, DEPTH, NORMALS, BOUNDARY))

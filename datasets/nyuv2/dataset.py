@@ -1,0 +1,60 @@
+"""NYU-Depth-V2 with 40 classes, depth, normals and boundaries.
+
+Data card
+---------
+* **What**: 1449 frames of 464 indoor scenes, taken with a Kinect; 795 train and 654 test frames (the official split;
+  there is no validation split, so the last checkpoint is evaluated, not the best).
+* **Source**: N. Silberman, D. Hoiem, P. Kohli, R. Fergus, "Indoor Segmentation and Support Inference from RGBD Images",
+  ECCV 2012. The 40 classes: S. Gupta, P. Arbelaez, J. Malik, CVPR 2013.
+* **Licence**: for research; cite the paper. The data set's page states no open licence, so no picture is ever part of
+  this repository.
+* **Size**: 480x640 without its white border: rows 45:470, columns 40:600, that is 425x560, as in the benchmarks this
+  suite compares with. Intrinsics fx 518.857901, fy 519.469611, cx 325.582449, cy 253.736166 before the crop.
+
+What each modality is made from, and its caveats:
+
+* **image**: JPEG copies of quality 75; they differ from another copy by 0.4 grey levels on average.
+* **semseg**: the 40-class labels, 0 unlabelled. In train frames the source holds one value, 255, for class 40
+  (otherprop) and for unlabelled; both count as unlabelled, so class 40 is never learned. Test frames are exact; 13 % of
+  their pixels are unlabelled.
+* **depth**: in-painted depth at 8 bits per frame, in steps of 10 to 40 mm; 2.4 mm mean error against the original.
+* **normals**: plane fits on that depth (`datasets.nyuv2.normals`), noisy far away, smooth at small detail. They are
+  not the published normals: errors compare within this suite only.
+* **boundary**: outlines of the classes (`datasets.nyuv2.boundaries`), not of instances; wide unlabelled regions do not
+  count. They are not the published boundary maps either.
+
+Because normals and boundaries are derived here, the data-set id carries a fingerprint, and numbers under different
+fingerprints are not comparable.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark.registry import DATASETS
+from datasets.canonical import CanonicalDataset
+from datasets.modalities import DataError
+
+
+@DATASETS.register(
+    "nyuv2", title="NYU-Depth-V2", paper="https://cs.nyu.edu/~fergus/datasets/indoor_seg_support.pdf", year=2012,
+)
+class NYUv2(CanonicalDataset):
+    """One split of NYU-Depth-V2; the data card is at the top of this module.
+
+    Arguments and items: see `CanonicalDataset`.
+    """
+
+    @classmethod
+    def ensure(cls, root: Path | str) -> None:
+        """Check that the data set is there; it cannot be downloaded for the user.
+
+        Raises:
+            DataError: naming the command that prepares it.
+        """
+        if not (Path(root) / "dataset.json").is_file():
+            raise DataError(
+                f"{root}: no prepared NYU-v2 here; run "
+                f"python tools/prepare_nyuv2.py --from-folder FOLDER --out {root}, or set MTL_DATA to the folder that "
+                "holds nyuv2/"
+            )

@@ -1,0 +1,216 @@
+"""Joint transforms: image, labels, depth, normals, boundary and intrinsics of one frame move together.
+
+Each transform is a function of a `Frame` and of explicit numbers; what draws the numbers is in `datasets.augmentation`.
+No function changes its input. Rules that all of them keep:
+
+* pixel centres lie at integer + 0.5, so a resize multiplies fx, cx (fy, cy) by the factor of its axis, a crop subtracts
+  its offset from cx, cy, and a flip maps cx to W - cx;
+* enlarging an image by s divides its depth by s (the scene seems nearer). With fx and fy also multiplied by s this is
+  the same scene in units s times longer: every reprojected point X becomes X / s, and normals stay as they are;
+* a flip negates x of the normals.
+
+The published transforms are those of the ATRC and InvPT code (specs/methods.md 2.2): `scale`, `crop`, `flip`,
+`datasets.photometric`, `normalise`, `pad`, with their interpolation and rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.tasks import IGNORE_LABEL
+from datasets.modalities import Array
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+"""ImageNet statistics of RGB on 0..1."""
+
+_NORMALISE_FACTOR = 1.0 / (255.0 * np.array(STD))
+_NORMALISE_OFFSET = -np.array(MEAN) / np.array(STD)
+_NORMALISED = (np.arange(256)[:, None] * _NORMALISE_FACTOR + _NORMALISE_OFFSET).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image with its labels; a label that is None was not asked for.
+
+    Args:
+        image: (H, W, 3) RGB, 0..255, uint8 or float32; float32 and normalised after `normalise`.
+        intrinsics: 3x3 pinhole matrix in pixels.
+        semseg: (H, W) class 0..C-1, 255 unlabelled.
+        depth: (H, W) float32 metres, 0 missing.
+        normals: (H, W, 3) float16 or float32 unit vectors, zero missing; x right, y down, z towards the camera.
+        boundary: (H, W) 0 or 1, 255 unlabelled.
+    """
+
+    image: Array
+    intrinsics: NDArray[np.float64]
+    semseg: Array | None = None
+    depth: Array | None = None
+    normals: Array | None = None
+    boundary: Array | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self.image.shape[0], self.image.shape[1]
+
+    def labels(self) -> dict[str, Array]:
+        """The labels that are there, by name."""
+        named = {name: getattr(self, name) for name in ("semseg", "depth", "normals", "boundary")}
+        return {name: array for name, array in named.items() if array is not None}
+
+
+def scale(frame: Frame, factor: float) -> Frame:
+    """Enlarge by `factor` to int(H factor) x int(W factor); the published scaling.
+
+    The image is interpolated bilinearly in float32, every label takes the nearest value as OpenCV's INTER_NEAREST
+    does, and depth is divided by `factor`.
+    """
+    size = int(frame.size[0] * factor), int(frame.size[1] * factor)
+    labels = {name: _nearest(array, size, cv2.INTER_NEAREST) for name, array in frame.labels().items()}
+    image = _resized(frame.image.astype(np.float32, copy=False), size, cv2.INTER_LINEAR)
+    return replace(frame, image=image, intrinsics=_stretched(frame, size), **_nearer(labels, factor))
+
+
+def crop(frame: Frame, top: int, left: int, size: tuple[int, int]) -> Frame:
+    """The window of `size` (H, W) at (top, left); smaller where the frame ends."""
+    window = (slice(top, top + size[0]), slice(left, left + size[1]))
+    intrinsics = frame.intrinsics.copy()
+    intrinsics[0, 2] -= left
+    intrinsics[1, 2] -= top
+    labels = {name: array[window] for name, array in frame.labels().items()}
+    return replace(frame, image=frame.image[window], intrinsics=intrinsics, **labels)
+
+
+def flip(frame: Frame) -> Frame:
+    """Mirror left and right."""
+    intrinsics = frame.intrinsics.copy()
+    intrinsics[0, 2] = frame.size[1] - intrinsics[0, 2]
+    labels = {name: _mirrored(array) for name, array in frame.labels().items()}
+    if "normals" in labels:
+        np.negative(labels["normals"][..., 0], out=labels["normals"][..., 0])
+    return replace(frame, image=_mirrored(frame.image), intrinsics=intrinsics, **labels)
+
+
+def zoom(frame: Frame, top: int, left: int, factor: float) -> Frame:
+    """Enlarge a window so that it fills the frame; the augmentation of the lite recipe.
+
+    Args:
+        frame: the frame.
+        top: first row of the window.
+        left: first column of the window.
+        factor: at least 1; the window has `zoom_window(frame.size, factor)` pixels.
+
+    The image is interpolated bilinearly, labels take the value at the nearest pixel centre, depth is divided by
+    `factor`.
+    """
+    window = crop(frame, top, left, zoom_window(frame.size, factor))
+    labels = {name: _nearest(array, frame.size, cv2.INTER_NEAREST_EXACT) for name, array in window.labels().items()}
+    image = _resized(window.image, frame.size, cv2.INTER_LINEAR)
+    return replace(window, image=image, intrinsics=_stretched(window, frame.size), **_nearer(labels, factor))
+
+
+def zoom_window(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """(H, W) of the window that `zoom` enlarges to `size`."""
+    return max(1, round(size[0] / factor)), max(1, round(size[1] / factor))
+
+
+def resize(frame: Frame, size: tuple[int, int]) -> Frame:
+    """Sample the same view with other pixels: intrinsics follow per axis, depth stays.
+
+    The image is averaged over each new pixel (bilinear where it grows), semseg, depth and normals take the value at
+    the nearest pixel centre, and a pixel is boundary if its footprint holds any boundary pixel, since thin lines
+    would vanish otherwise.
+    """
+    if size == frame.size:
+        return frame
+    shrinks = size[0] <= frame.size[0] and size[1] <= frame.size[1]
+    image = _resized(frame.image, size, cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    labels = {name: _nearest(array, size, cv2.INTER_NEAREST_EXACT) for name, array in frame.labels().items()}
+    if frame.boundary is not None and shrinks:
+        share = _resized((frame.boundary == 1).astype(np.float32), size, cv2.INTER_AREA)
+        labels["boundary"][share > 1e-6] = 1
+    return replace(frame, image=image, intrinsics=_stretched(frame, size), **labels)
+
+
+def normalise(frame: Frame) -> Frame:
+    """Image on 0..255 -> float32 with ImageNet mean 0 and deviation 1 per channel."""
+    if frame.image.dtype == np.uint8:
+        # A look-up per channel, into planes: the tensor made of it later needs no copy.
+        planes = np.empty((3, *frame.size), np.float32)
+        for channel, plane in enumerate(cv2.split(frame.image)):
+            cv2.LUT(plane, _NORMALISED[:, channel], dst=planes[channel])
+        return replace(frame, image=planes.transpose(1, 2, 0))
+    image = frame.image * _NORMALISE_FACTOR.astype(np.float32) + _NORMALISE_OFFSET.astype(np.float32)
+    return replace(frame, image=image.astype(np.float32, copy=False))
+
+
+def pad(frame: Frame, size: tuple[int, int]) -> Frame:
+    """Surround by missing values up to `size` (H, W): the frame in the middle, the odd pixel below and to the right.
+
+    Padding is 0 in the image (the mean colour, once normalised), in depth and normals, and 255 in semseg and boundary.
+
+    Raises:
+        ValueError: if the frame is larger than `size`.
+    """
+    below, right = size[0] - frame.size[0], size[1] - frame.size[1]
+    if below < 0 or right < 0:
+        raise ValueError(
+            f"cannot pad a frame of {frame.size[0]}x{frame.size[1]} to {size[0]}x{size[1]}; "
+            f"pad to at least {max(frame.size[0], size[0])}x{max(frame.size[1], size[1])}, or crop first"
+        )
+    if below == right == 0:
+        return frame
+    top, left = below // 2, right // 2
+    intrinsics = frame.intrinsics.copy()
+    intrinsics[0, 2] += left
+    intrinsics[1, 2] += top
+    fill = {"semseg": IGNORE_LABEL, "boundary": IGNORE_LABEL, "depth": 0, "normals": 0}
+    labels = {name: _surrounded(array, size, top, left, fill[name]) for name, array in frame.labels().items()}
+    # Planes again, see `normalise`.
+    image = _surrounded(frame.image.transpose(2, 0, 1), (3, *size), top, left, 0).transpose(1, 2, 0)
+    return replace(frame, image=image, intrinsics=intrinsics, **labels)
+
+
+def _surrounded(array: Array, size: tuple[int, ...], top: int, left: int, value: int) -> Array:
+    """`array` inside a larger one; a leading axis of planes is recognised by a `size` of three."""
+    planes = len(size) == 3
+    shape = size if planes else (*size, *array.shape[2:])
+    result = np.full(shape, value, array.dtype)
+    height, width = array.shape[1:] if planes else array.shape[:2]
+    result[(slice(None),) * planes + (slice(top, top + height), slice(left, left + width))] = array
+    return result
+
+
+def _stretched(frame: Frame, size: tuple[int, int]) -> NDArray[np.float64]:
+    """Intrinsics after a resize to `size`, each axis by its own factor."""
+    factors = np.array([size[1] / frame.size[1], size[0] / frame.size[0], 1.0])
+    return frame.intrinsics * factors[:, None]
+
+
+def _nearer(labels: dict[str, Array], factor: float) -> dict[str, Array]:
+    """Labels with depth divided by `factor`."""
+    if "depth" in labels:
+        labels["depth"] = labels["depth"] / np.float32(factor)
+    return labels
+
+
+def _resized(array: Array, size: tuple[int, int], interpolation: int) -> Array:
+    return cv2.resize(array, (size[1], size[0]), interpolation=interpolation)
+
+
+def _nearest(array: Array, size: tuple[int, int], interpolation: int) -> Array:
+    """Resize by picking values; OpenCV moves float16 as if it were uint16."""
+    if array.dtype == np.float16:
+        return _resized(array.view(np.uint16), size, interpolation).view(np.float16)
+    return _resized(array, size, interpolation)
+
+
+def _mirrored(array: Array) -> Array:
+    if array.dtype == np.float16:
+        return cv2.flip(array.view(np.uint16), 1).view(np.float16)
+    return cv2.flip(array, 1)

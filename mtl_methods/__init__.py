@@ -1,0 +1,1 @@
+"""Multi-task methods: one module each, registered in `benchmark.registry.METHODS`."""

@@ -1,0 +1,131 @@
+"""What every backbone is: a stem, stages that run one after another, and the pyramid made of what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from benchmark.contracts import FeatureSpec
+from benchmark.heads import concatenate_maps
+from benchmark.registry import BACKBONES
+from mtl_methods._shared.backbones.convolutions import use_fast_convolutions
+from mtl_methods._shared.backbones.weights import split_name
+
+
+class Backbone(nn.Module):
+    """An encoder; `forward` is literally `stem`, then each of `stages`, then `pyramid`.
+
+    A method that works inside the encoder runs the same modules itself and calls `pyramid` with the states it got:
+
+        state, states = backbone.stem(images), []
+        for stage in backbone.stages:
+            state = stage(state)
+            states.append(state)
+        maps = backbone.pyramid(states, images.shape[-2:])
+
+    A state is one map, or the list of the maps of parallel branches, finest first. No stage changes its input in place.
+
+    Args:
+        stem: images (B, 3, H, W) -> first state.
+        stages: state -> state.
+        stage_specs: for each stage the maps of the state it returns; one map where the state is a tensor.
+        pyramid: (states, (H, W)) -> maps of `feature_specs`; `StagePyramid` for most.
+        feature_specs: the pyramid, finest first. A map is (B, C, ceil(H / stride), ceil(W / stride)).
+        parallel: True where the scales are processed side by side at full depth (HRNet), so that concatenating them
+            is decoder enough.
+    """
+
+    def __init__(
+        self,
+        stem: nn.Module,
+        stages: Sequence[nn.Module],
+        stage_specs: Sequence[tuple[FeatureSpec, ...]],
+        pyramid: nn.Module,
+        feature_specs: Sequence[FeatureSpec],
+        parallel: bool = False,
+    ) -> None:
+        super().__init__()
+        self.stem = stem
+        self.stages = nn.ModuleList(stages)
+        self.stage_specs = tuple(stage_specs)
+        self.pyramid = pyramid
+        self.feature_specs = tuple(feature_specs)
+        self.parallel = parallel
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Feature pyramid of (B, 3, H, W) images, any H and W of at least 32; see `feature_specs`."""
+        state = self.stem(images)
+        states = []
+        for stage in self.stages:
+            state = stage(state)
+            states.append(state)
+        maps: list[Tensor] = self.pyramid(states, images.shape[-2:])
+        return maps
+
+
+class StagePyramid(nn.Module):
+    """The pyramid of a backbone whose stages each return one map of it."""
+
+    def forward(self, states: Sequence[Tensor], size: Sequence[int]) -> list[Tensor]:
+        """The states themselves; `size` is not needed."""
+        return list(states)
+
+
+class BranchPyramid(nn.Module):
+    """The pyramid of a backbone whose last stage returns all of it."""
+
+    def forward(self, states: Sequence[list[Tensor]], size: Sequence[int]) -> list[Tensor]:
+        """The branches of the last state; `size` is not needed."""
+        return list(states[-1])
+
+
+class ConcatenateBranches(nn.Module):
+    """Parallel branches as one map: upsampled to the finest and concatenated."""
+
+    def forward(self, branches: Sequence[Tensor]) -> Tensor:
+        """(B, C_i, h_i, w_i) -> (B, sum of C_i, h_0, w_0)."""
+        return concatenate_maps(branches)
+
+
+def make_backbone(backbone: str) -> Backbone:
+    """Build a backbone by its name in the suite.
+
+    Args:
+        backbone: `name` or `name:weights`, such as "resnet18" or "efficientnet_lite0:imagenet"; the weights are
+            "scratch" where none are named.
+
+    Raises:
+        UnknownNameError: if there is no such backbone.
+        ValueError: if the weights are neither "scratch" nor "imagenet".
+        WeightsError: if the weights cannot be had, or do not fit.
+    """
+    name, weights = split_name(backbone)
+    encoder: Backbone = BACKBONES.create(name, weights)
+    use_fast_convolutions(encoder)
+    return encoder
+
+
+def make_stages(backbone: str) -> tuple[nn.ModuleList, tuple[FeatureSpec, ...]]:
+    """The stages of a backbone as a plain chain from the images to one feature map, for a method of a few lines.
+
+        features = images
+        for stage in stages:
+            features = stage(features)
+
+    The first stage holds the stem. Parallel branches (HRNet) pass between stages as a list of maps; the last stage
+    concatenates them.
+
+    Args:
+        backbone: see `make_backbone`.
+
+    Returns:
+        the stages, and for each the map it returns (of parallel branches: the finest).
+    """
+    encoder = make_backbone(backbone)
+    stages = [nn.Sequential(encoder.stem, encoder.stages[0]), *encoder.stages[1:]]
+    specs = [maps[0] for maps in encoder.stage_specs]
+    if encoder.parallel:
+        stages[-1] = nn.Sequential(stages[-1], ConcatenateBranches())
+        specs[-1] = FeatureSpec(sum(level.channels for level in encoder.stage_specs[-1]), specs[-1].stride)
+    return nn.ModuleList(stages), tuple(specs)

@@ -1,0 +1,34 @@
+"""Images as a backbone's weights expect them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""The normalisation of every `Batch`."""
+
+
+class Renormalise(nn.Module):
+    """Takes the suite's normalisation back and applies another one.
+
+    Args:
+        mean: mean of the other one, RGB in 0..1.
+        std: its standard deviation.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        ours, theirs = torch.tensor([IMAGENET_MEAN, IMAGENET_STD]), torch.tensor([tuple(mean), tuple(std)])
+        # Not persistent: they belong to the architecture, not to its weights.
+        self.register_buffer("scale", (ours[1] / theirs[1]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("shift", ((ours[0] - theirs[0]) / theirs[1]).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) -> the same shape."""
+        return torch.addcmul(self.shift, images, self.scale)

@@ -1,0 +1,139 @@
+"""Initial weights of backbones, and the refusal of weights that do not fit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import timm
+import torch
+from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub.errors import LocalEntryNotFoundError
+from torch import Tensor, nn
+
+logger = logging.getLogger(__name__)
+
+SCRATCH, IMAGENET = "scratch", "imagenet"
+
+
+class WeightsError(RuntimeError):
+    """Weights that cannot be had here, or that do not fit the network."""
+
+
+def split_name(backbone: str) -> tuple[str, str]:
+    """("resnet18", "imagenet") of "resnet18:imagenet"; the weights are "scratch" where none are named.
+
+    Raises:
+        ValueError: for other weights than "scratch" and "imagenet".
+    """
+    name, _, weights = backbone.partition(":")
+    weights = weights or SCRATCH
+    if weights not in (SCRATCH, IMAGENET):
+        raise ValueError(
+            f"backbone {backbone!r} asks for weights {weights!r}; use {name}:{SCRATCH} or {name}:{IMAGENET}"
+        )
+    return name, weights
+
+
+def timm_trunk(model: str, weights: str, tag: str, **options: object) -> Any:
+    """A timm model, from scratch or with its ImageNet weights.
+
+    Args:
+        model: architecture name in timm.
+        weights: "scratch" or "imagenet".
+        tag: which of timm's ImageNet weights.
+        options: keywords of the architecture; they may leave parts of the classifier out.
+
+    Raises:
+        WeightsError: if timm cannot get the weights, or a tensor of the network has none.
+    """
+    trunk = timm.create_model(model, pretrained=False, **options)
+    if weights == IMAGENET:
+        load_full_match(trunk, downloaded_state(f"{model}.{tag}"), source=f"timm {model}.{tag}")
+    return trunk
+
+
+def downloaded_state(model: str) -> Mapping[str, Tensor]:
+    """The weights that timm downloads (or has cached) for a model, by the names of the whole classifier.
+
+    Raises:
+        WeightsError: if they are neither cached nor to be downloaded.
+    """
+    try:
+        file = hub_file(f"timm/{model}", "model.safetensors")
+    except Exception as error:
+        # The hub's client raises errors of whichever HTTP library it uses; each of them means the same here.
+        raise WeightsError(
+            f"no ImageNet weights for {model}: they are not in the cache and cannot be downloaded "
+            f"({type(error).__name__}); run once with access to huggingface.co, or set HF_HOME to a copy of a cache "
+            f"that has them, or start from :{SCRATCH}; efficientnet_lite0:{IMAGENET} needs no download"
+        ) from error
+    state: Mapping[str, Tensor] = timm.create_model(
+        model, pretrained=True, pretrained_cfg_overlay={"file": file}
+    ).state_dict()
+    return state
+
+
+def hub_file(repository: str, name: str) -> str:
+    """Path of a file of a Hugging Face repository, from the cache or downloaded into it."""
+    try:
+        return hf_hub_download(repository, name, local_files_only=True)
+    except LocalEntryNotFoundError:
+        # A download would try a missing network for most of a minute; this asks once.
+        HfApi().model_info(repository, timeout=20)
+        return hf_hub_download(repository, name)
+
+
+def in_order(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a state dict under the names that the network gives them, matched by their order.
+
+    Raises:
+        WeightsError: if the numbers of tensors differ.
+    """
+    names = list(network.state_dict())
+    if len(names) != len(state):
+        raise WeightsError(f"matching by order needs as many tensors: {len(state)} given, {len(names)} in the network")
+    return dict(zip(names, state.values(), strict=True))
+
+
+def load_full_match(network: nn.Module, state: Mapping[str, Tensor], source: str) -> int:
+    """Load every tensor of a network, and say how many there were.
+
+    Tensors of the source that the network lacks (its classifier) are left out.
+
+    Args:
+        network: the network to fill.
+        state: tensors by name.
+        source: what to call the source in messages.
+
+    Returns:
+        the number of tensors loaded, all that the network has.
+
+    Raises:
+        WeightsError: if the source lacks one of the network's tensors, or it has another shape.
+    """
+    wanted = network.state_dict()
+    fits = {name: name in state and state[name].shape == tensor.shape for name, tensor in wanted.items()}
+    matched = {name: state[name] for name, fit in fits.items() if fit}
+    if len(matched) != len(wanted):
+        unmatched = [name for name, fit in fits.items() if not fit]
+        raise WeightsError(
+            f"{source}: {len(matched)} of {len(wanted)} tensors match by name and shape; "
+            f"without a match: {', '.join(unmatched[:3])}{', ...' if len(unmatched) > 3 else ''}"
+        )
+    network.load_state_dict(matched, strict=True)
+    logger.info("%s: %d of %d tensors loaded, %d unused", source, len(matched), len(wanted), len(state) - len(matched))
+    return len(matched)
+
+
+def load_file(path: str) -> Mapping[str, Tensor]:
+    """A state dict from a file, tensors only.
+
+    Raises:
+        WeightsError: if the file holds anything else.
+    """
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, Mapping):
+        raise WeightsError(f"{path} holds a {type(state).__name__}, not a state dict")
+    return state

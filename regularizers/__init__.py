@@ -1,0 +1,1 @@
+"""Training regularizers: one module each, registered in `benchmark.registry.REGULARIZERS`."""

@@ -1,0 +1,33 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of third-party data and golden numbers beside the checkout; skips where it is absent."""
+    folder = CHECKOUT.parent / "shared"
+    if not (folder / "golden").is_dir():
+        pytest.skip(f"needs the folder of golden numbers and NYU-v2 frames at {folder}")
+    return folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--import FILE`: let a user's own file take part in the contract tests."""
+    parser.addoption("--import", action="append", default=[], metavar="FILE", dest="imports",
+                     help="a Python file that registers methods or regularizers; may be given several times")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Import the user's files before the tests are collected."""
+    files = config.getoption("imports")
+    if files:
+        from benchmark.registry import import_files
+
+        import_files(files)

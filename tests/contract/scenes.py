@@ -1,0 +1,76 @@
+"""Small batches and models that the contract tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from benchmark.contracts import Batch, Method
+from benchmark.model import MultiTaskModel
+from benchmark.registry import METHODS
+from benchmark.tasks import NYUV2_TASKS, TaskSet
+
+BACKBONE = "resnet18"
+TASK_SETS = {
+    "four_tasks": NYUV2_TASKS,
+    "two_tasks": NYUV2_TASKS.select(["semseg", "depth"]),
+    "one_task": NYUV2_TASKS.select(["normals"]),
+}
+
+
+def random_targets(tasks: TaskSet, batch: int, size: tuple[int, int], seed: int) -> dict[str, Tensor]:
+    """Targets in the units of the tasks, a tenth of the pixels without a label."""
+    generator = torch.Generator().manual_seed(seed)
+    missing = torch.rand(batch, *size, generator=generator) < 0.1
+    targets: dict[str, Tensor] = {}
+    for name, task in tasks.items():
+        shape = (batch, task.channels, *size)
+        if task.readout == "class":
+            labels = torch.randint(0, task.channels, (batch, *size), generator=generator)
+            targets[name] = labels.masked_fill(missing, 255)
+        elif task.readout == "direction":
+            directions = torch.nn.functional.normalize(torch.randn(shape, generator=generator), dim=1)
+            targets[name] = directions.masked_fill(missing[:, None], 0.0)
+        elif task.readout == "probability":
+            edges = (torch.rand(shape, generator=generator) < 0.2).float()
+            targets[name] = edges.masked_fill(missing[:, None], 255.0)
+        else:
+            values = torch.rand(shape, generator=generator) * 9 + 0.5
+            targets[name] = values.masked_fill(missing[:, None], 0.0)
+    return targets
+
+
+def random_batch(tasks: TaskSet, batch: int = 2, size: tuple[int, int] = (64, 96), seed: int = 0) -> Batch:
+    """A batch as the data sets give it, of random pixels."""
+    generator = torch.Generator().manual_seed(seed + 1)
+    intrinsics = torch.tensor([[60.0, 0.0, size[1] / 2], [0.0, 60.0, size[0] / 2], [0.0, 0.0, 1.0]])
+    return Batch(
+        images=torch.randn(batch, 3, *size, generator=generator),
+        targets=random_targets(tasks, batch, size, seed),
+        intrinsics=intrinsics.expand(batch, 3, 3).clone(),
+        index=torch.arange(batch),
+        name=[f"frame_{position}" for position in range(batch)],
+    )
+
+
+def build_method(name: str, tasks: TaskSet = NYUV2_TASKS, backbone: str = BACKBONE, seed: int = 0) -> Method:
+    """A method built from tasks and backbone alone, after seeding."""
+    torch.manual_seed(seed)
+    method: Method = METHODS.create(name, tasks, backbone)
+    method.calibrate([random_targets(tasks, 2, (64, 96), seed=7)])
+    return method
+
+
+def total(terms: Mapping[str, Tensor]) -> Tensor:
+    """Sum of loss terms."""
+    return torch.stack([term.reshape(()) for term in terms.values()]).sum()
+
+
+def predict(model: MultiTaskModel, images: Tensor) -> dict[str, Tensor]:
+    """Predictions in eval mode."""
+    model.eval()
+    with torch.no_grad():
+        predictions: dict[str, Tensor] = model(images).predictions
+    return predictions

@@ -1,0 +1,183 @@
+"""What every registered method promises. A known exception is data in the registry, strict and with its reason."""
+
+from __future__ import annotations
+
+import inspect
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from scenes import TASK_SETS, build_method, predict, random_batch, total
+
+from benchmark.model import MultiTaskModel
+from benchmark.registry import BACKBONES, METHODS
+from benchmark.tasks import NYUV2_TASKS, TaskSet
+
+CHECKS: dict[str, Callable[[str], None]] = {}
+
+
+def check(function: Callable[[str], None]) -> Callable[[str], None]:
+    """A check of one method; its name is the key of `expected_failures`."""
+    CHECKS[function.__name__] = function
+    return function
+
+
+def cases() -> list[Any]:
+    """Every method with every check."""
+    found = []
+    for name in METHODS.names():
+        failures = METHODS.entry(name).expected_failures
+        for key in CHECKS:
+            marks = [pytest.mark.xfail(reason=failures[key], strict=True)] if key in failures else []
+            found.append(pytest.param(name, key, id=f"{name}-{key}", marks=marks))
+    return found
+
+
+def losses_of(model: MultiTaskModel, tasks: TaskSet, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Loss terms on a random batch."""
+    terms: dict[str, torch.Tensor] = model(**random_batch(tasks, seed=seed), mode="loss")
+    return terms
+
+
+@check
+def is_built_from_tasks_and_backbone_alone(name: str) -> None:
+    """For four tasks, for two, for one."""
+    for tasks in TASK_SETS.values():
+        method = build_method(name, tasks)
+        output = method.eval()(torch.randn(1, 3, 64, 96))
+        assert list(output.predictions) == list(tasks)
+
+
+@check
+def predicts_each_task_at_input_size(name: str) -> None:
+    """With the task's channels; also where the size is neither square nor a multiple of 32."""
+    method = build_method(name).eval()
+    for size in ((64, 96), (75, 101)):
+        with torch.no_grad():
+            predictions = method(torch.randn(1, 3, *size)).predictions
+        shapes = {task: tuple(prediction.shape) for task, prediction in predictions.items()}
+        assert shapes == {task: (1, NYUV2_TASKS[task].channels, *size) for task in NYUV2_TASKS}
+
+
+@check
+def features_are_what_feature_specs_say(name: str) -> None:
+    """Number, channels and stride of the maps that a regularizer reads."""
+    method = build_method(name)
+    images = torch.randn(2, 3, 64, 96)
+    features = method(images).features
+    described = [(spec.channels, -(-64 // spec.stride), -(-96 // spec.stride)) for spec in method.feature_specs]
+    assert [tuple(feature.shape[1:]) for feature in features] == described
+
+
+@check
+def has_shared_features(name: str) -> None:
+    """A method that takes regularizers gives them a map, with a graph behind it in training."""
+    features = build_method(name).train()(torch.randn(2, 3, 64, 96)).features
+    assert features
+    assert all(feature.requires_grad for feature in features)
+
+
+@check
+def every_parameter_gets_a_gradient(name: str) -> None:
+    """When all losses are summed; a parameter without one is dead weight in every count."""
+    model = MultiTaskModel(build_method(name), NYUV2_TASKS).train()
+    total(losses_of(model, NYUV2_TASKS)).backward()
+    untouched = [key for key, parameter in model.named_parameters() if parameter.grad is None]
+    assert not untouched
+
+
+@check
+def has_parameters(name: str) -> None:
+    """There is something to train."""
+    assert any(parameter.requires_grad for parameter in build_method(name).parameters())
+
+
+@check
+def stays_finite_for_three_steps(name: str) -> None:
+    """Three steps of SGD on one batch."""
+    model = MultiTaskModel(build_method(name), NYUV2_TASKS).train()
+    optimizer = torch.optim.SGD([*model.parameters(), torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
+    for _ in range(3):
+        loss = total(losses_of(model, NYUV2_TASKS))
+        assert torch.isfinite(loss)
+        optimizer.zero_grad()
+        if loss.requires_grad:
+            loss.backward()
+        optimizer.step()
+    assert all(torch.isfinite(tensor).all() for tensor in model.state_dict().values() if tensor.is_floating_point())
+
+
+@check
+def an_image_is_predicted_independently_of_its_batch(name: str) -> None:
+    """In eval mode."""
+    model = MultiTaskModel(build_method(name), NYUV2_TASKS)
+    images = torch.randn(3, 3, 64, 96, generator=torch.Generator().manual_seed(3))
+    together, alone = predict(model, images), predict(model, images[1:2])
+    for task, prediction in alone.items():
+        torch.testing.assert_close(together[task][1:2], prediction, rtol=1e-4, atol=1e-4)
+
+
+@check
+def the_same_seed_gives_the_same_output(name: str) -> None:
+    """Bit for bit, and the weights of another seed differ where there are any."""
+    images = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(3))
+    first, second = (predict(MultiTaskModel(build_method(name), NYUV2_TASKS), images) for _ in range(2))
+    assert all(torch.equal(first[task], second[task]) for task in first)
+
+
+@check
+def a_saved_state_dict_gives_the_same_output(name: str) -> None:
+    """Written, read into a model of another seed, compared bit for bit."""
+    images = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(3))
+    model, other = (MultiTaskModel(build_method(name, seed=seed), NYUV2_TASKS) for seed in (0, 1))
+    written = io.BytesIO()
+    torch.save(model.state_dict(), written)
+    written.seek(0)
+    other.load_state_dict(torch.load(written, weights_only=True))
+    before, after = predict(model, images), predict(other, images)
+    assert all(torch.equal(before[task], after[task]) for task in before)
+
+
+@check
+def leaves_its_input_alone(name: str) -> None:
+    """No operation in place on the images."""
+    images = torch.randn(2, 3, 64, 96)
+    copy = images.clone()
+    build_method(name).train()(images)
+    assert torch.equal(images, copy)
+
+
+@check
+def runs_on_every_backbone(name: str) -> None:
+    """Every registered backbone, at a size that none of them was made for."""
+    tasks = TASK_SETS["two_tasks"]
+    for backbone in BACKBONES.names():
+        with torch.no_grad():
+            predictions = build_method(name, tasks, backbone).eval()(torch.randn(1, 3, 72, 104)).predictions
+        assert predictions["depth"].shape == (1, 1, 72, 104), backbone
+
+
+@check
+def its_card_is_complete(name: str) -> None:
+    """Title, paper link, year, and the Source and Differs lines at the head of its file."""
+    entry = METHODS.entry(name)
+    header = inspect.getmodule(entry.factory).__doc__ or ""
+    assert entry.title
+    assert entry.paper.startswith("https://")
+    assert 1950 < entry.year < 2100
+    assert "Source:" in header
+    assert "Differs" in header
+
+
+@pytest.mark.parametrize(("name", "key"), cases())
+def test_method_keeps_its_contract(name: str, key: str) -> None:
+    CHECKS[key](name)
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+def test_expected_failures_name_checks_that_exist(name: str) -> None:
+    from test_regularizer_contract import PAIR_CHECKS
+
+    assert set(METHODS.entry(name).expected_failures) <= {*CHECKS, *PAIR_CHECKS}

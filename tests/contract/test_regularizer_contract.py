@@ -1,0 +1,154 @@
+"""What every registered regularizer promises, beside every registered method."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from scenes import TASK_SETS, build_method, predict, random_batch, total
+
+from benchmark.checkpoints import MODEL_FILE, save_model
+from benchmark.contracts import Batch, Regularizer
+from benchmark.model import MultiTaskModel, TrainingModule
+from benchmark.registry import METHODS, REGULARIZERS
+from benchmark.tasks import NYUV2_TASKS, TaskSet
+
+PAIR_CHECKS: dict[str, Callable[..., None]] = {}
+METHODS_THAT_TRAIN = [name for name in METHODS.names() if METHODS.entry(name).accepts_regularizers]
+
+
+def check(function: Callable[..., None]) -> Callable[..., None]:
+    """A check of one regularizer beside one method; its name is a key of `expected_failures` of both."""
+    PAIR_CHECKS[function.__name__] = function
+    return function
+
+
+def cases() -> list[Any]:
+    """Every method that trains, with every regularizer and every check."""
+    found = []
+    for method in METHODS_THAT_TRAIN:
+        for name in REGULARIZERS.names():
+            failures = {**METHODS.entry(method).expected_failures, **REGULARIZERS.entry(name).expected_failures}
+            for key in PAIR_CHECKS:
+                marks = [pytest.mark.xfail(reason=failures[key], strict=True)] if key in failures else []
+                found.append(pytest.param(method, name, key, id=f"{method}-{name}-{key}", marks=marks))
+    return found
+
+
+def attach(name: str, model: MultiTaskModel, tasks: TaskSet = NYUV2_TASKS, **options: Any) -> TrainingModule:
+    """The training module of a model and a regularizer."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        beside = REGULARIZERS.create(name, tasks, model.method.feature_specs, **options)
+    return TrainingModule(model, beside, seed=5)
+
+
+def train(module: TrainingModule, steps: int, tasks: TaskSet = NYUV2_TASKS) -> TrainingModule:
+    """Some steps of SGD on the model and the regularizer."""
+    optimizer = torch.optim.SGD(module.parameters(), lr=1e-3)
+    module.train()
+    for step in range(steps):
+        optimizer.zero_grad()
+        total(module(**random_batch(tasks, seed=step), mode="loss")).backward()
+        optimizer.step()
+    return module
+
+
+@check
+def attaches_to_four_tasks_two_and_one(method: str, name: str) -> None:
+    """And its terms are finite scalars."""
+    for tasks in TASK_SETS.values():
+        module = attach(name, MultiTaskModel(build_method(method, tasks), tasks), tasks)
+        terms = module.train()(**random_batch(tasks), mode="loss")
+        assert all(term.numel() == 1 and torch.isfinite(term) for term in terms.values())
+
+
+@check
+def sends_a_gradient_into_the_shared_features(method: str, name: str) -> None:
+    """Unless it says that it needs none."""
+    model = MultiTaskModel(build_method(method), NYUV2_TASKS).train()
+    regularizer: Regularizer = attach(name, model).regularizer
+    batch: Batch = random_batch(NYUV2_TASKS)
+    output = model(batch["images"])
+    terms = regularizer.train()(batch, output)
+    if not type(regularizer).needs_features:
+        assert not terms
+        return
+    gradients = torch.autograd.grad(total(terms), output.features, allow_unused=True)
+    assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
+
+
+@check
+def leaves_the_model_as_it_is_without_it(method: str, name: str) -> None:
+    """Same weights, same state dict, same parameter count, bit-identical predictions."""
+    images = random_batch(NYUV2_TASKS)["images"]
+    bare = MultiTaskModel(build_method(method), NYUV2_TASKS)
+    module = attach(name, MultiTaskModel(build_method(method), NYUV2_TASKS))
+    assert list(module.model.state_dict()) == list(bare.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(bare.state_dict().values(), module.model.state_dict().values()))
+    assert sum(p.numel() for p in module.model.parameters()) == sum(p.numel() for p in bare.parameters())
+    before, after = predict(bare, images), predict(module.model, images)
+    module.eval()
+    with torch.no_grad():
+        through = module(images).predictions
+    assert all(torch.equal(before[task], after[task]) and torch.equal(before[task], through[task]) for task in before)
+
+
+@check
+def weight_zero_trains_bit_identically(method: str, name: str) -> None:
+    """Three steps with weight 0 and three steps without give the same weights."""
+    bare = TrainingModule(MultiTaskModel(build_method(method), NYUV2_TASKS), None, seed=5)
+    module = attach(name, copy.deepcopy(bare.model), weight=0.0)
+    train(bare, 3)
+    train(module, 3)
+    pairs = zip(bare.model.state_dict().values(), module.model.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@check
+def draws_no_number_from_the_global_stream(method: str, name: str) -> None:
+    """Else it would change dropout and augmentation of the model that it stands beside."""
+    model = MultiTaskModel(build_method(method), NYUV2_TASKS).train()
+    module = attach(name, model)
+    torch.manual_seed(11)
+    model(**random_batch(NYUV2_TASKS), mode="loss")
+    without = torch.get_rng_state()
+    torch.manual_seed(11)
+    module.train()(**random_batch(NYUV2_TASKS), mode="loss")
+    assert torch.equal(without, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(("method", "name", "key"), cases())
+def test_regularizer_keeps_its_contract(method: str, name: str, key: str) -> None:
+    PAIR_CHECKS[key](method, name)
+
+
+@pytest.mark.parametrize("name", REGULARIZERS.names())
+def test_saved_model_holds_no_weight_of_the_regularizer(name: str, tmp_path: Any) -> None:
+    model = MultiTaskModel(build_method("hard_sharing"), NYUV2_TASKS)
+    module = train(attach(name, model), 1)
+    save_model(module.model, tmp_path / MODEL_FILE, {})
+    assert set(load_file(tmp_path / MODEL_FILE)) == set(model.state_dict())
+
+
+@pytest.mark.parametrize("name", REGULARIZERS.names())
+def test_negative_weight_is_refused(name: str) -> None:
+    method = build_method("hard_sharing")
+    with pytest.raises(ValueError, match="-1"):
+        REGULARIZERS.create(name, NYUV2_TASKS, method.feature_specs, weight=-1.0)
+
+
+@pytest.mark.parametrize("name", REGULARIZERS.names())
+def test_its_card_is_complete(name: str) -> None:
+    entry = REGULARIZERS.entry(name)
+    header = inspect.getmodule(entry.factory).__doc__ or ""
+    assert entry.title
+    assert entry.paper.startswith("https://")
+    assert 1950 < entry.year < 2100
+    assert "Source:" in header
+    assert "Differs" in header

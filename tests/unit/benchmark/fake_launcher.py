@@ -1,0 +1,27 @@
+"""A launcher in a process of its own: `fake_launcher.py ROOT WORKERS METHODS NUM_SEEDS SECONDS`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from benchmark.executors.local import LocalExecutor
+from benchmark.grid import cells, run
+from benchmark.progress import LineProgress
+from benchmark.store import ResultStore
+
+
+def main(root: str, workers: str, methods: str, num_seeds: str, seconds: str) -> int:
+    store = ResultStore(root)
+    store.work.mkdir(parents=True, exist_ok=True)
+    grid = cells("smoke", methods.split(","), ["none"], range(int(num_seeds)), "b", ["semseg"], {"seconds": float(seconds)})
+    executor = LocalExecutor(store, int(workers), program=Path(__file__).with_name("fake_cell.py"))
+    report = run(grid, store, executor, LineProgress(sys.stdout))
+    print("stopped by", report.stopped_by)
+    return 1 if report.not_done else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,67 @@
+"""tools/make_leaderboard.py as a command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.records import RunResult, RunSpec
+from benchmark.store import ResultStore
+
+TOOL = Path(__file__).resolve().parents[3] / "tools" / "make_leaderboard.py"
+METRICS = {"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": True}}}
+
+
+def call(*arguments: str, folder: Path) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, str(TOOL), *arguments], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def results(tmp_path) -> Path:
+    """Three good results and a file of another schema."""
+    store = ResultStore(tmp_path / "results")
+    for seed in range(3):
+        spec = RunSpec("smoke", "single_task", "none", "b", ("semseg",), seed)
+        with store.hold(spec) as lease:
+            store.publish(RunResult(spec, "done", METRICS), lease)
+    (store.root / "runs" / "smoke" / "other.json").write_text('{"schema_version": 7}')
+    return store.root
+
+
+def test_it_writes_both_files_and_names_what_it_leaves_out(results):
+    answer = call("--results", "results", folder=results.parent)
+    assert answer.returncode == 0
+    assert answer.stdout == "results/LEADERBOARD.md and results/leaderboard.csv: 3 results, 1 left out\n"
+    assert answer.stderr == (
+        "left out: results/runs/smoke/other.json: schema_version: found 7, expected 1, the one that this checkout reads\n"
+    )
+    assert "single_task" in (results / "LEADERBOARD.md").read_text()
+    assert "single_task" in (results / "leaderboard.csv").read_text()
+
+
+def test_strict_turns_what_is_left_out_into_an_exit_code(results):
+    assert call("--results", str(results), "--strict", folder=results).returncode == 1
+    (results / "runs" / "smoke" / "other.json").unlink()
+    assert call("--results", str(results), "--strict", folder=results).returncode == 0
+
+
+def test_the_files_can_go_elsewhere(results, tmp_path):
+    assert call("--results", str(results), "--out", str(tmp_path / "new"), folder=results).returncode == 0
+    text = (tmp_path / "new" / "LEADERBOARD.md").read_text()
+    assert "](../results/runs/smoke/single_task" in text
+
+
+def test_wrong_requests_get_one_line(tmp_path):
+    (tmp_path / "broken.json").write_text("{")
+    for arguments, message in [
+        (("--results", "none"), "no folder none"),
+        (("--nonsense",), "unrecognized arguments: --nonsense"),
+        (("--results", ".", "--reported", "broken.json"), "broken.json: not readable as JSON"),
+    ]:
+        answer = call(*arguments, folder=tmp_path)
+        assert answer.returncode == 2
+        assert message in answer.stderr
+        assert answer.stderr.count("\n") == 1

@@ -1,0 +1,159 @@
+"""tools/run_grid.py as a command: checks before anything runs, exit codes, and what it prints."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.executors import local
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+TOOL = CHECKOUT / "tools" / "run_grid.py"
+METHODS = '''
+from benchmark.registry import METHODS
+
+for name in ("quick", "crashes", "flaky"):
+
+    @METHODS.register(name, title=name, paper="none", year=2026)
+    class Fake:
+        pass
+'''
+
+
+@pytest.fixture(scope="module")
+def run_grid():
+    """The tool as a module."""
+    spec = importlib.util.spec_from_file_location("tool_run_grid", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def call(run_grid, tmp_path, monkeypatch, capfd):
+    """`call(*arguments)`: exit code, stdout and stderr of the tool, whose cells are the fakes of the grid's tests."""
+    monkeypatch.setattr(local.LocalExecutor.__init__, "__defaults__", (1, (), CHECKOUT / "tests/unit/benchmark/fake_cell.py"))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        try:
+            code = run_grid.main(["--recipe", "smoke", "--out", str(tmp_path / "out"), *arguments])
+        except SystemExit as end:
+            code = end.code
+        output = capfd.readouterr()
+        return code, output.out, output.err
+
+    return run
+
+
+@pytest.fixture
+def fakes(run_grid, tmp_path):
+    """Options that register methods for which the fake cell knows what to do."""
+    from benchmark.registry import METHODS as REGISTRY
+
+    file = tmp_path / "fakes.py"
+    file.write_text(METHODS)
+    yield ["--import", str(file)]
+    for name in ("quick", "crashes", "flaky"):
+        REGISTRY._entries.pop(name, None)
+        REGISTRY._module_dict.pop(name, None)
+
+
+def test_help_imports_no_torch():
+    code = (
+        f"import sys, runpy; sys.argv = ['run_grid.py', '--help']\n"
+        f"try: runpy.run_path({str(TOOL)!r}, run_name='__main__')\n"
+        f"except SystemExit: print('HEAVY', [name for name in ('torch', 'mmengine', 'numpy', 'rich') if name in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--dry-run" in answer.stdout
+    assert "HEAVY []" in answer.stdout
+
+
+def test_the_checkout_comes_first_on_the_path(run_grid):
+    assert str(CHECKOUT) in sys.path
+    assert run_grid.CHECKOUT == CHECKOUT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--methods", "hard_sharin"], "no method named 'hard_sharin'. Did you mean 'hard_sharing'?"),
+        (["--methods", ","], "--methods names nothing"),
+        (["--methods", "zzz*"], "no method named 'zzz*'"),
+        (["--regularizers", "aux_head"], "no regularizer named 'aux_head'. Did you mean 'aux_heads'?"),
+        (["--recipe", "smok"], "no recipe named 'smok'"),
+        (["--set", "train_cfg.max_iter=3"], "train_cfg.max_iter"),
+        (["--set", "train_cfg.max_iters"], "train_cfg.max_iters"),
+        (["--tasks", "semsg"], "semsg"),
+        (["--backbone", "resnet81"], "resnet81"),
+        (["--import", "no_such_file.py"], "no_such_file.py"),
+        (["--seeds", "-1"], "--seeds"),
+        (["--seeds", "a"], "a seed is an integer of 0 or more, found 'a'"),
+        (["--workers", "0"], "expected an integer of 1 or more, found '0'"),
+        (["--retry", "done"], "expected failed, diverged or none, found 'done'"),
+        (["--methods", "constant", "--regularizers", "aux_heads"], "there is no cell to run"),
+    ],
+)
+def test_a_wrong_request_is_answered_by_one_line_before_anything_runs(call, tmp_path, arguments, message):
+    code, out, err = call(*arguments)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert len([line for line in err.splitlines() if not line.startswith("left out")]) == 1
+    assert out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_lists_the_cells_in_their_order_and_runs_none(call, tmp_path):
+    code, out, err = call("--methods", "all", "--regularizers", "none,aux_heads", "--seeds", "0", "1", "--dry-run")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].startswith("to run   single_task+none-")
+    assert "left out constant+aux_heads: constant takes no regularizer" in err
+    assert lines[-1] == f"{len(lines) - 1} cells, {len(lines) - 1} not done"
+    assert not (tmp_path / "out").exists()
+
+
+def test_tasks_in_any_order_are_the_same_cells(call):
+    first = call("--methods", "hard_sharing", "--tasks", "semseg,depth", "--dry-run")
+    assert first == call("--methods", "hard_sharing", "--tasks", "depth,semseg", "--dry-run")
+
+
+def test_a_grid_prints_its_leaderboard_names_what_failed_and_continues(call, fakes, tmp_path):
+    arguments = [*fakes, "--methods", "quick,flaky,crashes", "--seeds", "0", "1", "--workers", "2", "--tasks", "semseg"]
+    code, out, err = call(*arguments)
+    assert code == 1
+    assert "| quick " in out
+    assert "LEADERBOARD.md" in out
+    failed = [line for line in err.splitlines() if line.startswith("failed: ")]
+    assert len(failed) == 4
+    assert "crashes+none-" in failed[-1]
+    assert failed[-1].endswith("exit code 3; last line of its log: last words")
+    first_starts = (tmp_path / "out/work/started.txt").read_text().splitlines()
+    assert len(first_starts) == 6
+
+    code, out, err = call(*arguments)
+    again = (tmp_path / "out/work/started.txt").read_text().splitlines()[6:]
+    assert code == 1
+    assert not [line for line in again if line.startswith("quick")], "a finished cell was run again"
+    assert len(again) == 4
+    assert len([line for line in err.splitlines() if line.startswith("failed: ")]) == 2
+    assert "| flaky " in out
+
+    code, _, _ = call(*arguments, "--retry", "none")
+    assert code == 1
+    assert len((tmp_path / "out/work/started.txt").read_text().splitlines()) == 10
+    code, _, _ = call(*fakes, "--methods", "quick,flaky", "--seeds", "0", "1", "--tasks", "semseg")
+    assert code == 0
+
+
+def test_an_output_folder_that_cannot_be_made_gets_one_line(call, fakes, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    code, _, err = call(*fakes, "--methods", "quick", "--tasks", "semseg")
+    assert code == 2
+    assert err.count("\n") == 1
+    assert str(tmp_path / "out") in err

@@ -1,0 +1,68 @@
+"""Measure how many augmented training images per second one core loads from the canonical layout."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datasets.canonical import CanonicalDataset
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT))
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", type=Path, help="prepared data set (default: nyuv2 below $MTL_DATA, else data/nyuv2)")
+    parser.add_argument("--images", type=int, default=200, help="frames per round (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; the best is reported (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print images per second; 2 when the data are missing or wrong."""
+    options = parse(arguments)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import cv2
+    import torch
+
+    from datasets.canonical import CanonicalDataset
+    from datasets.layout import DataError, data_root, read_info
+
+    root = options.root or data_root() / "nyuv2"
+
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    try:
+        # The published augmentation: everything that costs time.
+        full = {"scale": (0.5, 2.0), "cat_max_ratio": 0.75, "flip": 0.5, "photometric": True}
+        dataset = CanonicalDataset(root, "train", augmentation={**full, "crop": read_info(root).size})
+        rate = best_rate(dataset, min(options.images, len(dataset)), options.rounds)
+    except DataError as error:
+        print(f"measure_loading: {error}", file=sys.stderr)
+        return 2
+    height, width = dataset.size
+    print(f"{dataset.info.id}: {rate:.0f} images/s on one thread at {height}x{width}, full augmentation, all tasks")
+    return 0
+
+
+def best_rate(dataset: CanonicalDataset, images: int, rounds: int) -> float:
+    """Images per second of processor time in the fastest round; a round before the first warms the page cache."""
+    from time import process_time
+
+    seconds = []
+    for epoch in range(rounds + 1):
+        start = process_time()
+        for index in range(images):
+            dataset[epoch * len(dataset) + index]
+        seconds.append(process_time() - start)
+    return images / min(seconds[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+#!/usr/bin/env python
+"""Run a grid of methods x regularizers x seeds, one process per cell, and print its leaderboard.
+
+    python tools/run_grid.py --recipe nyuv2_lite --methods 'single_task,*sharing' --regularizers none,aux_heads \\
+        --seeds 0 1 2 --workers 2
+
+Cells that are done are never run again: the same command continues a grid that was stopped or that failed in part.
+Several of these may run at a time on the same folders. The exit code is 0 when every cell is done, 1 when one is not,
+2 when the grid was asked for wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT))
+
+from benchmark.command_line import WRONG_USE, Parser, shown  # noqa: E402
+
+if TYPE_CHECKING:
+    from benchmark.grid import Report
+    from benchmark.records import RunSpec
+    from benchmark.store import ResultStore
+
+SIGNAL_EXIT = 128
+RETRYABLE = ("failed", "diverged")
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Command line."""
+    parser = Parser(__doc__)
+    parser.add_argument("--recipe", required=True, help="name of a recipe, or path of your own")
+    parser.add_argument("--methods", default="all", metavar="A,B",
+                        help="names or wildcards such as '*net' (default: all)")
+    parser.add_argument("--regularizers", default="none", metavar="A,B", help="names or wildcards (default: none)")
+    parser.add_argument("--seeds", type=seed, nargs="+", default=[0], metavar="N", help="seeds (default: 0)")
+    parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")
+    parser.add_argument("--tasks", metavar="A,B", help="task names (default: the recipe's)")
+    parser.add_argument("--workers", type=count, default=1, metavar="N",
+                        help="cells at a time, which share the cores (default: 1)")
+    parser.add_argument("--out", type=Path, default=CHECKOUT / "results", metavar="DIR",
+                        help="folder of results (default: results)")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="folder of logs and checkpoints (default: OUT/work)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+                        help="change a setting of the recipe; may be given several times")
+    parser.add_argument("--import", action="append", default=[], metavar="FILE", dest="imports",
+                        help="your own Python file with methods, regularizers, data sets or backbones")
+    parser.add_argument("--retry", type=statuses, default=("failed",), metavar="STATUS",
+                        help="which stored failures to run again: failed, diverged, both with a comma, or none "
+                             "(default: failed)")
+    parser.add_argument("--dry-run", action="store_true", help="only check everything and list the cells")
+    return parser.parse_args(arguments)
+
+
+def seed(text: str) -> int:
+    """A seed of the command line."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a seed is an integer of 0 or more, found {text!r}")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """A number of workers."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected an integer of 1 or more, found {text!r}")
+    return int(text)
+
+
+def statuses(text: str) -> tuple[str, ...]:
+    """What --retry names."""
+    chosen = () if text == "none" else tuple(name.strip() for name in text.split(","))
+    for name in chosen:
+        if name not in RETRYABLE:
+            raise argparse.ArgumentTypeError(f"expected failed, diverged or none, found {name!r}")
+    return chosen
+
+
+def requested_cells(options: argparse.Namespace) -> tuple[list[RunSpec], list[str]]:
+    """The cells that the command line describes, and notes on what was left out.
+
+    Raises:
+        ValueError, KeyError, OSError, ImportError: for whatever was asked for wrongly, in one line.
+    """
+    from benchmark.compose import check_spec, parse_overrides, recipe_defaults
+    from benchmark.grid import cells, dropped_pairs
+    from benchmark.registry import METHODS, REGULARIZERS, import_files
+
+    import_files(options.imports)
+    methods = METHODS.names(*names(options.methods, "--methods"))
+    regularizers = REGULARIZERS.names(*names(options.regularizers, "--regularizers"))
+    overrides = parse_overrides(options.overrides)
+    backbone, known_tasks = recipe_defaults(options.recipe, overrides)
+    # In the recipe's order whatever the order on the command line: equal requests must give equal cells.
+    tasks = ordered(names(options.tasks, "--tasks"), known_tasks) if options.tasks else known_tasks
+    plain = [name for name in methods if not METHODS.entry(name).accepts_regularizers]
+    grid = cells(
+        options.recipe, methods, regularizers, options.seeds, options.backbone or backbone, tasks, overrides, plain
+    )
+    for spec in grid:
+        if spec.seed == options.seeds[0]:
+            check_spec(spec)
+    dropped = dropped_pairs(methods, regularizers, plain)
+    return grid, [f"left out {method}+{regularizer}: {method} takes no regularizer" for method, regularizer in dropped]
+
+
+def names(text: str, option: str) -> list[str]:
+    """Comma-separated names.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if not found:
+        raise ValueError(f"{option} names nothing, found {text!r}")
+    return found
+
+
+def ordered(chosen: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The chosen names in the order of the known ones, unknown ones last: `check_spec` refuses those with a hint."""
+    return [name for name in known if name in chosen] + [name for name in chosen if name not in known]
+
+
+def print_plan(grid: Sequence[RunSpec], store: ResultStore) -> None:
+    """List the cells with their state."""
+    from benchmark.records import RecordError
+
+    left = 0
+    for spec in grid:
+        try:
+            result = store.read(spec)
+            state = result.status if result else "to run"
+        except RecordError as error:
+            state = f"unreadable ({error})"
+        left += state != "done"
+        print(f"{state:8s} {spec.run_id}")
+    print(f"{len(grid)} cells, {left} not done")
+
+
+def print_report(report: Report) -> None:
+    """Name the cells that failed or diverged, each with its error, on standard error, and count those left."""
+    from benchmark.grid import LEFT
+
+    left = [spec for spec, outcome in report.outcomes.items() if outcome.status == LEFT]
+    for spec, outcome in report.not_done.items():
+        if report.stopped_by is None or spec not in left:
+            print(f"{outcome.status}: {spec.run_id}: {outcome.error}", file=sys.stderr)
+    if report.stopped_by is not None:
+        print(f"stopped; {len(left)} cells are left, the same command continues with them", file=sys.stderr)
+
+
+def print_leaderboard(store: ResultStore, recipe: str) -> None:
+    """Write the leaderboard's files, print the tables of one recipe, and say where everything is."""
+    from benchmark.leaderboard.files import write_leaderboard
+    from benchmark.leaderboard.markdown import brief_table
+
+    written = write_leaderboard(store.root, store.root, CHECKOUT / "results" / "reported.json")
+    for unreadable in written.left_out:
+        print(f"left out: {unreadable.reason}", file=sys.stderr)
+    print()
+    for table in written.tables:
+        if table.setting.recipe == recipe:
+            print(brief_table(table))
+    print(f"leaderboard: {shown(written.markdown)} and {shown(written.csv)}")
+    print(f"results: {shown(store.root / 'runs')}, logs: {shown(store.work)}")
+
+
+def refuse(error: object) -> int:
+    """Say in one line why nothing, or nothing more, can be run."""
+    print(f"run_grid.py: {error}", file=sys.stderr)
+    return WRONG_USE
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the grid; the exit codes are in the description above."""
+    options = parse_arguments(arguments)
+    from benchmark.records import RecordError
+    from benchmark.store import ResultStore
+
+    try:
+        grid, notes = requested_cells(options)
+    except (ValueError, KeyError, OSError, ImportError) as error:
+        return refuse(error)
+    for note in notes:
+        print(note, file=sys.stderr)
+    if not grid:
+        return refuse("there is no cell to run")
+    store = ResultStore(options.out, options.work)
+    if options.dry_run:
+        print_plan(grid, store)
+        return 0
+    try:
+        report = run_cells(grid, store, options)
+        print_leaderboard(store, options.recipe)
+    except (OSError, RecordError) as error:
+        return refuse(error)
+    print_report(report)
+    if report.stopped_by is not None:
+        return SIGNAL_EXIT + report.stopped_by
+    return 1 if report.not_done else 0
+
+
+def run_cells(grid: Sequence[RunSpec], store: ResultStore, options: argparse.Namespace) -> Report:
+    """Run the cells that are left, as processes on this machine."""
+    from benchmark.executors.local import LocalExecutor
+    from benchmark.grid import run
+    from benchmark.progress import progress_on
+
+    store.work.mkdir(parents=True, exist_ok=True)
+    executor = LocalExecutor(store, options.workers, options.imports)
+    return run(grid, store, executor, progress_on(sys.stderr), options.retry)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

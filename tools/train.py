@@ -1,0 +1,91 @@
+#!/usr/bin/env python
+"""Train and evaluate one cell, and store its result; an interrupted cell continues where it was.
+
+    python tools/train.py --recipe nyuv2_lite --method hard_sharing --regularizer aux_heads --seed 0
+
+The grid (tools/run_grid.py) starts one such process per cell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+if TYPE_CHECKING:
+    from benchmark.records import RunSpec
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Command line of one cell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spec", metavar="JSON", help="the whole cell as JSON; then --recipe to --set are not used")
+    parser.add_argument("--recipe", help="name of a recipe, or path of your own")
+    parser.add_argument("--method", help="registered method")
+    parser.add_argument("--regularizer", default="none", help="registered regularizer (default: none)")
+    parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")
+    parser.add_argument("--tasks", help="comma-separated task names (default: the recipe's)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights, order and augmentation (default: 0)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+                        help="change a setting of the recipe; may be given several times")
+    parser.add_argument("--import", action="append", default=[], metavar="FILE", dest="imports",
+                        help="your own Python file with methods, regularizers, data sets or backbones")
+    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
+    parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: OUT/work)")
+    return parser.parse_args(arguments)
+
+
+def requested_spec(options: argparse.Namespace) -> RunSpec:
+    """The cell that the command line describes, with the recipe's backbone and tasks where it names none."""
+    from benchmark.compose import ConfigError, parse_overrides, recipe_defaults
+    from benchmark.records import RunSpec
+
+    if options.spec:
+        return RunSpec.from_text(options.spec, "--spec")
+    if not options.recipe or not options.method:
+        raise ConfigError("name a cell with --recipe and --method, or give it whole with --spec")
+    overrides = parse_overrides(options.overrides)
+    backbone, tasks = recipe_defaults(options.recipe, overrides)
+    names = tuple(options.tasks.split(",")) if options.tasks else tasks
+    return RunSpec(
+        recipe=options.recipe, method=options.method, regularizer=options.regularizer,
+        backbone=options.backbone or backbone, tasks=names, seed=options.seed, overrides=overrides,
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the cell; 0 when its result is done, 1 when it failed or diverged, 2 when it was asked for wrongly."""
+    options = parse_arguments(arguments)
+    from benchmark.compose import ConfigError, check_spec
+    from benchmark.records import RecordError
+    from benchmark.registry import import_files
+    from benchmark.runs import run_cell
+    from benchmark.store import ResultStore, StoreError
+
+    try:
+        import_files(options.imports)
+        spec = requested_spec(options)
+        check_spec(spec)
+    except (ConfigError, RecordError, OSError, ImportError, ValueError) as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
+    store = ResultStore(options.out, options.work)
+    try:
+        if store.finished(spec):
+            print(f"done already: {store.path(spec)}")
+            return 0
+        with store.hold(spec) as lease:
+            result = run_cell(spec, store.work_folder(spec), options.imports)
+            path = store.publish(result, lease)
+    except (StoreError, RecordError) as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 1
+    print(f"{result.status}: {path}" if result.error is None else f"{result.status}: {result.error} ({path})")
+    return 0 if result.status == "done" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
