@@ -26,7 +26,8 @@ def tasks_of(dataset: str, settings: Mapping[str, Mapping[str, Any]]) -> TaskSet
         dataset: registered name.
         settings: `{task: {"loss_weight": ..., "loss_options": ...}}`.
     """
-    offered: TaskSet = DATASETS.entry(dataset).factory.tasks
+    factory: Any = DATASETS.entry(dataset).factory
+    offered: TaskSet = factory.tasks
     return TaskSet(offered[name].adjusted(**dict(chosen)) for name, chosen in settings.items())
 
 

@@ -82,9 +82,10 @@ def random_states() -> dict[str, Any]:
     """States of the Python, NumPy and torch generators, as tensors and plain values."""
     version, keys, gauss = random.getstate()
     name, numbers, position, has_gauss, cached = np.random.get_state(legacy=True)
+    words = torch.from_numpy(np.asarray(numbers, dtype=np.int64))
     return {
         "python": [version, list(keys), gauss],
-        "numpy": [name, torch.from_numpy(numbers.astype(np.int64)), int(position), int(has_gauss), float(cached)],
+        "numpy": [name, words, int(position), int(has_gauss), float(cached)],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }

@@ -13,6 +13,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS, VISBACKENDS
 
+from benchmark.builders import tasks_of
+from benchmark.losses import check_losses
 from benchmark.records import RunSpec
 from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS
 
@@ -48,8 +50,12 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Config
     """
     path = Path(name) if name.endswith(".py") else RECIPES / f"{name}.py"
     if not path.is_file():
-        raise ConfigError(f"no recipe named {name!r}.{_near(name, recipe_names())} Recipes: {', '.join(recipe_names())}")
-    recipe = Config.fromfile(path)
+        known = recipe_names()
+        raise ConfigError(f"no recipe named {name!r}.{_near(name, known)} Recipes: {', '.join(known)}")
+    try:
+        recipe = Config.fromfile(path)
+    except (SyntaxError, NameError, TypeError, KeyError, OSError) as error:
+        raise ConfigError(f"recipe {path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     # Config itself is no mapping; its settings are, at every level.
     settings: dict[str, Any] = recipe._cfg_dict
     for key, value in (overrides or {}).items():
@@ -93,11 +99,15 @@ def check_spec(spec: RunSpec) -> None:
     except KeyError as error:
         raise ConfigError(str(error)) from error
     if not method.accepts_regularizers and spec.regularizer != "none":
-        raise ConfigError(f"{spec.method} has nothing to train, so it takes the regularizer none, not {spec.regularizer}")
+        raise ConfigError(f"{spec.method} has nothing to train: it takes the regularizer none, not {spec.regularizer}")
     unknown = [task for task in spec.tasks if task not in recipe.tasks]
     if unknown:
         hint = _near(unknown[0], list(recipe.tasks))
         raise ConfigError(f"recipe {spec.recipe} has no task {unknown[0]!r}.{hint} Tasks: {', '.join(recipe.tasks)}")
+    try:
+        check_losses(tasks_of(recipe.dataset, {task: recipe.tasks[task] for task in spec.tasks}))
+    except (KeyError, ValueError) as error:
+        raise ConfigError(f"recipe {spec.recipe}: {error}") from error
     _check_keywords(METHODS.entry(spec.method).factory, recipe.method, f"method {spec.method}")
     _check_keywords(REGULARIZERS.entry(spec.regularizer).factory, recipe.regularizer, f"regularizer {spec.regularizer}")
 
@@ -157,7 +167,7 @@ def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any
         # The run id tells mmengine's global registries apart when one process runs several cells.
         experiment_name=f"{spec.run_id}-{os.getpid()}",
         work_dir=str(folder),
-        cfg=dict(compile=recipe["compile"]) if recipe["compile"] else None,
+        compile=recipe["compile"],
     )
 
 
@@ -191,8 +201,8 @@ def _with_length(schedulers: Iterable[Mapping[str, Any]], max_iters: int) -> lis
 def _override(recipe: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key of a recipe.
 
-    A key is known if the recipe has it, or if its parent names a `type` whose constructor takes it. Below `method`
-    and `regularizer` any key is taken here: their constructors are asked in `check_spec`.
+    A key is known if the recipe has it, or if its parent names a `type` whose constructor takes it. Below `method`,
+    `regularizer` and `loss_options` any key is taken here: who takes them is asked in `check_spec`.
     """
     *parents, leaf = key.split(".")
     node: Any = recipe
@@ -201,8 +211,10 @@ def _override(recipe: dict[str, Any], key: str, value: Any) -> None:
     if isinstance(node, list):
         node[_index(node, leaf, key)] = value
         return
-    open_ended = parents and parents[0] in ("method", "regularizer")
+    open_ended = bool(parents) and (parents[0] in ("method", "regularizer") or parents[-1] == "loss_options")
     known = [*node, *_parameters_of_type(node)] if isinstance(node, Mapping) else []
+    if parents[:1] == ["tasks"]:
+        known += ["loss", "loss_options", "loss_weight"]
     if not open_ended and leaf not in known:
         raise ConfigError(f"no setting {key!r} in the recipe.{_near(key, list(_paths(recipe)))}")
     node[leaf] = value
@@ -249,7 +261,8 @@ def _check_keywords(factory: Any, options: Mapping[str, Any], owner: str) -> Non
     for name in options:
         if name not in parameters or name in given:
             choices = [parameter for parameter in parameters if parameter not in given]
-            raise ConfigError(f"{owner} has no option {name!r}.{_near(name, choices)} Options: {', '.join(choices) or 'none'}")
+            listed = ", ".join(choices) or "none"
+            raise ConfigError(f"{owner} has no option {name!r}.{_near(name, choices)} Options: {listed}")
 
 
 def _near(name: str, known: list[str]) -> str:

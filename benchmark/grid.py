@@ -67,11 +67,21 @@ def cells(
     pairs = [pair for pair in pairs if pair not in dropped]
     pairs.sort(key=lambda pair: (pair[0] != REFERENCE_METHOD, pair != (REFERENCE_METHOD, NO_REGULARIZER)))
     specs = [
-        RunSpec(recipe, method, regularizer, backbone, tuple(tasks), seed, overrides or {})
+        RunSpec(recipe, method, regularizer, backbone, tuple(tasks), seed, _that_apply(overrides or {}, regularizer))
         for seed in seeds
         for method, regularizer in pairs
     ]
     return list(dict.fromkeys(specs))
+
+
+def _that_apply(overrides: Mapping[str, Any], regularizer: str) -> dict[str, Any]:
+    """The overrides of a cell: settings of the regularizer mean nothing where there is none.
+
+    So a grid over several weights of a regularizer shares its cells without it.
+    """
+    if regularizer != NO_REGULARIZER:
+        return dict(overrides)
+    return {key: value for key, value in overrides.items() if not key.startswith("regularizer.")}
 
 
 def dropped_pairs(

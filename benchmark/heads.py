@@ -52,7 +52,8 @@ class FCNHead(nn.Module):
         self.features = ConvBNReLU(channels, width, kernel_size=3)
         self.logits = nn.Conv2d(width, out_channels, kernel_size=1)
         nn.init.normal_(self.logits.weight, std=0.01)
-        nn.init.zeros_(self.logits.bias)
+        if self.logits.bias is not None:
+            nn.init.zeros_(self.logits.bias)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, channels, h, w) -> (B, out_channels, h, w)."""

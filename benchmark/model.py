@@ -127,7 +127,11 @@ def initial_rng_state(seed: int) -> Tensor:
 
 
 def read_out(task: Task, prediction: Tensor) -> Tensor:
-    """What a raw prediction (B, C, H, W) says: (B, 1, H, W) classes, probabilities or values, (B, 3, H, W) directions."""
+    """What a raw prediction (B, C, H, W) says.
+
+    Returns:
+        (B, 1, H, W) classes, probabilities or values; (B, 3, H, W) unit vectors for directions.
+    """
     if task.readout == "class":
         return prediction.argmax(dim=1, keepdim=True)
     if task.readout == "direction":

@@ -189,7 +189,7 @@ def ending(spec: RunSpec, outcome: Outcome) -> str:
 def time_left(since: float, share: float) -> str:
     """Time left when `share` of the work was done since a time of the monotonic clock."""
     if share >= 1:
-        return "none left"
+        return "nearly done"
     return f"{clock((time.monotonic() - since) * (1 - share) / share)} left" if share > 0 else "time left not known yet"
 
 

@@ -98,8 +98,15 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """CPU model, the cores that this process may use, memory in GiB and operating system."""
-    return {"cpu": _cpu_model(), "cores": available_cores(), "memory_gib": _memory_gib(), "system": platform.system()}
+    """CPU model, cores that this process may use, threads that it computes with, memory in GiB, operating system."""
+    cores, threads = available_cores(), os.environ.get("OMP_NUM_THREADS", "")
+    return {
+        "cpu": _cpu_model(),
+        "cores": cores,
+        "threads": int(threads) if threads.isdecimal() else cores,
+        "memory_gib": _memory_gib(),
+        "system": platform.system(),
+    }
 
 
 def available_cores() -> int:

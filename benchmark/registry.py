@@ -80,7 +80,9 @@ class Registry(mmengine.registry.Registry):
         self._entries: dict[str, Entry] = {}
         self._discovered = False
 
-    def register(self, name: str, *, title: str, paper: str, year: int, **flags: Any) -> Callable[[Registered], Registered]:
+    def register(
+        self, name: str, *, title: str, paper: str, year: int, **flags: Any
+    ) -> Callable[[Registered], Registered]:
         """Class decorator that adds an entry.
 
         Args:

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 import benchmark.builders
 import benchmark.loops
 import benchmark.metrics.evaluators
-import benchmark.optim  # noqa: F401  (registers what configs name)
+import benchmark.optim
 from benchmark.builders import build_model, tasks_of
 from benchmark.checkpoints import (
     MODEL_FILE,

@@ -74,7 +74,8 @@ class Task:
         """
         unknown = set(changes) - {"loss", "loss_options", "loss_weight"}
         if unknown:
-            raise ValueError(f"a recipe may set loss, loss_options and loss_weight of {self.name}, not {sorted(unknown)}")
+            allowed = "loss, loss_options and loss_weight"
+            raise ValueError(f"a recipe may set {allowed} of {self.name}, not {', '.join(sorted(unknown))}")
         return replace(self, **changes)
 
 

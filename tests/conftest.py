@@ -31,3 +31,14 @@ def pytest_configure(config: pytest.Config) -> None:
         from benchmark.registry import import_files
 
         import_files(files)
+
+
+@pytest.fixture(scope="session")
+def small_rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of prepared data sets that holds the embedded one, small: 3 rooms for training, 1 for testing."""
+    from datasets.synthetic.generate import RoomPlan, ensure
+
+    # Below the folder that the test processes share: the first one renders, the others wait and use it.
+    data = tmp_path_factory.getbasetemp().parent / "small_data"
+    ensure(data / "synthetic", RoomPlan(train_rooms=3, test_rooms=1), workers=1)
+    return data

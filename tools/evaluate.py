@@ -53,7 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
             before = stored.metrics.get(task, {}).get(name, {}).get("value")
             print(f"{task + '/' + name:24s} {entry['value']:12.5f} {entry['unit']:6s} stored: {before}")
     if options.json:
-        options.json.write_text(json.dumps({"run_id": stored.run_id, "data": data, "metrics": metrics}, indent=2) + "\n")
+        scored = {"run_id": stored.run_id, "data": data, "metrics": metrics}
+        options.json.write_text(json.dumps(scored, indent=2) + "\n")
     return 0
 
 

@@ -9,6 +9,7 @@ A file that is no readable result is named on standard error and left out.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Make the files; 0 when made, 1 with --strict when a file was left out, 2 when asked for wrongly."""
     options = parse_arguments(arguments)
+    # Nothing here is cyclic, and with 10,000 results in memory the collector takes a fifth of the time.
+    gc.disable()
     from benchmark.leaderboard.files import write_leaderboard
     from benchmark.records import RecordError
 

@@ -1,8 +1,7 @@
 #!/usr/bin/env python
 """Run a grid of methods x regularizers x seeds, one process per cell, and print its leaderboard.
 
-    python tools/run_grid.py --recipe nyuv2_lite --methods 'single_task,*sharing' --regularizers none,aux_heads \\
-        --seeds 0 1 2 --workers 2
+    python tools/run_grid.py --recipe nyuv2_lite --methods 'single_task,*sharing' --regularizers all --seeds 0 1 2
 
 Cells that are done are never run again: the same command continues a grid that was stopped or that failed in part.
 Several of these may run at a time on the same folders. The exit code is 0 when every cell is done, 1 when one is not,
@@ -15,7 +14,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
@@ -108,6 +107,20 @@ def requested_cells(options: argparse.Namespace) -> tuple[list[RunSpec], list[st
     return grid, [f"left out {method}+{regularizer}: {method} takes no regularizer" for method, regularizer in dropped]
 
 
+def prepare_data(options: argparse.Namespace) -> None:
+    """Make the recipe's data set, or find it, before the first cell starts.
+
+    Raises:
+        ValueError, OSError: if it is not there and cannot be made; the message says what to do.
+    """
+    from benchmark.compose import data_folder, load_recipe, parse_overrides
+    from benchmark.registry import DATASETS
+
+    dataset = load_recipe(options.recipe, parse_overrides(options.overrides)).dataset
+    factory: Any = DATASETS.entry(dataset).factory
+    factory.ensure(data_folder(dataset))
+
+
 def names(text: str, option: str) -> list[str]:
     """Comma-separated names.
 
@@ -193,6 +206,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.dry_run:
         print_plan(grid, store)
         return 0
+    try:
+        if any(store.version(spec) is None for spec in grid):
+            prepare_data(options)
+    except (ValueError, OSError) as error:
+        return refuse(error)
     try:
         report = run_cells(grid, store, options)
         print_leaderboard(store, options.recipe)

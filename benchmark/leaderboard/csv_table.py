@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmark.leaderboard.gains import Column, Gain
 from benchmark.leaderboard.links import way
 from benchmark.leaderboard.rows import Row, Table
 from benchmark.leaderboard.statistics import Summary, summarize
@@ -43,9 +43,11 @@ def _record(table: Table, row: Row, folder: Path) -> dict[str, Any]:
         "rank": row.rank, "ranked_by": table.ranked_by, "method": row.method, "regularizer": row.regularizer,
         "n": len(row.cells), "seeds": " ".join(str(cell.result.spec.seed) for cell in row.cells),
     }
-    record |= _gain("delta_m [%]", row.delta_m) | _gain("delta_reg [%]", row.delta_reg)
-    for column, values in _metrics(row).items():
-        record |= _numbers(f"{column.task}/{column.name} [{column.unit}]", summarize(values))
+    for name, gain in (("delta_m [%]", row.delta_m), ("delta_reg [%]", row.delta_reg)):
+        record.update(zip(_fields(name), _numbers(gain.summary), strict=True))
+        record[f"{name} note"] = gain.note
+    for name, values in _metrics(row).items():
+        record.update(zip(_fields(name), _numbers(summarize(values)), strict=True))
     for name in COSTS:
         summary = row.cost(name)
         record[name] = summary.mean if summary else ""
@@ -58,23 +60,21 @@ def _record(table: Table, row: Row, folder: Path) -> dict[str, Any]:
     }
 
 
-def _metrics(row: Row) -> dict[Column, Sequence[float]]:
+def _metrics(row: Row) -> dict[str, list[float]]:
     """Values of every metric by seed."""
-    values: dict[Column, list[float]] = {}
+    values: dict[str, list[float]] = {}
     for cell in row.cells:
         for task, entries in cell.result.metrics.items():
             for name, entry in entries.items():
-                column = Column(task, name, entry["unit"], entry["higher_is_better"])
-                values.setdefault(column, []).append(entry["value"])
-    return dict(values)
+                values.setdefault(f"{task}/{name} [{entry['unit']}]", []).append(entry["value"])
+    return values
 
 
-def _gain(name: str, gain: Gain) -> dict[str, Any]:
-    return _numbers(name, gain.summary) | {f"{name} note": gain.note}
+@cache
+def _fields(name: str) -> tuple[str, ...]:
+    return tuple(f"{name} {part}" for part in ("mean", "std", "ci95", "n"))
 
 
-def _numbers(name: str, summary: Summary | None) -> dict[str, Any]:
-    if summary is None:
-        return {f"{name} {part}": "" for part in ("mean", "std", "ci95", "n")}
-    numbers = {"mean": summary.mean, "std": summary.std, "ci95": summary.ci95, "n": summary.n}
-    return {f"{name} {part}": "" if value is None else value for part, value in numbers.items()}
+def _numbers(summary: Summary | None) -> tuple[float | str | None, ...]:
+    """What stands under `_fields`; None is written as nothing."""
+    return (summary.mean, summary.std, summary.ci95, summary.n) if summary else ("", "", "", "")

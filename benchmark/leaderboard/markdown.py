@@ -59,7 +59,7 @@ def full_table(table: Table, folder: Path) -> str:
         ("runs by seed", lambda row: " ".join(_link(str(cell.result.spec.seed), cell, folder) for cell in row.cells)),
     ]
     parts = [f"## {code(table.setting.recipe)}\n", describe(table.setting) + "\n", _grid(columns, table.rows)]
-    notes = [*_notes(table), *(f"Hardware {letter}: {text}" for text, letter in machines.items())]
+    notes = [*_notes(table), *_star(table), *(f"Hardware {letter}: {text}" for text, letter in machines.items())]
     notes += [_not_done(cell, folder) for cell in table.not_done]
     return "\n".join(part for part in (*parts, "".join(f"* {note}\n" for note in notes)) if part)
 
@@ -131,8 +131,7 @@ def _results(table: Table) -> list[Cells]:
         ("regularizer", lambda row: plain(row.regularizer)),
         ("n", lambda row: str(len(row.cells))),
     ]
-    for column in table.columns:
-        columns.append((heading(column), _bold_best(table.rows, column)))
+    columns += [(heading(column), _bold_best(table.rows, column)) for column in table.columns]
     columns.append(("Δm ↑ (%)", _bold_gain(table.rows, lambda row: row.delta_m, _delta_m_text)))
     columns.append(("Δreg ↑ (%)", _bold_gain(table.rows, lambda row: row.delta_reg, _delta_reg_text)))
     return columns
@@ -214,8 +213,8 @@ def _machine(hardware: Any) -> str:
     if not isinstance(hardware, Mapping):
         return "not recorded"
     memory = f"{hardware['memory_gib']} GiB" if hardware.get("memory_gib") else None
-    cores = f"cores: {hardware['cores']}" if hardware.get("cores") else None
-    parts = [hardware.get("cpu"), cores, memory, hardware.get("gpu"), hardware.get("system")]
+    counts = [f"{name}: {hardware[name]}" for name in ("cores", "threads") if hardware.get(name)]
+    parts = [hardware.get("cpu"), *counts, memory, hardware.get("gpu"), hardware.get("system")]
     return plain(", ".join(str(part) for part in parts if part))
 
 
@@ -228,9 +227,12 @@ def _notes(table: Table) -> list[str]:
     recipes = {str(sha)[:8] for row in table.rows for sha in row.provenance("recipe_sha256") if sha}
     if len(recipes) > 1:
         notes.append(f"Not all rows were trained by the same text of the recipe: it has {len(recipes)} versions here.")
-    if any(cell.result.provenance.get("dirty") for row in table.rows for cell in row.cells):
-        notes.append("A star marks a commit with uncommitted changes.")
     return notes
+
+
+def _star(table: Table) -> list[str]:
+    dirty = any(cell.result.provenance.get("dirty") for row in table.rows for cell in row.cells)
+    return ["A star marks a commit with uncommitted changes."] if dirty else []
 
 
 def _not_done(cell: Stored, folder: Path) -> str:

@@ -31,9 +31,9 @@ def summarize(values: Sequence[float]) -> Summary | None:
     n = len(values)
     if n == 0:
         return None
-    mean = math.fsum(values) / n
     if n == 1:
-        return Summary(1, mean, None, None)
+        return Summary(1, values[0], None, None)
+    mean = math.fsum(values) / n
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
     return Summary(n, mean, std, t_quantile(n - 1) * std / math.sqrt(n))
 

@@ -42,6 +42,16 @@ class AngleHistogram:
         self.counts: Integers = np.zeros(_BINS, np.int64)
         self.remainders: Integers = np.zeros(_BINS, np.int64)
 
+    def __getstate__(self) -> dict[str, Integers]:
+        """Only the bins that are not empty travel between processes."""
+        bins = np.flatnonzero(self.counts)
+        return {"bins": bins, "counts": self.counts[bins], "remainders": self.remainders[bins]}
+
+    def __setstate__(self, state: dict[str, Integers]) -> None:
+        AngleHistogram.__init__(self)
+        self.counts[state["bins"]] = state["counts"]
+        self.remainders[state["bins"]] = state["remainders"]
+
     @property
     def size(self) -> int:
         """Number of values."""

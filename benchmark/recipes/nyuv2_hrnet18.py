@@ -1,10 +1,10 @@
 """nyuv2_hrnet18: the published protocol on NYU-v2, for those who own a GPU.
 
-The ATRC harness (Bruggemann et al., ICCV 2021), which produced the HRNet-W18 rows of the published tables: 425x560, scale
-U(0.5, 2), crop, flip, photometric distortion, batch 8, 40,000 iterations, SGD 0.01 with momentum 0.9 and weight decay
-5e-4, polynomial decay of power 0.9 per iteration, loss weights 1, 1, 10, 50, boundary weight 0.8, normals divided by
-valid pixels, the last weights evaluated at 425x560. The backbone is HRNet-W18-small-v2 with ImageNet weights (timm
-downloads them).
+The ATRC harness (Bruggemann et al., ICCV 2021), which produced the HRNet-W18 rows of the published tables: 425x560,
+scale U(0.5, 2), crop, flip, photometric distortion, batch 8, 40,000 iterations, SGD 0.01 with momentum 0.9 and weight
+decay 5e-4, polynomial decay of power 0.9 per iteration, loss weights 1, 1, 10, 50, boundary weight 0.8, normals
+divided by valid pixels, the last weights evaluated at 425x560. The backbone is HRNet-W18-small-v2 with ImageNet
+weights (timm downloads them).
 
 Published, not measured here: single task 38.02 mIoU, 0.6104 m, 20.94 deg; hard sharing 36.35, 0.6284, 21.02.
 Differs: normals and boundaries are derived from depth and labels where the release at hand lacks them.

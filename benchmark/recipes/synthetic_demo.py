@@ -1,9 +1,10 @@
-"""synthetic_demo: the embedded rooms, in minutes on a CPU; what `make demo` runs.
+r"""synthetic_demo: the embedded rooms, in minutes on a CPU; what `make demo` runs.
 
-Rendered rooms at 96x128, EfficientNet-Lite0 from packaged ImageNet weights, 200 iterations of 8 images. Every method should
-end clearly above `constant`; the numbers mean nothing beyond that.
+Rendered rooms at 96x128, EfficientNet-Lite0 from packaged ImageNet weights, 200 iterations of 8 images. Every method
+should end clearly above `constant`; the numbers mean nothing beyond that.
 
-    python tools/run_grid.py --recipe synthetic_demo --methods constant,single_task,hard_sharing --regularizers none,aux_heads
+    python tools/run_grid.py --recipe synthetic_demo --methods constant,single_task,hard_sharing \
+        --regularizers none,aux_heads
 """
 
 _base_ = ["_base_/runtime.py"]

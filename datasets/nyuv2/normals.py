@@ -34,6 +34,7 @@ _PER_SHIFT = 0.1
 _SHIFT = 0.4
 _WORST_FIT = 12.0
 _FEWEST_PIXELS = 0.3
+_NO_FIT = 1e6
 
 
 def normals_from_depth(depth: Map, intrinsics: NDArray[np.float64], quantisation: float = 0.0) -> Map:
@@ -117,7 +118,7 @@ def _fit_planes(
     slope_y = (var_x * cov_yq - cov_xy * cov_xq) / determinant
     plane = np.stack([slope_x, slope_y, mean_q - slope_x * mean_x - slope_y * mean_y]).astype(np.float32)
     squared = np.maximum(var_q - slope_x * cov_xq - slope_y * cov_yq, 0.0)
-    return _Fit(plane, np.where(enough, np.sqrt(squared), np.inf).astype(np.float32), window)
+    return _Fit(plane, np.where(enough, np.sqrt(squared), _NO_FIT).astype(np.float32), window)
 
 
 def _take_better(

@@ -3,10 +3,10 @@
 Data card
 ---------
 * **What**: views of furnished bedrooms, living rooms, offices and kitchens, in equal parts; by default 128 rooms for
-  training and 32 for testing, some 480 frames of 120x160. A room has two to four views; neighbouring ones overlap. No
-  room is in both splits.
-* **Source**: this package; no third-party data. The same seed gives the same files, bit for bit, on the same machine and
-  versions of numpy and Embree, whatever the number of processes.
+  training and 32 for testing, some 480 frames of 120x160. A room has two to four views; neighbouring ones overlap.
+  No room is in both splits.
+* **Source**: this package; no third-party data. The same seed gives the same files, bit for bit, on the same machine
+  with the same versions of numpy and Embree, whatever the number of processes.
 * **Licence**: that of the project.
 * **Classes**: the 40 of NYU-v2, of which 32 occur, each in both splits: all but clothes, towel, shower curtain,
   person, toilet, bathtub, otherstructure and otherfurniture. No pixel is unlabelled.

@@ -110,7 +110,7 @@ class FloorPlan:
 
     def zone(self, item: Item, wall: int, position: float, reach: float) -> Block:
         """Space in front of a wall, as wide as the item, in which nothing else may stand."""
-        space = self.block(Item(item.width, reach, 1.0), self.walls[wall].pose(position, reach / 2, 0.0))
+        space = self.block(Item(item.width, reach, 0.8), self.walls[wall].pose(position, reach / 2, 0.0))
         return Block(space.low, space.high, solid=False)
 
     def keep_free(self, item: Item, wall: int, position: float, reach: float) -> None:

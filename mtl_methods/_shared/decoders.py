@@ -14,8 +14,8 @@ from mtl_methods._shared.backbones.interface import Backbone, ConcatenateBranche
 LATERAL_WIDTH = 64
 """Channels of the fused map of a backbone without parallel branches.
 
-With four heads of the same width the decoder costs 0.07 s per training step of 8 images of 120x160 on one CPU core, a
-third of what EfficientNet-Lite0 costs; nearly all of it are the 3x3 convolutions of the heads.
+With four heads of the same width this costs 0.07 s per training step of 8 images of 120x160 on one CPU core, half of
+what EfficientNet-Lite0 costs; nearly all of it are the 3x3 convolutions of the heads.
 """
 
 

@@ -26,5 +26,5 @@ default_hooks = dict(
 )
 log_processor = dict(by_epoch=False, window_size=50)
 log_level = "INFO"
-# mmengine's back-ends: LocalVisBackend writes every scalar as JSON lines; add TensorboardVisBackend, WandbVisBackend, ...
+# mmengine's back-ends. LocalVisBackend writes every scalar as JSON lines; TensorboardVisBackend and others may join it.
 vis_backends = [dict(type="LocalVisBackend")]

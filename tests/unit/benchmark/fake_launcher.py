@@ -16,7 +16,8 @@ from benchmark.store import ResultStore
 def main(root: str, workers: str, methods: str, num_seeds: str, seconds: str) -> int:
     store = ResultStore(root)
     store.work.mkdir(parents=True, exist_ok=True)
-    grid = cells("smoke", methods.split(","), ["none"], range(int(num_seeds)), "b", ["semseg"], {"seconds": float(seconds)})
+    overrides = {"seconds": float(seconds)}
+    grid = cells("smoke", methods.split(","), ["none"], range(int(num_seeds)), "b", ["semseg"], overrides)
     executor = LocalExecutor(store, int(workers), program=Path(__file__).with_name("fake_cell.py"))
     report = run(grid, store, executor, LineProgress(sys.stdout))
     print("stopped by", report.stopped_by)

@@ -7,8 +7,9 @@ from benchmark.grid import cells, dropped_pairs
 
 def triples(**changes):
     request = {
-        "recipe": "smoke", "methods": ["constant", "hard_sharing", "single_task"], "regularizers": ["aux_heads", "none"],
-        "seeds": [0, 1], "backbone": "b", "tasks": ["semseg"], "plain_methods": {"constant"},
+        "recipe": "smoke", "methods": ["constant", "hard_sharing", "single_task"],
+        "regularizers": ["aux_heads", "none"], "seeds": [0, 1], "backbone": "b", "tasks": ["semseg"],
+        "plain_methods": {"constant"},
     }
     return [(spec.method, spec.regularizer, spec.seed) for spec in cells(**{**request, **changes})]
 
@@ -35,5 +36,15 @@ def test_methods_that_take_no_regularizer_are_told():
     assert triples(methods=["constant"], regularizers=["aux_heads"]) == []
 
 
+def test_settings_of_the_regularizer_are_no_part_of_cells_without_one():
+    """So grids over its weight share the cells that it is compared with."""
+    overrides = {"regularizer.weight": 0.3, "train_cfg.max_iters": 5}
+    grid = cells("r", ["m"], ["none", "aux_heads"], [0], "b", ["semseg"], overrides)
+    assert {spec.regularizer: dict(spec.overrides) for spec in grid} == {
+        "none": {"train_cfg.max_iters": 5}, "aux_heads": overrides,
+    }
+
+
 def test_overrides_are_part_of_every_cell():
-    assert all(dict(spec.overrides) == {"a": 1} for spec in cells("r", ["m"], ["none"], [0, 1], "b", ["semseg"], {"a": 1}))
+    grid = cells("r", ["m"], ["none"], [0, 1], "b", ["semseg"], {"a": 1})
+    assert [dict(spec.overrides) for spec in grid] == [{"a": 1}, {"a": 1}]

@@ -42,7 +42,8 @@ def run_here(grid, store, workers: int = 2, **options):
 
 
 def launch(store: ResultStore, methods: str, seeds: int, seconds: float, workers: int = 2) -> subprocess.Popen:
-    command = [sys.executable, str(HERE / "fake_launcher.py"), str(store.root), str(workers), methods, str(seeds), str(seconds)]
+    arguments = [str(argument) for argument in (store.root, workers, methods, seeds, seconds)]
+    command = [sys.executable, str(HERE / "fake_launcher.py"), *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -150,14 +150,14 @@ def _claim(folder, all_here, wins) -> None:
 
 
 def test_of_many_that_take_over_one_stale_lease_a_single_one_wins(tmp_path):
-    context = multiprocessing.get_context("fork")
-    stale = acquire(tmp_path, "cell")
-    age(stale, 1000)
-    all_here, wins = context.Barrier(16, timeout=60), context.Queue()
-    rivals = [context.Process(target=_claim, args=(tmp_path, all_here, wins)) for _ in range(16)]
+    context = multiprocessing.get_context("spawn")
+    age(acquire(tmp_path, "cell"), 1000)
+    all_here, wins = context.Barrier(8, timeout=60), context.Queue()
+    rivals = [context.Process(target=_claim, args=(tmp_path, all_here, wins)) for _ in range(8)]
     for rival in rivals:
         rival.start()
     for rival in rivals:
         rival.join()
     assert wins.get(timeout=5)
     assert wins.empty()
+    wins.close()

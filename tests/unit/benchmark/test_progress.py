@@ -62,10 +62,9 @@ def test_a_terminal_gets_a_bar_for_the_grid_and_one_for_each_running_cell(monkey
     assert "diverged mtan+none seed 0: the loss is [NaN]" in stream.getvalue()
 
 
-def test_what_is_no_terminal_gets_lines(capsys):
+def test_what_is_no_terminal_gets_lines():
     assert isinstance(progress_on(io.StringIO()), progress.LineProgress)
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00:00"), (59.6, "0:01:00"), (3725, "1:02:05"), (360_000, "100:00:00")])
-def test_clock(seconds, text):
-    assert clock(seconds) == text
+def test_clock():
+    assert [clock(seconds) for seconds in (0, 59.6, 3725, 360_000)] == ["0:00:00", "0:01:00", "1:02:05", "100:00:00"]

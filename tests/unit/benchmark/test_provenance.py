@@ -63,8 +63,9 @@ def test_without_git_there_is_no_commit_and_no_error(checkout, monkeypatch):
 def test_the_command_holds_no_path_of_this_machine(tmp_path):
     root = tmp_path / "checkout"
     (root / "tools").mkdir(parents=True)
-    typed = [str(root / "tools" / "train.py"), "--out", str(root / "results"), f"--work={tmp_path}/elsewhere/work", "--seed", "0"]
-    assert command_line(typed, root) == "python tools/train.py --out results --work=work --seed 0"
+    script, out, work = root / "tools" / "train.py", root / "results", tmp_path / "elsewhere" / "work"
+    command = command_line([str(script), "--out", str(out), f"--work={work}", "--seed", "0"], root)
+    assert command == "python tools/train.py --out results --work=work --seed 0"
 
 
 def test_the_command_can_be_pasted_into_a_shell():
@@ -88,7 +89,8 @@ def test_provenance_is_strict_json_and_says_what_is_needed(tmp_path):
 
 
 def test_it_does_not_import_torch():
-    code = f"import sys; sys.path.insert(0, {str(module.CHECKOUT)!r}); import benchmark.provenance, benchmark.store, " \
-           "benchmark.grid, benchmark.executors.local, benchmark.leaderboard.files; " \
-           "print([name for name in ('torch', 'mmengine', 'pandas') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    modules = "benchmark.provenance, benchmark.grid, benchmark.executors.local, benchmark.leaderboard.files"
+    listing = f"import sys, {modules}; print([name for name in ('torch', 'mmengine', 'pandas') if name in sys.modules])"
+    command = [sys.executable, "-c", listing]
+    answer = subprocess.run(command, cwd=module.CHECKOUT, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"

@@ -78,11 +78,11 @@ def test_hostile_names_become_safe_file_names():
     [
         ({"schema_version": 2}, "schema_version: found 2, expected 1"),
         ({"schema_version": None}, "schema_version: found None"),
-        ({"run_id": "other"}, "run_id: found 'other', expected 'hard_sharing+aux_heads"),
+        ({"run_id": 7}, "run_id: found 7, expected"),
         ({"status": "ok"}, "status: found 'ok', expected one of done, failed, diverged"),
         ({"metrics": []}, "metrics: found [], expected a mapping"),
         ({"metrics": {"semseg": {"mIoU": 3.0}}}, "metrics.semseg.mIoU: found 3.0, expected a mapping"),
-        ({"metrics": {"semseg": {"mIoU": {"value": 3.0, "unit": "%"}}}}, "metrics.semseg.mIoU.higher_is_better: missing"),
+        ({"metrics": {"semseg": {"mIoU": {"value": 3.0}}}}, "metrics.semseg.mIoU.unit: missing"),
         ({"metrics": {"normals": {}}}, "metrics.normals: found 'normals', expected a task of the spec: semseg, depth"),
         ({"cost": {"train_seconds": "3"}}, "cost.train_seconds: found '3', expected a finite number or null"),
         ({"cost": {"train_seconds": 10**400}}, "cost.train_seconds: found 1000"),
@@ -92,7 +92,8 @@ def test_hostile_names_become_safe_file_names():
         ({"spec": {**SPEC.to_json(), "seed": -1}}, "spec.seed: found -1, expected an integer of 0 or more"),
         ({"spec": {**SPEC.to_json(), "seed": True}}, "spec.seed: found True"),
         ({"spec": {**SPEC.to_json(), "tasks": "semseg"}}, "spec.tasks: found 'semseg', expected a list"),
-        ({"spec": {**SPEC.to_json(), "tasks": ["depth", "depth"]}}, "spec.tasks: found ['depth', 'depth'], expected at least one task, each once"),
+        ({"spec": {**SPEC.to_json(), "tasks": []}}, "spec.tasks: found [], expected at least one task, each once"),
+        ({"spec": {**SPEC.to_json(), "tasks": ["depth", "depth"]}}, "spec.tasks: found ['depth', 'depth']"),
         ({"spec": {**SPEC.to_json(), "overrides": [1]}}, "spec.overrides: found [1], expected a mapping"),
     ],
 )
@@ -103,7 +104,7 @@ def test_a_wrong_result_is_answered_by_one_line_with_file_key_found_and_expected
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("key", ["schema_version", "run_id", "status", "spec", "metrics", "cost", "provenance", "error"])
+@pytest.mark.parametrize("key", sorted(result_json()))
 def test_a_missing_key_is_named(key):
     content = result_json()
     del content[key]
@@ -114,7 +115,7 @@ def test_a_missing_key_is_named(key):
 @pytest.mark.parametrize("value", [None, "20.7", True, [1.0]])
 def test_metrics_of_a_done_cell_are_numbers(value):
     content = result_json(metrics={"semseg": {"mIoU": {"value": value, "unit": "%", "higher_is_better": True}}})
-    with pytest.raises(RecordError, match="metrics.semseg.mIoU.value: found"):
+    with pytest.raises(RecordError, match=r"metrics\.semseg\.mIoU\.value: found"):
         RunResult.from_json(content)
 
 
@@ -127,12 +128,12 @@ def test_what_is_not_strict_json_is_named_in_one_line(text):
 
 def test_a_number_too_large_for_json_readers_is_no_finite_number():
     text = json.dumps(result_json()).replace("20.7", "1e999")
-    with pytest.raises(RecordError, match="metrics.semseg.mIoU.value: found inf, expected a finite number"):
+    with pytest.raises(RecordError, match=r"metrics\.semseg\.mIoU\.value: found inf, expected a finite number"):
         RunResult.from_text(text)
 
 
 def test_nan_never_reaches_a_file():
-    with pytest.raises(RecordError, match="metrics.semseg.mIoU.value: found nan"):
+    with pytest.raises(RecordError, match=r"metrics\.semseg\.mIoU\.value: found nan"):
         RunResult(SPEC, "done", {"semseg": {"mIoU": {"value": float("nan"), "unit": "%", "higher_is_better": True}}})
     with pytest.raises(RecordError, match="cannot be stored as strict JSON"):
         RunResult(SPEC, "done", METRICS, provenance={"loss": float("nan")}).to_text()

@@ -16,7 +16,8 @@ METRICS = {"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": T
 
 
 def call(*arguments: str, folder: Path) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(TOOL), *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    command = [sys.executable, str(TOOL), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -35,9 +36,8 @@ def test_it_writes_both_files_and_names_what_it_leaves_out(results):
     answer = call("--results", "results", folder=results.parent)
     assert answer.returncode == 0
     assert answer.stdout == "results/LEADERBOARD.md and results/leaderboard.csv: 3 results, 1 left out\n"
-    assert answer.stderr == (
-        "left out: results/runs/smoke/other.json: schema_version: found 7, expected 1, the one that this checkout reads\n"
-    )
+    assert answer.stderr.startswith("left out: results/runs/smoke/other.json: schema_version: found 7, expected 1")
+    assert answer.stderr.count("\n") == 1
     assert "single_task" in (results / "LEADERBOARD.md").read_text()
     assert "single_task" in (results / "leaderboard.csv").read_text()
 

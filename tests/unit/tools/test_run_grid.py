@@ -13,7 +13,8 @@ from benchmark.executors import local
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 TOOL = CHECKOUT / "tools" / "run_grid.py"
-METHODS = '''
+HEAVY = ("torch", "mmengine", "numpy", "rich")
+METHODS = """
 from benchmark.registry import METHODS
 
 for name in ("quick", "crashes", "flaky"):
@@ -21,7 +22,7 @@ for name in ("quick", "crashes", "flaky"):
     @METHODS.register(name, title=name, paper="none", year=2026)
     class Fake:
         pass
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,9 @@ def run_grid():
 @pytest.fixture
 def call(run_grid, tmp_path, monkeypatch, capfd):
     """`call(*arguments)`: exit code, stdout and stderr of the tool, whose cells are the fakes of the grid's tests."""
-    monkeypatch.setattr(local.LocalExecutor.__init__, "__defaults__", (1, (), CHECKOUT / "tests/unit/benchmark/fake_cell.py"))
+    fake = CHECKOUT / "tests" / "unit" / "benchmark" / "fake_cell.py"
+    monkeypatch.setattr(run_grid, "prepare_data", lambda options: None)
+    monkeypatch.setattr(local.LocalExecutor.__init__, "__defaults__", (1, (), fake))
 
     def run(*arguments: str) -> tuple[int, str, str]:
         try:
@@ -66,7 +69,7 @@ def test_help_imports_no_torch():
     code = (
         f"import sys, runpy; sys.argv = ['run_grid.py', '--help']\n"
         f"try: runpy.run_path({str(TOOL)!r}, run_name='__main__')\n"
-        f"except SystemExit: print('HEAVY', [name for name in ('torch', 'mmengine', 'numpy', 'rich') if name in sys.modules])"
+        f"except SystemExit: print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "--dry-run" in answer.stdout
@@ -149,6 +152,15 @@ def test_a_grid_prints_its_leaderboard_names_what_failed_and_continues(call, fak
     assert len((tmp_path / "out/work/started.txt").read_text().splitlines()) == 10
     code, _, _ = call(*fakes, "--methods", "quick,flaky", "--seeds", "0", "1", "--tasks", "semseg")
     assert code == 0
+
+
+def test_missing_data_gets_one_line_before_anything_runs(run_grid, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("MTL_DATA", str(tmp_path))
+    assert run_grid.main(["--recipe", "nyuv2_lite", "--methods", "constant", "--out", str(tmp_path / "out")]) == 2
+    err = capfd.readouterr().err
+    assert "tools/prepare_nyuv2.py" in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_output_folder_that_cannot_be_made_gets_one_line(call, fakes, tmp_path):

@@ -52,8 +52,11 @@ def test_single_task_with_a_regularizer_is_no_reference(cell):
 
 @pytest.mark.parametrize(
     "other",
-    [{"recipe": "other"}, {"backbone": "other"}, {"overrides": {"lr": 1}}, {"data": {"id": "other", "fingerprint": "f"}},
-     {"data": {"id": "d", "fingerprint": "other"}}, {"tasks": ("semseg", "depth", "normals", "boundary")}],
+    [
+        {"recipe": "other"}, {"backbone": "other"}, {"overrides": {"lr": 1}},
+        {"data": {"id": "other", "fingerprint": "f"}}, {"data": {"id": "d", "fingerprint": "other"}},
+        {"tasks": ("semseg", "depth", "normals", "boundary")},
+    ],
 )
 def test_what_was_not_measured_alike_is_neither_averaged_nor_compared(cell, other):
     results = [cell("single_task", values=REFERENCE), cell("mtan", values=GOOD, **other), cell("mtan", values=GOOD)]
@@ -79,8 +82,8 @@ def test_delta_reg_is_the_paired_gain_over_the_same_method_without_it(cell):
 
 def test_a_metric_that_nobody_has_is_a_column_without_values_and_no_part_of_the_gain(cell):
     tasks = ("semseg", "boundary")
-    results = [cell("single_task", values={"mIoU": 40.0}, tasks=tasks), cell("mtan", values={"mIoU": 44.0}, tasks=tasks)]
-    (table,) = tables(results)
+    values = {"single_task": 40.0, "mtan": 44.0}
+    (table,) = tables([cell(method, values={"mIoU": value}, tasks=tasks) for method, value in values.items()])
     assert [(column.task, column.name) for column in table.columns] == [("semseg", "mIoU"), ("boundary", "odsF@seism")]
     assert [column.task for column in table.measured] == ["semseg"]
     assert row_of(table, "mtan").delta_m.summary.mean == pytest.approx(10)
@@ -112,7 +115,8 @@ def test_without_single_task_cells_the_mean_rank_over_tasks_decides(cell):
 
 
 def test_equal_rows_share_a_rank(cell):
-    (table,) = tables([cell(name, values=REFERENCE) for name in ("single_task", "x", "y")] + [cell("z", values={"mIoU": 1.0})])
+    equal = [cell(name, values=REFERENCE) for name in ("single_task", "x", "y")]
+    (table,) = tables([*equal, cell("z", values={"mIoU": 1.0})])
     assert [row.rank for row in table.rows] == [1, 1, 1, None]
 
 

@@ -19,7 +19,9 @@ REPORTED = Path(__file__).resolve().parents[4] / "results" / "reported.json"
 def test_the_file_holds_the_published_table(shared):
     """Every number of the table in specs/published.md, in its order, as printed."""
     text = (shared / "specs" / "published.md").read_text()
-    published = re.findall(r"^\| ([A-Z][^|]*) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([^|(]+)", text, re.M)
+    published = re.findall(
+        r"^\| ([A-Z][^|]*) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([^|(]+)", text, re.MULTILINE
+    )
     assert len(published) == 9
     (table,) = read_reported(REPORTED)
     shown = [

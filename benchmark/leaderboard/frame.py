@@ -1,0 +1,53 @@
+"""All results as one pandas table, for questions that the leaderboard does not answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.records import DONE, RunResult
+from benchmark.store import ResultStore, Stored
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = (
+    "recipe", "data", "method", "regularizer", "backbone", "seed", "overrides", "task", "metric", "value", "unit",
+    "higher_is_better", "run_id",
+)
+
+
+def results_frame(root: str | Path, recipe: str | None = None) -> pd.DataFrame:
+    """Every measured number below a folder of results, one row per cell, task and metric.
+
+    Args:
+        root: folder of results, the one that holds `runs`.
+        recipe: only this recipe; all where None.
+
+    Returns:
+        a frame with the columns `COLUMNS`, empty where nothing is measured. Different values of `data` are different
+        data and must not be averaged.
+
+        frame = results_frame("results", "nyuv2_lite")
+        frame.pivot_table("value", ["method", "regularizer"], ["task", "metric"])
+    """
+    # Imported here: the leaderboard itself is made without pandas, in a quarter of the time.
+    import pandas as pd
+
+    stored = (found for found in ResultStore(root).results(recipe) if isinstance(found, Stored))
+    records = [record for found in stored if found.result.status == DONE for record in _records(found.result)]
+    return pd.DataFrame.from_records(records, columns=list(COLUMNS))
+
+
+def _records(result: RunResult) -> list[dict[str, Any]]:
+    spec = result.spec
+    cell = {
+        "recipe": spec.recipe, "data": result.provenance.get("data", {}).get("id"), "method": spec.method,
+        "regularizer": spec.regularizer, "backbone": spec.backbone, "seed": spec.seed, "overrides": str(spec.overrides),
+        "run_id": result.run_id,
+    }
+    return [
+        {**cell, "task": task, "metric": metric, **{key: entry[key] for key in ("value", "unit", "higher_is_better")}}
+        for task, entries in result.metrics.items()
+        for metric, entry in entries.items()
+    ]

@@ -1,0 +1,113 @@
+"""What every registered data set promises. One that cannot be made here, and is not prepared either, is skipped by name."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import default_collate
+
+from benchmark.compose import data_folder
+from benchmark.registry import DATASETS
+from benchmark.tasks import TaskSet
+
+SIZE = (60, 80)
+AUGMENTATION = {"zoom": (1.0, 1.5), "flip": 0.5, "photometric": True}
+
+
+@pytest.fixture(params=DATASETS.names())
+def factory_and_root(request: pytest.FixtureRequest, small_rooms: Path) -> tuple[Any, Path]:
+    """Each data set, with a folder that holds it."""
+    factory: Any = DATASETS.entry(request.param).factory
+    for root in (small_rooms / request.param, data_folder(request.param)):
+        if (root / "dataset.json").is_file():
+            return factory, root
+    pytest.skip(f"{request.param} is not prepared at {data_folder(request.param)}; see README.md")
+
+
+def split_of(factory_and_root: tuple[Any, Path], split: str = "train", **options: Any) -> Any:
+    """A split at a small size."""
+    factory, root = factory_and_root
+    return factory(root=root, split=split, size=SIZE, **options)
+
+
+def flat(item: dict[str, Any]) -> list[torch.Tensor]:
+    """All tensors of an item."""
+    return [item["images"], item["intrinsics"], *item["targets"].values()]
+
+
+def test_items_have_the_shapes_types_and_ranges_of_a_batch(factory_and_root: tuple[Any, Path]) -> None:
+    for split in ("train", "test"):
+        data = split_of(factory_and_root, split)
+        tasks: TaskSet = data.tasks
+        item = data[0]
+        assert item["images"].shape == (3, *SIZE)
+        assert item["images"].dtype == torch.float32
+        assert item["intrinsics"].shape == (3, 3)
+        assert set(item["targets"]) == set(tasks)
+        for name, task in tasks.items():
+            target = item["targets"][name]
+            shape = SIZE if task.readout == "class" else (task.channels, *SIZE)
+            assert target.shape == shape, name
+            valid = task.valid(target[None])[0]
+            assert valid.shape == SIZE
+            assert valid.any(), f"{name} has no label in the first frame"
+            if task.readout == "class":
+                assert target.dtype == torch.int64
+                assert int(target[valid].max()) < task.channels
+            elif task.readout == "direction":
+                lengths = target[:, valid].norm(dim=0)
+                assert (lengths - 1).abs().max() < 2e-3
+            elif task.readout == "probability":
+                assert set(target[0][valid].unique().tolist()) <= {0.0, 1.0}
+
+
+def test_a_position_decides_its_item_and_nothing_else_does(factory_and_root: tuple[Any, Path]) -> None:
+    """The same whatever the global generators did before; another epoch and another seed differ."""
+    data = split_of(factory_and_root, augmentation=AUGMENTATION, seed=3)
+    first = flat(data[1])
+    torch.manual_seed(9)
+    random.seed(9)
+    np.random.seed(9)
+    assert all(torch.equal(a, b) for a, b in zip(first, flat(data[1]), strict=True))
+    assert not torch.equal(first[0], data[1 + len(data)]["images"])
+    assert not torch.equal(first[0], split_of(factory_and_root, augmentation=AUGMENTATION, seed=4)[1]["images"])
+
+
+def test_reading_draws_no_number_from_the_global_streams(factory_and_root: tuple[Any, Path]) -> None:
+    data = split_of(factory_and_root, augmentation=AUGMENTATION)
+    before = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy())
+    data[0]
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1] == random.getstate()
+    assert (before[2] == np.random.get_state()[1]).all()
+
+
+def test_a_task_that_is_not_asked_for_is_not_there(factory_and_root: tuple[Any, Path]) -> None:
+    name = next(iter(split_of(factory_and_root).tasks))
+    assert list(split_of(factory_and_root, tasks=[name])[0]["targets"]) == [name]
+
+
+def test_items_collate_into_a_batch(factory_and_root: tuple[Any, Path]) -> None:
+    data = split_of(factory_and_root)
+    batch = default_collate([data[0], data[1]])
+    assert batch["images"].shape == (2, 3, *SIZE)
+    assert batch["index"].tolist() == [0, 1]
+    assert len(set(batch["name"])) == 2
+
+
+def test_splits_share_no_frame_and_the_id_carries_the_fingerprint(factory_and_root: tuple[Any, Path]) -> None:
+    train, test = split_of(factory_and_root), split_of(factory_and_root, "test")
+    names = [{data[index]["name"] for index in range(min(len(data), 20))} for data in (train, test)]
+    assert not names[0] & names[1]
+    assert train.info.fingerprint[:8] in train.info.id
+    assert train.info == test.info
+
+
+def test_an_unknown_split_is_named(factory_and_root: tuple[Any, Path]) -> None:
+    with pytest.raises(ValueError, match="validation"):
+        split_of(factory_and_root, "validation")

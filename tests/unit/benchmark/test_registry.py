@@ -1,0 +1,122 @@
+"""Names, near matches, duplicates, wildcards, and a user's own file."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+import mmseg.registry
+import pytest
+import torch
+from mmengine.registry import MODELS
+
+from benchmark.registry import (
+    BACKBONES,
+    DATASETS,
+    METHODS,
+    REGULARIZERS,
+    DuplicateNameError,
+    Registry,
+    UnknownNameError,
+    import_file,
+)
+
+NUMBERS = count()
+OWN_METHOD = '''
+"""Source: a test. Differs: nothing."""
+from benchmark.contracts import Method, MultiTaskOutput
+from benchmark.registry import METHODS
+
+@METHODS.register("{name}", title="Own", paper="https://example.org", year=2026)
+class Own(Method):
+    def __init__(self, tasks, backbone):
+        super().__init__(tasks, backbone)
+
+    def forward(self, images):
+        return MultiTaskOutput({{}})
+'''
+
+
+@pytest.fixture
+def registry() -> Registry:
+    """A registry of its own, with two entries."""
+    # mmengine wants a scope that no other registry below the same parent has; it follows from the package.
+    made = Registry("method", f"package_{next(NUMBERS)}", parent=mmseg.registry.VISUALIZERS)
+    made._discovered = True
+    for name in ("pad_net", "mti_net", "mtan"):
+        made.register(name, title=name, paper="https://example.org", year=2020)(type(name, (), {}))
+    return made
+
+
+def test_the_built_in_entries_are_found_without_a_list() -> None:
+    assert {"single_task", "hard_sharing", "constant"} <= set(METHODS.names())
+    assert {"none", "aux_heads"} <= set(REGULARIZERS.names())
+    assert {"nyuv2", "synthetic"} <= set(DATASETS.names())
+    assert {"resnet18", "hrnet_w18_small_v2", "efficientnet_lite0", "vit_tiny"} <= set(BACKBONES.names())
+
+
+def test_wildcards_select_in_the_order_they_are_given(registry: Registry) -> None:
+    assert registry.names("*net") == ["mti_net", "pad_net"]
+    assert registry.names("mtan", "*net") == ["mtan", "mti_net", "pad_net"]
+    assert registry.names("all") == ["mtan", "mti_net", "pad_net"]
+
+
+def test_an_unknown_name_is_answered_with_near_matches_and_the_list(registry: Registry) -> None:
+    message = r"no method named 'padnet'. Did you mean 'pad_net'.*mtan, mti_net, pad_net"
+    with pytest.raises(UnknownNameError, match=message):
+        registry.entry("padnet")
+
+
+def test_a_pattern_that_matches_nothing_is_an_error(registry: Registry) -> None:
+    with pytest.raises(UnknownNameError, match=r"xyz\*"):
+        registry.names("xyz*")
+
+
+def test_a_name_is_given_once(registry: Registry) -> None:
+    with pytest.raises(DuplicateNameError, match="'mtan' is already registered"):
+        registry.register("mtan", title="again", paper="https://example.org", year=2021)(type("Other", (), {}))
+
+
+def test_configs_resolve_our_names_and_mmengines(registry: Registry) -> None:
+    assert METHODS.get("hard_sharing") is METHODS.entry("hard_sharing").factory
+    assert METHODS.get("BaseDataPreprocessor") is MODELS.get("BaseDataPreprocessor")
+
+
+def test_a_users_file_joins(tmp_path: Path) -> None:
+    file = tmp_path / "my_method.py"
+    file.write_text(OWN_METHOD.format(name="own_from_a_file"))
+    import_file(file)
+    try:
+        assert METHODS.entry("own_from_a_file").title == "Own"
+        assert import_file(file) is import_file(file)
+    finally:
+        METHODS._entries.pop("own_from_a_file")
+        METHODS._module_dict.pop("own_from_a_file")
+
+
+def test_a_users_file_may_not_take_a_name_that_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "my_method.py"
+    file.write_text(OWN_METHOD.format(name="hard_sharing"))
+    with pytest.raises(DuplicateNameError, match="hard_sharing"):
+        import_file(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("import not_there_at_all\n", "line 1"), ("x = 1\n1 / 0\n", "ZeroDivisionError.*line 2")]
+)
+def test_a_users_file_that_cannot_be_run_is_named_with_the_line(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text(text)
+    with pytest.raises(ImportError, match=f"broken.py.*{message}"):
+        import_file(file)
+
+
+def test_a_users_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.py: no such file"):
+        import_file(tmp_path / "nowhere.py")
+
+
+def test_entries_are_built_by_name() -> None:
+    tasks = DATASETS.entry("synthetic").factory.tasks
+    method = METHODS.create("hard_sharing", tasks, "resnet18")
+    assert isinstance(method, torch.nn.Module)
