@@ -1,0 +1,117 @@
+"""What the metric of every kind of prediction promises."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from mmseg.structures import SegDataSample
+from scenes import random_targets
+from torch import Tensor
+
+from benchmark.metrics import described, metric_of
+from benchmark.metrics.evaluators import METRIC_OF_READOUT
+from benchmark.model import data_samples
+from benchmark.tasks import NYUV2_TASKS, Task, TaskSet
+
+IMAGES = 7
+SIZE = (24, 32)
+TASK_OF_READOUT = {task.readout: task for task in NYUV2_TASKS.values()}
+
+
+@pytest.fixture(params=METRIC_OF_READOUT)
+def task(request: pytest.FixtureRequest) -> Task:
+    """A task of each kind."""
+    return TASK_OF_READOUT[request.param]
+
+
+def targets_of(task: Task, seed: int = 0) -> Tensor:
+    """Random targets, a tenth of them missing."""
+    return random_targets(TaskSet([task]), IMAGES, SIZE, seed)[task.name]
+
+
+def raw_predictions(task: Task) -> Tensor:
+    """Random raw predictions."""
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(IMAGES, task.channels, *SIZE, generator=generator) + (2.0 if task.readout == "value" else 0.0)
+
+
+def samples_of(task: Task, predictions: Tensor, targets: Tensor) -> list[SegDataSample]:
+    """Data samples as the model's predict mode gives them."""
+    return data_samples(TaskSet([task]), {task.name: predictions}, {task.name: targets})
+
+
+def perfect(task: Task, targets: Tensor) -> Tensor:
+    """Raw predictions that read out as the targets."""
+    if task.readout == "class":
+        labels = targets.masked_fill(targets == 255, 0)
+        return torch.nn.functional.one_hot(labels, task.channels).permute(0, 3, 1, 2).float()
+    if task.readout == "probability":
+        return (targets.masked_fill(targets == 255, 0.0) - 0.5) * 40
+    return targets.clone()
+
+
+def evaluate(task: Task, samples: Sequence[SegDataSample], batch_size: int = 2) -> dict[str, float]:
+    """All metrics over the samples, in batches."""
+    metric = metric_of(task)
+    for start in range(0, len(samples), batch_size):
+        metric.process({}, [sample.to_dict() for sample in samples[start : start + batch_size]])
+    values: dict[str, float] = metric.evaluate(len(samples))
+    return values
+
+
+def test_batch_size_and_order_make_no_difference_in_any_bit(task: Task) -> None:
+    samples = samples_of(task, raw_predictions(task), targets_of(task))
+    expected = evaluate(task, samples)
+    shuffled = random.Random(0).sample(samples, len(samples))
+    assert expected
+    for batch_size in (1, 3, IMAGES):
+        assert evaluate(task, samples, batch_size) == expected
+        assert evaluate(task, shuffled, batch_size) == expected
+
+
+def test_every_number_has_a_unit_and_a_direction(task: Task) -> None:
+    for name in evaluate(task, samples_of(task, raw_predictions(task), targets_of(task))):
+        assert name.startswith(f"{task.name}/")
+        unit, higher_is_better = described(name)
+        assert unit
+        assert isinstance(higher_is_better, bool)
+
+
+def test_a_perfect_prediction_beats_a_random_one_in_every_number(task: Task) -> None:
+    targets = targets_of(task)
+    best = evaluate(task, samples_of(task, perfect(task, targets), targets))
+    other = evaluate(task, samples_of(task, raw_predictions(task), targets))
+    assert set(best) == set(other)
+    for name, value in best.items():
+        higher = described(name).higher_is_better
+        assert (value > other[name]) if higher else (value < other[name]), name
+
+
+def test_what_stands_at_unlabelled_pixels_does_not_matter(task: Task) -> None:
+    targets = targets_of(task)
+    hidden = ~task.valid(targets)
+    assert hidden.any()
+    changed = raw_predictions(task)
+    changed = torch.where(hidden[:, None], torch.full_like(changed, 9.0), changed)
+    before = evaluate(task, samples_of(task, raw_predictions(task), targets))
+    assert evaluate(task, samples_of(task, changed, targets)) == before
+
+
+def test_an_evaluation_forgets_the_one_before(task: Task) -> None:
+    samples = samples_of(task, raw_predictions(task), targets_of(task))
+    metric: Any = metric_of(task)
+    results = []
+    for _ in range(2):
+        metric.process({}, [sample.to_dict() for sample in samples])
+        results.append(metric.evaluate(len(samples)))
+    assert results[0] == results[1]
+
+
+def test_a_split_without_labels_has_no_numbers(task: Task) -> None:
+    targets = targets_of(task)
+    missing = torch.full_like(targets, 0 if task.readout in ("value", "direction") else 255)
+    assert evaluate(task, samples_of(task, raw_predictions(task), missing)) == {}
