@@ -1,4 +1,4 @@
-"""What every registered data set promises. One that cannot be made here, and is not prepared either, is skipped by name."""
+"""What every registered data set promises. One that is neither made here nor prepared is skipped, by name."""
 
 from __future__ import annotations
 

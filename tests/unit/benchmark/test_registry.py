@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint
 from itertools import count
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mmengine.registry import MODELS
 from benchmark.registry import (
     BACKBONES,
     DATASETS,
+    ENTRY_POINT_GROUP,
     METHODS,
     REGULARIZERS,
     DuplicateNameError,
@@ -120,3 +122,16 @@ def test_entries_are_built_by_name() -> None:
     tasks = DATASETS.entry("synthetic").factory.tasks
     method = METHODS.create("hard_sharing", tasks, "resnet18")
     assert isinstance(method, torch.nn.Module)
+
+
+def test_an_installed_package_joins_through_its_entry_point(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "package_with_a_method.py").write_text(OWN_METHOD.format(name="own_from_a_package"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    point = EntryPoint("own", "package_with_a_method", ENTRY_POINT_GROUP)
+    monkeypatch.setattr("benchmark.registry.entry_points", lambda group: [point] if group == ENTRY_POINT_GROUP else [])
+    monkeypatch.setattr(METHODS, "_discovered", False)
+    try:
+        assert "own_from_a_package" in METHODS.names()
+    finally:
+        METHODS._entries.pop("own_from_a_package")
+        METHODS._module_dict.pop("own_from_a_package")
