@@ -16,7 +16,7 @@ from mmengine.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS, VISBACKENDS
 from benchmark.builders import tasks_of
 from benchmark.losses import check_losses
 from benchmark.records import RunSpec
-from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS
+from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS, split_backbone
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 RECIPES = Path(__file__).resolve().parent / "recipes"
@@ -93,10 +93,10 @@ def check_spec(spec: RunSpec) -> None:
     try:
         method = METHODS.entry(spec.method)
         REGULARIZERS.entry(spec.regularizer)
-        BACKBONES.entry(spec.backbone.partition(":")[0])
+        BACKBONES.entry(split_backbone(spec.backbone)[0])
         recipe = load_recipe(spec.recipe, spec.overrides)
         DATASETS.entry(recipe.dataset)
-    except KeyError as error:
+    except (KeyError, ValueError) as error:
         raise ConfigError(str(error)) from error
     if not method.accepts_regularizers and spec.regularizer != "none":
         raise ConfigError(f"{spec.method} has nothing to train: it takes the regularizer none, not {spec.regularizer}")

@@ -218,6 +218,24 @@ def _line_in(error: BaseException, file: Path) -> str:
     return f", line {line}" if line else ""
 
 
+SCRATCH, IMAGENET = "scratch", "imagenet"
+
+
+def split_backbone(backbone: str) -> tuple[str, str]:
+    """("resnet18", "imagenet") of "resnet18:imagenet"; the weights are "scratch" where none are named.
+
+    Raises:
+        ValueError: for other weights than "scratch" and "imagenet".
+    """
+    name, _, weights = backbone.partition(":")
+    weights = weights or SCRATCH
+    if weights not in (SCRATCH, IMAGENET):
+        raise ValueError(
+            f"backbone {backbone!r} asks for weights {weights!r}; use {name}:{SCRATCH} or {name}:{IMAGENET}"
+        )
+    return name, weights
+
+
 METHODS = Registry("method", "mtl_methods", parent=mmseg.registry.MODELS)
 REGULARIZERS = Registry("regularizer", "regularizers", parent=mmseg.registry.MODELS)
 BACKBONES = Registry("backbone", "mtl_methods._shared.backbones", parent=mmseg.registry.MODELS)

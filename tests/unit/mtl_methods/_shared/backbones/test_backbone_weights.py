@@ -12,9 +12,10 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.registry import split_backbone
 from mtl_methods._shared.backbones import make_backbone, weights
 from mtl_methods._shared.backbones.normalisation import Renormalise
-from mtl_methods._shared.backbones.weights import WeightsError, in_order, load_full_match, split_name
+from mtl_methods._shared.backbones.weights import WeightsError, in_order, load_full_match
 
 
 def small_network() -> nn.Sequential:
@@ -22,8 +23,8 @@ def small_network() -> nn.Sequential:
 
 
 def test_weights_are_scratch_unless_named():
-    assert split_name("resnet18") == ("resnet18", "scratch")
-    assert split_name("resnet18:imagenet") == ("resnet18", "imagenet")
+    assert split_backbone("resnet18") == ("resnet18", "scratch")
+    assert split_backbone("resnet18:imagenet") == ("resnet18", "imagenet")
 
 
 def test_unknown_weights_are_refused_with_the_choices():
