@@ -13,7 +13,9 @@ DEMO_METHODS ?= constant,single_task,hard_sharing
 DEMO_REGULARIZERS ?= none,aux_heads
 DEMO_SEEDS ?= 0
 DEMO_OUT ?= results/demo
-# Further options of tools/run_grid.py, such as DEMO_FLAGS="--workers 2".
+# Cells at a time, which share the cores.
+DEMO_WORKERS ?= 2
+# Further options of tools/run_grid.py, such as DEMO_FLAGS="--set train_cfg.max_iters=20".
 DEMO_FLAGS ?=
 
 BIN := $(VENV)/bin
@@ -31,7 +33,7 @@ help: ## list the targets
 
 demo: $(INSTALLED) ## train a small grid on the embedded data set and print its leaderboard
 	$(BIN)/python tools/run_grid.py --recipe $(DEMO_RECIPE) --methods $(DEMO_METHODS) \
-		--regularizers $(DEMO_REGULARIZERS) --seeds $(DEMO_SEEDS) --out $(DEMO_OUT) --work $(DEMO_OUT)/work $(DEMO_FLAGS)
+		--regularizers $(DEMO_REGULARIZERS) --seeds $(DEMO_SEEDS) --workers $(DEMO_WORKERS) --out $(DEMO_OUT) --work $(DEMO_OUT)/work $(DEMO_FLAGS)
 
 test: lint unit ## lint, types, import rules, then all tests but the slow ones
 

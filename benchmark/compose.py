@@ -167,7 +167,6 @@ def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any
         # The run id tells mmengine's global registries apart when one process runs several cells.
         experiment_name=f"{spec.run_id}-{os.getpid()}",
         work_dir=str(folder),
-        compile=recipe["compile"],
     )
 
 

@@ -5,7 +5,7 @@
     normals    mean@pixel, median, rmse, 11.25, 22.5, 30
     boundary   ap@pixel
 
-`benchmark.metrics.delta` and `benchmark.metrics.catalogue` need the standard library only, so this package loads the
+`benchmark.metrics.catalogue` needs the standard library only, so this package loads the
 rest, and with it torch and mmengine, when one of its names is first used.
 """
 

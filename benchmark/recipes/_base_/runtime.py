@@ -14,7 +14,6 @@ optim_wrapper = dict(
 method = dict()
 regularizer = dict()
 memory_format = "channels_last"
-compile = False
 checkpoint_interval = 500
 default_hooks = dict(
     timer=dict(type="IterTimerHook"),
