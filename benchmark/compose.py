@@ -92,7 +92,7 @@ def check_spec(spec: RunSpec) -> None:
     """
     try:
         method = METHODS.entry(spec.method)
-        REGULARIZERS.entry(spec.regularizer)
+        regularizer = REGULARIZERS.entry(spec.regularizer)
         BACKBONES.entry(split_backbone(spec.backbone)[0])
         recipe = load_recipe(spec.recipe, spec.overrides)
         DATASETS.entry(recipe.dataset)
@@ -108,8 +108,8 @@ def check_spec(spec: RunSpec) -> None:
         check_losses(tasks_of(recipe.dataset, {task: recipe.tasks[task] for task in spec.tasks}))
     except (KeyError, ValueError) as error:
         raise ConfigError(f"recipe {spec.recipe}: {error}") from error
-    _check_keywords(METHODS.entry(spec.method).factory, recipe.method, f"method {spec.method}")
-    _check_keywords(REGULARIZERS.entry(spec.regularizer).factory, recipe.regularizer, f"regularizer {spec.regularizer}")
+    _check_keywords(method.factory, recipe.method, f"method {spec.method}")
+    _check_keywords(regularizer.factory, recipe.regularizer, f"regularizer {spec.regularizer}")
 
 
 def compose(spec: RunSpec, folder: Path, start_iteration: int = 0) -> Config:
@@ -172,7 +172,6 @@ def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any
 
 def _dataloader(recipe: Config, spec: RunSpec, split: str, persistent: bool) -> dict[str, Any]:
     settings = dict(recipe[f"{split}_dataloader"])
-    # An evaluation needs no segmentation labels for the crop, so it loads only what it scores.
     dataset = dict(settings.pop("dataset"))
     dataset.update(
         type="SplitOf", name=recipe.dataset, root=str(data_folder(recipe.dataset)), split=split,

@@ -20,10 +20,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmark.command_line import Parser
+
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--recipe", default="synthetic_demo", help="recipe (default: synthetic_demo)")
     parser.add_argument("--method", default="hard_sharing", help="method (default: hard_sharing)")
     parser.add_argument("--turns", type=int, default=10, help="turns of each loop (default: 10)")

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmark.command_line import Parser
+
 if TYPE_CHECKING:
     from benchmark.records import RunSpec
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line of one cell."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--spec", metavar="JSON", help="the whole cell as JSON; then --recipe to --set are not used")
     parser.add_argument("--recipe", help="name of a recipe, or path of your own")
     parser.add_argument("--method", help="registered method")
