@@ -33,7 +33,8 @@ class Augmentation:
         crop: (H, W) of a random window. A frame that is smaller is taken whole, and padded.
         cat_max_ratio: the crop is drawn again while one class covers this share of its labelled pixels; 1 for never.
         flip: probability of mirroring.
-        photometric: distort brightness, contrast, saturation and hue as mmsegmentation does.
+        photometric: strength of a distortion of brightness, contrast, saturation and hue; 1 as in mmsegmentation, 0
+            for none.
         pad: (H, W) to which the result is padded; None pads to `crop`, if there is one.
 
     Raises:
@@ -45,7 +46,7 @@ class Augmentation:
     crop: tuple[int, int] | None = None
     cat_max_ratio: float = 1.0
     flip: float = 0.0
-    photometric: bool = False
+    photometric: float = 0.0
     pad: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
@@ -59,6 +60,8 @@ class Augmentation:
             raise ValueError("augmentation: scale changes the size of the frame; give crop=(H, W) too")
         if not 0 <= self.flip <= 1:
             raise ValueError(f"augmentation: flip is a probability, found {self.flip}")
+        if not 0 <= self.photometric <= 1:
+            raise ValueError(f"augmentation: photometric is a strength in 0..1, found {self.photometric}")
         if not 0 < self.cat_max_ratio <= 1:
             raise ValueError(f"augmentation: cat_max_ratio is a share in (0, 1], found {self.cat_max_ratio}")
 
@@ -100,7 +103,7 @@ class Augmentation:
         if self.flip and rng.random() < self.flip:
             frame = flip(frame)
         if self.photometric:
-            frame = replace(frame, image=Distortion.draw(rng)(frame.image))
+            frame = replace(frame, image=Distortion.draw(rng, self.photometric)(frame.image))
         size = self.pad or self.crop
         return pad(normalise(frame), size) if size else normalise(frame)
 

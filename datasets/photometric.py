@@ -46,14 +46,19 @@ class Distortion:
     contrast_first: bool = True
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Distortion:
-        """Draw as published; always the same number of draws, so that later ones do not depend on earlier ones."""
+    def draw(cls, rng: np.random.Generator, strength: float) -> Distortion:
+        """Draw a distortion; always the same number of draws, so that later ones do not depend on earlier ones.
+
+        Args:
+            rng: source of the draws.
+            strength: factor of every range, 1 as published.
+        """
         applied = rng.random(5) < 0.5
         return cls(
-            brightness=_if(applied[0], rng.uniform(-BRIGHTNESS, BRIGHTNESS)),
-            contrast=_if(applied[1], rng.uniform(*CONTRAST)),
-            saturation=_if(applied[2], rng.uniform(*SATURATION)),
-            hue=_if(applied[3], int(rng.integers(-HUE, HUE))),
+            brightness=_if(applied[0], strength * rng.uniform(-BRIGHTNESS, BRIGHTNESS)),
+            contrast=_if(applied[1], 1 + strength * (rng.uniform(*CONTRAST) - 1)),
+            saturation=_if(applied[2], 1 + strength * (rng.uniform(*SATURATION) - 1)),
+            hue=_if(applied[3], round(strength * int(rng.integers(-HUE, HUE)))),
             contrast_first=bool(applied[4]),
         )
 

@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     try:
         # The published augmentation: everything that costs time.
-        full = {"scale": (0.5, 2.0), "cat_max_ratio": 0.75, "flip": 0.5, "photometric": True}
+        full = {"scale": (0.5, 2.0), "cat_max_ratio": 0.75, "flip": 0.5, "photometric": 1.0}
         dataset = CanonicalDataset(root, "train", augmentation={**full, "crop": read_info(root).size})
         rate = best_rate(dataset, min(options.images, len(dataset)), options.rounds)
     except DataError as error:

@@ -28,6 +28,8 @@ ALLOCATOR = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "4000000000",
     "MALLOC_TOP_PAD_": "268435456",
+    # And the heap in pages of 2 MB.
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
 
 

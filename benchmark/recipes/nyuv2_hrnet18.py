@@ -28,7 +28,7 @@ train_dataloader = dict(
     dataset=dict(
         size=None,
         augmentation=dict(
-            scale=(0.5, 2.0), crop=(425, 560), cat_max_ratio=0.75, flip=0.5, photometric=True, pad=(425, 560)
+            scale=(0.5, 2.0), crop=(425, 560), cat_max_ratio=0.75, flip=0.5, photometric=1.0, pad=(425, 560)
         ),
     ),
 )

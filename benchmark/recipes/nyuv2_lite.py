@@ -23,7 +23,7 @@ train_cfg = dict(max_iters=1500)
 train_dataloader = dict(
     batch_size=8,
     num_workers=0,
-    dataset=dict(size=(120, 160), cache=True, augmentation=dict(zoom=(1.0, 1.5), flip=0.5, photometric=True)),
+    dataset=dict(size=(120, 160), cache=True, augmentation=dict(zoom=(1.0, 1.5), flip=0.5, photometric=1.0)),
 )
 test_dataloader = dict(batch_size=8, num_workers=0, dataset=dict(size=(120, 160), cache=True))
 

@@ -16,7 +16,7 @@ from benchmark.registry import DATASETS
 from benchmark.tasks import TaskSet
 
 SIZE = (60, 80)
-AUGMENTATION = {"zoom": (1.0, 1.5), "flip": 0.5, "photometric": True}
+AUGMENTATION = {"zoom": (1.0, 1.5), "flip": 0.5, "photometric": 1.0}
 
 
 @pytest.fixture(params=DATASETS.names())

@@ -43,7 +43,7 @@ def test_lists_of_a_json_recipe_are_pairs():
 def test_only_padding_draws_nothing():
     assert Augmentation(pad=(4, 4)).without_draws()
     assert Augmentation().without_draws()
-    for options in ({"flip": 0.5}, {"photometric": True}, {"zoom": (1.0, 1.0)}, {"crop": (4, 4)}):
+    for options in ({"flip": 0.5}, {"photometric": 1.0}, {"zoom": (1.0, 1.0)}, {"crop": (4, 4)}):
         assert not Augmentation(**options).without_draws(), options
 
 
@@ -116,7 +116,7 @@ def test_the_published_chain_gives_a_padded_normalised_frame():
     image = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
     frame = Frame(image, K, semseg=rng.integers(0, 40, (20, 30), dtype=np.uint8))
     augmentation = Augmentation(
-        scale=(0.5, 2), crop=(20, 30), cat_max_ratio=0.75, flip=0.5, photometric=True, pad=(22, 32)
+        scale=(0.5, 2), crop=(20, 30), cat_max_ratio=0.75, flip=0.5, photometric=1.0, pad=(22, 32)
     )
     for seed in range(10):
         result = augmentation(frame, np.random.default_rng(seed))

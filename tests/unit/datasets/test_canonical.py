@@ -15,8 +15,8 @@ from datasets.layout import DataError
 from datasets.modalities import read_modality
 
 SIZE = (12, 16)
-ZOOM = {"zoom": (1.0, 2.0), "flip": 0.5, "photometric": True}
-PUBLISHED = {"scale": (0.5, 2.0), "crop": SIZE, "cat_max_ratio": 0.75, "flip": 0.5, "photometric": True}
+ZOOM = {"zoom": (1.0, 2.0), "flip": 0.5, "photometric": 1.0}
+PUBLISHED = {"scale": (0.5, 2.0), "crop": SIZE, "cat_max_ratio": 0.75, "flip": 0.5, "photometric": 1.0}
 
 
 def same(one: dict, other: dict) -> bool:

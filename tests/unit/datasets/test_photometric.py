@@ -31,7 +31,7 @@ def test_no_saturation_makes_grey_and_half_a_turn_of_hue_the_opposite_colour():
 
 
 def test_draws_are_as_published():
-    drawn = [Distortion.draw(np.random.default_rng(seed)) for seed in range(2000)]
+    drawn = [Distortion.draw(np.random.default_rng(seed), strength=1.0) for seed in range(2000)]
     ranges = {"brightness": (-32, 32), "contrast": (0.5, 1.5), "saturation": (0.5, 1.5), "hue": (-18, 17)}
     for name, (low, high) in ranges.items():
         values = np.array([value for d in drawn if (value := getattr(d, name)) is not None])
@@ -41,11 +41,23 @@ def test_draws_are_as_published():
     assert 0.45 < np.mean([d.contrast_first for d in drawn]) < 0.55
 
 
+def test_half_the_strength_halves_every_change():
+    """Factors change around 1, offsets around 0; the same draws underneath."""
+    for seed in range(50):
+        full, half = (Distortion.draw(np.random.default_rng(seed), strength=strength) for strength in (1.0, 0.5))
+        assert full.contrast_first == half.contrast_first
+        for name, unchanged, step in (("brightness", 0, 0), ("contrast", 1, 0), ("saturation", 1, 0), ("hue", 0, 0.5)):
+            whole, part = getattr(full, name), getattr(half, name)
+            assert (whole is None) == (part is None)
+            if whole is not None:
+                assert abs((part - unchanged) - (whole - unchanged) / 2) <= step + 1e-12, name
+
+
 def test_what_is_drawn_later_does_not_depend_on_what_was_drawn():
     following = set()
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        Distortion.draw(rng)
+        Distortion.draw(rng, strength=1.0)
         after = np.random.default_rng(seed)
         after.random(5), after.uniform(size=3), after.integers(-18, 18)
         following.add(rng.random() == after.random())
