@@ -25,6 +25,7 @@ class Batch(TypedDict, total=False):
         intrinsics: (B, 3, 3) float32 pinhole matrix in pixels of `images`; pixel centres are at integer + 0.5.
         index: (B,) position of each sample in its split.
         name: the sample names, B strings.
+        window: (B, 4) top, left, height, width of each image within its padding; there if an evaluation is padded.
     """
 
     images: Tensor
@@ -32,6 +33,7 @@ class Batch(TypedDict, total=False):
     intrinsics: Tensor
     index: Tensor
     name: list[str]
+    window: Tensor
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,9 @@ class MultiTaskModel(BaseModel):
         if mode == "loss":
             return self.losses(output, batch["targets"])
         if mode == "predict":
-            return data_samples(self.tasks, output.predictions, batch.get("targets", {}), batch.get("name"))
+            return data_samples(
+                self.tasks, output.predictions, batch.get("targets", {}), batch.get("name"), batch.get("window")
+            )
         raise ValueError(f"mode must be tensor, loss or predict, found {mode!r}")
 
     def losses(self, output: MultiTaskOutput, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -138,7 +140,14 @@ def read_out(task: Task, prediction: Tensor) -> Tensor:
         return F.normalize(prediction.float(), dim=1)
     if task.readout == "probability":
         return prediction.float().sigmoid()
+    if task.readout == "mask":
+        return foreground(prediction.float())
     return prediction.float()
+
+
+def foreground(logits: Tensor) -> Tensor:
+    """Probability (B, 1, H, W) of the foreground of a mask, from one logit, or from two by their softmax."""
+    return (logits if logits.shape[1] == 1 else logits[:, 1:2] - logits[:, :1]).sigmoid()
 
 
 def data_samples(
@@ -146,8 +155,18 @@ def data_samples(
     predictions: Mapping[str, Tensor],
     targets: Mapping[str, Tensor],
     names: list[str] | None = None,
+    window: Tensor | None = None,
 ) -> list[SegDataSample]:
-    """One mmsegmentation data sample per image, with fields `pred_<task>` and, where known, `gt_<task>`."""
+    """One mmsegmentation data sample per image, with fields `pred_<task>` and, where known, `gt_<task>`.
+
+    Args:
+        tasks: the tasks.
+        predictions: raw, (B, C, H, W) each.
+        targets: of the same height and width.
+        names: of the images.
+        window: (B, 4) top, left, height, width of each image without its padding, which is cut off: a boundary at the
+            rim of the padding would be none, and tolerances are shares of the diagonal of the image.
+    """
     fields: dict[str, Tensor] = {}
     for name, task in tasks.items():
         fields[f"pred_{name}"] = read_out(task, predictions[name])
@@ -156,9 +175,15 @@ def data_samples(
             # Class maps come without a channel axis; a PixelData carries one.
             fields[f"gt_{name}"] = target.unsqueeze(1) if target.ndim == 3 else target
     samples = []
+    windows = None if window is None else window.tolist()
     for position in range(len(next(iter(fields.values())))):
         sample = SegDataSample(metainfo={"name": names[position]} if names else {})
         for field, values in fields.items():
-            sample.set_field(PixelData(data=values[position]), field, dtype=PixelData)
+            image = values[position] if windows is None else _inside(values[position], *windows[position])
+            sample.set_field(PixelData(data=image), field, dtype=PixelData)
         samples.append(sample)
     return samples
+
+
+def _inside(image: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
+    return image[:, top : top + height, left : left + width]

@@ -52,6 +52,7 @@ class Entry:
         year: year of publication.
         expected_failures: contract checks that this entry fails, with the reason; strict.
         accepts_regularizers: False for a method that has nothing to train.
+        large: True for a backbone that takes seconds to build; the quick tests run it on the meta device only.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Entry:
     year: int
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     accepts_regularizers: bool = True
+    large: bool = False
 
 
 class Registry(mmengine.registry.Registry):

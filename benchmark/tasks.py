@@ -12,7 +12,10 @@ from difflib import get_close_matches
 from typing import Any, Literal
 
 IGNORE_LABEL = 255
-"""Marks an unlabelled pixel of `semseg` and `boundary` targets."""
+"""Marks an unlabelled pixel of class maps, boundaries and masks."""
+
+Readout = Literal["class", "value", "direction", "probability", "mask"]
+"""What a prediction says. It decides how a label is stored and moved (`datasets.kinds`), and how it is measured."""
 
 
 def labelled(target: Any) -> Any:
@@ -50,9 +53,13 @@ class Task:
         loss: name of a loss in `benchmark.losses`.
         valid: target -> (B, H, W) mask of the pixels that count.
         readout: what the raw prediction becomes before it is measured: its most likely "class", its "value" as it is,
-            a unit "direction", or a "probability" by the logistic function.
+            a unit "direction", the "probability" of a boundary by the logistic function, or that of the foreground of
+            a "mask", by the logistic function of one channel or the softmax of two.
         loss_weight: factor of the loss in the sum over tasks.
         loss_options: keywords of that loss.
+        metric_options: keywords of the metric, which belong to the protocol of a data set.
+        background: a class that alone is no label: an image that shows nothing else counts as unlabelled. None if
+            there is no such class.
     """
 
     name: str
@@ -62,20 +69,32 @@ class Task:
     higher_is_better: bool
     loss: str
     valid: Callable[[Any], Any]
-    readout: Literal["class", "value", "direction", "probability"]
+    readout: Readout
     loss_weight: float = 1.0
     loss_options: Mapping[str, Any] = field(default_factory=dict)
+    metric_options: Mapping[str, Any] = field(default_factory=dict)
+    background: int | None = None
+
+    @property
+    def target_channels(self) -> int | None:
+        """Channels of the target (B, channels, H, W); None for a class map, which is (B, H, W)."""
+        if self.readout == "class":
+            return None
+        return 1 if self.readout == "mask" else self.channels
 
     def adjusted(self, **changes: Any) -> Task:
         """A copy with other loss settings, as a recipe chooses them.
 
         Raises:
-            ValueError: for anything but `loss`, `loss_options` and `loss_weight`.
+            ValueError: for anything but `loss`, `loss_options` and `loss_weight`, and for a mask `channels`.
         """
-        unknown = set(changes) - {"loss", "loss_options", "loss_weight"}
+        allowed = ["loss", "loss_options", "loss_weight", *(["channels"] if self.readout == "mask" else [])]
+        unknown = set(changes) - set(allowed)
         if unknown:
-            allowed = "loss, loss_options and loss_weight"
-            raise ValueError(f"a recipe may set {allowed} of {self.name}, not {', '.join(sorted(unknown))}")
+            listed = f"{', '.join(allowed[:-1])} and {allowed[-1]}"
+            raise ValueError(f"a recipe may set {listed} of {self.name}, not {', '.join(sorted(unknown))}")
+        if changes.get("channels", 1) not in (1, 2):
+            raise ValueError(f"{self.name}: a mask has 1 or 2 channels, found {changes['channels']}")
         return replace(self, **changes)
 
 
@@ -152,4 +171,28 @@ BOUNDARY = Task(
 )
 """Semantic boundaries. Target: (B, 1, H, W) float32 in 0..1, 255 unlabelled."""
 
+HUMAN_PARTS = Task(
+    name="human_parts", channels=7, unit="class", primary_metric="mIoU", higher_is_better=True,
+    loss="cross_entropy", valid=labelled, readout="class", loss_weight=2.0, background=0,
+)
+"""Background and six parts of the human body. Target: (B, H, W) int64, 0..6, 255 unlabelled. An image without people
+counts nothing, in training (as it is after the crop) and in evaluation, as in ASTMT, ATRC and InvPT."""
+
+SALIENCY = Task(
+    name="saliency", channels=2, unit="probability", primary_metric="maxF", higher_is_better=True,
+    loss="balanced_cross_entropy", valid=labelled_map, readout="mask",
+    loss_weight=5.0, loss_options={"positive_weight": None},
+)
+"""What stands out. Target: (B, 1, H, W) float32, 1 salient, 0 not, 255 unlabelled. Two channels, softmax and class
+weights from each batch, as in ATRC and InvPT; the survey's code has one channel and `balanced_bce`."""
+
 NYUV2_TASKS = TaskSet((SEMSEG, DEPTH, NORMALS, BOUNDARY))
+
+PASCAL_TASKS = TaskSet((
+    replace(SEMSEG, channels=21), HUMAN_PARTS, SALIENCY, NORMALS,
+    replace(BOUNDARY, loss_options={"positive_weight": 0.95}),
+))
+"""PASCAL-Context: the background is class 0 of `semseg`, and counts."""
+
+STANDARD_TASKS = TaskSet((SEMSEG, DEPTH, NORMALS, BOUNDARY, HUMAN_PARTS, SALIENCY))
+"""Every task that has a name of its own; a data set may offer others (`datasets.folder`)."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from benchmark.losses.boundary import balanced_bce, bce
 from benchmark.losses.classification import (
+    balanced_cross_entropy,
     boundary_cross_entropy,
     cross_entropy,
     depth_bin_cross_entropy,
@@ -25,9 +26,9 @@ from benchmark.losses.regression import l1, normals_cosine, normals_l1, normals_
 from benchmark.tasks import Task, TaskSet
 
 __all__ = [
-    "LOSSES", "Loss", "Losses", "UnknownLossError", "balanced_bce", "bce", "boundary_cross_entropy", "check_losses",
-    "cross_entropy", "depth_bin_cross_entropy", "l1", "normals_cluster_cross_entropy", "normals_cosine", "normals_l1",
-    "normals_l2", "task_loss", "task_losses",
+    "LOSSES", "Loss", "Losses", "UnknownLossError", "balanced_bce", "balanced_cross_entropy", "bce",
+    "boundary_cross_entropy", "check_losses", "cross_entropy", "depth_bin_cross_entropy", "l1",
+    "normals_cluster_cross_entropy", "normals_cosine", "normals_l1", "normals_l2", "task_loss", "task_losses",
 ]
 
 
@@ -99,8 +100,9 @@ def _at_size(prediction: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _check_target(task: Task, target: Tensor) -> None:
-    axes = "(B, H, W)" if task.readout == "class" else f"(B, {task.channels}, H, W)"
-    if target.ndim != axes.count(",") + 1 or (target.ndim == 4 and target.shape[1] != task.channels):
+    channels = task.target_channels
+    axes = "(B, H, W)" if channels is None else f"(B, {channels}, H, W)"
+    if target.ndim != axes.count(",") + 1 or (target.ndim == 4 and target.shape[1] != channels):
         raise ValueError(f"{task.name}: the target must be {axes}, found {tuple(target.shape)}")
 
 

@@ -1,4 +1,4 @@
-"""Cross entropies: semantic classes, and the discretised depth, normals and boundaries of ATRC's auxiliary heads.
+"""Cross entropies: classes, masks, and the discretised depth, normals and boundaries of ATRC's auxiliary heads.
 
 Source of the auxiliary losses: Bruggemann et al., "Exploring Relational Context for Multi-Task Dense Prediction",
 ICCV 2021, and its code (brdav/atrc). Nothing copied.
@@ -93,11 +93,39 @@ def boundary_cross_entropy(prediction: Tensor, target: Tensor, valid: Tensor, *,
         positive_weight: weight of boundary pixels; the others weigh 1 - positive_weight. The weighted sum is divided
             by the number of valid pixels, not by the sum of their weights.
     """
-    _check_target("boundary_cross_entropy", target, channels=1)
+    return _two_class_cross_entropy("boundary_cross_entropy", prediction, target, valid, positive_weight)
+
+
+@LOSSES.register("balanced_cross_entropy")
+def balanced_cross_entropy(
+    prediction: Tensor, target: Tensor, valid: Tensor, *, positive_weight: float | None
+) -> Tensor:
+    """Weighted cross entropy of background and foreground (saliency in ATRC and InvPT).
+
+    Args:
+        prediction: (B, 2, H, W) logits.
+        target: (B, 1, H, W) masks; 0.5 and more is foreground.
+        valid: (B, H, W) pixels that count.
+        positive_weight: weight of the foreground, as in `boundary_cross_entropy`. None takes the share of background
+            among the labelled pixels of the batch, as HED does; a batch of foreground alone then weighs nothing.
+    """
+    weight: Tensor | float | None = positive_weight
+    if weight is None:
+        _check_target("balanced_cross_entropy", target, channels=1)
+        weight = ((target[:, 0] < 0.5) & valid).sum() / valid_pixels(valid)
+    return _two_class_cross_entropy("balanced_cross_entropy", prediction, target, valid, weight)
+
+
+def _two_class_cross_entropy(
+    name: str, prediction: Tensor, target: Tensor, valid: Tensor, positive_weight: Tensor | float
+) -> Tensor:
+    _check_target(name, target, channels=1)
     if prediction.shape[1] != 2:
-        raise ValueError(f"boundary_cross_entropy: needs 2 logits per pixel, found {prediction.shape[1]}")
-    weights = prediction.new_tensor([1 - positive_weight, positive_weight])
-    return _mean_cross_entropy(prediction, (target[:, 0] >= 0.5).long(), valid, weights)
+        raise ValueError(f"{name}: needs 2 logits per pixel, found {prediction.shape[1]}")
+    weight = torch.as_tensor(positive_weight, dtype=prediction.dtype, device=prediction.device)
+    return _mean_cross_entropy(
+        prediction, (target[:, 0] >= 0.5).long(), valid, torch.stack([1 - weight, weight])
+    )
 
 
 def _mean_cross_entropy(prediction: Tensor, classes: Tensor, valid: Tensor, weights: Tensor | None = None) -> Tensor:

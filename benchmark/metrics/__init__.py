@@ -4,6 +4,8 @@
     depth      rmse@pixel, rmse@image, absRel, sqRel, logRmse, delta1, delta2, delta3
     normals    mean@pixel, median, rmse, 11.25, 22.5, 30
     boundary   ap@pixel
+    saliency   maxF, maxF@image, maxIoU@image, IoU
+    human_parts   mIoU, pixAcc, as semseg
 
 `benchmark.metrics.catalogue` needs the standard library only, so this package loads the
 rest, and with it torch and mmengine, when one of its names is first used.

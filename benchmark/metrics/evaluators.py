@@ -10,6 +10,7 @@ from benchmark.metrics.base import TaskMetric
 from benchmark.metrics.boundary import BoundaryMetric
 from benchmark.metrics.depth import DepthMetric
 from benchmark.metrics.normals import NormalsMetric
+from benchmark.metrics.saliency import SaliencyMetric
 from benchmark.metrics.semseg import SegmentationMetric
 from benchmark.registry import DATASETS
 from benchmark.tasks import NYUV2_TASKS, Task, TaskSet
@@ -19,13 +20,14 @@ METRIC_OF_READOUT: dict[str, type[TaskMetric[Any]]] = {
     "value": DepthMetric,
     "direction": NormalsMetric,
     "probability": BoundaryMetric,
+    "mask": SaliencyMetric,
 }
 """What a prediction is decides how it is measured, so that a data set's own task is measured too."""
 
 
 def metric_of(task: Task, **options: Any) -> TaskMetric[Any]:
-    """The metric of a task; options are those of `TaskMetric`."""
-    return METRIC_OF_READOUT[task.readout](task, **options)
+    """The metric of a task; options are those of the metric and go before the task's own."""
+    return METRIC_OF_READOUT[task.readout](task, **{**task.metric_options, **options})
 
 
 @METRICS.register_module(name="MetricOf")
