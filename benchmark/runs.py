@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,33 @@ def evaluate_cell(spec: RunSpec, weights: Path, folder: Path) -> tuple[Metrics, 
     runner = Runner.from_cfg(compose(spec, folder))
     load_model(runner.model.model, weights)
     return _described(runner.test()), data_provenance(runner.test_dataloader.dataset)
+
+
+def scored_again(stored: RunResult, started: float, imports: Sequence[str | Path], metrics: Metrics,
+                 data: Mapping[str, Any]) -> RunResult:
+    """A stored result with the metrics of `evaluate_cell`; its cost and its origin stay those of the training.
+
+    Args:
+        stored: result of the training.
+        started: time.time() before the scoring.
+        imports: a user's own files that took part.
+        metrics: replace the stored ones.
+        data: what was scored.
+
+    Returns:
+        The result; its provenance says under `scored` by which commit and command the numbers were made.
+
+    Raises:
+        ValueError: if other data were scored than those that the result was made on.
+    """
+    before = stored.provenance.get("data", {}).get("fingerprint")
+    if before is not None and before != data["fingerprint"]:
+        raise ValueError(
+            f"{stored.run_id}: trained and scored on {stored.provenance['data']['id']}, the data set here is "
+            f"{data['id']}; prepare the same data, or keep the numbers apart with --json"
+        )
+    scored = Origin(stored.spec, started, tuple(imports), dict(data)).provenance()
+    return replace(stored, metrics=metrics, provenance={**stored.provenance, "scored": scored})
 
 
 def build_cell_model(spec: RunSpec) -> nn.Module:
