@@ -19,16 +19,25 @@ REGULARIZER_SEED_OFFSET = 1_000_003
 """Keeps the regularizer's random numbers apart from the model's, which start from the cell's seed."""
 
 
-def tasks_of(dataset: str, settings: Mapping[str, Mapping[str, Any]]) -> TaskSet:
-    """The tasks of a cell: what the data set offers, chosen and weighted by the recipe, in the recipe's order.
+def tasks_of(dataset: str, settings: Mapping[str, Mapping[str, Any]], root: str | Path | None = None) -> TaskSet:
+    """The tasks of a cell: what the data set offers, chosen and weighted by the recipe, in the order of the settings.
 
     Args:
         dataset: registered name.
         settings: `{task: {"loss_weight": ..., "loss_options": ...}}`.
+        root: folder of the data, which some data sets ask for their tasks.
     """
-    factory: Any = DATASETS.entry(dataset).factory
-    offered: TaskSet = factory.tasks
+    offered = offered_by(dataset, root)
     return TaskSet(offered[name].adjusted(**dict(chosen)) for name, chosen in settings.items())
+
+
+def offered_by(dataset: str, root: str | Path | None) -> TaskSet:
+    """All tasks of a registered data set; see `tasks_of`."""
+    factory: Any = DATASETS.entry(dataset).factory
+    # A data set from outside the suite may have nothing but the class attribute.
+    from_root = root is not None and hasattr(factory, "offered")
+    offered: TaskSet = factory.offered(Path(str(root))) if from_root else factory.tasks
+    return offered
 
 
 def build_model(method: str, backbone: str, tasks: TaskSet, options: Mapping[str, Any]) -> MultiTaskModel:
@@ -47,9 +56,10 @@ def build_training_module(
     backbone: str,
     seed: int,
     memory_format: str,
+    root: str | None = None,
 ) -> TrainingModule:
     """The model and, built after it on random numbers of its own, the regularizer."""
-    task_set = tasks_of(dataset, tasks)
+    task_set = tasks_of(dataset, tasks, root)
     model = build_model(method, backbone, task_set, method_options)
     with torch.random.fork_rng():
         torch.manual_seed(seed + REGULARIZER_SEED_OFFSET)

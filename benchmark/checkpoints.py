@@ -123,6 +123,7 @@ def training_state(runner: Runner, iteration: int) -> dict[str, Any]:
     """Everything that the rest of the training depends on."""
     return {
         "iteration": iteration,
+        "data": trained_on(runner),
         "module": runner.model.state_dict(),
         "optimizer": runner.optim_wrapper.state_dict(),
         "schedulers": [scheduler.state_dict() for scheduler in runner.param_schedulers],
@@ -130,8 +131,24 @@ def training_state(runner: Runner, iteration: int) -> dict[str, Any]:
     }
 
 
+def trained_on(runner: Runner) -> str:
+    """Fingerprint of the training data; empty for a data set that has none."""
+    info = getattr(runner.train_dataloader.dataset, "info", None)
+    return str(getattr(info, "fingerprint", ""))
+
+
 def restore_training_state(runner: Runner, state: Mapping[str, Any]) -> None:
-    """Continue as if the run had not been interrupted; the data sampler is started at the right sample elsewhere."""
+    """Continue as if the run had not been interrupted; the data sampler is started at the right sample elsewhere.
+
+    Raises:
+        CheckpointError: if the training began on other data.
+    """
+    begun_on, here = state.get("data", ""), trained_on(runner)
+    if begun_on != here:
+        raise CheckpointError(
+            f"the training began on data with fingerprint {begun_on[:8]}..., here is {here[:8]}...; prepare the same "
+            f"data again, or delete {runner.work_dir} to start anew"
+        )
     runner.model.load_state_dict(state["module"])
     runner.optim_wrapper.load_state_dict(state["optimizer"])
     for scheduler, saved in zip(runner.param_schedulers, state["schedulers"], strict=True):

@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS, VISBACKENDS
 
-from benchmark.builders import tasks_of
+from benchmark.builders import offered_by, tasks_of
 from benchmark.losses import check_losses
 from benchmark.records import RunSpec
 from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS, split_backbone
@@ -22,15 +22,22 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 RECIPES = Path(__file__).resolve().parent / "recipes"
 MAX_ITERS = "max_iters"
 """Stands for the number of iterations wherever a recipe needs it, so that overriding it keeps the schedule whole."""
+ALL_TASKS = "all"
+"""Stands for every task that the data offers, with the losses that it offers them with."""
 
 
 class ConfigError(ValueError):
     """A recipe, a name or an override that cannot be used; the message is one line for the user."""
 
 
-def data_folder(dataset: str) -> Path:
-    """Where a data set lies: below `MTL_DATA`, or below `data/` in the checkout."""
-    return Path(os.environ.get("MTL_DATA") or CHECKOUT / "data") / dataset
+def data_folder(dataset: str, root: str | None = None) -> Path:
+    """Where a data set lies: below `MTL_DATA`, or below `data/` in the checkout.
+
+    Args:
+        dataset: registered name.
+        root: name of its folder there, or a path; None where the folder has the name of the data set.
+    """
+    return Path(os.environ.get("MTL_DATA") or CHECKOUT / "data") / str(root or dataset)
 
 
 def recipe_names() -> list[str]:
@@ -58,9 +65,24 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Config
         raise ConfigError(f"recipe {path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     # Config itself is no mapping; its settings are, at every level.
     settings: dict[str, Any] = recipe._cfg_dict
-    for key, value in (overrides or {}).items():
-        _override(settings, key, _literal(value))
+    values = {key: _literal(value) for key, value in (overrides or {}).items()}
+    for key in ("dataset", "root", "tasks"):
+        if key in values:
+            _override(settings, key, values.pop(key))
+    if settings.get("tasks") == ALL_TASKS:
+        # Tasks must have names before one of their losses can be overridden.
+        settings["tasks"] = _all_tasks(settings)
+    for key, value in values.items():
+        _override(settings, key, value)
     return recipe
+
+
+def _all_tasks(settings: Mapping[str, Any]) -> ConfigDict:
+    try:
+        offered = offered_by(settings["dataset"], data_folder(settings["dataset"], settings.get("root")))
+    except (KeyError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+    return ConfigDict({name: {} for name in offered})
 
 
 def recipe_defaults(name: str, overrides: Mapping[str, Any] | None = None) -> tuple[str, tuple[str, ...]]:
@@ -105,7 +127,7 @@ def check_spec(spec: RunSpec) -> None:
         hint = _near(unknown[0], list(recipe.tasks))
         raise ConfigError(f"recipe {spec.recipe} has no task {unknown[0]!r}.{hint} Tasks: {', '.join(recipe.tasks)}")
     try:
-        check_losses(tasks_of(recipe.dataset, {task: recipe.tasks[task] for task in spec.tasks}))
+        check_losses(tasks_of(recipe.dataset, {task: recipe.tasks[task] for task in spec.tasks}, data_root(recipe)))
     except (KeyError, ValueError) as error:
         raise ConfigError(f"recipe {spec.recipe}: {error}") from error
     _check_keywords(method.factory, recipe.method, f"method {spec.method}")
@@ -132,8 +154,13 @@ def compose(spec: RunSpec, folder: Path, start_iteration: int = 0) -> Config:
     return config
 
 
+def data_root(recipe: Config) -> Path:
+    """Folder of the data of a recipe."""
+    return data_folder(recipe.dataset, recipe.get("root"))
+
+
 def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any]:
-    tasks = {name: dict(recipe.tasks[name]) for name in recipe.tasks if name in spec.tasks}
+    tasks = {name: dict(recipe.tasks[name]) for name in spec.tasks}
     return dict(
         model=dict(
             type="TrainingModuleOf",
@@ -142,6 +169,7 @@ def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any
             regularizer=spec.regularizer,
             regularizer_options=dict(recipe.regularizer),
             dataset=recipe.dataset,
+            root=str(data_root(recipe)),
             tasks=tasks,
             backbone=spec.backbone,
             seed=spec.seed,
@@ -152,7 +180,9 @@ def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any
         train_dataloader=_dataloader(recipe, spec, "train", persistent=True),
         test_dataloader=_dataloader(recipe, spec, "test", persistent=False)
         | dict(sampler=dict(type="DefaultSampler", shuffle=False, round_up=False)),
-        test_evaluator=[dict(type="MetricOf", dataset=recipe.dataset, task=name) for name in tasks],
+        test_evaluator=[
+            dict(type="MetricOf", dataset=recipe.dataset, root=str(data_root(recipe)), task=name) for name in tasks
+        ],
         optim_wrapper=dict(recipe.optim_wrapper),
         param_scheduler=_with_length(recipe.param_scheduler, recipe.train_cfg.max_iters),
         default_hooks=dict(recipe.default_hooks),
@@ -174,8 +204,8 @@ def _dataloader(recipe: Config, spec: RunSpec, split: str, persistent: bool) -> 
     settings = dict(recipe[f"{split}_dataloader"])
     dataset = dict(settings.pop("dataset"))
     dataset.update(
-        type="SplitOf", name=recipe.dataset, root=str(data_folder(recipe.dataset)), split=split,
-        tasks=tuple(name for name in recipe.tasks if name in spec.tasks), seed=spec.seed,
+        type="SplitOf", name=recipe.dataset, root=str(data_root(recipe)), split=split,
+        tasks=tuple(spec.tasks), seed=spec.seed,
     )
     settings.update(dataset=dataset, collate_fn=dict(type="default_collate"))
     settings["persistent_workers"] = persistent and settings.get("num_workers", 0) > 0
@@ -212,7 +242,7 @@ def _override(recipe: dict[str, Any], key: str, value: Any) -> None:
     open_ended = bool(parents) and (parents[0] in ("method", "regularizer") or parents[-1] == "loss_options")
     known = [*node, *_parameters_of_type(node)] if isinstance(node, Mapping) else []
     if parents[:1] == ["tasks"]:
-        known += ["loss", "loss_options", "loss_weight"]
+        known += ["channels", "loss", "loss_options", "loss_weight"]
     if not open_ended and leaf not in known:
         raise ConfigError(f"no setting {key!r} in the recipe.{_near(key, list(_paths(recipe)))}")
     node[leaf] = value

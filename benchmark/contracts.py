@@ -81,11 +81,13 @@ class MultiTaskOutput:
             vectors of any length for normals.
         features: the maps that a regularizer may read, in the order of `Method.feature_specs`.
         auxiliary: further supervised predictions; may be empty in eval mode.
+        penalties: further terms of the training loss that need no target, scalars by name, already weighted.
     """
 
     predictions: dict[str, Tensor]
     features: tuple[Tensor, ...] = ()
     auxiliary: tuple[Auxiliary, ...] = ()
+    penalties: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Method(nn.Module, ABC):
@@ -117,6 +119,17 @@ class Method(nn.Module, ABC):
 
         Most methods need none, and this does nothing.
         """
+
+    def separate_optimizers(self) -> Mapping[str, Mapping[str, Any]]:
+        """Parameters that are not trained as the recipe trains weights.
+
+        Returns:
+            beginnings of the parameters' names, each with an optimiser as a recipe writes it,
+            `{"architecture": {"type": "Adam", "lr": 5e-4}}`. Its rate follows no schedule and no factor of the recipe.
+
+        Most methods have none.
+        """
+        return {}
 
 
 class Regularizer(nn.Module, ABC):

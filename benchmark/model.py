@@ -70,9 +70,10 @@ class MultiTaskModel(BaseModel):
         raise ValueError(f"mode must be tensor, loss or predict, found {mode!r}")
 
     def losses(self, output: MultiTaskOutput, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weighted losses of the predictions and of the auxiliary predictions, by name.
+        """Weighted losses of the predictions and of the auxiliary predictions, and the method's penalties, by name.
 
-        Names are `loss_<task>` and `loss_<auxiliary>_<task>`; mmengine sums every key that contains "loss".
+        Names are `loss_<task>`, `loss_<auxiliary>_<task>` and `loss_<penalty>`; mmengine sums every key that contains
+        "loss".
         """
         terms = {
             f"loss_{name}": task.loss_weight * task_loss(task, output.predictions[name], targets[name])
@@ -84,7 +85,7 @@ class MultiTaskModel(BaseModel):
                 task, part.prediction, targets[part.task], loss=part.loss, loss_options=part.loss_options or None
             )
             terms[f"loss_{part.name}_{part.task}"] = part.weight * task.loss_weight * loss
-        return terms
+        return terms | {f"loss_{name}": penalty for name, penalty in output.penalties.items()}
 
 
 class TrainingModule(BaseModel):

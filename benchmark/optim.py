@@ -1,12 +1,13 @@
 """Optimiser groups, clipping and precision, as mmengine optimizer wrappers.
 
 The regularizer has a parameter group and a gradient clipping of its own: with one common norm, its gradients would
-change the step of the model even where its loss does not.
+change the step of the model even where its loss does not. Parameters that a method wants trained by another optimiser
+(`Method.separate_optimizers`) have all three of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +15,8 @@ import torch
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from torch import nn
+
+from benchmark.contracts import Method
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -23,18 +26,50 @@ class GroupClipOptimWrapper(OptimWrapper):
     """Clips the gradients of the model and of the regularizer separately, and trains in bf16 where asked.
 
     Args:
+        optimizer: see mmengine's `OptimWrapper`; every group names its `part`.
         precision: "fp32", or "bf16" for autocast of the forward pass (the backward pass follows it).
-        optimizer: see mmengine's `OptimWrapper`.
+        beside: optimisers that step with it, each with parameters of its own; schedulers do not see them.
         options: further keywords of `OptimWrapper`, `clip_grad=dict(max_norm=10)` among them.
 
     mmengine's own AmpOptimWrapper refuses the CPU.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, precision: str = "fp32", **options: Any) -> None:
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        precision: str = "fp32",
+        beside: Sequence[torch.optim.Optimizer] = (),
+        **options: Any,
+    ) -> None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, found {precision!r}")
         super().__init__(optimizer, **options)
         self.precision = precision
+        self.beside = tuple(beside)
+
+    def step(self, **options: Any) -> None:
+        """Clip, and step with every optimiser."""
+        super().step(**options)
+        for optimizer in self.beside:
+            optimizer.step(**options)
+
+    def zero_grad(self, **options: Any) -> None:
+        """Forget the gradients of every optimiser's parameters."""
+        super().zero_grad(**options)
+        for optimizer in self.beside:
+            optimizer.zero_grad(**options)
+
+    def state_dict(self) -> dict[str, Any]:
+        """State of every optimiser."""
+        state: dict[str, Any] = super().state_dict()
+        return state | {"beside": [optimizer.state_dict() for optimizer in self.beside]} if self.beside else state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        saved = dict(state_dict)
+        for optimizer, state in zip(self.beside, saved.pop("beside", ()), strict=True):
+            optimizer.load_state_dict(state)
+        super().load_state_dict(saved)
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -48,10 +83,11 @@ class GroupClipOptimWrapper(OptimWrapper):
                     yield
 
     def _clip_grad(self) -> None:
-        for part in ("model", "regularizer"):
+        groups = [group for optimizer in (self.optimizer, *self.beside) for group in optimizer.param_groups]
+        for part in dict.fromkeys(group["part"] for group in groups):
             parameters = [
                 parameter
-                for group in self.optimizer.param_groups
+                for group in groups
                 if group["part"] == part
                 for parameter in group["params"]
                 if parameter.grad is not None
@@ -81,17 +117,23 @@ class PartsOptimWrapperConstructor:
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """The wrapper for a `TrainingModule`."""
+        separate = _separate_optimizers(model)
         optimizer = dict(self.wrapper.pop("optimizer"))
-        groups = self._groups(model, lr=optimizer["lr"], decay=optimizer.get("weight_decay", 0.0))
-        optimizer["params"] = groups
+        weights = [
+            (name, parameter)
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad and not name.startswith(tuple(separate))
+        ]
+        optimizer["params"] = self._groups(weights, lr=optimizer["lr"], decay=optimizer.get("weight_decay", 0.0))
         self.wrapper.setdefault("type", "GroupClipOptimWrapper")
-        return OPTIM_WRAPPERS.build(self.wrapper, default_args={"optimizer": OPTIMIZERS.build(optimizer)})
+        built = {"optimizer": OPTIMIZERS.build(optimizer)}
+        if separate:
+            built["beside"] = [_beside(model, prefix, settings) for prefix, settings in separate.items()]
+        return OPTIM_WRAPPERS.build(self.wrapper, default_args=built)
 
-    def _groups(self, module: nn.Module, lr: float, decay: float) -> list[dict[str, Any]]:
+    def _groups(self, weights: Sequence[tuple[str, nn.Parameter]], lr: float, decay: float) -> list[dict[str, Any]]:
         groups: dict[tuple[str, float, float], dict[str, Any]] = {}
-        for name, parameter in module.named_parameters():
-            if not parameter.requires_grad:
-                continue
+        for name, parameter in weights:
             part = name.partition(".")[0]
             rate = lr * self._rate_factor(name, part)
             decayed = decay * (self.factors.get("norm_and_bias_decay_mult", 1.0) if parameter.ndim < 2 else 1.0)
@@ -105,3 +147,23 @@ class PartsOptimWrapperConstructor:
         if part == "regularizer":
             return float(self.factors.get("regularizer_lr_mult", 1.0))
         return float(self.factors.get("backbone_lr_mult", 1.0)) if "backbone" in name else 1.0
+
+
+def _separate_optimizers(module: nn.Module) -> dict[str, dict[str, Any]]:
+    """What the methods below `module` say, under the names that their parameters have here."""
+    return {
+        f"{name}.{prefix}": dict(settings)
+        for name, method in module.named_modules()
+        if isinstance(method, Method)
+        for prefix, settings in method.separate_optimizers().items()
+    }
+
+
+def _beside(module: nn.Module, prefix: str, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
+    parameters = [parameter for name, parameter in module.named_parameters() if name.startswith(prefix)]
+    if not parameters:
+        raise ValueError(f"separate_optimizers names {prefix!r}, and no parameter begins with it")
+    optimizer: torch.optim.Optimizer = OPTIMIZERS.build(
+        {**settings, "params": [{"params": parameters, "part": prefix.rpartition(".")[2]}]}
+    )
+    return optimizer

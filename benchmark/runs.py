@@ -29,7 +29,7 @@ from benchmark.checkpoints import (
     remove_training_state,
     save_model,
 )
-from benchmark.compose import ConfigError, compose, load_recipe
+from benchmark.compose import ConfigError, compose, data_root, load_recipe
 from benchmark.contracts import Method
 from benchmark.loops import DivergedError
 from benchmark.metrics import described
@@ -136,8 +136,9 @@ def scored_again(stored: RunResult, started: float, imports: Sequence[str | Path
 def build_cell_model(spec: RunSpec) -> nn.Module:
     """The model of a cell with fresh weights, in eval mode."""
     recipe = load_recipe(spec.recipe, spec.overrides)
-    chosen = {name: settings for name, settings in recipe.tasks.items() if name in spec.tasks}
-    return build_model(spec.method, spec.backbone, tasks_of(recipe.dataset, chosen), recipe.method).eval()
+    chosen = {name: recipe.tasks[name] for name in spec.tasks}
+    tasks = tasks_of(recipe.dataset, chosen, data_root(recipe))
+    return build_model(spec.method, spec.backbone, tasks, recipe.method).eval()
 
 
 def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
@@ -171,8 +172,9 @@ def _train(runner: Runner, steps: int) -> dict[str, float]:
 
 
 def _training_targets(runner: Runner) -> Iterator[Mapping[str, Tensor]]:
-    """Targets of the training split, each frame once, without augmentation."""
-    settings = dict(runner._train_dataloader["dataset"]) | {"augmentation": None}
+    """Targets of the training split, each frame once, without augmentation but for the padding of the test split."""
+    padding = runner._test_dataloader["dataset"].get("augmentation")
+    settings = dict(runner._train_dataloader["dataset"]) | {"augmentation": padding}
     split: Dataset[Any] = benchmark.builders.build_split(
         **{key: value for key, value in settings.items() if key != "type"}
     )

@@ -88,6 +88,11 @@ class Augmentation:
         """Whether labels are read even if only other tasks are asked for."""
         return self.crop is not None and self.cat_max_ratio < 1
 
+    @property
+    def fixed_size(self) -> bool:
+        """Whether frames of any size come out with one size."""
+        return bool(self.pad or self.crop)
+
     def without_draws(self) -> bool:
         """Whether nothing is random, so that an evaluation split may use it."""
         return replace(self, pad=None) == Augmentation()
@@ -103,7 +108,7 @@ class Augmentation:
         if self.flip and rng.random() < self.flip:
             frame = flip(frame)
         if self.photometric:
-            frame = replace(frame, image=Distortion.draw(rng, self.photometric)(frame.image))
+            frame = frame.changed(image=Distortion.draw(rng, self.photometric)(frame.image))
         size = self.pad or self.crop
         return pad(normalise(frame), size) if size else normalise(frame)
 
@@ -125,10 +130,11 @@ def random_crop(frame: Frame, size: tuple[int, int], cat_max_ratio: float, rng: 
     top, left = _draw_corner(frame.size, size, rng)
     if cat_max_ratio >= 1:
         return crop(frame, top, left, size)
-    if frame.semseg is None:
+    semseg = frame.labels().get("semseg")
+    if semseg is None:
         raise ValueError("augmentation: cat_max_ratio below 1 needs the semseg labels of the frame")
     for _ in range(CROP_REDRAWS):
-        if is_mixed(frame.semseg[top : top + size[0], left : left + size[1]], cat_max_ratio):
+        if is_mixed(semseg[top : top + size[0], left : left + size[1]], cat_max_ratio):
             break
         top, left = _draw_corner(frame.size, size, rng)
     return crop(frame, top, left, size)

@@ -18,8 +18,6 @@ from datasets.layout import DataError, DatasetInfo, exclusive
 from datasets.modalities import Array
 from datasets.transforms import Frame
 
-MODALITIES = ("image", "semseg", "depth", "normals", "boundary")
-
 
 def cache_folder(root: Path, info: DatasetInfo, size: tuple[int, int], split: str) -> Path:
     """Where the resized frames of a split are kept."""

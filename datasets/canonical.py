@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -14,17 +14,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from benchmark.tasks import IGNORE_LABEL, NYUV2_TASKS, TaskSet
+from benchmark.tasks import IGNORE_LABEL, NYUV2_TASKS, STANDARD_TASKS, Task, TaskSet
 from datasets.augmentation import Augmentation
 from datasets.cache import CachedFrames, cache_folder, ensure_cache
-from datasets.layout import DatasetInfo, read_frames, read_info
-from datasets.modalities import Array, DataError, read_modality
-from datasets.transforms import Frame, resize
-
-# Stored codes to codes in memory: semseg 0, 1..C -> 255, 0..C-1; boundary 0, 255, 128 -> 0, 1, 255.
-_SEMSEG = np.roll(np.arange(256, dtype=np.uint8), 1)
-_BOUNDARY = np.zeros(256, np.uint8)
-_BOUNDARY[255], _BOUNDARY[128] = 1, IGNORE_LABEL
+from datasets.example import write_example
+from datasets.kinds import IMAGES, KINDS
+from datasets.layout import DatasetInfo, read_frames, read_info, read_label
+from datasets.modalities import Array
+from datasets.transforms import Frame, padding, resize
 
 
 class CanonicalDataset(Dataset[dict[str, Any]]):
@@ -33,7 +30,7 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
     Args:
         root: folder with dataset.json.
         split: "train" or "test".
-        size: (H, W) to which frames are resized before augmentation; None keeps the stored size.
+        size: (H, W) to which frames are resized before augmentation; None keeps the stored sizes.
         augmentation: see `datasets.augmentation.Augmentation`; the test split takes only `pad`.
         tasks: names of the tasks to load, all by default; labels that nobody asks for are not read.
         seed: of the augmentation.
@@ -41,25 +38,28 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
 
     Raises:
         DataError: if there is no data set, or a file of it is wrong.
-        ValueError: if a split, task or augmentation is unknown.
+        ValueError: if a split, task or augmentation is unknown, or the items would differ in size.
 
     An item is `{"images", "targets", "intrinsics", "index", "name"}` of one frame, as `benchmark.contracts.Batch`
-    describes it. Position p is frame p mod N in epoch p div N; the augmentation depends on (seed, epoch, frame) and
-    on nothing else, so it is the same for any number of workers, after a resume, and whatever tasks are loaded.
+    describes it, with a "window" too where an evaluation is padded. Position p is frame p mod N in epoch p div N; the
+    augmentation depends on (seed, epoch, frame) and on nothing else, so it is the same for any number of workers, after
+    a resume, and whatever tasks are loaded.
     """
 
     tasks: TaskSet = NYUV2_TASKS
     """All tasks that the data set offers."""
+    varied: ClassVar[bool] = False
+    """Whether its frames have different sizes."""
 
     def __init__(
         self, root: Path | str, split: str, *, size: tuple[int, int] | None = None,
         augmentation: Mapping[str, Any] | None = None, tasks: Sequence[str] | None = None, seed: int = 0,
         cache: bool = False,
     ) -> None:
-        self.root = Path(root)
-        self.ensure(self.root)
+        self.ensure(Path(root))
+        self.root = self.prepared(Path(root))
         self.info: DatasetInfo = read_info(self.root)
-        self.tasks = _offered(self.info)
+        self.tasks = _labelled(self.info, self.offered(Path(root)))
         self.split = split
         self.frames = [frame for frame in read_frames(self.root) if frame.split == split]
         if not self.frames:
@@ -68,8 +68,11 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         self.augmentation = Augmentation.from_mapping(augmentation)
         if split != "train" and not self.augmentation.without_draws():
             raise ValueError(f"the {split} split takes no augmentation but pad, found {dict(augmentation or {})}")
+        if self.size is None and not self.augmentation.fixed_size:
+            raise ValueError(f"{self.root}: frames of different sizes; give size=(H, W), or an augmentation with pad")
         self.wanted = self._select(tasks)
         self.seed = seed
+        self._kinds = self.info.kinds
         self._cached = self._open_cache() if cache else None
 
     @classmethod
@@ -79,7 +82,22 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         Raises:
             DataError: if there is no data set at `root`.
         """
-        read_info(Path(root))
+        read_info(cls.prepared(Path(root)))
+
+    @classmethod
+    def example(cls, root: Path) -> None:
+        """Write a tiny instance of made-up frames at `root`, as the tests use it."""
+        write_example(root, f"{cls.__name__.lower()}-example", cls.tasks, varied=cls.varied)
+
+    @classmethod
+    def prepared(cls, root: Path) -> Path:
+        """Folder with dataset.json of the data set at `root`; `root` itself, unless a subclass prepares elsewhere."""
+        return root
+
+    @classmethod
+    def offered(cls, root: Path) -> TaskSet:
+        """The tasks of the data set at `root`; the same everywhere, unless a subclass reads them from there."""
+        return cls.tasks
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -93,13 +111,16 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
             raise IndexError(f"positions count from 0, found {position}")
         epoch, index = divmod(position, len(self))
         rng = np.random.default_rng((self.seed, epoch, index))
-        frame = self.augmentation(self.read(index), rng)
+        whole = self.read(index)
+        frame = self.augmentation(whole, rng)
+        labels = frame.labels()
         return {
             "images": torch.from_numpy(_own(frame.image.transpose(2, 0, 1))),
-            "targets": {name: _TENSORS[name](getattr(frame, name)) for name in self.wanted},
+            "targets": {name: _target(self.tasks[name], labels[name]) for name in self.wanted},
             "intrinsics": torch.from_numpy(frame.intrinsics.astype(np.float32)),
             "index": index,
             "name": self.frames[index].name,
+            **self._window(whole),
         }
 
     def read(self, index: int) -> Frame:
@@ -110,8 +131,8 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         """
         if self._cached is None:
             return self._read_files(index, self._needed())
-        arrays = self._cached.read(index)
-        return Frame(intrinsics=self._intrinsics(index), **arrays)
+        labels = self._cached.read(index)
+        return Frame(labels.pop("image"), self._intrinsics(index), self._kinds, labels)
 
     def _select(self, names: Sequence[str] | None) -> tuple[str, ...]:
         for name in names or ():
@@ -123,12 +144,22 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
 
     def _read_files(self, index: int, labels: Sequence[str]) -> Frame:
         record = self.frames[index]
-        arrays = {
-            name: read_modality(self.root, name, record.name, self.info.size, len(self.info.classes))
-            for name in ("images", *labels)
-        }
-        image = arrays.pop("images")
-        return resize(Frame(image, record.matrix(), **_decoded(arrays)), self.size)
+        image = read_label(self.root, self.info, record, IMAGES)
+        arrays = {name: self._decoded(name, read_label(self.root, self.info, record, name)) for name in labels}
+        frame = Frame(image, record.matrix(), self._kinds, arrays)
+        return frame if self.size is None else resize(frame, self.size)
+
+    def _decoded(self, name: str, array: Array) -> Array:
+        """Stored codes -> the codes of `Frame`."""
+        table = KINDS[self._kinds[name]].table
+        return array if table is None else cv2.LUT(array, table)
+
+    def _window(self, frame: Frame) -> dict[str, Tensor]:
+        """Where a frame that is padded for evaluation lies in its padding."""
+        padded = self.augmentation.pad
+        if padded is None or not self.augmentation.without_draws():
+            return {}
+        return {"window": torch.tensor([*padding(frame.size, padded), *frame.size])}
 
     def _needed(self) -> tuple[str, ...]:
         """Labels to read: those asked for, and semseg where the crop looks at it."""
@@ -138,40 +169,47 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         return (*self.wanted, *extra)
 
     def _intrinsics(self, index: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-        factors = np.array([self.size[1] / self.info.size[1], self.size[0] / self.info.size[0], 1.0])
-        return self.frames[index].matrix() * factors[:, None]
+        record = self.frames[index]
+        stored = self.info.size_of(record)
+        size = self.size or stored
+        factors = np.array([size[1] / stored[1], size[0] / stored[0], 1.0])
+        return record.matrix() * factors[:, None]
 
     def _open_cache(self) -> CachedFrames:
+        if self.size is None:
+            raise ValueError(f"{self.root}: frames of different sizes; a cache needs size=(H, W)")
         folder = cache_folder(self.root, self.info, self.size, self.split)
         ensure_cache(folder, len(self), lambda index: self._read_files(index, tuple(self.tasks)))
         return CachedFrames(folder, self._needed())
 
 
-def _offered(info: DatasetInfo) -> TaskSet:
-    """The tasks of dataset.json; semseg has as many channels as there are classes."""
-    for name in info.tasks:
-        if name not in NYUV2_TASKS:
-            near = get_close_matches(name, NYUV2_TASKS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise DataError(f"dataset.json of {info.id}: no task named {name!r}.{hint}")
-    tasks = NYUV2_TASKS.select(info.tasks)
-    return TaskSet(
-        replace(task, channels=len(info.classes)) if task.name == "semseg" and info.classes else task
-        for task in tasks.values()
-    )
+def _labelled(info: DatasetInfo, offered: TaskSet) -> TaskSet:
+    """The tasks of dataset.json; one with classes has as many channels.
+
+    A task that neither the data set nor `benchmark.tasks` names is like the standard task of its kind.
+    """
+    return TaskSet(_task(name, info, offered) for name in info.tasks)
 
 
-def _decoded(arrays: dict[str, Array]) -> dict[str, Array]:
-    """Stored codes -> the codes of `Frame`."""
-    for name, table in (("semseg", _SEMSEG), ("boundary", _BOUNDARY)):
-        if name in arrays:
-            arrays[name] = cv2.LUT(arrays[name], table)
-    return arrays
+def _task(name: str, info: DatasetInfo, offered: TaskSet) -> Task:
+    named = offered.get(name) or STANDARD_TASKS.get(name)
+    if named is None:
+        kind = info.kinds[name]
+        named = replace(next(task for task in STANDARD_TASKS.values() if task.readout == kind), name=name)
+    classes = info.classes_of(name)
+    return replace(named, channels=len(classes)) if classes and named.readout == "class" else named
 
 
 def _own(array: Array) -> Array:
     """Contiguous and writeable: a view of the cache is copied, all else is left alone."""
     return np.require(array, requirements=["C", "W"])
+
+
+def _target(task: Task, array: Array) -> Tensor:
+    """The label of a frame as the target of a task."""
+    if task.background is not None and ((array == task.background) | (array == IGNORE_LABEL)).all():
+        array = np.full_like(array, IGNORE_LABEL)
+    return _TENSORS[task.readout](array)
 
 
 def _map_tensor(array: Array) -> Tensor:
@@ -189,4 +227,7 @@ def _vector_tensor(array: Array) -> Tensor:
     return torch.from_numpy(_own(array)).permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format)
 
 
-_TENSORS = {"semseg": _class_tensor, "depth": _map_tensor, "normals": _vector_tensor, "boundary": _map_tensor}
+_TENSORS = {
+    "class": _class_tensor, "value": _map_tensor, "direction": _vector_tensor, "probability": _map_tensor,
+    "mask": _map_tensor,
+}

@@ -1,7 +1,8 @@
 """The canonical layout on disk, into which every data set is prepared, and from which it is read.
 
     ROOT/dataset.json     what the data set is: `DatasetInfo`
-    ROOT/frames.csv       name, split, scene, fx, fy, cx, cy, pose (16 numbers row by row, camera-to-world, or empty)
+    ROOT/frames.csv       name, split, scene, fx, fy, cx, cy, pose (16 numbers row by row, camera-to-world, or empty);
+                          and height, width where the frames have different sizes
     ROOT/checksums.csv    path, sha256 of the decoded content
     ROOT/MODALITY/NAME.*  the files of each frame, see `datasets.modalities`
     ROOT/cache/           resized copies, made on demand, see `datasets.cache`; not part of the data set
@@ -19,18 +20,29 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from benchmark.atomic import write_text
-from datasets.index import SCHEMA_VERSION, DatasetInfo, FrameRecord, frames_text, read_frames, read_info
-from datasets.modalities import SUFFIXES, Array, DataError, digest, modality_path, read_modality, write_frame
+from datasets.index import (
+    SCHEMA_VERSION,
+    VARIED,
+    DatasetInfo,
+    FrameRecord,
+    LabelInfo,
+    frames_text,
+    read_frames,
+    read_info,
+)
+from datasets.kinds import IMAGES, STANDARD_KINDS
+from datasets.modalities import Array, DataError, digest, modality_path, read_modality, write_frame
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 __all__ = [
-    "SCHEMA_VERSION", "CanonicalWriter", "DataError", "DatasetInfo", "FrameRecord", "content_fingerprint", "data_root",
-    "exclusive", "fingerprint", "read_frames", "read_info",
+    "SCHEMA_VERSION", "CanonicalWriter", "DataError", "DatasetInfo", "FrameRecord", "LabelInfo", "content_fingerprint",
+    "data_root", "exclusive", "fingerprint", "read_frames", "read_info", "read_label",
 ]
 
 
@@ -44,16 +56,31 @@ def checksums_text(digests: Mapping[str, str]) -> str:
     return "path,sha256\n" + "".join(f"{path},{digests[path]}\n" for path in sorted(digests))
 
 
-def fingerprint(digests: Mapping[str, str], records: Iterable[FrameRecord], classes: Sequence[str]) -> str:
+def fingerprint(
+    digests: Mapping[str, str], records: Iterable[FrameRecord], classes: Sequence[str],
+    labels: Mapping[str, LabelInfo] | None = None,
+) -> str:
     """Hash of a data set's content.
 
     Args:
         digests: of every file, by path relative to the root, see `datasets.modalities.digest`.
         records: the lines of frames.csv.
         classes: names of the semseg classes.
+        labels: see `DatasetInfo`.
     """
-    content = "\n".join((checksums_text(digests), frames_text(records), *classes))
+    named = [f"{name} {info.kind} {info.classes}" for name, info in sorted((labels or {}).items())]
+    content = "\n".join((checksums_text(digests), frames_text(records), *classes, *named))
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def read_label(root: Path, info: DatasetInfo, frame: FrameRecord, modality: str) -> Array:
+    """The images or the labels of one task of a frame, as stored, checked.
+
+    Raises:
+        DataError: naming the file that is missing or wrong.
+    """
+    num_classes = len(info.classes_of(modality))
+    return read_modality(root, modality, frame.name, info.size_of(frame), num_classes, info.kinds)
 
 
 def content_fingerprint(root: Path, info: DatasetInfo, records: Sequence[FrameRecord]) -> str:
@@ -63,13 +90,13 @@ def content_fingerprint(root: Path, info: DatasetInfo, records: Sequence[FrameRe
         DataError: naming the first wrong file.
     """
     digests = {
-        str(modality_path(Path(), modality, record.name).as_posix()): digest(
-            read_modality(root, modality, record.name, info.size, len(info.classes))
+        modality_path(Path(), modality, record.name, info.kinds).as_posix(): digest(
+            read_label(root, info, record, modality)
         )
         for record in records
-        for modality in ("images", *info.tasks)
+        for modality in (IMAGES, *info.tasks)
     }
-    return fingerprint(digests, records, info.classes)
+    return fingerprint(digests, records, info.classes, info.labels)
 
 
 @contextmanager
@@ -94,22 +121,26 @@ class CanonicalWriter:
     Args:
         root: place of the data set.
         name: name and variant, the beginning of the id, as in "nyuv2-40c".
-        size: (H, W) of every frame.
+        size: (H, W) of every frame; None where each record says its own. If all say the same, it is that.
         tasks: names of the tasks that have labels; each is a modality.
         classes: names of the semseg classes 1..C, in order.
         sources: where each modality comes from.
         notes: caveats, for the reader of dataset.json.
+        labels: class maps other than semseg, and tasks whose name is not standard.
     """
 
     def __init__(
-        self, root: Path, *, name: str, size: tuple[int, int], tasks: Sequence[str], classes: Sequence[str],
-        sources: Mapping[str, str], notes: str = "",
+        self, root: Path, *, name: str, size: tuple[int, int] | None, tasks: Sequence[str], classes: Sequence[str],
+        sources: Mapping[str, str], notes: str = "", labels: Mapping[str, LabelInfo] | None = None,
     ) -> None:
-        unknown = [task for task in tasks if task not in SUFFIXES or task == "images"]
+        self.labels = dict(labels or {})
+        unknown = [task for task in tasks if task == IMAGES or (task not in STANDARD_KINDS and task not in self.labels)]
         if unknown:
-            raise ValueError(f"no modality named {unknown[0]!r}; the tasks are {', '.join(list(SUFFIXES)[1:])}")
+            known = [name for name in STANDARD_KINDS if name != IMAGES]
+            raise ValueError(f"no modality named {unknown[0]!r}; the tasks are {', '.join(known)}")
         self.root, self.name, self.size = Path(root).absolute(), name, size
         self.tasks, self.classes, self.sources, self.notes = tuple(tasks), tuple(classes), dict(sources), notes
+        self.kinds = {**STANDARD_KINDS, **{task: label.kind for task, label in self.labels.items()}}
         self.folder = self.root.with_name(f".{self.root.name}.building")
         self.info: DatasetInfo | None = None
         self._records: dict[str, FrameRecord] = {}
@@ -117,7 +148,7 @@ class CanonicalWriter:
 
     def __enter__(self) -> CanonicalWriter:
         shutil.rmtree(self.folder, ignore_errors=True)
-        for modality in ("images", *self.tasks):
+        for modality in (IMAGES, *self.tasks):
             (self.folder / modality).mkdir(parents=True)
         return self
 
@@ -132,7 +163,16 @@ class CanonicalWriter:
 
     def write(self, record: FrameRecord, arrays: Mapping[str, Array]) -> None:
         """Check and write one frame; `arrays` as the table in `datasets.modalities` says."""
-        self.add(record, write_frame(self.folder, record.name, arrays, self.size, len(self.classes)))
+        size = record.size or self.size
+        if size is None:
+            raise ValueError(f"frame {record.name!r}: neither the data set nor the frame has a size")
+        self.add(record, write_frame(self.folder, record.name, arrays, size, self.num_classes, self.kinds))
+
+    @property
+    def num_classes(self) -> dict[str, int]:
+        """Number of classes of each class map, by task."""
+        others = {task: len(label.classes) for task, label in self.labels.items()}
+        return {"semseg": len(self.classes), **others}
 
     def add(self, record: FrameRecord, digests: Mapping[str, str]) -> None:
         """Announce a frame that `write_frame` wrote into `folder`.
@@ -142,7 +182,9 @@ class CanonicalWriter:
         """
         if record.name in self._records:
             raise ValueError(f"frame {record.name!r} is there twice")
-        wanted = {modality_path(Path(), modality, record.name).as_posix() for modality in ("images", *self.tasks)}
+        wanted = {
+            modality_path(Path(), modality, record.name, self.kinds).as_posix() for modality in (IMAGES, *self.tasks)
+        }
         if set(digests) != wanted:
             raise ValueError(f"frame {record.name!r}: needs {sorted(wanted)}, found {sorted(digests)}")
         self._records[record.name] = record
@@ -152,12 +194,16 @@ class CanonicalWriter:
         records = sorted(self._records.values(), key=lambda record: record.name)
         if not records:
             raise ValueError(f"{self.root}: no frame was written")
-        content_hash = fingerprint(self._digests, records, self.classes)
-        height, width = self.size
+        sizes = {record.size or self.size for record in records}
+        if self.size is None and len(sizes) == 1:
+            self.size = sizes.pop()
+            records = [replace(record, size=None) for record in records]
+        content_hash = fingerprint(self._digests, records, self.classes, self.labels)
+        size = VARIED if self.size is None else f"{self.size[0]}x{self.size[1]}"
         info = DatasetInfo(
-            id=f"{self.name}-{height}x{width}-{content_hash[:8]}", fingerprint=content_hash, size=self.size,
+            id=f"{self.name}-{size}-{content_hash[:8]}", fingerprint=content_hash, size=self.size,
             tasks=self.tasks, classes=self.classes, counts=dict(Counter(record.split for record in records)),
-            sources=self.sources, notes=self.notes,
+            sources=self.sources, notes=self.notes, labels=self.labels,
         )
         write_text(self.folder / "frames.csv", frames_text(records))
         write_text(self.folder / "checksums.csv", checksums_text(self._digests))

@@ -1,16 +1,18 @@
 """The files of one frame: how each modality is stored, read and checked.
 
-| modality   | file              | content                                                          |
-| ---------- | ----------------- | ---------------------------------------------------------------- |
-| `images`   | images/NAME.png   | (H, W, 3) uint8 RGB                                              |
-| `semseg`   | semseg/NAME.png   | (H, W) uint8, 0 unlabelled, 1..C the classes                     |
-| `depth`    | depth/NAME.npy    | (H, W) float32 metres along the optical axis, 0 missing          |
-| `normals`  | normals/NAME.npy  | (H, W, 3) float16 unit vectors, zero missing                     |
-| `boundary` | boundary/NAME.png | (H, W) uint8, 0 no boundary, 255 boundary, 128 unlabelled        |
+| modality      | file                 | content                                                          |
+| ------------- | -------------------- | ---------------------------------------------------------------- |
+| `images`      | images/NAME.png      | (H, W, 3) uint8 RGB                                              |
+| `semseg`      | semseg/NAME.png      | (H, W) uint8, 0 unlabelled, 1..C the classes                     |
+| `depth`       | depth/NAME.npy       | (H, W) float32 metres along the optical axis, 0 missing          |
+| `normals`     | normals/NAME.npy     | (H, W, 3) float16 unit vectors, zero missing                     |
+| `boundary`    | boundary/NAME.png    | (H, W) uint8, 0 no boundary, 255 boundary, 128 unlabelled        |
+| `human_parts` | human_parts/NAME.png | as `semseg`; class 1 is the background                           |
+| `saliency`    | saliency/NAME.png    | (H, W) uint8, 0 not salient, 255 salient, 128 unlabelled         |
 
-Normals stand in the camera frame: x right, y down, z towards the camera. PNG files are written without row filters, and
-images without compression: they open everywhere, and an image decodes in a fifth of the time that the default filter
-takes.
+A data set may have modalities of other names; `datasets.kinds` says how each kind of label is stored. Normals stand in
+the camera frame: x right, y down, z towards the camera. PNG files are written without row filters, and images without
+compression: they open everywhere, and an image decodes in a fifth of the time that the default filter takes.
 """
 
 from __future__ import annotations
@@ -26,17 +28,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.kinds import CODES, KINDS, STANDARD_KINDS, kind_of
+
 Array = NDArray[Any]
 
-SUFFIXES = {"images": ".png", "semseg": ".png", "depth": ".npy", "normals": ".npy", "boundary": ".png"}
-"""Every modality, in the order in which files are written and checked."""
-
-DTYPES = {"images": "uint8", "semseg": "uint8", "depth": "float32", "normals": "float16", "boundary": "uint8"}
-CHANNELS = {"images": 3, "normals": 3}
-BOUNDARY_CODES = (0, 128, 255)
-
 _PNG_END = b"IEND\xaeB`\x82"
-_PNG_LEVEL = {"images": 0, "semseg": 6, "boundary": 6}
+_PNG_LEVEL = {"image": 0}
+_LABEL_PNG_LEVEL = 6
 # Bits of the float16 1.05 without its sign: larger is too long for a unit vector, infinite or not a number.
 _LONGEST_NORMAL_BITS = int(np.array(1.05, np.float16).view(np.uint16))
 
@@ -45,18 +43,21 @@ class DataError(ValueError):
     """Something about data on disk is wrong; the message is one line: which file, what was found, what to do."""
 
 
-def modality_path(root: Path, modality: str, name: str) -> Path:
-    """File of one modality of a frame."""
-    return root / modality / f"{name}{SUFFIXES[modality]}"
+def modality_path(root: Path, modality: str, name: str, kinds: Mapping[str, str] = STANDARD_KINDS) -> Path:
+    """File of one modality of a frame; `kinds` names the kind of modalities that are not standard."""
+    return root / modality / f"{name}{KINDS[kind_of(modality, kinds)].suffix}"
 
 
-def write_modality(root: Path, modality: str, name: str, array: Array) -> None:
+def write_modality(
+    root: Path, modality: str, name: str, array: Array, kinds: Mapping[str, str] = STANDARD_KINDS
+) -> None:
     """Write one modality of a frame; the folder must exist."""
-    path = modality_path(root, modality, name)
+    path = modality_path(root, modality, name, kinds)
     if path.suffix == ".npy":
         np.save(path, array)
         return
-    path.write_bytes(encode_png(array.astype(np.uint8, copy=False), _PNG_LEVEL[modality]))
+    level = _PNG_LEVEL.get(kind_of(modality, kinds), _LABEL_PNG_LEVEL)
+    path.write_bytes(encode_png(array.astype(np.uint8, copy=False), level))
 
 
 def encode_png(pixels: NDArray[np.uint8], level: int) -> bytes:
@@ -77,24 +78,28 @@ def encode_png(pixels: NDArray[np.uint8], level: int) -> bytes:
     )
 
 
-def read_modality(root: Path, modality: str, name: str, size: tuple[int, int], num_classes: int) -> Array:
+def read_modality(
+    root: Path, modality: str, name: str, size: tuple[int, int], num_classes: int,
+    kinds: Mapping[str, str] = STANDARD_KINDS,
+) -> Array:
     """Read one modality of a frame as stored, and check it.
 
     Args:
         root: folder of the data set.
-        modality: a key of `SUFFIXES`.
+        modality: the images or a task.
         name: name of the frame.
         size: (H, W) that the data set declares.
-        num_classes: C, the largest class number of `semseg`.
+        num_classes: C, the largest class number of a class map.
+        kinds: kind by modality, for those that are not standard.
 
     Raises:
         DataError: if the file is missing, truncated or of another size, or a value is not allowed.
     """
-    path = modality_path(root, modality, name)
+    path = modality_path(root, modality, name, kinds)
     array = read_npy(path) if path.suffix == ".npy" else read_png(path)
     if modality == "images" and array.ndim == 3:
         array = cv2.cvtColor(array, cv2.COLOR_BGR2RGB)
-    check_array(array, modality, size, num_classes, str(path))
+    check_array(array, modality, size, num_classes, str(path), kinds)
     return array
 
 
@@ -145,37 +150,43 @@ def read_bytes(path: Path) -> NDArray[np.uint8]:
 _AGAIN = "; restore it or prepare the data set again"
 
 
-def check_array(array: Array, modality: str, size: tuple[int, int], num_classes: int, where: str) -> None:
+def check_array(
+    array: Array, modality: str, size: tuple[int, int], num_classes: int, where: str,
+    kinds: Mapping[str, str] = STANDARD_KINDS,
+) -> None:
     """Refuse an array that is not what the layout says of its modality.
 
     Args:
         array: as stored.
-        modality: a key of `SUFFIXES`.
+        modality: the images or a task.
         size: (H, W) that the data set declares.
-        num_classes: C, the largest class number of `semseg`.
+        num_classes: C, the largest class number of a class map.
         where: file or frame, for the message.
+        kinds: kind by modality, for those that are not standard.
 
     Raises:
         DataError: naming what was found where.
     """
-    shape = (*size, CHANNELS[modality]) if modality in CHANNELS else tuple(size)
-    if array.shape != shape or array.dtype != DTYPES[modality]:
+    name = kind_of(modality, kinds)
+    kind = KINDS[name]
+    shape = tuple(size) if kind.channels is None else (*size, kind.channels)
+    if array.shape != shape or array.dtype != kind.dtype:
         found = f"{'x'.join(map(str, array.shape))} {array.dtype}"
-        wanted = f"{'x'.join(map(str, shape))} {DTYPES[modality]}"
+        wanted = f"{'x'.join(map(str, shape))} {kind.dtype}"
         raise DataError(f"{where}: wrong shape or type, found {found}, the data set declares {wanted} for {modality}")
-    problem = _VALUE_CHECKS[modality](array, num_classes) if modality in _VALUE_CHECKS else ""
+    problem = _VALUE_CHECKS[name](array, num_classes) if name in _VALUE_CHECKS else ""
     if problem:
         raise DataError(f"{where}: {problem}")
 
 
-def _check_semseg(array: Array, num_classes: int) -> str:
+def _check_classes(array: Array, num_classes: int) -> str:
     highest = int(array.max())
     if highest <= num_classes:
         return ""
     return f"label {highest} at {_first(array > num_classes)}, allowed are 0 (unlabelled) to {num_classes}"
 
 
-def _check_depth(array: Array, num_classes: int) -> str:
+def _check_values(array: Array, num_classes: int) -> str:
     # Both comparisons are False for a NaN, which minimum and maximum pass on.
     if array.min() >= 0 and array.max() < np.inf:
         return ""
@@ -187,7 +198,7 @@ def _check_depth(array: Array, num_classes: int) -> str:
     )
 
 
-def _check_normals(array: Array, num_classes: int) -> str:
+def _check_directions(array: Array, num_classes: int) -> str:
     magnitude = array.view(np.uint16) & 0x7FFF
     if magnitude.max() <= _LONGEST_NORMAL_BITS:
         return ""
@@ -199,16 +210,25 @@ def _check_normals(array: Array, num_classes: int) -> str:
 
 
 def _check_boundary(array: Array, num_classes: int) -> str:
-    wrong = _WRONG_BOUNDARY[array]
+    return _check_codes(array, "boundary")
+
+
+def _check_mask(array: Array, num_classes: int) -> str:
+    return _check_codes(array, "mask")
+
+
+def _check_codes(array: Array, what: str) -> str:
+    wrong = _WRONG_CODE[array]
     if not wrong.any():
         return ""
     row, column = np.argwhere(wrong)[0]
-    return f"boundary code {array[row, column]} at row {row}, column {column}, allowed are {BOUNDARY_CODES}"
+    return f"{what} code {array[row, column]} at row {row}, column {column}, allowed are {CODES}"
 
 
-_WRONG_BOUNDARY = ~np.isin(np.arange(256), BOUNDARY_CODES)
+_WRONG_CODE = ~np.isin(np.arange(256), CODES)
 _VALUE_CHECKS = {
-    "semseg": _check_semseg, "depth": _check_depth, "normals": _check_normals, "boundary": _check_boundary,
+    "class": _check_classes, "value": _check_values, "direction": _check_directions, "probability": _check_boundary,
+    "mask": _check_mask,
 }
 
 
@@ -219,7 +239,8 @@ def digest(array: Array) -> str:
 
 
 def write_frame(
-    root: Path, name: str, arrays: Mapping[str, Array], size: tuple[int, int], num_classes: int,
+    root: Path, name: str, arrays: Mapping[str, Array], size: tuple[int, int], num_classes: int | Mapping[str, int],
+    kinds: Mapping[str, str] = STANDARD_KINDS,
 ) -> dict[str, str]:
     """Check and write all modalities of a frame; safe to call from several processes.
 
@@ -227,8 +248,9 @@ def write_frame(
         root: folder that holds one folder per modality.
         name: name of the frame.
         arrays: by modality, coded as the table at the top of this module says.
-        size: (H, W) of the data set.
-        num_classes: C, the largest class number of `semseg`.
+        size: (H, W) of the frame.
+        num_classes: C, the largest class number, the same for all class maps or by modality.
+        kinds: kind by modality, for those that are not standard.
 
     Returns:
         the digest of each file's content, by its path relative to `root`.
@@ -238,9 +260,10 @@ def write_frame(
     """
     digests = {}
     for modality, array in arrays.items():
-        check_array(array, modality, size, num_classes, f"frame {name}, {modality}")
-        write_modality(root, modality, name, array)
-        digests[f"{modality}/{name}{SUFFIXES[modality]}"] = digest(array)
+        highest = num_classes if isinstance(num_classes, int) else num_classes.get(modality, 0)
+        check_array(array, modality, size, highest, f"frame {name}, {modality}", kinds)
+        write_modality(root, modality, name, array, kinds)
+        digests[modality_path(Path(), modality, name, kinds).as_posix()] = digest(array)
     return digests
 
 

@@ -1,4 +1,4 @@
-"""Joint transforms: image, labels, depth, normals, boundary and intrinsics of one frame move together.
+"""Joint transforms: image, labels and intrinsics of one frame move together, each label by its kind.
 
 Each transform is a function of a `Frame` and of explicit numbers; what draws the numbers is in `datasets.augmentation`.
 No function changes its input. Rules that all of them keep:
@@ -15,13 +15,15 @@ The published transforms are those of the ATRC and InvPT code (specs/methods.md 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.tasks import IGNORE_LABEL
+from datasets.kinds import KINDS, STANDARD_KINDS
 from datasets.modalities import Array
 
 MEAN = (0.485, 0.456, 0.406)
@@ -33,25 +35,35 @@ _NORMALISE_OFFSET = -np.array(MEAN) / np.array(STD)
 _NORMALISED = (np.arange(256)[:, None] * _NORMALISE_FACTOR + _NORMALISE_OFFSET).astype(np.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, eq=False)
 class Frame:
-    """One image with its labels; a label that is None was not asked for.
+    """One image with its labels; each is an attribute of its name, None if it was not asked for.
 
     Args:
         image: (H, W, 3) RGB, 0..255, uint8 or float32; float32 and normalised after `normalise`.
         intrinsics: 3x3 pinhole matrix in pixels.
-        semseg: (H, W) class 0..C-1, 255 unlabelled.
-        depth: (H, W) float32 metres, 0 missing.
-        normals: (H, W, 3) float16 or float32 unit vectors, zero missing; x right, y down, z towards the camera.
-        boundary: (H, W) 0 or 1, 255 unlabelled.
+        kinds: kind of each label, see `datasets.kinds`, which also says how each is coded.
+        given: labels by name.
+        labels: more of them, as in `Frame(image, matrix, depth=metres)`.
     """
 
     image: Array
     intrinsics: NDArray[np.float64]
-    semseg: Array | None = None
-    depth: Array | None = None
-    normals: Array | None = None
-    boundary: Array | None = None
+    kinds: Mapping[str, str]
+    given: Mapping[str, Array]
+
+    def __init__(
+        self, image: Array, intrinsics: NDArray[np.float64], kinds: Mapping[str, str] = STANDARD_KINDS,
+        given: Mapping[str, Array] | None = None, **labels: Array | None,
+    ) -> None:
+        known = {name: array for name, array in {**(given or {}), **labels}.items() if array is not None}
+        self.__dict__.update(image=image, intrinsics=intrinsics, kinds=kinds, given=known)
+
+    def __getattr__(self, name: str) -> Any:
+        own = self.__dict__
+        if name in own.get("given", {}) or name in own.get("kinds", {}):
+            return own["given"].get(name)
+        raise AttributeError(f"a frame has no label named {name!r}")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -60,8 +72,17 @@ class Frame:
 
     def labels(self) -> dict[str, Array]:
         """The labels that are there, by name."""
-        named = {name: getattr(self, name) for name in ("semseg", "depth", "normals", "boundary")}
-        return {name: array for name, array in named.items() if array is not None}
+        return dict(self.given)
+
+    def changed(
+        self, labels: Mapping[str, Array] | None = None, *, image: Array | None = None,
+        intrinsics: NDArray[np.float64] | None = None,
+    ) -> Frame:
+        """A frame with these in place of those of this one."""
+        return Frame(
+            self.image if image is None else image, self.intrinsics if intrinsics is None else intrinsics,
+            self.kinds, {**self.given, **(labels or {})},
+        )
 
 
 def scale(frame: Frame, factor: float) -> Frame:
@@ -73,7 +94,7 @@ def scale(frame: Frame, factor: float) -> Frame:
     size = int(frame.size[0] * factor), int(frame.size[1] * factor)
     labels = {name: _nearest(array, size, cv2.INTER_NEAREST) for name, array in frame.labels().items()}
     image = _resized(frame.image.astype(np.float32, copy=False), size, cv2.INTER_LINEAR)
-    return replace(frame, image=image, intrinsics=_stretched(frame, size), **_nearer(labels, factor))
+    return frame.changed(_nearer(frame, labels, factor), image=image, intrinsics=_stretched(frame, size))
 
 
 def crop(frame: Frame, top: int, left: int, size: tuple[int, int]) -> Frame:
@@ -83,7 +104,7 @@ def crop(frame: Frame, top: int, left: int, size: tuple[int, int]) -> Frame:
     intrinsics[0, 2] -= left
     intrinsics[1, 2] -= top
     labels = {name: array[window] for name, array in frame.labels().items()}
-    return replace(frame, image=frame.image[window], intrinsics=intrinsics, **labels)
+    return frame.changed(labels, image=frame.image[window], intrinsics=intrinsics)
 
 
 def flip(frame: Frame) -> Frame:
@@ -91,9 +112,10 @@ def flip(frame: Frame) -> Frame:
     intrinsics = frame.intrinsics.copy()
     intrinsics[0, 2] = frame.size[1] - intrinsics[0, 2]
     labels = {name: _mirrored(array) for name, array in frame.labels().items()}
-    if "normals" in labels:
-        np.negative(labels["normals"][..., 0], out=labels["normals"][..., 0])
-    return replace(frame, image=_mirrored(frame.image), intrinsics=intrinsics, **labels)
+    for name, array in labels.items():
+        if frame.kinds[name] == "direction":
+            np.negative(array[..., 0], out=array[..., 0])
+    return frame.changed(labels, image=_mirrored(frame.image), intrinsics=intrinsics)
 
 
 def zoom(frame: Frame, top: int, left: int, factor: float) -> Frame:
@@ -111,7 +133,7 @@ def zoom(frame: Frame, top: int, left: int, factor: float) -> Frame:
     window = crop(frame, top, left, zoom_window(frame.size, factor))
     labels = {name: _nearest(array, frame.size, cv2.INTER_NEAREST_EXACT) for name, array in window.labels().items()}
     image = _resized(window.image, frame.size, cv2.INTER_LINEAR)
-    return replace(window, image=image, intrinsics=_stretched(window, frame.size), **_nearer(labels, factor))
+    return frame.changed(_nearer(frame, labels, factor), image=image, intrinsics=_stretched(window, frame.size))
 
 
 def zoom_window(size: tuple[int, int], factor: float) -> tuple[int, int]:
@@ -122,19 +144,19 @@ def zoom_window(size: tuple[int, int], factor: float) -> tuple[int, int]:
 def resize(frame: Frame, size: tuple[int, int]) -> Frame:
     """Sample the same view with other pixels: intrinsics follow per axis, depth stays.
 
-    The image is averaged over each new pixel (bilinear where it grows), semseg, depth and normals take the value at
-    the nearest pixel centre, and a pixel is boundary if its footprint holds any boundary pixel, since thin lines
-    would vanish otherwise.
+    The image is averaged over each new pixel (bilinear where it grows), labels take the value at the nearest pixel
+    centre, and a pixel is boundary if its footprint holds any boundary pixel, since thin lines would vanish otherwise.
     """
     if size == frame.size:
         return frame
     shrinks = size[0] <= frame.size[0] and size[1] <= frame.size[1]
     image = _resized(frame.image, size, cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     labels = {name: _nearest(array, size, cv2.INTER_NEAREST_EXACT) for name, array in frame.labels().items()}
-    if frame.boundary is not None and shrinks:
-        share = _resized((frame.boundary == 1).astype(np.float32), size, cv2.INTER_AREA)
-        labels["boundary"][share > 1e-6] = 1
-    return replace(frame, image=image, intrinsics=_stretched(frame, size), **labels)
+    for name, array in frame.labels().items():
+        if frame.kinds[name] == "probability" and shrinks:
+            share = _resized((array == 1).astype(np.float32), size, cv2.INTER_AREA)
+            labels[name][share > 1e-6] = 1
+    return frame.changed(labels, image=image, intrinsics=_stretched(frame, size))
 
 
 def normalise(frame: Frame) -> Frame:
@@ -144,15 +166,15 @@ def normalise(frame: Frame) -> Frame:
         planes = np.empty((3, *frame.size), np.float32)
         for channel, plane in enumerate(cv2.split(frame.image)):
             cv2.LUT(plane, _NORMALISED[:, channel], dst=planes[channel])
-        return replace(frame, image=planes.transpose(1, 2, 0))
+        return frame.changed(image=planes.transpose(1, 2, 0))
     image = frame.image * _NORMALISE_FACTOR.astype(np.float32) + _NORMALISE_OFFSET.astype(np.float32)
-    return replace(frame, image=image.astype(np.float32, copy=False))
+    return frame.changed(image=image.astype(np.float32, copy=False))
 
 
 def pad(frame: Frame, size: tuple[int, int]) -> Frame:
     """Surround by missing values up to `size` (H, W): the frame in the middle, the odd pixel below and to the right.
 
-    Padding is 0 in the image (the mean colour, once normalised), in depth and normals, and 255 in semseg and boundary.
+    Padding is 0 in the image (the mean colour, once normalised), and what marks a missing pixel in each label.
 
     Raises:
         ValueError: if the frame is larger than `size`.
@@ -165,15 +187,22 @@ def pad(frame: Frame, size: tuple[int, int]) -> Frame:
         )
     if below == right == 0:
         return frame
-    top, left = below // 2, right // 2
+    top, left = padding(frame.size, size)
     intrinsics = frame.intrinsics.copy()
     intrinsics[0, 2] += left
     intrinsics[1, 2] += top
-    fill = {"semseg": IGNORE_LABEL, "boundary": IGNORE_LABEL, "depth": 0, "normals": 0}
-    labels = {name: _surrounded(array, size, top, left, fill[name]) for name, array in frame.labels().items()}
+    labels = {
+        name: _surrounded(array, size, top, left, KINDS[frame.kinds[name]].missing)
+        for name, array in frame.labels().items()
+    }
     # Planes again, see `normalise`.
     image = _surrounded(frame.image.transpose(2, 0, 1), (3, *size), top, left, 0).transpose(1, 2, 0)
-    return replace(frame, image=image, intrinsics=intrinsics, **labels)
+    return frame.changed(labels, image=image, intrinsics=intrinsics)
+
+
+def padding(size: tuple[int, int], padded: tuple[int, int]) -> tuple[int, int]:
+    """Rows above and columns to the left of a frame of `size` that `pad` brings to `padded`."""
+    return (padded[0] - size[0]) // 2, (padded[1] - size[1]) // 2
 
 
 def _surrounded(array: Array, size: tuple[int, ...], top: int, left: int, value: int) -> Array:
@@ -192,10 +221,11 @@ def _stretched(frame: Frame, size: tuple[int, int]) -> NDArray[np.float64]:
     return frame.intrinsics * factors[:, None]
 
 
-def _nearer(labels: dict[str, Array], factor: float) -> dict[str, Array]:
-    """Labels with depth divided by `factor`."""
-    if "depth" in labels:
-        labels["depth"] = labels["depth"] / np.float32(factor)
+def _nearer(frame: Frame, labels: dict[str, Array], factor: float) -> dict[str, Array]:
+    """Labels with distances divided by `factor`."""
+    for name, array in labels.items():
+        if frame.kinds[name] == "value":
+            labels[name] = array / np.float32(factor)
     return labels
 
 

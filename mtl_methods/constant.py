@@ -2,7 +2,8 @@
 
 Source: the dummy estimators of scikit-learn (strategies "most_frequent" and "mean"),
 https://scikit-learn.org/stable/modules/model_evaluation.html#dummy-estimators; there is no paper.
-Differs from them: per pixel: the most frequent class, the mean depth, the mean normal, no boundary, whatever the image.
+Differs from them: per pixel: the most frequent class, the mean depth, the mean normal, the share of the foreground, no
+boundary, whatever the image.
 Consulted: nothing.
 """
 
@@ -65,7 +66,10 @@ class Constant(Method):
             ValueError: if a task has no valid pixel.
         """
         counted = {name: task for name, task in self.tasks.items() if task.readout != "probability"}
-        sums = {name: torch.zeros(task.channels, dtype=torch.float64) for name, task in counted.items()}
+        sums = {
+            name: torch.zeros(task.target_channels or task.channels, dtype=torch.float64)
+            for name, task in counted.items()
+        }
         pixels = dict.fromkeys(counted, 0)
         for batch in targets:
             for name, task in counted.items():
@@ -75,18 +79,27 @@ class Constant(Method):
         for name, task in counted.items():
             if pixels[name] == 0:
                 raise ValueError(f"no valid pixel of {name} in the training split: nothing to predict from")
-            value = majority(sums[name]) if task.readout == "class" else sums[name] / pixels[name]
-            self.get_buffer(f"value_{name}").copy_(value)
+            self.get_buffer(f"value_{name}").copy_(most_likely(task, sums[name], pixels[name]))
 
 
 def pixel_sum(task: Task, target: Tensor, valid: Tensor) -> Tensor:
-    """Sum over the valid pixels, (channels,) float64: pixels of each class, or the values themselves.
+    """Sum over the valid pixels in float64: pixels of each class, or the values themselves, by channel of the target.
 
     Float64 counts are exact up to 9e15 pixels.
     """
     if task.readout == "class":
         return torch.bincount(target[valid], minlength=task.channels).double()
     return target.movedim(1, -1)[valid].double().sum(0)
+
+
+def most_likely(task: Task, sums: Tensor, pixels: int) -> Tensor:
+    """Raw prediction (channels,) for every pixel, from the sum over `pixels` valid ones."""
+    if task.readout == "class":
+        return majority(sums)
+    if task.readout == "mask":
+        logit = torch.logit(sums / pixels, eps=1e-9)
+        return torch.cat([torch.zeros(task.channels - 1, dtype=torch.float64), logit])
+    return sums / pixels
 
 
 def majority(counts: Tensor) -> Tensor:

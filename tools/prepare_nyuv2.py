@@ -1,32 +1,61 @@
-"""Prepare the real NYU-v2 for training: crop, normals, boundaries, one canonical layout on disk."""
+"""Prepare the NYU-v2 that you have for training: checked, derived where something is missing, in one layout on disk.
+
+    python tools/prepare_nyuv2.py --from-mat nyu_depth_v2_labeled.mat --splits splits.mat
+    python tools/prepare_nyuv2.py --from-release NYUD_MT.tgz
+
+A release is a folder or an archive (tar, tar.gz, zip, ...) as it was downloaded.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from datasets.nyuv2.prepare import Digests
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
+from benchmark.command_line import WRONG_USE, Parser, shown  # noqa: E402
+
+if TYPE_CHECKING:
+    from datasets.layout import DatasetInfo
+    from datasets.preparing import Source, Written
+
+RELEASES = ("astmt", "mtl_pytorch", "atrc")
+
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--from-folder", type=Path, required=True, metavar="DIR",
-        help="folder with INDEX.csv, classes.csv, rgb/, depth8/ and label40/",
+    parser = Parser(__doc__)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--from-mat", type=Path, metavar="FILE", help="the official nyu_depth_v2_labeled.mat")
+    source.add_argument(
+        "--from-release", type=Path, metavar="PATH",
+        help="NYUD_MT of ASTMT or of Multi-Task-Learning-PyTorch, or NYUDv2 of ATRC and InvPT",
     )
+    source.add_argument("--from-mtan", type=Path, metavar="PATH", help="MTAN's 288x384 arrays: train/ and val/")
+    source.add_argument(
+        "--from-folder", type=Path, metavar="DIR", help="folder with INDEX.csv, classes.csv, rgb/, depth8/ and label40/"
+    )
+    mat = parser.add_argument_group("with --from-mat")
+    mat.add_argument("--splits", type=Path, metavar="FILE", help="default: splits.mat beside the .mat file")
+    mat.add_argument("--class-mapping", type=Path, metavar="FILE", help="classMapping40.mat (default: a table here)")
+    mat.add_argument("--full-size", action="store_true", help="keep 480x640 with the white border, not 425x560")
+    release = parser.add_argument_group("with --from-release")
+    release.add_argument("--release", choices=RELEASES, help="which one (default: recognised by its files)")
     parser.add_argument("--out", type=Path, help="where to put it (default: nyuv2 below $MTL_DATA, else data/nyuv2)")
     parser.add_argument("--workers", type=positive, default=2, metavar="N", help="processes (default: %(default)s)")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N frames of each split")
     parser.add_argument("--overwrite", action="store_true", help="replace the data set that --out holds")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.from_mat is None and (options.splits or options.class_mapping or options.full_size):
+        parser.error("--splits, --class-mapping and --full-size go with --from-mat")
+    if options.from_release is None and options.release:
+        parser.error("--release goes with --from-release")
+    return options
 
 
 def positive(text: str) -> int:
@@ -37,7 +66,7 @@ def positive(text: str) -> int:
     return number
 
 
-def track(frames: Iterator[Digests], total: int) -> Iterator[Digests]:
+def track(frames: Iterator[Written], total: int) -> Iterator[Written]:
     """Show progress with the time left."""
     from rich.console import Console
     from rich.progress import track as progress
@@ -45,25 +74,64 @@ def track(frames: Iterator[Digests], total: int) -> Iterator[Digests]:
     yield from progress(frames, description="preparing NYU-v2", total=total, console=Console(stderr=True))
 
 
+def open_source(options: argparse.Namespace, out: Path, stack: ExitStack) -> Source:
+    """The source that the options name; archives are unpacked until `stack` is closed."""
+    from datasets.archives import unpacked
+
+    if options.from_mat is not None:
+        from datasets.nyuv2.sources.official import open_official
+
+        splits = options.splits or options.from_mat.with_name("splits.mat")
+        return open_official(options.from_mat, splits, options.class_mapping, full_size=options.full_size)
+    if options.from_release is not None:
+        from datasets.nyuv2.sources.releases import open_release
+
+        return open_release(stack.enter_context(unpacked(options.from_release, out)), options.release)
+    if options.from_mtan is not None:
+        from datasets.nyuv2.sources.mtan import open_mtan
+
+        return open_mtan(stack.enter_context(unpacked(options.from_mtan, out)))
+    from datasets.nyuv2.sources.folder import open_folder
+
+    return open_folder(options.from_folder)
+
+
+def run(options: argparse.Namespace, out: Path) -> DatasetInfo:
+    """Prepare into `out`.
+
+    Raises:
+        DataError: in one line, when the input or the place is wrong.
+    """
+    from datasets.layout import DataError, exclusive
+    from datasets.preparing import prepare
+
+    if out.exists() and not options.overwrite and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"{out}: there is something here already; give --overwrite to replace it, or another --out")
+    with ExitStack() as stack:
+        stack.enter_context(exclusive(out.absolute()))
+        source = open_source(options, out, stack)
+        return prepare(source, out, workers=options.workers, limit=options.limit, track=track)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run; 0 when the data set is in place, 2 when the input or the place is wrong."""
     options = parse(arguments)
     from datasets.layout import DataError, data_root
-    from datasets.nyuv2.prepare import prepare
 
     out = options.out or data_root() / "nyuv2"
     try:
-        if out.exists() and not options.overwrite and (not out.is_dir() or any(out.iterdir())):
-            raise DataError(f"{out}: there is something here already; give --overwrite to replace it, or another --out")
-        info = prepare(options.from_folder, out, workers=options.workers, limit=options.limit, track=track)
+        info = run(options, out)
     except (DataError, OSError) as error:
         print(f"prepare_nyuv2: {error}", file=sys.stderr)
-        return 2
+        return WRONG_USE
     except KeyboardInterrupt:
         print("prepare_nyuv2: stopped; nothing was changed", file=sys.stderr)
         return 130
     counts = ", ".join(f"{number} {split}" for split, number in info.counts.items())
-    print(f"{out}: {info.id} ({counts} frames)")
+    print(f"{shown(out)}: {info.id} ({counts} frames)")
+    for modality, source in info.sources.items():
+        print(f"  {modality}: {source}")
+    print(f"  {info.notes}")
     return 0
 
 

@@ -113,12 +113,12 @@ def prepare_data(options: argparse.Namespace) -> None:
     Raises:
         ValueError, OSError: if it is not there and cannot be made; the message says what to do.
     """
-    from benchmark.compose import data_folder, load_recipe, parse_overrides
+    from benchmark.compose import data_root, load_recipe, parse_overrides
     from benchmark.registry import DATASETS
 
-    dataset = load_recipe(options.recipe, parse_overrides(options.overrides)).dataset
-    factory: Any = DATASETS.entry(dataset).factory
-    factory.ensure(data_folder(dataset))
+    recipe = load_recipe(options.recipe, parse_overrides(options.overrides))
+    factory: Any = DATASETS.entry(recipe.dataset).factory
+    factory.ensure(data_root(recipe))
 
 
 def names(text: str, option: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Machine code for the hot loops, where numba is installed; the same loops in plain Python where it is not.
 
 Every loop is written once, as a function of arrays and numbers. So both ways give the same numbers, and only the speed
-differs. Loops that call each other stand in one file, since numba's cache looks at the file of the caller alone.
+differs. Loops that call each other stand in one file, since numba's cache watches the file of the caller alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
+
+from numpy.typing import NDArray
 
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 
@@ -20,9 +22,10 @@ def compiler() -> Callable[..., Any] | None:
     try:
         from numba import njit
     except ImportError as error:
-        warnings.warn(f"boundary evaluation runs in plain Python, some 100 times slower: {error}", stacklevel=2)
+        warnings.warn(f"boundary evaluation runs in plain Python, which is slow: {error}", stacklevel=2)
         return None
-    return njit  # type: ignore[no-any-return]
+    compile_loop: Callable[..., Any] = njit
+    return compile_loop
 
 
 def compiled(loop: Loop) -> Loop:
@@ -31,7 +34,13 @@ def compiled(loop: Loop) -> Loop:
     if njit is None:
         return loop
     try:
-        return njit(cache=True)(loop)  # type: ignore[no-any-return]
+        machine_code: Loop = njit(cache=True)(loop)
     except RuntimeError:
-        # numba found no folder that it can write: neither beside the source nor in the user's cache.
-        return njit(loop)  # type: ignore[no-any-return]
+        # numba found no folder to write, neither beside the source nor in the user's cache.
+        machine_code = njit(loop)
+    return machine_code
+
+
+def loop_values(values: NDArray[Any]) -> Any:
+    """One-dimensional values for a loop: plain Python reads lists several times faster than arrays."""
+    return values.tolist() if compiler() is None else values

@@ -1,275 +1,140 @@
-"""One-to-one matching of predicted with true boundary pixels, exact, for a sequence of predictions.
-
-Two pixels may be matched if their distance d is at most R, the tolerance. Of all matchings the one is taken that minimises
-
-    the sum over matched pairs of rint(100 d), plus ceil(10000 R) for each match that it lacks.
-
-So the number of matches comes first and distance second, except that a match is given up if it would shift a chain of
-others by more than 100 R together. This is the objective of the published tools without the random choices they make.
-Of matchings that are equal in it the largest counts, and of those the one whose predicted pixels have the largest sum of a
-fixed pseudo-random `bonus`. So what is counted depends on the two maps alone, not on the way to it.
-
-Predictions of neighbouring thresholds differ little. So the matching is carried from one to the next: pixels that vanish
-are taken out, new ones are put in, and each time a shortest path makes it optimal again (Dijkstra on reduced costs, as in
-the Hungarian method). Neighbours are found in the image itself; no graph is built.
-"""
+"""One-to-one matching of predicted with true boundary pixels; what is minimised stands in `matching_loops`."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from benchmark.boundaries.compiled import compiled
+import numpy as np
+from numpy.typing import NDArray
 
-Values = Any
-"""A one-dimensional array of integers; a list where the loops run in plain Python, which reads lists faster."""
+from benchmark.boundaries import matching_loops as loops
+from benchmark.boundaries.compiled import loop_values
 
-NONE = -1
-FAR = 2**62
-"""More than any distance of a search; the sums of a search stay below 2**63."""
+Pixels = NDArray[np.int64]
+"""Places in raster order, row * width + column, ascending."""
 
-
-class Side(NamedTuple):
-    """The pixels of one of the two maps, in raster order, and their part of the matching.
-
-    Args:
-        row: of each pixel.
-        column: of each pixel.
-        first: (H W + 1,) how many of the pixels come before a place in raster order.
-        bonus: what any match of the pixel gains on top.
-        price: dual variable of the pixel, 0 for one without mate.
-        mate: its pixel of the other side, -1 for none.
-        present: 1 for the pixels that take part now.
-    """
-
-    row: Values
-    column: Values
-    first: Values
-    bonus: Values
-    price: Values
-    mate: Values
-    present: Values
+LARGEST_BONUS = 2**31
+LARGEST_GAIN = 2**60
 
 
-class Window(NamedTuple):
-    """Which pixels are in reach of a pixel, and what a match gains.
+class Tolerance(NamedTuple):
+    """How far apart two pixels may be, in integers.
 
     Args:
         height: of the image.
         width: of the image.
-        reach: rows above and below that are in reach.
-        half: (2 reach + 1,) half width of the window in each of its rows.
-        gain: (2 reach + 1)**2 gains by row and column of the partner relative to the pixel.
+        half: largest column distance by row distance, 0 and more rows.
+        weight: (rows, rows) rint(100 d) by row and column distance.
+        lost: what a match that is lacking costs, ceil(10000 R).
     """
 
     height: int
     width: int
-    reach: int
-    half: Values
-    gain: Values
+    half: NDArray[np.int64]
+    weight: NDArray[np.int64]
+    lost: int
 
 
-class Search(NamedTuple):
-    """Workspace of a search; every `distance` is `FAR` between searches.
-
-    Args:
-        distance: to each pixel of the far side.
-        parent: pixel of the near side from which it was reached.
-        reached: pixels of the far side in the order in which they were reached.
-        heap: those whose turn will come, the nearest first.
-        place: where in the heap each of them is.
-    """
-
-    distance: Values
-    parent: Values
-    reached: Values
-    heap: Values
-    place: Values
-
-
-@compiled
-def rise(node: int, at: int, search: Search) -> None:
-    """Put a pixel into the heap at position `at` or above."""
-    distance, heap, place = search.distance, search.heap, search.place
-    mine = distance[node]
-    while at > 0:
-        above = (at - 1) >> 1
-        other = heap[above]
-        if distance[other] <= mine:
-            break
-        heap[at] = other
-        place[other] = at
-        at = above
-    heap[at] = node
-    place[node] = at
-
-
-@compiled
-def take_nearest(size: int, search: Search) -> int:
-    """Take the nearest pixel out of a heap of `size` pixels."""
-    distance, heap, place = search.distance, search.heap, search.place
-    nearest: int = heap[0]
-    size -= 1
-    node = heap[size]
-    mine = distance[node]
-    at, below = 0, 1
-    while below < size:
-        if below + 1 < size and distance[heap[below + 1]] < distance[heap[below]]:
-            below += 1
-        other = heap[below]
-        if mine <= distance[other]:
-            break
-        heap[at] = other
-        place[other] = at
-        at, below = below, 2 * below + 1
-    heap[at] = node
-    place[node] = at
-    return nearest
-
-
-@compiled
-def reprice(root: int, shortest: int, count: int, near: Side, far: Side, search: Search) -> None:
-    """Change prices so that the best path costs nothing and no pair gains more than its prices; clear the search."""
-    distance = search.distance
-    near.price[root] -= shortest
-    for step in range(count):
-        node = search.reached[step]
-        surplus = shortest - distance[node]
-        if surplus > 0:
-            far.price[node] += surplus
-            near.price[far.mate[node]] -= surplus
-        distance[node] = FAR
-
-
-@compiled
-def flip(root: int, end: int, near: Side, far: Side, search: Search) -> None:
-    """Match along the path from `root` to the far pixel `end`: each near pixel on it changes its mate."""
-    while True:
-        node = search.parent[end]
-        given_up = near.mate[node]
-        near.mate[node] = end
-        far.mate[end] = node
-        if node == root:
-            return
-        end = given_up
-
-
-@compiled
-def settle(root: int, near: Side, far: Side, window: Window, search: Search) -> None:
-    """Make the matching optimal again, in which the near pixel `root` has a price but no mate.
-
-    There are three ends: a path to a far pixel without mate, a path to a near pixel that gives its mate away, or `root`
-    staying without. A path is followed only while it costs less than the best end so far.
-    """
-    distance, reach, width = search.distance, window.reach, window.width
-    shortest, free, loser = near.price[root], NONE, NONE
-    node, base, size, count = root, 0, 0, 0
-    while True:
-        row, column = near.row[node], near.column[node]
-        price = base + near.price[node] - near.bonus[node]
-        for line in range(max(row - reach, 0), min(row + reach + 1, window.height)):
-            half = window.half[line - row + reach]
-            start = far.first[line * width + max(column - half, 0)]
-            stop = far.first[line * width + min(column + half + 1, width)]
-            middle = (line - row + reach) * (2 * reach + 1) + reach - column
-            for other in range(start, stop):
-                cost = price + far.price[other] - far.bonus[other] - window.gain[middle + far.column[other]]
-                if cost >= shortest or cost >= distance[other] or far.present[other] == 0:
-                    continue
-                if distance[other] == FAR:
-                    search.reached[count] = other
-                    search.place[other] = size
-                    count += 1
-                    # A pixel without mate ends the path, so it never stands in the heap.
-                    size += far.mate[other] != NONE
-                distance[other] = cost
-                search.parent[other] = node
-                if far.mate[other] == NONE:
-                    shortest, free, loser = cost, other, NONE
-                else:
-                    rise(other, search.place[other], search)
-        if size == 0:
-            break
-        nearest = take_nearest(size, search)
-        size -= 1
-        base = distance[nearest]
-        if base >= shortest:
-            break
-        node = far.mate[nearest]
-        if base + near.price[node] < shortest:
-            shortest, free, loser = base + near.price[node], NONE, node
-    reprice(root, shortest, count, near, far, search)
-    if loser != NONE:
-        free = near.mate[loser]
-        near.mate[loser] = NONE
-    if free != NONE:
-        flip(root, free, near, far, search)
-
-
-@compiled
-def enter(node: int, near: Side, far: Side, window: Window, search: Search) -> None:
-    """Let a near pixel take part, at the price of its best offer."""
-    reach, width = window.reach, window.width
-    row, column = near.row[node], near.column[node]
-    best, mate = 0, NONE
-    for line in range(max(row - reach, 0), min(row + reach + 1, window.height)):
-        half = window.half[line - row + reach]
-        start = far.first[line * width + max(column - half, 0)]
-        stop = far.first[line * width + min(column + half + 1, width)]
-        middle = (line - row + reach) * (2 * reach + 1) + reach - column
-        for other in range(start, stop):
-            offer = window.gain[middle + far.column[other]] + far.bonus[other] + near.bonus[node] - far.price[other]
-            if offer > best and far.present[other] != 0:
-                best, mate = offer, other
-    near.present[node] = 1
-    near.price[node] = best
-    if mate == NONE:
-        return
-    if far.mate[mate] == NONE:
-        near.mate[node] = mate
-        far.mate[mate] = node
-    else:
-        settle(node, near, far, window, search)
-
-
-@compiled
-def leave(node: int, near: Side, far: Side, window: Window, search: Search) -> None:
-    """Take a near pixel out."""
-    mate = near.mate[node]
-    near.present[node] = 0
-    near.price[node] = 0
-    near.mate[node] = NONE
-    if mate != NONE:
-        far.mate[mate] = NONE
-        settle(mate, far, near, window, search)
-
-
-@compiled
-def match_in_turn(
-    members: Values, ends: Values, stamp: Values, near: Side, far: Side, window: Window, search: Search, mates: Values
-) -> None:
-    """Match one set of near pixels after the other.
+def tolerance_of(shape: tuple[int, int], max_distance: float) -> Tolerance:
+    """The tolerance of an image.
 
     Args:
-        members: pixels of all sets, one set after the other.
-        ends: where in `members` each set ends.
-        stamp: zeros, one per near pixel.
-        near: predicted pixels, none of them present.
-        far: true pixels, all of them present.
-        window: reach and gains.
-        search: workspace.
-        mates: the mate of each of `members` is written here.
+        shape: height and width.
+        max_distance: largest distance of a pair as a share of the image diagonal.
     """
-    old, start = 0, 0
-    for step in range(len(ends)):
-        stop = ends[step]
-        for at in range(start, stop):
-            stamp[members[at]] = step + 1
-        for at in range(old, start):
-            if stamp[members[at]] != step + 1:
-                leave(members[at], near, far, window, search)
-        for at in range(start, stop):
-            if near.present[members[at]] == 0:
-                enter(members[at], near, far, window, search)
-        for at in range(start, stop):
-            mates[at] = near.mate[members[at]]
-        old, start = start, stop
+    height, width = shape
+    radius = max_distance * math.sqrt(height * height + width * width)
+    steps = np.arange(int(radius) + 1, dtype=np.int64)
+    squared = steps[:, None] ** 2 + steps**2
+    half = (squared <= radius * radius).sum(1) - 1
+    weight = np.rint(100 * np.sqrt(squared)).astype(np.int64)
+    return Tolerance(height, width, half, weight, lost=math.ceil(100 * 100 * radius))
+
+
+def match_sets(
+    predictions: Sequence[Pixels], truth: Pixels, tolerance: Tolerance, annotator: int | None = None
+) -> list[Pixels]:
+    """Match several predictions of one image with one ground truth, each on its own.
+
+    Args:
+        predictions: their boundary pixels. The more alike neighbours in the sequence are, the faster it is.
+        truth: the true boundary pixels.
+        tolerance: of the image.
+        annotator: number of the ground truth where there are several; None where only the number of matches counts.
+
+    Returns:
+        Per prediction, the matched true pixel of each predicted pixel as a position in `truth`, -1 for none. Which
+        pixels are matched is well defined for a given annotator; without one their number and distances are.
+    """
+    if not predictions:
+        return []
+    everyone = np.concatenate(predictions)
+    ends = np.cumsum([len(each) for each in predictions], dtype=np.int64)
+    seen = np.zeros(tolerance.height * tolerance.width, np.bool_)
+    seen[everyone] = True
+    pixels = np.flatnonzero(seen)
+    bonus, scale = bonuses(pixels, len(truth), tolerance.lost, annotator)
+    first = places_before(pixels, tolerance)
+    near = _side(pixels, first, bonus, tolerance, present=0)
+    far = _side(truth, places_before(truth, tolerance), np.zeros(len(truth), np.int64), tolerance, present=1)
+    mates = loop_values(np.full(len(everyone), loops.NONE, np.int32))
+    loops.match_in_turn(
+        loop_values(first[everyone]), loop_values(ends), loop_values(np.zeros(len(pixels), np.int32)), near, far,
+        _window(tolerance, scale), _search(max(len(pixels), len(truth))), mates,
+    )
+    return np.split(np.asarray(mates, np.int64), ends[:-1])
+
+
+def places_before(pixels: Pixels, tolerance: Tolerance) -> NDArray[np.int32]:
+    """(H W + 1,) how many of the pixels come before each place in raster order."""
+    before = np.zeros(tolerance.height * tolerance.width + 1, np.int32)
+    before[pixels + 1] = 1
+    return np.cumsum(before, dtype=np.int32)
+
+
+def bonuses(pixels: Pixels, matches: int, lost: int, annotator: int | None) -> tuple[NDArray[np.int64], int]:
+    """What a match of each predicted pixel gains on top, and what one unit of cost is worth.
+
+    All bonuses together are worth less than one unit. With an annotator they are pseudo-random numbers, so that in
+    effect no two sets of pixels are worth the same.
+
+    Args:
+        pixels: predicted pixels.
+        matches: no matching has more pairs.
+        lost: largest cost of a pair.
+        annotator: see `match_sets`.
+    """
+    if annotator is None:
+        return np.ones(len(pixels), np.int64), matches + 1
+    largest = max(1, min(LARGEST_BONUS, LARGEST_GAIN // ((lost + 1) * (matches + 1))))
+    # The finaliser of SplitMix64 mixes the place and the annotator.
+    mixed = pixels.astype(np.uint64) + np.uint64((annotator + 1) * 0x9E3779B97F4A7C15 % 2**64)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    return (mixed % np.uint64(largest)).astype(np.int64) + 1, matches * largest + 1
+
+
+def _side(
+    pixels: Pixels, first: NDArray[np.int32], bonus: NDArray[np.int64], tolerance: Tolerance, present: int
+) -> loops.Side:
+    row, column = np.divmod(pixels, tolerance.width)
+    prices, mates = np.zeros(len(pixels), np.int64), np.full(len(pixels), loops.NONE, np.int32)
+    here = np.full(len(pixels), present, np.uint8)
+    return loops.Side(*map(loop_values, (row, column, first, bonus, prices, mates, here)))
+
+
+def _window(tolerance: Tolerance, scale: int) -> loops.Window:
+    steps = np.abs(np.arange(1 - len(tolerance.half), len(tolerance.half)))
+    gain = (tolerance.lost - tolerance.weight[np.ix_(steps, steps)]) * scale
+    return loops.Window(
+        tolerance.height, tolerance.width, len(tolerance.half) - 1, loop_values(tolerance.half[steps]),
+        loop_values(gain.reshape(-1)),
+    )
+
+
+def _search(count: int) -> loops.Search:
+    indices = (loop_values(np.zeros(count, np.int32)) for _ in range(4))
+    return loops.Search(loop_values(np.full(count, loops.FAR, np.int64)), *indices)

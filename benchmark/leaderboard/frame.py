@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.leaderboard.rows import setting_of
 from benchmark.records import DONE, RunResult
 from benchmark.store import ResultStore, Stored
 
@@ -12,39 +13,42 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    "recipe", "data", "method", "regularizer", "backbone", "seed", "overrides", "task", "metric", "value", "unit",
-    "higher_is_better", "run_id",
+    "recipe", "data", "fingerprint", "method", "regularizer", "backbone", "seed", "overrides", "task", "metric",
+    "value", "unit", "higher_is_better", "run_id",
 )
 
 
-def results_frame(root: str | Path, recipe: str | None = None) -> pd.DataFrame:
+def results_frame(root: str | Path, recipe: str | None = None, data: str | None = None) -> pd.DataFrame:
     """Every measured number below a folder of results, one row per cell, task and metric.
 
     Args:
         root: folder of results, the one that holds `runs`.
         recipe: only this recipe; all where None.
+        data: only results on the data set of this id; all where None.
 
     Returns:
-        a frame with the columns `COLUMNS`, empty where nothing is measured. Different values of `data` are different
-        data and must not be averaged.
+        a frame with the columns `COLUMNS`, empty where nothing is measured. Different values of `data` or `fingerprint`
+        are different data, which must not be averaged: group by them too, as here, or choose one.
 
         frame = results_frame("results", "nyuv2_lite")
-        frame.pivot_table("value", ["method", "regularizer"], ["task", "metric"])
+        frame.pivot_table("value", ["data", "method", "regularizer"], ["task", "metric"])
     """
     # Imported here: the leaderboard itself is made without pandas, in a quarter of the time.
     import pandas as pd
 
     stored = (found for found in ResultStore(root).results(recipe) if isinstance(found, Stored))
     records = [record for found in stored if found.result.status == DONE for record in _records(found.result)]
+    if data is not None:
+        records = [record for record in records if record["data"] == data]
     return pd.DataFrame.from_records(records, columns=list(COLUMNS))
 
 
 def _records(result: RunResult) -> list[dict[str, Any]]:
-    spec = result.spec
+    spec, setting = result.spec, setting_of(result)
     cell = {
-        "recipe": spec.recipe, "data": result.provenance.get("data", {}).get("id"), "method": spec.method,
-        "regularizer": spec.regularizer, "backbone": spec.backbone, "seed": spec.seed, "overrides": str(spec.overrides),
-        "run_id": result.run_id,
+        "recipe": spec.recipe, "data": setting.data or None, "fingerprint": setting.fingerprint or None,
+        "method": spec.method, "regularizer": spec.regularizer, "backbone": spec.backbone, "seed": spec.seed,
+        "overrides": str(spec.overrides), "run_id": result.run_id,
     }
     return [
         {**cell, "task": task, "metric": metric, **{key: entry[key] for key in ("value", "unit", "higher_is_better")}}

@@ -1,4 +1,27 @@
-"""Gains over other cells of the same seeds: Delta_m over single-task networks, Delta_reg over no regularizer."""
+"""Gains over other cells of the same seeds: Delta_m over single-task networks, Delta_reg over no regularizer.
+
+Metric card
+-----------
+* **Symbols**: M_t value of the ranking metric of task t, B_t that of the baseline of the same seed; s_t = 1 where
+  higher is better, -1 where lower is; T tasks.
+* **Unit**: %
+* **Better**: higher
+* **Valid pixels**: as in M_t.
+* **Resolution**: as in M_t.
+* **Pooling**: each seed first, with the baseline of that seed, then the mean over seeds. Only results of the same
+  recipe, data-set id, backbone, tasks and overrides are compared; tasks whose metric nobody has measured are left out
+  for all.
+* **Source**: Maninis, Radosavovic, Kokkinos, "Attentive Single-Tasking of Multiple Tasks", CVPR 2019.
+* **Deviations**: papers use mIoU, RMSE, mean angle and odsF, as here, but often one set of single-task networks for
+  several methods and backbones, and one seed.
+
+`Delta_m`
+* **Formula**: `100 / T * sum over t of s_t (M_t - B_t) / B_t, B = single-task networks`
+
+`Delta_reg`
+* **Formula**: `100 / T * sum over t of s_t (M_t - B_t) / B_t, B = the same method without a regularizer`
+* **Source**: as Delta_m, with another baseline.
+"""
 
 from __future__ import annotations
 

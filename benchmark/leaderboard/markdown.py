@@ -131,9 +131,11 @@ def _results(table: Table) -> list[Cells]:
         ("regularizer", lambda row: plain(row.regularizer)),
         ("n", lambda row: str(len(row.cells))),
     ]
-    columns += [(heading(column), _bold_best(table.rows, column)) for column in table.columns]
-    columns.append(("Δm ↑ (%)", _bold_gain(table.rows, lambda row: row.delta_m, _delta_m_text)))
-    columns.append(("Δreg ↑ (%)", _bold_gain(table.rows, lambda row: row.delta_reg, _delta_reg_text)))
+    # Bold says "better than the others", so it needs rows that may be compared.
+    rivals = table.rows if table.ranked_by else ()
+    columns += [(heading(column), _bold_best(rivals, column)) for column in table.columns]
+    columns.append(("Δm ↑ (%)", _bold_gain(rivals, lambda row: row.delta_m, _delta_m_text)))
+    columns.append(("Δreg ↑ (%)", _bold_gain(rivals, lambda row: row.delta_reg, _delta_reg_text)))
     return columns
 
 
@@ -220,7 +222,9 @@ def _machine(hardware: Any) -> str:
 
 def _notes(table: Table) -> list[str]:
     notes = []
-    if table.rows:
+    if table.rows and not table.ranked_by:
+        notes.append("These results do not say on which data they were measured: none is averaged, ranked or compared.")
+    elif table.rows:
         tasks = ", ".join(f"{column.task} {column.name}" for column in table.measured)
         criterion = "Δm" if table.ranked_by == "Delta_m" else "mean rank over tasks, since not every row has a Δm"
         notes.append(f"Ranked by {criterion}. Gains are means over {tasks or 'no metric'}.")

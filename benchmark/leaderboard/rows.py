@@ -12,7 +12,7 @@ from benchmark.leaderboard.gains import BySeed, Column, Gain, delta_m, delta_reg
 from benchmark.leaderboard.statistics import Summary, ranks, summarize
 from benchmark.records import DONE, NO_REGULARIZER, REFERENCE_METHOD, Overrides, RunResult
 from benchmark.store import Stored
-from benchmark.tasks import NYUV2_TASKS
+from benchmark.tasks import STANDARD_TASKS
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,11 @@ class Setting:
     backbone: str
     tasks: tuple[str, ...]
     overrides: Overrides
+
+    @property
+    def names_data(self) -> bool:
+        """Whether it is known what was measured on; without that, nothing is known to be comparable."""
+        return bool(self.data or self.fingerprint)
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Table:
         columns: the ranking metric of each task, measured or not.
         rows: best first.
         not_done: cells that failed or diverged.
-        ranked_by: "Delta_m" or "mean rank".
+        ranked_by: "Delta_m" or "mean rank"; empty where nothing may be compared.
     """
 
     setting: Setting
@@ -112,7 +117,7 @@ def setting_of(result: RunResult) -> Setting:
 
 
 def columns_of(tasks: Sequence[str], results: Sequence[RunResult]) -> tuple[Column, ...]:
-    """The ranking metric of each task: the one that `benchmark.tasks` says, else the first in the results."""
+    """The ranking metric of each task: the one that `benchmark.tasks` says, else one of those, else the first."""
     return tuple(column for task in tasks if (column := _column(task, results)) is not None)
 
 
@@ -138,6 +143,8 @@ def _order(setting: Setting) -> tuple[Any, ...]:
 
 def _table(setting: Setting, cells: Sequence[Stored], not_done: Sequence[Stored]) -> Table:
     columns = columns_of(setting.tasks, [cell.result for cell in cells])
+    if not setting.names_data:
+        return Table(setting, columns, tuple(_lone_rows(cells, columns)), tuple(not_done), ranked_by="")
     measured = _measured(columns, [cell.result for cell in cells])
     groups: dict[tuple[str, str], list[Stored]] = defaultdict(list)
     for cell in sorted(cells, key=lambda cell: cell.result.spec.seed):
@@ -157,6 +164,16 @@ def _table(setting: Setting, cells: Sequence[Stored], not_done: Sequence[Stored]
     return Table(setting, columns, tuple(ranked), tuple(not_done), ranked_by)
 
 
+def _lone_rows(cells: Sequence[Stored], columns: Sequence[Column]) -> list[Row]:
+    """A row for each cell alone: nobody knows whether two of them were measured on the same data."""
+    nothing = Gain(None, "data not known")
+    rows = []
+    for cell in cells:
+        values = {column: _summary([cell], column) for column in columns}
+        rows.append(Row(cell.result.spec.method, cell.result.spec.regularizer, (cell,), values, nothing, nothing))
+    return sorted(rows, key=lambda row: (row.method, row.regularizer, row.cells[0].result.spec.seed))
+
+
 def _gain_over_reference(
     pair: tuple[str, str], by_seed: Mapping[tuple[str, str], BySeed], measured: Sequence[Column]
 ) -> Gain:
@@ -166,13 +183,18 @@ def _gain_over_reference(
 
 
 def _column(task: str, results: Sequence[RunResult]) -> Column | None:
-    known = NYUV2_TASKS.get(task)
+    known = STANDARD_TASKS.get(task)
     for result in results:
         metrics = result.metrics.get(task, {})
-        name = known.primary_metric if known else next(iter(metrics), "")
+        primary = (metric for metric in _PRIMARY_METRICS if metric in metrics)
+        name = known.primary_metric if known else next(primary, next(iter(metrics), ""))
         if name in metrics:
             return Column(task, name, metrics[name]["unit"], metrics[name]["higher_is_better"])
     return Column(task, known.primary_metric, "", known.higher_is_better) if known else None
+
+
+_PRIMARY_METRICS = tuple(task.primary_metric for task in STANDARD_TASKS.values())
+"""What ranks the tasks that users name themselves: they are measured like a standard task."""
 
 
 def _value(result: RunResult, column: Column) -> float | None:

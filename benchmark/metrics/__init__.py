@@ -3,7 +3,7 @@
     semseg     mIoU, pixAcc
     depth      rmse@pixel, rmse@image, absRel, sqRel, logRmse, delta1, delta2, delta3
     normals    mean@pixel, median, rmse, 11.25, 22.5, 30
-    boundary   ap@pixel
+    boundary   odsF@seism, oisF@seism, odsF@seism-direct, ap@pixel
     saliency   maxF, maxF@image, maxIoU@image, IoU
     human_parts   mIoU, pixAcc, as semseg
 

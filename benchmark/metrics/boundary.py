@@ -1,31 +1,85 @@
-"""Boundaries: a pixelwise average precision to watch a training by; it is not the odsF of the tables."""
+"""Boundaries: the odsF of the tables, and a pixelwise average precision beside it.
+
+Metric card
+-----------
+* **Symbols**: at a threshold and over all images, sumP predicted and sumR true boundary pixels, of which cntP and
+  cntR are matched; P = cntP / sumP, R = cntR / sumR, F = 2 P R / (P + R).
+* **Valid pixels**: those with a label (255 marks the others). Both maps are 0 at the others before anything else is
+  done, so nothing is predicted there and nothing true is drawn there; where all are labelled it is the published
+  protocol.
+* **Resolution**: that of the test frames of the recipe. The model brings its logits to it before the logistic
+  function; a metric never resizes. The distance of a match is relative to the image diagonal.
+* **Pooling**: counts are summed over images at each threshold, then divided.
+* **Source**: Pont-Tuset, Marques, "Supervised Evaluation of Image Segmentation and Object Proposal Techniques", PAMI
+  2016 (the tool SEISM); Martin, Fowlkes, Malik, "Learning to Detect Natural Image Boundaries Using Local Brightness,
+  Color, and Texture Cues", PAMI 2004.
+* **Deviations**: SEISM matches by an optimiser with random choices, seeded by the clock: its F moves by up to 0.1
+  points per image, and it misses some matches; here the optimum is found, the same each time. Multi-task papers read
+  the drawn edges as a segmentation (`@seism`), which shifts and sometimes merges lines; used as drawn
+  (`@seism-direct`) they give other numbers, by points. MTL-PyTorch scores PASCAL-Context only, without suppression
+  and with >=. Papers on boundary detection use 99 thresholds, interpolate the best F and suppress before:
+  `tools/evaluate_boundaries.py --protocol bsds`.
+
+`odsF@seism`
+* **Formula**: `100 * max over thresholds of F` for the prediction stored with 8 bits (255 p without its fraction),
+  non-maximum suppression, 101 thresholds (0.001, 0.01, 0.02, ..., 0.99, 0.999; above, not at, a threshold), thinning,
+  and one-to-one matching within `max_distance` of the diagonal: 0.011 on NYUD-v2, 0.0075 on PASCAL-Context. True
+  boundaries: pixels of the drawn map that differ from the one to the right, below, or both, thinned.
+
+`oisF@seism`
+* **Formula**: `100 * F of the counts of each image at its own best threshold, summed`
+
+`odsF@seism-direct`
+* **Formula**: `100 * max over thresholds of F` as `odsF@seism`, with the drawn boundaries themselves as true ones.
+
+`ap@pixel`
+* **Formula**: `100 * area under the steps of precision over recall`, where a pixel is right only if it lies on a true
+  boundary: no tolerance in position, no suppression, no thinning, no matching, 255 thresholds.
+* **Source**: none; it is a number to watch a training by.
+* **Deviations**: none is published.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmark.boundaries.protocols import SEISM, Variant
 from benchmark.metrics.base import Floats, Integers, TaskMetric, as_floats, percent
+from benchmark.tasks import Task
 
 BINS = 255
 """Bins of equal width over 0..1; published maps are stored with 8 bits."""
 
+VARIANTS: tuple[Variant, ...] = ("seism", "direct")
+"""Ground truths that are matched with: the one that papers use, and the drawn boundaries themselves."""
+
 
 @dataclass(frozen=True)
 class BoundaryCounts:
-    """Labelled pixels of one image by predicted probability, (255,) each: on a boundary, and elsewhere."""
+    """One image.
+
+    Args:
+        positive: (255,) labelled pixels on a boundary, by predicted probability.
+        negative: (255,) labelled pixels elsewhere.
+        not_a_number: labelled pixels without a probability.
+        matched: (101, 4) cntR, sumR, cntP, sumP at each threshold, for each of `VARIANTS`.
+    """
 
     positive: Integers
     negative: Integers
     not_a_number: int
+    matched: tuple[Integers, ...] = ()
 
 
 def boundary_counts(probability: Floats, target: Floats) -> BoundaryCounts:
-    """Counts of one image.
+    """Pixelwise counts of one image.
 
     Args:
         probability: (N,) in 0..1, at the labelled pixels.
@@ -49,16 +103,68 @@ def boundary_counts(probability: Floats, target: Floats) -> BoundaryCounts:
     )
 
 
+def matched_counts(
+    probability: NDArray[np.float32], drawn: NDArray[np.bool_], max_distance: float
+) -> tuple[Integers, ...]:
+    """Counts of one image after matching, for each of `VARIANTS`.
+
+    Args:
+        probability: (H, W) in 0..1, zero where unlabelled. It is stored with 8 bits first, as papers do: 255 times the
+            probability, without its fraction.
+        drawn: (H, W) boundaries of the data set.
+        max_distance: largest distance of matched pixels as a share of the image diagonal.
+    """
+    # Imported here: numba, which this loads, takes as long as all of a small evaluation.
+    from benchmark.boundaries.counting import count_sets, in_unit_range, predicted_sets
+    from benchmark.boundaries.ground_truth import annotation_of, true_boundaries
+
+    protocol = replace(SEISM, max_distance=max_distance)
+    stored = (probability * np.float32(255)).astype(np.uint8)
+    predicted = predicted_sets(in_unit_range(stored, protocol), protocol)
+    annotation = annotation_of(drawn)
+    return tuple(count_sets(predicted, [true_boundaries(annotation, variant)], protocol) for variant in VARIANTS)
+
+
 def boundary_metrics(images: Sequence[BoundaryCounts]) -> dict[str, float]:
-    """Metrics over all labelled pixels of a split.
+    """Metrics over all labelled pixels of a split, in percent; not a number where a prediction is none.
 
     Returns:
-        ap@pixel: area under the steps of precision over recall, in percent, where a pixel is right only if it lies on
-            a true boundary: no tolerance in position, no thinning, no matching. The headline odsF@seism has all
-            three and is another number. Absent where no pixel is a boundary.
+        odsF@seism: F = 2 P R / (P + R) at the best of 101 thresholds for the whole split, where precision P and recall
+            R count predicted and true boundary pixels that are matched one to one within `max_distance`, after
+            non-maximum suppression and thinning. True boundaries are the thinned outlines of the drawn ones, as in the
+            tool of Pont-Tuset and Marques that papers use.
+        oisF@seism: the same with the best threshold of each image. (The published AP is left to
+            `tools/evaluate_boundaries.py`: it counts P only where the curve reaches, so a perfect map of 0 and 1, whose
+            curve is a point, gets none.)
+        odsF@seism-direct: odsF with the drawn boundaries as true ones.
+        ap@pixel: area under the steps of precision over recall where a pixel is right only if it lies on a true
+            boundary: no tolerance in position, no thinning, no matching. Absent where no pixel is a boundary.
+
+    Pixels without a label are neither true nor predicted boundaries: both maps are 0 there before anything else.
     """
-    if not images:
+    if not any(image.positive.any() or image.negative.any() or image.not_a_number for image in images):
         return {}
+    return matched_metrics(images) | pixel_metrics(images)
+
+
+def matched_metrics(images: Sequence[BoundaryCounts]) -> dict[str, float]:
+    """Those after matching, see `boundary_metrics`."""
+    from benchmark.boundaries.summary import summarise
+
+    broken = any(image.not_a_number for image in images)
+    found: dict[str, float] = {}
+    for variant, counts in zip(VARIANTS, zip(*(image.matched for image in images), strict=True), strict=True):
+        protocol = replace(SEISM, ground_truth=variant)
+        summary = summarise(np.stack(counts), protocol)
+        values = {"odsF": summary.ods.f, "oisF": summary.ois.f}
+        # The variant that no paper uses gets one number.
+        names = values if variant == SEISM.ground_truth else ("odsF",)
+        found |= {f"{name}@{protocol.label}": math.nan if broken else percent(values[name], 1) for name in names}
+    return found
+
+
+def pixel_metrics(images: Sequence[BoundaryCounts]) -> dict[str, float]:
+    """That without matching, see `boundary_metrics`."""
     positive = np.sum([image.positive for image in images], axis=0)[::-1]
     negative = np.sum([image.negative for image in images], axis=0)[::-1]
     if any(image.not_a_number for image in images):
@@ -72,12 +178,30 @@ def boundary_metrics(images: Sequence[BoundaryCounts]) -> dict[str, float]:
 
 
 class BoundaryMetric(TaskMetric[BoundaryCounts]):
-    """Counts of (1, H, W) probabilities."""
+    """Counts of (1, H, W) probabilities.
+
+    Args:
+        task: what is measured.
+        max_distance: largest distance of matched pixels as a share of the image diagonal: 0.011 on NYUD-v2, 0.0075 on
+            PASCAL-Context.
+        collect_device: see `TaskMetric`.
+        collect_dir: see `TaskMetric`.
+    """
+
+    def __init__(
+        self, task: Task, max_distance: float = SEISM.max_distance, collect_device: str = "cpu",
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(task, collect_device=collect_device, collect_dir=collect_dir)
+        self.max_distance = max_distance
 
     def measure(self, prediction: Tensor, target: Tensor) -> BoundaryCounts:
         """Counts over the labelled pixels of one image, both (1, H, W)."""
         valid = self._valid(target)
-        return boundary_counts(as_floats(prediction, valid)[0], as_floats(target, valid)[0])
+        counts = boundary_counts(as_floats(prediction, valid)[0], as_floats(target, valid)[0])
+        probability = np.where(valid, np.nan_to_num(prediction[0].to(torch.float32).numpy()), np.float32(0))
+        drawn = valid & (target[0].numpy() >= 0.5)
+        return replace(counts, matched=matched_counts(probability, drawn, self.max_distance))
 
     def metrics(self, images: Sequence[BoundaryCounts]) -> dict[str, float]:
         """See `boundary_metrics`."""

@@ -37,13 +37,15 @@ CATALOGUE: dict[str, Description] = {
     "30": Description("%", True),
     "ap@pixel": Description("%", True),
     "odsF@seism": Description("%", True),
+    "oisF@seism": Description("%", True),
+    "odsF@seism-direct": Description("%", True),
     "maxF": Description("%", True),
     "maxF@image": Description("%", True),
     "maxIoU@image": Description("%", True),
     "IoU": Description("%", True),
 }
 """By name without the task. `@` says over what a number is taken: all valid pixels of the split together (`@pixel`),
-each image first (`@image`), or by which tool (`@seism`)."""
+each image first (`@image`), or by which protocol of boundary evaluation (`@seism`, see `benchmark.boundaries`)."""
 
 
 def described(name: str) -> Description:

@@ -1,4 +1,45 @@
-"""Depth: root mean square error, relative and logarithmic errors, threshold accuracies."""
+"""Depth: root mean square error, relative and logarithmic errors, threshold accuracies.
+
+Metric card
+-----------
+* **Symbols**: p predicted and g true depth of a pixel in metres; n valid pixels; r = max(p / g, g / p).
+* **Valid pixels**: those with a true depth, 0 < g < infinity. A prediction p <= 0 becomes 1e-9 m before every metric.
+* **Resolution**: that of the test frames of the recipe. The model brings its prediction to it; a metric never resizes.
+* **Pooling**: sums over all valid pixels of the split, then one division and root; images with more valid pixels weigh
+  more.
+* **Source**: Eigen, Puhrsch, Fergus, "Depth Map Prediction from a Single Image using a Multi-Scale Deep Network",
+  NeurIPS 2014.
+* **Deviations**: MTL-PyTorch, ATRC and InvPT pool over pixels like `rmse@pixel`, ASTMT averages over images like
+  `rmse@image` (and its mask does nothing: it replaces zeros before it looks for them). TaskPrompter and MLoRE count 0 <
+  g < 80 only. ATRC sets p <= 0 to 0 and ignores g = 0, which its transform has turned into 255: a missing depth would
+  be scored against 255 m, which does not happen where depth is in-painted. MTAN averages |p - g| and |p - g| / g over
+  batches. A few predictions that are not positive dominate `logRmse`, here as there.
+
+`rmse@pixel`
+* **Formula**: `sqrt(sum (p - g)^2 / n)`
+
+`rmse@image`
+* **Formula**: `mean over images of sqrt(sum (p - g)^2 / n)`
+* **Pooling**: each image first; every image with a valid pixel weighs the same.
+
+`absRel`
+* **Formula**: `sum |p - g| / g / n`
+
+`sqRel`
+* **Formula**: `sum (p - g)^2 / g / n`
+
+`logRmse`
+* **Formula**: `sqrt(sum (ln p - ln g)^2 / n)`
+
+`delta1`
+* **Formula**: `100 * share of pixels with r < 1.25`
+
+`delta2`
+* **Formula**: `100 * share of pixels with r < 1.25^2`
+
+`delta3`
+* **Formula**: `100 * share of pixels with r < 1.25^3`
+"""
 
 from __future__ import annotations
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from mmengine.registry import METRICS
 
+from benchmark.builders import offered_by
 from benchmark.metrics.base import TaskMetric
 from benchmark.metrics.boundary import BoundaryMetric
 from benchmark.metrics.depth import DepthMetric
 from benchmark.metrics.normals import NormalsMetric
 from benchmark.metrics.saliency import SaliencyMetric
 from benchmark.metrics.semseg import SegmentationMetric
-from benchmark.registry import DATASETS
-from benchmark.tasks import NYUV2_TASKS, Task, TaskSet
+from benchmark.tasks import NYUV2_TASKS, Task
 
 METRIC_OF_READOUT: dict[str, type[TaskMetric[Any]]] = {
     "class": SegmentationMetric,
@@ -31,14 +31,14 @@ def metric_of(task: Task, **options: Any) -> TaskMetric[Any]:
 
 
 @METRICS.register_module(name="MetricOf")
-def build_metric(task: str, dataset: str | None = None, **options: Any) -> TaskMetric[Any]:
+def build_metric(task: str, dataset: str | None = None, root: str | None = None, **options: Any) -> TaskMetric[Any]:
     """The metric of a task by name.
 
     Args:
         task: name of the task.
         dataset: registered data set that offers the task; None for the tasks of NYU-v2.
-        options: of `TaskMetric`.
+        root: folder of the data, which some data sets ask for their tasks.
+        options: of the metric.
     """
-    source: Any = None if dataset is None else DATASETS.entry(dataset).factory
-    offered: TaskSet = NYUV2_TASKS if source is None else source.tasks
+    offered = NYUV2_TASKS if dataset is None else offered_by(dataset, root)
     return metric_of(offered[task], **options)

@@ -1,4 +1,40 @@
-"""Surface normals: mean, median and root mean square of the angular error, threshold accuracies."""
+"""Surface normals: mean, median and root mean square of the angular error, threshold accuracies.
+
+Metric card
+-----------
+* **Symbols**: p predicted and g true normal of a pixel, both brought to unit length; n valid pixels; a = 2 atan2(|p -
+  g|, |p + g|) in degrees, 90 for a prediction without length.
+* **Valid pixels**: those with a true normal: finite and not zero.
+* **Resolution**: that of the test frames of the recipe. The model brings its prediction to it before the length is
+  taken out; a metric never resizes.
+* **Pooling**: over all valid pixels of the split together.
+* **Source**: Fouhey, Gupta, Hebert, "Data-Driven 3D Primitives for Single Image Understanding", ICCV 2013.
+* **Deviations**: MTL-PyTorch takes arccos after storing predictions with 8 bits (25.559 instead of 25.550 degrees on a
+  test input), reads validity from the first component alone, and its meter prints the mean under the name rmse. ATRC
+  and InvPT use atan2 as here, and the mean only. Where normals are stored with 8 bits, as in ATRC's release, zero
+  cannot be coded: missing normals count there, as a random direction. Normals are derived from depth, differently in
+  every release, so errors on different releases do not compare.
+
+`mean@pixel`
+* **Formula**: `sum a / n`
+
+`median`
+* **Formula**: `middle value of all a`
+* **Pooling**: over all valid pixels of the split together, from a histogram so fine that the value is off by 8e-6 of
+  itself at the most.
+
+`rmse`
+* **Formula**: `sqrt(sum a^2 / n)`
+
+`11.25`
+* **Formula**: `100 * share of pixels with a < 11.25`
+
+`22.5`
+* **Formula**: `100 * share of pixels with a < 22.5`
+
+`30`
+* **Formula**: `100 * share of pixels with a < 30`
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,33 @@
-"""Saliency: the largest F of the split in its two published definitions, and intersection over union."""
+"""Saliency: the largest F of the split in its two published definitions, and intersection over union.
+
+Metric card
+-----------
+* **Symbols**: P precision and R recall of the pixels whose probability passes a threshold t, I and U their intersection
+  and union with the foreground; F = (1 + b) P R / (b P + R). 0 / 0 counts 0 where nothing else is said.
+* **Valid pixels**: the labelled ones; an image without any does not count.
+* **Resolution**: that of the test frames of the recipe. The model brings its logits to it before the logistic function;
+  a metric never resizes.
+* **Pooling**: P, R, I and U over all labelled pixels of the split together.
+* **Source**: Achanta et al., "Frequency-tuned Salient Region Detection", CVPR 2009 (F with b = 0.3).
+* **Deviations**: two numbers are called maxF. ATRC, InvPT and later tables have the one over all pixels (`maxF`;
+  InvPT's own code applies the logistic function twice, which leaves four of its thresholds). ASTMT and the survey of
+  MTL-PyTorch have the one over images (`maxF@image`), and call `maxIoU@image` mIoU. The labels of PASCAL-Context are
+  distilled.
+
+`maxF`
+* **Formula**: `100 * max over t = 0.05, 0.10, ..., 0.95 of F, b = 0.3, probability >= t`
+
+`maxF@image`
+* **Formula**: `100 * max over t = 0.20, 0.25, ..., 0.90 of F of the mean P and R, b = 1, probability > t`
+* **Pooling**: P and R of each image first, then their means over images.
+
+`maxIoU@image`
+* **Formula**: `100 * max over t = 0.20, 0.25, ..., 0.90 of the mean of I / U, probability > t`
+* **Pooling**: each image first, 1 where there is no foreground and none is reported, then the mean over images.
+
+`IoU`
+* **Formula**: `100 * I / U, probability >= 0.5`
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,28 @@
-"""Semantic segmentation: mean intersection over union and pixel accuracy."""
+"""Semantic segmentation: mean intersection over union and pixel accuracy.
+
+Metric card
+-----------
+* **Symbols**: I_c labelled pixels that are of class c in both prediction and target, U_c in either of them; C classes;
+  n labelled pixels.
+* **Valid pixels**: those with a label (255 marks the others in a target, 0 in a file). What is predicted elsewhere does
+  not count.
+* **Resolution**: that of the test frames of the recipe. The model brings its logits to it before the most likely class
+  is taken; a metric never resizes.
+* **Pooling**: areas are summed over all images of the split, then divided: one confusion for the split, no mean of
+  images.
+* **Source**: Everingham et al., "The Pascal Visual Object Classes Challenge", IJCV 2010; areas by mmsegmentation's
+  `IoUMetric.intersect_and_union`.
+* **Deviations**: a class that is neither labelled nor predicted counts 0, as in the code of MTL-PyTorch, ATRC and
+  InvPT; in that of MTAN and LibMTL it is 0 / 0 and the mean is not a number. ASTMT scores 41 classes, the background
+  among them; MTAN 13 classes at 288x384. MTL-PyTorch squeezes images to 480x640 and resizes predictions back;
+  torchmetrics' MeanIoU averages over images.
+
+`mIoU`
+* **Formula**: `100 / C * sum over c of I_c / U_c`
+
+`pixAcc`
+* **Formula**: `100 * sum over c of I_c / n`
+"""
 
 from __future__ import annotations
 

@@ -1,21 +1,23 @@
-"""Semantic boundaries from a label map.
+"""Boundaries from a map of classes or of object instances.
 
 In NYU-v2 objects are separated by thin strips without a label: nine of ten label changes are between a label and such
 a strip. So strips are closed first, each unlabelled pixel taking the nearest label, and the boundary runs along the
 middle of the strip. A region wider than `2 * REACH` pixels is no strip: it is unlabelled here too, up to its outline,
 which may or may not be a boundary and is not drawn.
 
-The published boundary maps were made from instance masks and shipped ready-made; no repository holds their recipe
-(specs/methods.md, section 2.1). Ours separate classes, not instances, hence their own name in the data-set id.
+The published boundary maps were made from instance masks and are shipped ready-made; no repository holds their recipe.
+Ours are not theirs: they run between classes where only those are known, else between instances.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Labels = NDArray[np.uint8]
+Labels = NDArray[Any]
 
 REACH = 5
 """Half the width in pixels of the widest strip that is closed."""
@@ -27,7 +29,7 @@ def boundaries_from_labels(labels: Labels, unlabelled: int = 0) -> Labels:
     """Boundary map of the canonical layout.
 
     Args:
-        labels: (H, W) uint8 class map.
+        labels: (H, W) map of whole numbers: classes, or objects where instances are known.
         unlabelled: the label that stands for no label.
 
     Returns:

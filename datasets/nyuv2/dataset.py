@@ -10,10 +10,13 @@ Data card
   this repository.
 * **Size**: 480x640 without its white border: rows 45:470, columns 40:600, that is 425x560, as in the benchmarks this
   suite compares with. Intrinsics fx 518.857901, fy 519.469611, cx 325.582449, cy 253.736166 before the crop.
+* **Prepared from**: what the user has, by `tools/prepare_nyuv2.py`: the official .mat file, one of the three NYUD-MT
+  releases, MTAN's arrays, or a folder of JPEG copies. `sources` and `notes` in dataset.json say which one it was, what
+  was derived, and whether the signs of its normals had to be changed.
 
-What each modality is made from, and its caveats:
+What each modality is made from in the folder of JPEG copies, on which this repository's results are, and its caveats:
 
-* **image**: JPEG copies of quality 75; they differ from another copy by 0.4 grey levels on average.
+* **images**: JPEG copies of quality 75; they differ from another copy by 0.4 grey levels on average.
 * **semseg**: the 40-class labels, 0 unlabelled. In train frames the source holds one value, 255, for class 40
   (otherprop) and for unlabelled; both count as unlabelled, so class 40 is never learned. Test frames are exact; 13 % of
   their pixels are unlabelled.
@@ -22,6 +25,10 @@ What each modality is made from, and its caveats:
   not the published normals: errors compare within this suite only.
 * **boundary**: outlines of the classes (`datasets.nyuv2.boundaries`), not of instances; wide unlabelled regions do not
   count. They are not the published boundary maps either.
+* **Deviations**: at least four data sets go by this name. The releases of ASTMT and ATRC have 425x560, that of
+  MTL-PyTorch 480x640; all three have 40 classes, normals fitted in other ways (two of them with 8 bits, where a missing
+  normal cannot be coded), and boundaries of instances. MTAN's has 13 classes at 288x384 and no boundaries. The id
+  tells them apart.
 
 Because normals and boundaries are derived here, the data-set id carries a fingerprint, and numbers under different
 fingerprints are not comparable.
@@ -55,6 +62,6 @@ class NYUv2(CanonicalDataset):
         if not (Path(root) / "dataset.json").is_file():
             raise DataError(
                 f"{root}: no prepared NYU-v2 here; run "
-                f"python tools/prepare_nyuv2.py --from-folder FOLDER --out {root}, or set MTL_DATA to the folder that "
-                "holds nyuv2/"
+                f"python tools/prepare_nyuv2.py --from-folder FOLDER --out {root} (or --from-mat, --from-release, "
+                "--from-mtan), or set MTL_DATA to the folder that holds nyuv2/"
             )

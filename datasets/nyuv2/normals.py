@@ -9,8 +9,10 @@ that contain it at their centre or near their border (two sizes x nine positions
 window and the pixel itself, measured in units of the expected noise. This costs nothing but comparisons, since each
 window's fit is computed once. Where even the best one explains nothing, there is no normal.
 
-Against the reference normals of frame 0433 (8-bit depth in) the mean / median error is 7.2 / 3.0 degrees; an
-eigenvector fit of 15 x 15 points has 15.5 / 8.9.
+Mean / median error in degrees, and of an eigenvector fit of 15 x 15 points: against the reference normals of frame 0433
+(8-bit depth in) 7.2 / 3.0, and 15.5 / 8.9; against the exact normals of 20 rendered rooms, with the noise of a Kinect
+and 8-bit rounding, 10.0 / 1.9, and 22.2 / 10.9. Narrower windows and stricter choices gain up to 15 % on the rooms,
+but 4 % where the noise is correlated between pixels, as a sensor's is, and nothing on the frame; so none is made.
 """
 
 from __future__ import annotations

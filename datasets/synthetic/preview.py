@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.layout import DatasetInfo, FrameRecord, read_frames, read_info
-from datasets.modalities import read_modality
+from datasets.layout import DatasetInfo, FrameRecord, read_frames, read_info, read_label
 
 Picture = NDArray[np.uint8]
 
@@ -31,7 +30,7 @@ def class_colours(count: int) -> Picture:
 def panels(root: Path, info: DatasetInfo, record: FrameRecord) -> list[Picture]:
     """The five pictures of a frame, (H, W, 3) RGB each."""
     count = len(info.classes)
-    read = {name: read_modality(root, name, record.name, info.size, count) for name in ("images", *info.tasks)}
+    read = {name: read_label(root, info, record, name) for name in ("images", *info.tasks)}
     shade = (np.clip(np.asarray(read["depth"], np.float32) / FAR, 0, 1) * 255).astype(np.uint8)
     depth = cv2.cvtColor(cv2.applyColorMap(shade, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
     normals = ((np.asarray(read["normals"], np.float32) + 1) * 127.5).clip(0, 255).astype(np.uint8)

@@ -33,8 +33,8 @@ def random_targets(tasks: TaskSet, batch: int, size: tuple[int, int], seed: int)
         elif task.readout == "direction":
             directions = torch.nn.functional.normalize(torch.randn(shape, generator=generator), dim=1)
             targets[name] = directions.masked_fill(missing[:, None], 0.0)
-        elif task.readout == "probability":
-            edges = (torch.rand(shape, generator=generator) < 0.2).float()
+        elif task.readout in ("probability", "mask"):
+            edges = (torch.rand((batch, 1, *size), generator=generator) < 0.2).float()
             targets[name] = edges.masked_fill(missing[:, None], 255.0)
         else:
             values = torch.rand(shape, generator=generator) * 9 + 0.5

@@ -1,4 +1,4 @@
-"""What every registered data set promises. One that is neither made here nor prepared is skipped, by name."""
+"""What every registered data set promises: prepared data where there are some, else the example that it writes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,25 @@ SIZE = (60, 80)
 AUGMENTATION = {"zoom": (1.0, 1.5), "flip": 0.5, "photometric": 1.0}
 
 
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the examples that data sets write."""
+    return tmp_path_factory.mktemp("examples")
+
+
 @pytest.fixture(params=DATASETS.names())
-def factory_and_root(request: pytest.FixtureRequest, small_rooms: Path) -> tuple[Any, Path]:
+def factory_and_root(request: pytest.FixtureRequest, small_rooms: Path, examples: Path) -> tuple[Any, Path]:
     """Each data set, with a folder that holds it."""
     factory: Any = DATASETS.entry(request.param).factory
     for root in (small_rooms / request.param, data_folder(request.param)):
         if (root / "dataset.json").is_file():
             return factory, root
-    pytest.skip(f"{request.param} is not prepared at {data_folder(request.param)}; see README.md")
+    if not hasattr(factory, "example"):
+        pytest.skip(f"{request.param} is not prepared at {data_folder(request.param)} and writes no example")
+    root = examples / request.param
+    if not root.exists():
+        factory.example(root)
+    return factory, root
 
 
 def split_of(factory_and_root: tuple[Any, Path], split: str = "train", **options: Any) -> Any:
@@ -44,25 +55,29 @@ def test_items_have_the_shapes_types_and_ranges_of_a_batch(factory_and_root: tup
     for split in ("train", "test"):
         data = split_of(factory_and_root, split)
         tasks: TaskSet = data.tasks
-        item = data[0]
+        # Not every frame need have a label for every task.
+        items = [data[index] for index in range(min(len(data), 20))]
+        for name, task in tasks.items():
+            counted = [bool(task.valid(item["targets"][name][None]).any()) for item in items]
+            assert any(counted), f"{name} has no label in the first frames"
+        item = items[0]
         assert item["images"].shape == (3, *SIZE)
         assert item["images"].dtype == torch.float32
         assert item["intrinsics"].shape == (3, 3)
         assert set(item["targets"]) == set(tasks)
         for name, task in tasks.items():
             target = item["targets"][name]
-            shape = SIZE if task.readout == "class" else (task.channels, *SIZE)
+            shape = SIZE if task.target_channels is None else (task.target_channels, *SIZE)
             assert target.shape == shape, name
             valid = task.valid(target[None])[0]
             assert valid.shape == SIZE
-            assert valid.any(), f"{name} has no label in the first frame"
             if task.readout == "class":
                 assert target.dtype == torch.int64
-                assert int(target[valid].max()) < task.channels
+                assert not valid.any() or int(target[valid].max()) < task.channels
             elif task.readout == "direction":
                 lengths = target[:, valid].norm(dim=0)
-                assert (lengths - 1).abs().max() < 2e-3
-            elif task.readout == "probability":
+                assert not valid.any() or (lengths - 1).abs().max() < 2e-3
+            elif task.readout in ("probability", "mask"):
                 assert set(target[0][valid].unique().tolist()) <= {0.0, 1.0}
 
 
@@ -106,6 +121,27 @@ def test_splits_share_no_frame_and_the_id_carries_the_fingerprint(factory_and_ro
     assert not names[0] & names[1]
     assert train.info.fingerprint[:8] in train.info.id
     assert train.info == test.info
+
+
+def test_the_class_offers_the_tasks_that_its_data_have(factory_and_root: tuple[Any, Path]) -> None:
+    """Models and metrics are built from what the class says, before any frame is read."""
+    factory, root = factory_and_root
+    found: TaskSet = split_of(factory_and_root).tasks
+    offered: TaskSet = factory.offered(root) if hasattr(factory, "offered") else factory.tasks
+    for name, task in found.items():
+        assert (offered[name].channels, offered[name].readout) == (task.channels, task.readout), name
+
+
+def test_a_padded_evaluation_says_where_each_frame_lies(factory_and_root: tuple[Any, Path]) -> None:
+    padded = split_of(factory_and_root, "test", augmentation={"pad": (64, 90)})[0]
+    plain = split_of(factory_and_root, "test")[0]
+    top, left, height, width = padded["window"].tolist()
+    assert (top, left, height, width) == (2, 5, *SIZE)
+    inside = slice(top, top + height), slice(left, left + width)
+    assert torch.equal(padded["images"][:, inside[0], inside[1]], plain["images"])
+    for name, target in plain["targets"].items():
+        assert torch.equal(padded["targets"][name][..., inside[0], inside[1]], target), name
+    assert "window" not in plain
 
 
 def test_an_unknown_split_is_named(factory_and_root: tuple[Any, Path]) -> None:

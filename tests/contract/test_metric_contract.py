@@ -15,17 +15,21 @@ from torch import Tensor
 from benchmark.metrics import described, metric_of
 from benchmark.metrics.evaluators import METRIC_OF_READOUT
 from benchmark.model import data_samples
-from benchmark.tasks import NYUV2_TASKS, Task, TaskSet
+from benchmark.tasks import STANDARD_TASKS, Task, TaskSet
 
 IMAGES = 7
 SIZE = (24, 32)
-TASK_OF_READOUT = {task.readout: task for task in NYUV2_TASKS.values()}
 
 
-@pytest.fixture(params=METRIC_OF_READOUT)
+@pytest.fixture(params=STANDARD_TASKS.values(), ids=STANDARD_TASKS)
 def task(request: pytest.FixtureRequest) -> Task:
-    """A task of each kind."""
-    return TASK_OF_READOUT[request.param]
+    """Every task that has a name of its own."""
+    found: Task = request.param
+    return found
+
+
+def test_every_kind_of_prediction_has_a_metric() -> None:
+    assert {task.readout for task in STANDARD_TASKS.values()} == set(METRIC_OF_READOUT)
 
 
 def targets_of(task: Task, seed: int = 0) -> Tensor:
@@ -49,8 +53,9 @@ def perfect(task: Task, targets: Tensor) -> Tensor:
     if task.readout == "class":
         labels = targets.masked_fill(targets == 255, 0)
         return torch.nn.functional.one_hot(labels, task.channels).permute(0, 3, 1, 2).float()
-    if task.readout == "probability":
-        return (targets.masked_fill(targets == 255, 0.0) - 0.5) * 40
+    if task.readout in ("probability", "mask"):
+        logits = (targets.masked_fill(targets == 255, 0.0) - 0.5) * 40
+        return logits if task.channels == 1 else torch.cat([torch.zeros_like(logits), logits], dim=1)
     return targets.clone()
 
 

@@ -1,5 +1,7 @@
 """What all recipes share: logging, visualisation back-ends, loops, and how the optimiser is built."""
 
+# Folder of the data: a name below MTL_DATA, or a path; None where it has the name of the data set.
+root = None
 train_cfg = dict(type="ExactIterLoop", max_iters=0)
 test_cfg = dict()
 optim_wrapper = dict(

@@ -34,7 +34,7 @@ def hrnet_w18_small_v2(weights: str) -> Backbone:
     return _hrnet("hrnet_w18_small_v2", weights)
 
 
-@BACKBONES.register("hrnet_w48", title="HRNet-W48", paper=PAPER, year=2021)
+@BACKBONES.register("hrnet_w48", title="HRNet-W48", paper=PAPER, year=2021, large=True)
 def hrnet_w48(weights: str) -> Backbone:
     """65.3 M parameters; 48, 96, 192, 384 channels."""
     return _hrnet("hrnet_w48", weights)
@@ -57,18 +57,35 @@ class Exchange(nn.Module):
                 if isinstance(source, nn.Sequential) and isinstance(source[-1], nn.Upsample):
                     del source[-1]
         self.activation = nn.ReLU()
+        self.by_factors = False
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """(B, C_i, h_i, w_i) per branch -> the same shapes."""
         maps = [branch(level) for branch, level in zip(self.branches, maps, strict=True)]
         fused = []
-        for layers, level in zip(self.fuse_layers, maps, strict=True):
+        for target, (layers, level) in enumerate(zip(self.fuse_layers, maps, strict=True)):
             terms = [
-                upsample_to(layer(source), level.shape[-2:])
-                for layer, source in zip(cast(nn.ModuleList, layers), maps, strict=True)
+                self._upsampled(layer(branch), level.shape[-2:], 2 ** max(0, source - target))
+                for source, (layer, branch) in enumerate(zip(cast(nn.ModuleList, layers), maps, strict=True))
             ]
             fused.append(self.activation(reduce(add, terms)))
         return fused
+
+    def _upsampled(self, maps: Tensor, size: Sequence[int], factor: int) -> Tensor:
+        if self.by_factors and factor > 1:
+            maps = upsample_to(maps, [factor * length for length in maps.shape[-2:]])
+        return upsample_to(maps, size)
+
+
+def upsample_by_factors(backbone: Backbone) -> None:
+    """Let the fusions of an HRNet upsample by 2, 4 or 8, and then to the size of the finer branch; in place.
+
+    The ATRC harness does so; MTL-PyTorch goes to that size at once, and so does every HRNet here unless told otherwise.
+    It makes a difference for images whose sides are no multiples of 32, such as the 425x560 of NYU-v2.
+    """
+    for module in backbone.modules():
+        if isinstance(module, Exchange):
+            module.by_factors = True
 
 
 class FirstStage(nn.Module):

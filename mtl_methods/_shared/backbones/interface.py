@@ -23,7 +23,9 @@ class Backbone(nn.Module):
             states.append(state)
         maps = backbone.pyramid(states, images.shape[-2:])
 
-    A state is one map, or the list of the maps of parallel branches, finest first. No stage changes its input in place.
+    A state is one map, or a list: the maps of parallel branches, finest first, or a map and the class token that goes
+    along beside it, itself a map of one cell. The last state of a backbone that is not parallel is one map. No stage
+    changes its input in place.
 
     Args:
         stem: images (B, 3, H, W) -> first state.

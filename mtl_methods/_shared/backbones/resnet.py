@@ -28,7 +28,7 @@ def resnet18(weights: str) -> Backbone:
     return _resnet("resnet18", weights, output_stride=32)
 
 
-@BACKBONES.register("resnet50", title="ResNet-50", paper=PAPER, year=2016)
+@BACKBONES.register("resnet50", title="ResNet-50", paper=PAPER, year=2016, large=True)
 def resnet50(weights: str) -> Backbone:
     """23.5 M parameters; 256 to 2048 channels at strides 4 to 32."""
     return _resnet("resnet50", weights, output_stride=32)
@@ -40,7 +40,7 @@ def resnet18_dilated(weights: str) -> Backbone:
     return _resnet("resnet18", weights, output_stride=8)
 
 
-@BACKBONES.register("resnet50_dilated", title="ResNet-50 (dilated)", paper=DILATED_PAPER, year=2017)
+@BACKBONES.register("resnet50_dilated", title="ResNet-50 (dilated)", paper=DILATED_PAPER, year=2017, large=True)
 def resnet50_dilated(weights: str) -> Backbone:
     """As `resnet50` with strides 4, 8, 8, 8."""
     return _resnet("resnet50", weights, output_stride=8)

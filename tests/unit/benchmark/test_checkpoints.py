@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from benchmark.checkpoints import (
     load_model,
     random_states,
     restore_random_states,
+    restore_training_state,
     save_model,
 )
 
@@ -72,3 +74,14 @@ def test_a_damaged_newest_state_falls_back_on_the_one_before(tmp_path: Path) -> 
 
 def test_there_is_no_state_before_the_first_is_saved(tmp_path: Path) -> None:
     assert latest_state(tmp_path) is None
+
+
+def test_training_that_began_on_other_data_is_not_continued():
+    """Else a result would name only the data it ended on."""
+
+    class Runner:
+        work_dir = "results/work/cell"
+        train_dataloader = SimpleNamespace(dataset=SimpleNamespace(info=SimpleNamespace(fingerprint="b" * 64)))
+
+    with pytest.raises(CheckpointError, match=r"aaaaaaaa.*bbbbbbbb.*delete results/work/cell"):
+        restore_training_state(Runner(), {"data": "a" * 64})  # type: ignore[arg-type]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.tasks import DEPTH, NYUV2_TASKS, SEMSEG, Task, TaskSet
+from benchmark.model import read_out
+from benchmark.tasks import DEPTH, NYUV2_TASKS, SALIENCY, SEMSEG, Task, TaskSet
 from mtl_methods.constant import Constant
 
 
@@ -68,6 +69,17 @@ def test_another_task_gets_the_mean_of_its_valid_values():
         [{"semseg": torch.zeros(1, 1, 3, dtype=torch.int64), "reflectance": torch.tensor([[[[1.0, 3.0, 0.0]]]])}]
     )
     assert method(torch.zeros(1, 3, 2, 2)).predictions["reflectance"].unique().tolist() == [2.0]
+
+
+def test_a_mask_is_predicted_with_the_share_of_its_foreground():
+    """3 of 4 labelled pixels are foreground, whether a mask has one channel or two."""
+    target = torch.tensor([[[[1.0, 1.0, 1.0, 0.0, 255.0]]]])
+    for task in (SALIENCY, SALIENCY.adjusted(channels=1)):
+        method = Constant(TaskSet([task]), "resnet18")
+        method.calibrate([{"saliency": target}])
+        prediction = method(torch.zeros(1, 3, 2, 2)).predictions["saliency"]
+        assert prediction.shape == (1, task.channels, 2, 2)
+        torch.testing.assert_close(read_out(task, prediction), torch.full((1, 1, 2, 2), 0.75))
 
 
 def test_a_split_without_labels_is_refused():

@@ -21,15 +21,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "normals_l2": {"divisor": "pixels"},
     "balanced_bce": {"positive_weight": 0.8},
     "boundary_cross_entropy": {"positive_weight": 0.8},
+    "balanced_cross_entropy": {"positive_weight": None},
     "normals_cluster_cross_entropy": {"centroids": CENTROIDS},
 }
 TASK_OF = {
     "cross_entropy": "semseg", "l1": "depth", "depth_bin_cross_entropy": "depth", "normals_l1": "normals",
     "normals_l2": "normals", "normals_cosine": "normals", "normals_cluster_cross_entropy": "normals",
     "balanced_bce": "boundary", "bce": "boundary", "boundary_cross_entropy": "boundary",
+    "balanced_cross_entropy": "boundary",
 }
 CHANNELS = {"cross_entropy": 40, "depth_bin_cross_entropy": 7, "l1": 1, "balanced_bce": 1, "bce": 1,
-            "boundary_cross_entropy": 2}
+            "boundary_cross_entropy": 2, "balanced_cross_entropy": 2}
 MISSING = {"semseg": 255, "depth": 0.0, "normals": 0.0, "boundary": 255.0}
 
 

@@ -119,7 +119,11 @@ def test_noise_without_a_surface_has_no_normal():
 
 
 def test_normals_of_frame_0433_agree_with_a_reference(shared):
-    """The picture stores x, z, y as v / 127.5 - 1, z forward, y up; a plain 15 x 15 fit is 15.2 / 8.4 degrees off."""
+    """The picture stores x, z, y as v / 127.5 - 1, z forward, y up; a plain 15 x 15 fit is 15.2 / 8.4 degrees off.
+
+    Masks: pixels where the reference is no zero vector (78 % of the frame, it leaves out a border), which all have a
+    depth in the in-painted map; of those, the 99.5 % where ours says something.
+    """
     reference = cv2.imread(str(shared / "data" / "extra" / "nyu_reference" / "0433_normals.png"))[..., ::-1]
     reference = (reference / 127.5 - 1)[..., [0, 2, 1]] * [1, -1, -1]
     valid = np.linalg.norm(reference, axis=-1) > 0.5
@@ -132,6 +136,7 @@ def test_normals_of_frame_0433_agree_with_a_reference(shared):
     found = normals_from_depth(((codes + 0.5) * step).astype(np.float32), matrix, quantisation=step)
     known = valid & (found != 0).any(-1)
     error = angle(found, reference)[known]
-    assert known.sum() > 0.98 * valid.sum()
-    assert error.mean() < 8
-    assert np.median(error) < 3.5
+    assert 0.77 < valid.mean() < 0.79
+    assert known.sum() > 0.99 * valid.sum()
+    assert error.mean() < 7.5
+    assert np.median(error) < 3.2

@@ -8,8 +8,8 @@ import torch
 from benchmark.registry import BACKBONES, UnknownNameError
 from mtl_methods._shared.backbones import Backbone, make_backbone, make_stages
 
-# The two large ones share their code with a small one.
-NAMES = [name for name in BACKBONES.names() if name not in ("hrnet_w48", "resnet50_dilated")]
+# The large ones share their code with a small one.
+NAMES = [name for name in BACKBONES.names() if not BACKBONES.entry(name).large]
 SIZES = [(64, 96), (75, 101), (33, 32)]
 
 

@@ -1,0 +1,44 @@
+"""pascal_hrnet18: the published protocol on PASCAL-Context, for those who own a GPU.
+
+The ATRC harness (Bruggemann et al., ICCV 2021) on PASCAL-Context: crops of 512x512 from scale U(0.5, 2), flip,
+photometric distortion, batch 8, 40,000 iterations, SGD with momentum 0.9 and weight decay 5e-4, polynomial decay of
+power 0.9 per iteration, loss weights 1, 2, 5, 10, 50, boundary weight 0.95, normals divided by valid pixels, saliency
+as two classes weighted by each batch, the last weights evaluated on images padded to 512x512. The learning rate is
+0.005: the released configurations of PASCAL-Context have it, those of NYU-v2 0.01. The backbone is HRNet-W18-small-v2
+with ImageNet weights (timm downloads them).
+
+Published, not measured here, and not of this backbone: InvPT with ViT-L, human parts 67.61 mIoU. The sources at hand
+state no number of HRNet-W18.
+
+    python tools/prepare_pascal_context.py PASCAL_MT.tgz
+    python tools/run_grid.py --recipe pascal_hrnet18 --methods single_task,hard_sharing
+"""
+
+_base_ = ["_base_/runtime.py"]
+
+dataset = "pascal_context"
+backbone = "hrnet_w18_small_v2:imagenet"
+tasks = dict(
+    semseg=dict(loss_weight=1.0),
+    human_parts=dict(loss_weight=2.0),
+    saliency=dict(loss_weight=5.0, loss="balanced_cross_entropy", loss_options=dict(positive_weight=None)),
+    normals=dict(loss_weight=10.0, loss_options=dict(divisor="pixels")),
+    boundary=dict(loss_weight=50.0, loss_options=dict(positive_weight=0.95)),
+)
+
+train_cfg = dict(max_iters=40000)
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=8,
+    dataset=dict(
+        size=None,
+        augmentation=dict(
+            scale=(0.5, 2.0), crop=(512, 512), cat_max_ratio=0.75, flip=0.5, photometric=1.0, pad=(512, 512)
+        ),
+    ),
+)
+test_dataloader = dict(batch_size=8, num_workers=8, dataset=dict(size=None, augmentation=dict(pad=(512, 512))))
+
+optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.005, momentum=0.9, weight_decay=5e-4))
+param_scheduler = [dict(type="PolyLR", power=0.9, eta_min=0.0, by_epoch=False, begin=0, end="max_iters")]
+checkpoint_interval = 2000

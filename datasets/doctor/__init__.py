@@ -1,0 +1,12 @@
+"""Examination of a prepared data set: does it hold what it says, and can that be true?
+
+`examination` takes a folder in the canonical layout and gives a `report.Report`. Nothing is changed on disk.
+
+    tables     dataset.json, frames.csv and checksums.csv agree with each other, with the files that are there, and with
+               the official numbers of frames; no frame, picture or scene is in two splits
+    frames     every file decodes, has the declared shape and type, allowed values and the content it had when prepared
+    axes       normals agree with the depth, or would in another order or sign of their components
+    summary    what only all frames together show: coverage, classes that never occur, units
+
+A problem makes results wrong or a training fail; a warning is something to know.
+"""

@@ -1,0 +1,97 @@
+"""The whole examination, in several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import cv2
+
+from datasets.doctor import summary
+from datasets.doctor.frames import FrameFacts, examine_frame
+from datasets.doctor.report import Report, grouped
+from datasets.doctor.tables import Tables, check_tables, open_tables
+from datasets.kinds import IMAGES
+from datasets.layout import DatasetInfo, FrameRecord
+from datasets.modalities import modality_path
+
+Track = Callable[[Iterator[FrameFacts], int], Iterator[FrameFacts]]
+
+
+def examine(root: Path, *, sample: int | None, workers: int, track: Track) -> Report:
+    """Examine a prepared data set; nothing is changed.
+
+    Args:
+        root: its folder.
+        sample: read the files of only so many frames, evenly spread; None for all. The tables are checked in full.
+        workers: processes.
+        track: passes the finished frames on, given their number, and may show progress.
+
+    Raises:
+        NoDatasetError: if there is no prepared data set at `root`.
+    """
+    tables, findings = open_tables(root)
+    if tables is None:
+        return Report(str(root), "", {}, 0, 0, [], findings)
+    findings += check_tables(root, tables)
+    chosen = spread(tables.records, sample)
+    frames = list(track(_examined(root, tables, chosen, workers), len(chosen)))
+    found = [(modality, finding) for frame in frames for modality, finding in frame.findings]
+    findings += grouped([*found, *summary.check_axes(root, tables.info, frames)])
+    findings += summary.check_pictures(root, tables, frames)
+    if len(chosen) == len(tables.records):
+        findings += summary.check_labels(root, tables.info, frames)
+    counts = dict(sorted(Counter(record.split for record in tables.records).items(), reverse=True))
+    return Report(
+        str(root), tables.info.id, counts, len(chosen), len(tables.records), summary.lines(tables.info, frames),
+        sorted(findings, key=lambda finding: finding.level),
+    )
+
+
+def spread(records: Sequence[FrameRecord], sample: int | None) -> list[FrameRecord]:
+    """So many frames, evenly over both splits in the order of their names."""
+    ordered = sorted(records, key=lambda record: (record.split, record.name))
+    if sample is None or sample >= len(ordered):
+        return ordered
+    return [ordered[position * len(ordered) // sample] for position in range(sample)]
+
+
+def _examined(root: Path, tables: Tables, records: Sequence[FrameRecord], workers: int) -> Iterator[FrameFacts]:
+    """Facts of every frame in their order, in processes of their own where there are several."""
+    work = partial(_task, root=root, info=tables.info)
+    jobs = [(record, _expected(tables, record)) for record in records]
+    if workers == 1:
+        yield from map(work, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=workers, mp_context=context, initializer=_quiet_and_single_threaded) as pool:
+        try:
+            yield from pool.map(work, jobs, chunksize=4)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _task(job: tuple[FrameRecord, Mapping[str, str]], root: Path, info: DatasetInfo) -> FrameFacts:
+    record, expected = job
+    return examine_frame(root, info, record, expected)
+
+
+def _expected(tables: Tables, record: FrameRecord) -> dict[str, str]:
+    """What checksums.csv says of the files of one frame."""
+    info, known = tables.info, tables.digests or {}
+    paths = [modality_path(Path(), name, record.name, info.kinds).as_posix() for name in (IMAGES, *info.tasks)]
+    return {path: known[path] for path in paths if path in known}
+
+
+def _quiet_and_single_threaded() -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"
+    cv2.setNumThreads(1)
+    # The PNG library writes its own lines about damaged files there; what fails is raised and reaches the report.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

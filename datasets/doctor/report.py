@@ -1,0 +1,160 @@
+"""What the examination of a data set found, for people and as JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+PREPARE_AGAIN = "restore it or prepare the data set again"
+
+_NUMBER = re.compile(r"[-+]?\d[\w.+-]*|\bnan\b|\binf\b")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong, or good to know.
+
+    Args:
+        level: a problem makes results wrong, a warning may be right as it is.
+        where: the file or folder, the first one if there are several.
+        text: what was found there and what to do, in one line.
+        others: further files of which the same is true.
+    """
+
+    level: Literal["problem", "warning"]
+    where: str
+    text: str
+    others: int = 0
+
+    def line(self) -> str:
+        """The finding in one line, whatever characters the names of files hold."""
+        more = f" ({self.others} further {'file' if self.others == 1 else 'files'} like this)" if self.others else ""
+        return "".join(
+            character if character.isprintable() else " "
+            for character in f"{self.level}: {self.where}: {self.text}{more}"
+        )
+
+
+def problem(where: object, text: str) -> Finding:
+    """A problem at one file or folder."""
+    return Finding("problem", str(where), text)
+
+
+def warning(where: object, text: str) -> Finding:
+    """A warning about one file or folder."""
+    return Finding("warning", str(where), text)
+
+
+def grouped(findings: Iterable[tuple[str, Finding]]) -> list[Finding]:
+    """One finding for all that differ in file and numbers only: the first, with the number of the others.
+
+    Args:
+        findings: with the name of their modality; those of different modalities stay apart.
+    """
+    first: dict[tuple[str, str, str], Finding] = {}
+    for modality, finding in findings:
+        key = modality, finding.level, _NUMBER.sub("#", finding.text)
+        known = first.get(key)
+        first[key] = replace(known, others=known.others + 1) if known else finding
+    return list(first.values())
+
+
+@dataclass(frozen=True)
+class ModalityLine:
+    """What one modality of one split holds, for the table of the report.
+
+    Args:
+        modality: its name.
+        split: its split.
+        frames: examined frames whose file could be read.
+        coverage: share of pixels that carry a label; None for images.
+        facts: further numbers by name, as `summary` lists them.
+    """
+
+    modality: str
+    split: str
+    frames: int
+    coverage: float | None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that was found.
+
+    Args:
+        root: folder that was examined.
+        id: of the data set, empty where dataset.json cannot be read.
+        counts: frames per split, as frames.csv lists them.
+        examined: frames whose files were read.
+        total: frames of the data set.
+        lines: the table.
+        findings: problems first.
+    """
+
+    root: str
+    id: str
+    counts: dict[str, int]
+    examined: int
+    total: int
+    lines: Sequence[ModalityLine]
+    findings: Sequence[Finding]
+
+    @property
+    def problems(self) -> list[Finding]:
+        """The findings that make results wrong."""
+        return [finding for finding in self.findings if finding.level == "problem"]
+
+    def text(self) -> str:
+        """The report as plain text."""
+        counts = ", ".join(f"{number} {split}" for split, number in self.counts.items()) or "none"
+        parts = [f"{self.root}: {self.id or 'not a readable data set'}", f"frames: {counts}; read {self.examined}"]
+        if self.lines:
+            parts += ["", *table(self.lines)]
+        parts += ["", *(finding.line() for finding in self.findings)] if self.findings else []
+        return "\n".join([*parts, "", self.verdict()])
+
+    def verdict(self) -> str:
+        """The last line: ok, or how many problems."""
+        warnings = len(self.findings) - len(self.problems)
+        noted = f", {warnings} {'warning' if warnings == 1 else 'warnings'}" if warnings else ""
+        part = "" if self.examined == self.total else f" in {self.examined} of {self.total} frames"
+        if not self.problems:
+            return f"ok: no problem found{part}{noted}"
+        return f"not ok: {len(self.problems)} {'problem' if len(self.problems) == 1 else 'problems'}{part}{noted}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON holds it."""
+        return {
+            "root": self.root, "id": self.id, "ok": not self.problems, "frames": self.counts,
+            "examined": self.examined, "total": self.total,
+            "modalities": [
+                {"modality": line.modality, "split": line.split, "frames": line.frames, "coverage": line.coverage,
+                 **line.facts}
+                for line in self.lines
+            ],
+            "findings": [
+                {"level": found.level, "where": found.where, "text": found.text, "others": found.others}
+                for found in self.findings
+            ],
+        }
+
+
+def table(lines: Sequence[ModalityLine]) -> list[str]:
+    """The lines of the table, in columns."""
+    head = ("modality", "split", "frames", "labelled", "")
+    rows = [head, *(_cells(line) for line in lines)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _cells(line: ModalityLine) -> tuple[str, ...]:
+    facts = ", ".join(f"{name} {_shown(value)}" for name, value in line.facts.items())
+    coverage = "" if line.coverage is None else f"{100 * line.coverage:.1f} %"
+    return line.modality, line.split, str(line.frames), coverage, facts
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,35 @@
+"""The class names of NYU-v2: 894 as annotated, and the two coarser sets that the field uses.
+
+classes894.csv has the 894 names and the class 1..40 of each: the facts of `classMapping40.mat` (`allClassName` and
+`mapClass`), which S. Gupta, P. Arbelaez and J. Malik published with "Perceptual Organization and Recognition of Indoor
+Scenes from RGB-D Images", CVPR 2013; read from github.com/ankurhanda/nyuv2-meta-data, commit b92d15c, and equal, byte
+for byte, in github.com/h-0-0/nyuv2-meta-data (MIT), commit 7735559.
+"""
+
+from __future__ import annotations
+
+import csv
+from functools import lru_cache
+from pathlib import Path
+
+NAMES_40 = (
+    "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture", "counter",
+    "blinds", "desk", "shelves", "curtain", "dresser", "pillow", "mirror", "floor mat", "clothes", "ceiling", "books",
+    "refridgerator", "television", "paper", "towel", "shower curtain", "box", "whiteboard", "person", "night stand",
+    "toilet", "sink", "lamp", "bathtub", "bag", "otherstructure", "otherfurniture", "otherprop",
+)
+"""Classes 1..40 in their published order and spelling."""
+
+NAMES_13 = (
+    "bed", "books", "ceiling", "chair", "floor", "furniture", "objects", "picture", "sofa", "table", "tv", "wall",
+    "window",
+)
+"""Classes 1..13, in the order of class13Mapping.mat (A. Handa, SceneNet)."""
+
+
+@lru_cache(maxsize=1)
+def class_of_name() -> dict[str, int]:
+    """The class 1..40 of each of the 894 annotated names, in the order of the official file."""
+    path = Path(__file__).with_name("classes894.csv")
+    with open(path, encoding="utf-8", newline="") as file:
+        return {row["name"]: int(row["class40"]) for row in csv.DictReader(file)}

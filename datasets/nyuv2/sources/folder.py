@@ -1,0 +1,183 @@
+"""A folder of the 1449 labelled frames.
+
+The folder holds INDEX.csv (id, path_rgb, path_depth, path_label, depth_max_m, intrinsics, split; paths relative to the
+folder above) and classes.csv (id40, name40). Pictures are 480x640: JPEG images, 8-bit depth codes v with
+metres = (v + 0.5) / 255 * depth_max_m, and 8-bit labels 0..40, where 255 in a train frame is "unlabelled or otherprop".
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from datasets.index import FrameRecord
+from datasets.modalities import Array, DataError, read_png
+from datasets.nyuv2.sources.reading import check_presence, check_shape, describe, read_jpeg
+from datasets.nyuv2.sources.source import (
+    CROPPED_SIZE,
+    OFFICIAL_SIZE,
+    Intrinsics,
+    NYUv2Source,
+    check_splits,
+    crop,
+    cropped,
+    with_derived,
+)
+
+NUM_CLASSES = 40
+MERGED_LABEL = 255
+"""In train frames only: unlabelled or class 40, which the source cannot tell apart."""
+
+SOURCES = {
+    "images": "NYU-Depth-V2 labelled set (Silberman, Hoiem, Kohli, Fergus, ECCV 2012), JPEG quality 75 copies",
+    "semseg": "NYU-40 classes (Gupta, Arbelaez, Malik, CVPR 2013) of the labelled set",
+    "depth": "in-painted depth of the labelled set, 8-bit per frame: metres = (v + 0.5) / 255 * the frame's maximum",
+    "normals": "plane fits on that depth, datasets/nyuv2/normals.py",
+    "boundary": "class boundaries of the label map, datasets/nyuv2/boundaries.py",
+}
+NOTES = (
+    "Depth is quantised to 256 steps per frame (10 to 40 mm). In train frames class 40 (otherprop) is merged with "
+    "unlabelled, so it is never a training label, while test frames have it. Research use; cite Silberman et al. 2012."
+)
+
+_COLUMNS = ("id", "path_rgb", "path_depth", "path_label", "depth_max_m", "intrinsics", "split")
+
+
+@dataclass(frozen=True)
+class _Files:
+    """One line of INDEX.csv.
+
+    Args:
+        split: "train" or "test".
+        rgb: path of the JPEG image.
+        depth: path of the 8-bit depth.
+        label: path of the label map.
+        depth_max: metres of the code 255, to within half a step.
+        intrinsics: fx, fy, cx, cy at 480x640.
+    """
+
+    split: str
+    rgb: Path
+    depth: Path
+    label: Path
+    depth_max: float
+    intrinsics: Intrinsics
+
+
+@dataclass(frozen=True)
+class FolderSource(NYUv2Source):
+    """See the top of this module; fields as in `NYUv2Source`."""
+
+    classes: tuple[str, ...]
+    records: tuple[FrameRecord, ...]
+    files: Mapping[str, _Files]
+    name: str = "nyuv2-40c"
+    size: tuple[int, int] = CROPPED_SIZE
+    notes: str = NOTES
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Where each modality comes from."""
+        return SOURCES
+
+    def arrays(self, frame: FrameRecord) -> dict[str, Array]:
+        """All modalities of a frame.
+
+        Normals and boundaries are made before the crop, so that they know what lies beyond its border.
+
+        Raises:
+            DataError: if a file is truncated, of another size, or has a value that is not allowed.
+        """
+        files = self.files[frame.name]
+        step = files.depth_max / 255
+        depth = ((_read_gray(files.depth).astype(np.float32) + 0.5) * np.float32(step)).astype(np.float32)
+        labels = _read_labels(files)
+        image = read_jpeg(files.rgb)
+        check_shape(image, (*OFFICIAL_SIZE, 3), str(files.rgb))
+        arrays = {"images": image, "semseg": labels, "depth": depth}
+        return crop(with_derived(arrays, files.intrinsics, quantisation=step))
+
+
+def open_folder(folder: Path) -> FolderSource:
+    """Read the two tables and see that every file is there.
+
+    Raises:
+        DataError: naming the first missing file or wrong line.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; give the folder that holds INDEX.csv, rgb/, depth8/ and label40/")
+    index = folder / "INDEX.csv"
+    rows = [_parse_row(row, folder, f"{index}, line {line}") for line, row in enumerate(_read_csv(index), start=2)]
+    if not rows:
+        raise DataError(f"{index}: lists no frames")
+    by_split = {split: [name for name, one in rows if one.split == split] for split in ("train", "test")}
+    check_splits(by_split["train"], by_split["test"], str(index), str(index))
+    files = dict(rows)
+    check_presence(path for _, one in rows for path in (one.rgb, one.depth, one.label))
+    records = tuple(FrameRecord(name, one.split, cropped(one.intrinsics)) for name, one in files.items())
+    return FolderSource(_read_classes(folder), records, files)
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise DataError(f"{path}: the file is missing") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a readable table ({error})") from None
+
+
+def _parse_row(row: dict[str, str], folder: Path, where: str) -> tuple[str, _Files]:
+    missing = [column for column in _COLUMNS if not row.get(column)]
+    if missing:
+        raise DataError(f"{where}: the column {missing[0]!r} is missing or empty")
+    if row["split"] not in ("train", "test"):
+        raise DataError(f"{where}: split {row['split']!r}, allowed are train and test")
+    try:
+        fx, fy, cx, cy = map(float, row["intrinsics"].split())
+        depth_max = float(row["depth_max_m"])
+    except ValueError as error:
+        raise DataError(f"{where}: intrinsics are four numbers and depth_max_m is one ({error})") from None
+    if not 0 < depth_max < np.inf:
+        raise DataError(f"{where}: depth_max_m is {depth_max}, it must be a positive number of metres")
+    rgb, depth, label = (folder.joinpath(*Path(row[key]).parts[1:]) for key in ("path_rgb", "path_depth", "path_label"))
+    return row["id"].rpartition("/")[2], _Files(row["split"], rgb, depth, label, depth_max, (fx, fy, cx, cy))
+
+
+def _read_classes(folder: Path) -> tuple[str, ...]:
+    """The names of classes 1..40, from classes.csv."""
+    path = folder / "classes.csv"
+    names = {row.get("id40"): row.get("name40") or "" for row in _read_csv(path)}
+    missing = [number for number in range(1, NUM_CLASSES + 1) if not names.get(str(number))]
+    if missing:
+        raise DataError(f"{path}: no name for class {missing[0]}")
+    return tuple(names[str(number)] for number in range(1, NUM_CLASSES + 1))
+
+
+def _read_labels(files: _Files) -> Array:
+    """(480, 640) uint8 labels 0..40; in train frames 255 has become 0."""
+    labels = _read_gray(files.label)
+    if files.split == "train":
+        labels[labels == MERGED_LABEL] = 0
+    wrong = labels > NUM_CLASSES
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        allowed = f"0..{NUM_CLASSES}" + (f" and {MERGED_LABEL}" if files.split == "train" else "")
+        raise DataError(
+            f"{files.label}: label {labels[row, column]} at row {row}, column {column} ({int(wrong.sum())} such "
+            f"pixels), allowed in a {files.split} frame are {allowed}"
+        )
+    return labels
+
+
+def _read_gray(path: Path) -> Array:
+    picture = read_png(path)
+    check_shape(picture, OFFICIAL_SIZE, str(path))
+    if picture.dtype != np.uint8:
+        raise DataError(f"{path}: found {describe(picture)}, expected 8 bits per pixel")
+    return picture

@@ -1,0 +1,165 @@
+"""What every source of NYU-v2 gives, and what all of them share: camera, crop, derived labels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.index import FrameRecord, LabelInfo
+from datasets.modalities import Array, DataError
+from datasets.nyuv2.boundaries import boundaries_from_labels
+from datasets.nyuv2.normals import normals_from_depth
+
+TASKS = ("semseg", "depth", "normals", "boundary")
+OFFICIAL_SIZE = (480, 640)
+OFFICIAL_INTRINSICS = (518.857901, 519.469611, 325.582449, 253.736166)
+"""fx, fy, cx, cy of the colour camera at 480x640, from the authors' toolbox (camera_params.m)."""
+
+CROP_TOP, CROP_LEFT = 45, 40
+CROPPED_SIZE = (425, 560)
+"""The part without the white border: rows 45:470 and columns 40:600, as in the published benchmarks."""
+
+DERIVED_NORMALS = "derived: plane fits on the depth, datasets/nyuv2/normals.py; not the published normals"
+DERIVED_BOUNDARY = (
+    "derived: class boundaries of the label map, datasets/nyuv2/boundaries.py; not the published boundaries"
+)
+RESEARCH_ONLY = "Research use; cite Silberman et al. 2012."
+
+Intrinsics = tuple[float, float, float, float]
+T = TypeVar("T")
+
+
+class NYUv2Source(ABC):
+    """A NYU-v2 somewhere on disk, opened, checked as far as that needs no pixels: a `datasets.preparing.Source`.
+
+    Subclasses are frozen dataclasses with these fields.
+
+    Args:
+        records: all frames, as frames.csv will list them.
+        size: (H, W) of every prepared frame.
+        notes: caveats, for dataset.json.
+        name: name and classes, the beginning of the data-set id: "nyuv2-40c".
+        classes: names of the classes 1..C.
+    """
+
+    records: tuple[FrameRecord, ...]
+    size: tuple[int, int]
+    notes: str
+    name: str
+    classes: tuple[str, ...]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """All four; what a source lacks is derived."""
+        return TASKS
+
+    @property
+    def labels(self) -> Mapping[str, LabelInfo]:
+        """None beyond the standard ones."""
+        return {}
+
+    @property
+    @abstractmethod
+    def sources(self) -> Mapping[str, str]:
+        """Where each modality comes from."""
+
+    @property
+    def frames(self) -> tuple[tuple[str, str], ...]:
+        """Name and split of every frame."""
+        return tuple((record.name, record.split) for record in self.records)
+
+    def read(self, name: str, split: str) -> tuple[FrameRecord, dict[str, Array]]:
+        """A frame with its size, and its arrays as they are stored.
+
+        Raises:
+            DataError: naming the file that is truncated or wrong.
+        """
+        record = self._by_name[name]
+        return replace(record, size=self.size), self.arrays(record)
+
+    @abstractmethod
+    def arrays(self, frame: FrameRecord) -> dict[str, Array]:
+        """All modalities of a frame, coded as `datasets.modalities` says.
+
+        Raises:
+            DataError: naming the file that is truncated or wrong.
+        """
+
+    @cached_property
+    def _by_name(self) -> dict[str, FrameRecord]:
+        return {record.name: record for record in self.records}
+
+
+def matrix_of(intrinsics: Intrinsics) -> NDArray[np.float64]:
+    """The 3x3 pinhole matrix."""
+    fx, fy, cx, cy = intrinsics
+    return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+
+
+def cropped(intrinsics: Intrinsics) -> Intrinsics:
+    """Intrinsics after the crop, which moves the principal point."""
+    fx, fy, cx, cy = intrinsics
+    return fx, fy, cx - CROP_LEFT, cy - CROP_TOP
+
+
+def resized(intrinsics: Intrinsics, size: tuple[int, int], to_size: tuple[int, int]) -> Intrinsics:
+    """Intrinsics after resizing the whole picture."""
+    fx, fy, cx, cy = intrinsics
+    down, right = to_size[0] / size[0], to_size[1] / size[1]
+    return fx * right, fy * down, cx * right, cy * down
+
+
+def crop(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Every modality of a 480x640 frame without the white border."""
+    rows, columns = slice(CROP_TOP, CROP_TOP + CROPPED_SIZE[0]), slice(CROP_LEFT, CROP_LEFT + CROPPED_SIZE[1])
+    return {modality: np.ascontiguousarray(array[rows, columns]) for modality, array in arrays.items()}
+
+
+def with_derived(arrays: dict[str, Array], intrinsics: Intrinsics, quantisation: float = 0.0) -> dict[str, Array]:
+    """Add the normals and boundaries that are missing, made from depth and semseg.
+
+    Args:
+        arrays: the modalities of a frame, coded as they are stored.
+        intrinsics: of these pictures.
+        quantisation: step of the depth in metres, 0 where it is negligible.
+    """
+    if "normals" not in arrays:
+        normals = normals_from_depth(arrays["depth"], matrix_of(intrinsics), quantisation=quantisation)
+        arrays["normals"] = normals.astype(np.float16)
+    if "boundary" not in arrays:
+        arrays["boundary"] = boundaries_from_labels(arrays["semseg"])
+    return {modality: arrays[modality] for modality in ("images", *TASKS)}
+
+
+def check_splits(train: Sequence[str], test: Sequence[str], train_where: str, test_where: str) -> None:
+    """Refuse a frame that is listed twice, in one split or in both.
+
+    Raises:
+        DataError: naming the frame and the file.
+    """
+    for names, where in ((train, train_where), (test, test_where)):
+        twice = first_repeated(names)
+        if twice is not None:
+            raise DataError(f"{where}: frame {twice} is listed twice")
+    both = sorted(set(train) & set(test))
+    if both:
+        raise DataError(
+            f"{test_where}: frame {both[0]} is in the train split too, and {len(both) - 1} others are; "
+            "a test frame may not be trained on"
+        )
+
+
+def first_repeated(values: Sequence[T]) -> T | None:
+    """The first value that was there before, None if all differ."""
+    seen = set()
+    for value in values:
+        if value in seen:
+            return value
+        seen.add(value)
+    return None

@@ -1,0 +1,151 @@
+"""What the files of the release become: labels as the canonical layout stores them.
+
+The conventions are those of the loaders of ASTMT (facebookresearch/astmt), which the survey, ATRC and InvPT took over;
+read to understand, nothing copied.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.boundaries.ground_truth import outlines
+from benchmark.boundaries.thinning import thin
+from datasets.modalities import Array
+
+CLASSES = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
+    "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)
+"""The 20 classes of PASCAL VOC and the background, which counts as a class."""
+
+PARTS = {
+    "head": ("head", "hair", "leye", "reye", "lear", "rear", "lebrow", "rebrow", "nose", "mouth"),
+    "torso": ("torso", "neck"),
+    "upper arm": ("luarm", "ruarm"),
+    "lower arm": ("llarm", "rlarm", "lhand", "rhand"),
+    "upper leg": ("luleg", "ruleg"),
+    "lower leg": ("llleg", "rlleg", "lfoot", "rfoot"),
+}
+"""The six parts, each with the parts of PASCAL-Part that it unites; left and right are one."""
+
+PART_CLASSES = ("background", *PARTS)
+PERSON = 15
+"""Class of people among the objects of PASCAL-Part."""
+
+_PART_NUMBER = {part: number for number, parts in enumerate(PARTS.values(), start=1) for part in parts}
+_FOREGROUND = 255
+_MIDDLE = 128
+"""Half of 255: distilled saliency is a probability in 8 bits, which the loaders cut at 0.5."""
+_SHORTEST_NORMAL = 0.5
+
+
+def semseg(labels: Array) -> Array:
+    """Class map 0..20, 255 unlabelled -> stored code, 0 unlabelled.
+
+    Raises:
+        ValueError: for another label, with its place.
+    """
+    wrong = (labels >= len(CLASSES)) & (labels != 255)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"label {labels[row, column]} at row {row}, column {column} ({int(wrong.sum())} such pixels), allowed are "
+            f"0 to {len(CLASSES) - 1} and 255"
+        )
+    return np.where(labels == 255, 0, labels + 1).astype(np.uint8)
+
+
+def human_parts(parts: Iterable[tuple[str, Array]], size: tuple[int, int]) -> Array:
+    """Stored code of the parts of all people in an image: 1 is the background, 2..7 are the six parts.
+
+    Args:
+        parts: names in PASCAL-Part and masks (H, W), in the order of the file; a later one covers an earlier one.
+        size: (H, W).
+
+    Raises:
+        ValueError: for an unknown part, or a mask of another size.
+    """
+    codes = np.ones(size, np.uint8)
+    for name, mask in parts:
+        if name not in _PART_NUMBER:
+            raise ValueError(f"no human part named {name!r}; the parts are {', '.join(sorted(_PART_NUMBER))}")
+        if mask.shape != size:
+            raise ValueError(f"the mask of {name} is {mask.shape[0]}x{mask.shape[1]}, the image {size[0]}x{size[1]}")
+        codes[mask != 0] = 1 + _PART_NUMBER[name]
+    return codes
+
+
+def people(annotation: Any) -> Iterator[tuple[str, Array]]:
+    """Name and mask of every part of every person, from the variable `anno` of a file of PASCAL-Part.
+
+    Args:
+        annotation: as `datasets.matlab` reads it.
+
+    Raises:
+        LookupError, TypeError, ValueError: if it has another structure.
+    """
+    # Fields by position, as the loaders have it: image name, objects; class name, class, mask, parts; part name, mask.
+    for thing in _fields(annotation[0])[1]:
+        _, number, _, parts = _fields(thing)
+        if int(number.item()) != PERSON:
+            continue
+        for part in parts if isinstance(parts, list) else ():
+            name, mask = _fields(part)
+            yield str(name), mask
+
+
+def _fields(record: Mapping[str, Any]) -> list[Any]:
+    return list(record.values())
+
+
+def saliency(codes: Array) -> Array:
+    """Distilled saliency in 8 bits -> stored code, 255 salient, 0 not."""
+    return np.where(codes >= _MIDDLE, np.uint8(_FOREGROUND), np.uint8(0))
+
+
+def normals(codes: Array, label_map: Array) -> Array:
+    """Distilled normals in 8 bits -> stored unit vectors; zero where the class of the pixel has none.
+
+    Args:
+        codes: (H, W, 3) uint8, n = 2 v / 255 - 1.
+        label_map: (H, W) class 1..459 of PASCAL-Context. The network that the normals come from learned from NYU-v2, so
+            they count only for classes that NYU-v2 has too.
+    """
+    vectors = codes.astype(np.float32) * np.float32(2 / 255) - 1
+    length = np.sqrt(np.square(vectors).sum(-1))
+    known = np.isin(label_map, classes_with_normals()) & (length >= _SHORTEST_NORMAL)
+    scale = np.divide(1.0, length, where=known, out=np.zeros_like(length))
+    return (vectors * scale[..., None]).astype(np.float16)
+
+
+@cache
+def classes_with_normals() -> NDArray[np.int64]:
+    """Numbers of the PASCAL-Context classes whose name is one of the 894 of NYU-v2, and of tvmonitor."""
+    with open(Path(__file__).with_name("normals_classes.csv"), encoding="utf-8", newline="") as file:
+        return np.array([int(row["id"]) for row in csv.DictReader(file)])
+
+
+def training_boundary(label_map: Array) -> Array:
+    """Boundaries to learn: the thinned zero crossings of the classes, that is where their Laplacian is not 0.
+
+    The Laplacian of class numbers is 0 where a number lies between two others by chance; so it is published.
+    """
+    crossings = cv2.Laplacian(label_map.astype(np.float64), cv2.CV_64F) != 0
+    return _codes(thin(crossings))
+
+
+def evaluation_boundary(label_map: Array) -> Array:
+    """Boundaries to be found, as the benchmark's tool makes them: the thinned outlines of the classes."""
+    return _codes(thin(outlines(label_map)))
+
+
+def _codes(boundary: NDArray[np.bool_]) -> Array:
+    return np.where(boundary, np.uint8(255), np.uint8(0))

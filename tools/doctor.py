@@ -1,0 +1,85 @@
+#!/usr/bin/env python
+"""Examine a prepared data set: is it complete, readable, what it was when prepared, and can it be true?
+
+    python tools/doctor.py data/nyuv2
+    python tools/doctor.py data/nyuv2 --quick 100 --json report.json
+
+Each problem is one line that names the first wrong file, what is wrong and what to do. Exit code 0: no problem, 1:
+problems, 2: there is no prepared data set to examine. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datasets.doctor.frames import FrameFacts
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT))
+
+from benchmark.command_line import WRONG_USE, Parser  # noqa: E402
+
+PROBLEMS = 1
+INTERRUPTED = 130
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Command line."""
+    parser = Parser(__doc__)
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder of the data set, with dataset.json")
+    parser.add_argument("--quick", type=positive, metavar="N", nargs="?", const=60,
+                        help="read the files of N frames only, evenly spread (60 where N is not given)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too, as JSON")
+    parser.add_argument("--workers", type=positive, default=2, metavar="N", help="processes (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, found {text!r}; DATA comes before it")
+    return int(text)
+
+
+def track(frames: Iterator[FrameFacts], total: int) -> Iterator[FrameFacts]:
+    """Show progress with the time left."""
+    from rich.console import Console
+    from rich.progress import track as progress
+
+    yield from progress(frames, description="examining", total=total, console=Console(stderr=True), transient=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Examine; 0 without problems, 1 with problems, 2 when there is nothing to examine."""
+    options = parse_arguments(arguments)
+    from concurrent.futures.process import BrokenProcessPool
+
+    from benchmark.atomic import write_text
+    from datasets.doctor.examination import examine
+    from datasets.doctor.tables import NoDatasetError
+
+    try:
+        report = examine(options.data, sample=options.quick, workers=options.workers, track=track)
+        if options.json:
+            write_text(options.json, json.dumps(report.to_dict(), indent=2) + "\n")
+    except (NoDatasetError, OSError) as error:
+        print(f"doctor.py: {error}", file=sys.stderr)
+        return WRONG_USE
+    except BrokenProcessPool:
+        print("doctor.py: a process was killed, perhaps for want of memory; try --workers 1", file=sys.stderr)
+        return PROBLEMS
+    except KeyboardInterrupt:
+        print("doctor.py: stopped", file=sys.stderr)
+        return INTERRUPTED
+    print(report.text())
+    return PROBLEMS if report.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

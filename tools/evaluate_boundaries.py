@@ -1,0 +1,209 @@
+#!/usr/bin/env python
+"""Score folders of predicted boundary maps: odsF, oisF, AP, and the curve of precision over recall.
+
+    python tools/evaluate_boundaries.py --pred DIR --gt DIR --protocol seism
+
+matches .png, .npy and .mat files by name. A prediction is an 8-bit map 0..255, or floats 0..1. Ground truth is a map of
+boundaries or of segments, or the groundTruth of BSDS500 with all its annotators. Maps are never resized.
+
+    seism   what papers on multi-task learning report: non-maximum suppression, 101 thresholds, the best F among them.
+            Ground truth is read as segments, their thinned outlines are the boundaries; a drawn boundary map is, too.
+            --max-dist 0.011 for NYUD-v2 (default), 0.0075 for PASCAL-Context.
+    bsds    what papers on boundary detection report: 99 thresholds, the best F between them. Ground truth are the drawn
+            boundaries. Non-maximum suppression has been done before.
+
+Every number carries its protocol, and the ground truth where it is not the protocol's own: odsF@seism-direct.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmark.boundaries.protocols import PROTOCOLS, Protocol, evenly_spaced
+from benchmark.command_line import WRONG_USE, Parser
+
+if TYPE_CHECKING:
+    from benchmark.boundaries.counting import Counts
+    from benchmark.boundaries.folders import Pair
+    from benchmark.boundaries.summary import Summary
+
+STOPPED = 130
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(__doc__)
+    parser.add_argument("--pred", type=Path, required=True, metavar="DIR", help="predicted maps")
+    parser.add_argument("--gt", type=Path, required=True, metavar="DIR", help="ground truth by the same names")
+    parser.add_argument("--protocol", choices=PROTOCOLS, required=True, help="how to score")
+    parser.add_argument("--gt-variant", choices=("seism", "direct"),
+                        help="outlines of segments, thinned, or boundaries as drawn (default: the protocol's)")
+    parser.add_argument("--max-dist", type=share, metavar="SHARE",
+                        help="largest distance of a match in image diagonals (default: 0.011 seism, 0.0075 bsds)")
+    parser.add_argument("--thresholds", type=positive, metavar="N",
+                        help="N evenly spaced thresholds in place of the protocol's")
+    parser.add_argument("--no-nms", action="store_true", help="seism: the maps have been through suppression before")
+    parser.add_argument("--workers", type=positive, default=cores(), metavar="N",
+                        help="processes; numbers do not depend on it (default: one per core, %(default)s)")
+    parser.add_argument("--counts", type=Path, metavar="FILE.npz",
+                        help="write cntR, sumR, cntP, sumP per image and threshold, with names and thresholds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers and the curve")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the curve")
+    return parser.parse_args(arguments)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, found {number}")
+    return number
+
+
+def share(text: str) -> float:
+    """A number in 0..1."""
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"is a share of the image diagonal, 0..1; found {text}")
+    return number
+
+
+def chosen_protocol(options: argparse.Namespace) -> Protocol:
+    """The protocol with what the command line changes in it."""
+    from dataclasses import replace
+
+    changes: dict[str, Any] = {
+        "ground_truth": options.gt_variant,
+        "max_distance": options.max_dist,
+        "thresholds": evenly_spaced(options.thresholds) if options.thresholds else None,
+        "suppressed": False if options.no_nms else None,
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    return replace(PROTOCOLS[options.protocol], **given)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Score; 0 when done, 2 when something cannot be scored."""
+    options = parse(arguments)
+    protocol = chosen_protocol(options)
+    from benchmark.boundaries.files import MapError
+
+    try:
+        check_outputs(options)
+        names, counts = count(options, protocol)
+        from benchmark.boundaries.summary import summarise
+
+        summary = summarise(counts, protocol)
+        write(options, protocol, names, counts, summary)
+    except (MapError, OSError) as error:
+        print(f"evaluate_boundaries.py: {error}", file=sys.stderr)
+        return WRONG_USE
+    except KeyboardInterrupt:
+        print("evaluate_boundaries.py: stopped", file=sys.stderr)
+        return STOPPED
+    print("\n".join(report(summary, protocol, len(names))))
+    return 0
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """Fail before the work where a result could not be written.
+
+    Raises:
+        OSError: if a folder is missing.
+    """
+    for path in (options.counts, options.json, options.plot):
+        if path and not path.absolute().parent.is_dir():
+            raise FileNotFoundError(f"{path}: no such folder: {path.absolute().parent}")
+
+
+def count(options: argparse.Namespace, protocol: Protocol) -> tuple[list[str], Counts]:
+    """Names and counts of all images."""
+    import numpy as np
+
+    from benchmark.boundaries.folders import pairs_of
+
+    pairs = pairs_of(options.pred, options.gt)
+    return [pair.name for pair in pairs], np.stack(list(track(pairs, protocol, options.workers)))
+
+
+def track(pairs: list[Pair], protocol: Protocol, workers: int) -> Iterator[Counts]:
+    """Count with a bar that shows the time left."""
+    from rich.console import Console
+    from rich.progress import track as progress
+
+    from benchmark.boundaries.folders import count_pairs
+
+    console = Console(stderr=True)
+    counted = count_pairs(pairs, protocol, workers)
+    yield from progress(counted, description="matching boundaries", total=len(pairs), console=console)
+
+
+def write(options: argparse.Namespace, protocol: Protocol, names: list[str], counts: Counts, summary: Summary) -> None:
+    """Write the files that were asked for."""
+    if options.counts:
+        import numpy as np
+
+        with options.counts.open("wb") as file:
+            columns = dict(zip(("cntR", "sumR", "cntP", "sumP"), np.moveaxis(counts, -1, 0), strict=True))
+            np.savez_compressed(file, names=np.array(names), thresholds=np.array(protocol.thresholds), **columns)
+    if options.json:
+        import json
+
+        options.json.write_text(json.dumps(described(summary, protocol, len(names)), indent=2) + "\n")
+    if options.plot:
+        from benchmark.boundaries.plot import plot_curve
+
+        plot_curve(summary, f"{protocol.label}, {len(names)} images", options.plot)
+
+
+def described(summary: Summary, protocol: Protocol, images: int) -> dict[str, Any]:
+    """Everything that was measured and how; numbers are not rounded."""
+    from dataclasses import asdict
+
+    ods, ois = summary.ods, summary.ois
+    recall, precision, f = (column.tolist() for column in summary.curve.T)
+    return {
+        "protocol": asdict(protocol) | {"label": protocol.label},
+        "images": images,
+        "metrics": {
+            name: {"value": value, "unit": "%", "higher_is_better": True}
+            for name, value in metrics(summary, protocol).items()
+        },
+        "ods": asdict(ods),
+        "ois": {"recall": ois.recall, "precision": ois.precision, "f": ois.f},
+        "curve": {"thresholds": list(protocol.thresholds), "recall": recall, "precision": precision, "f": f},
+    }
+
+
+def metrics(summary: Summary, protocol: Protocol) -> dict[str, float]:
+    """The three numbers in percent, named with their protocol."""
+    values = {"odsF": summary.ods.f, "oisF": summary.ois.f, "ap": summary.ap}
+    return {f"{name}@{protocol.label}": 100 * value for name, value in values.items()}
+
+
+def report(summary: Summary, protocol: Protocol, images: int) -> Iterator[str]:
+    """The lines that are printed."""
+    yield f"{images} images, {protocol.label}, max. distance {protocol.max_distance:g} of the diagonal"
+    details = {
+        "odsF": f"threshold {summary.ods.threshold:.3f}  recall {summary.ods.recall:.4f}"
+        f"  precision {summary.ods.precision:.4f}",
+        "oisF": f"a threshold per image  recall {summary.ois.recall:.4f}  precision {summary.ois.precision:.4f}",
+    }
+    for name, value in metrics(summary, protocol).items():
+        yield f"{name:20s} {value:7.3f} %  {details.get(name.partition('@')[0], '')}".rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
