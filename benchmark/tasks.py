@@ -190,7 +190,9 @@ NYUV2_TASKS = TaskSet((SEMSEG, DEPTH, NORMALS, BOUNDARY))
 
 PASCAL_TASKS = TaskSet((
     replace(SEMSEG, channels=21), HUMAN_PARTS, SALIENCY, NORMALS,
-    replace(BOUNDARY, loss_options={"positive_weight": 0.95}, metric_options={"max_distance": 0.0075}),
+    replace(
+        BOUNDARY, loss_options={"positive_weight": 0.95}, metric_options={"max_distance": 0.0075, "outlined": True}
+    ),
 ))
 """PASCAL-Context: the background is class 0 of `semseg`, and counts."""
 

@@ -193,6 +193,8 @@ def read_frames(root: Path) -> list[FrameRecord]:
             rows = list(csv.DictReader(file))
     except FileNotFoundError:
         raise DataError(f"{path}: the file is missing; prepare the data set again") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not readable as a table ({error}); prepare the data set again") from None
     return [_parse_frame(row, f"{path}, line {line}") for line, row in enumerate(rows, start=2)]
 
 
@@ -219,7 +221,8 @@ def frames_text(records: Iterable[FrameRecord]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*_COLUMNS, *(_SIZE_COLUMNS if varied else ())))
     for record in listed:
-        pose = " ".join(map(repr, record.pose)) if record.pose else ""
-        line = [record.name, record.split, record.scene, *map(repr, record.intrinsics), pose]
+        pose = " ".join(map(repr, map(float, record.pose))) if record.pose else ""
+        # As floats, as they are read back: the fingerprint is taken of this text.
+        line = [record.name, record.split, record.scene, *map(repr, map(float, record.intrinsics)), pose]
         writer.writerow([*line, *(record.size or ("", "") if varied else ())])
     return text.getvalue()

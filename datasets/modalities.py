@@ -22,6 +22,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import cv2
@@ -126,10 +127,12 @@ def read_npy(path: Path) -> Array:
         DataError: if it is missing, truncated or not an array.
     """
     try:
-        return np.load(path, allow_pickle=False)
+        with open(path, "rb") as file:
+            array: Array = np.lib.format.read_array(file, allow_pickle=False)
+            return array
     except FileNotFoundError:
         raise DataError(f"{path}: the file is missing{_AGAIN}") from None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError, MemoryError) as error:
         raise DataError(f"{path}: truncated or not a .npy array ({_first_line(error)}){_AGAIN}") from None
 
 

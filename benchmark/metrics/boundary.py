@@ -24,7 +24,8 @@ Metric card
 * **Formula**: `100 * max over thresholds of F` for the prediction stored with 8 bits (255 p without its fraction),
   non-maximum suppression, 101 thresholds (0.001, 0.01, 0.02, ..., 0.99, 0.999; above, not at, a threshold), thinning,
   and one-to-one matching within `max_distance` of the diagonal: 0.011 on NYUD-v2, 0.0075 on PASCAL-Context. True
-  boundaries: pixels of the drawn map that differ from the one to the right, below, or both, thinned.
+  boundaries: pixels of the drawn map that differ from the one to the right, below, or both, thinned; of
+  PASCAL-Context, pixels of the label map that do, which its prepared copy holds.
 
 `oisF@seism`
 * **Formula**: `100 * F of the counts of each image at its own best threshold, summed`
@@ -104,7 +105,7 @@ def boundary_counts(probability: Floats, target: Floats) -> BoundaryCounts:
 
 
 def matched_counts(
-    probability: NDArray[np.float32], drawn: NDArray[np.bool_], max_distance: float
+    probability: NDArray[np.float32], drawn: NDArray[np.bool_], max_distance: float, outlined: bool
 ) -> tuple[Integers, ...]:
     """Counts of one image after matching, for each of `VARIANTS`.
 
@@ -113,6 +114,7 @@ def matched_counts(
             probability, without its fraction.
         drawn: (H, W) boundaries of the data set.
         max_distance: largest distance of matched pixels as a share of the image diagonal.
+        outlined: see `BoundaryMetric`.
     """
     # Imported here: numba, which this loads, takes as long as all of a small evaluation.
     from benchmark.boundaries.counting import count_sets, in_unit_range, predicted_sets
@@ -121,6 +123,8 @@ def matched_counts(
     protocol = replace(SEISM, max_distance=max_distance)
     stored = (probability * np.float32(255)).astype(np.uint8)
     predicted = predicted_sets(in_unit_range(stored, protocol), protocol)
+    if outlined:
+        return (count_sets(predicted, [drawn], protocol),) * len(VARIANTS)
     annotation = annotation_of(drawn)
     return tuple(count_sets(predicted, [true_boundaries(annotation, variant)], protocol) for variant in VARIANTS)
 
@@ -184,16 +188,19 @@ class BoundaryMetric(TaskMetric[BoundaryCounts]):
         task: what is measured.
         max_distance: largest distance of matched pixels as a share of the image diagonal: 0.011 on NYUD-v2, 0.0075 on
             PASCAL-Context.
+        outlined: whether the stored boundaries are the thinned outlines of a segmentation already, as those of
+            PASCAL-Context are. Then they are what `seism` matches with, and not outlined once more.
         collect_device: see `TaskMetric`.
         collect_dir: see `TaskMetric`.
     """
 
     def __init__(
-        self, task: Task, max_distance: float = SEISM.max_distance, collect_device: str = "cpu",
-        collect_dir: str | None = None,
+        self, task: Task, max_distance: float = SEISM.max_distance, outlined: bool = False,
+        collect_device: str = "cpu", collect_dir: str | None = None,
     ) -> None:
         super().__init__(task, collect_device=collect_device, collect_dir=collect_dir)
         self.max_distance = max_distance
+        self.outlined = outlined
 
     def measure(self, prediction: Tensor, target: Tensor) -> BoundaryCounts:
         """Counts over the labelled pixels of one image, both (1, H, W)."""
@@ -201,7 +208,7 @@ class BoundaryMetric(TaskMetric[BoundaryCounts]):
         counts = boundary_counts(as_floats(prediction, valid)[0], as_floats(target, valid)[0])
         probability = np.where(valid, np.nan_to_num(prediction[0].to(torch.float32).numpy()), np.float32(0))
         drawn = valid & (target[0].numpy() >= 0.5)
-        return replace(counts, matched=matched_counts(probability, drawn, self.max_distance))
+        return replace(counts, matched=matched_counts(probability, drawn, self.max_distance, self.outlined))
 
     def metrics(self, images: Sequence[BoundaryCounts]) -> dict[str, float]:
         """See `boundary_metrics`."""

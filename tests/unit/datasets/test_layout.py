@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from datasets.index import frames_text
 from datasets.layout import CanonicalWriter, DataError, FrameRecord, content_fingerprint, read_frames, read_info
-from datasets.modalities import encode_png, read_modality
+from datasets.modalities import encode_png, read_modality, read_npy
 
 SIZE = (12, 16)
 
@@ -225,3 +226,19 @@ def test_a_frame_without_one_of_the_modalities_is_refused(tmp_path):
     image = np.zeros((*SIZE, 3), np.uint8)
     with pytest.raises(ValueError, match=r"frame 'a': needs \['depth/a.npy', 'images/a.png'\]"), writer:
         writer.write(FrameRecord("a", "train", (1, 1, 0, 0)), {"images": image})
+
+
+def test_damaged_tables_and_arrays_are_told_in_one_line(tmp_path):
+    """What numpy and csv raise for them is no ValueError of ours: a header that is no Python, a byte no text."""
+    header = b"\x93NUMPY\x01\x00" + (10).to_bytes(2, "little") + b"{'descr': "
+    (tmp_path / "broken.npy").write_bytes(header)
+    with pytest.raises(DataError, match=r"broken\.npy: truncated or not a \.npy array"):
+        read_npy(tmp_path / "broken.npy")
+    (tmp_path / "frames.csv").write_bytes(b"name,split\n\xff\xfe,train\n")
+    with pytest.raises(DataError, match=r"frames\.csv: not readable as a table"):
+        read_frames(tmp_path)
+
+
+def test_whole_numbers_in_the_intrinsics_do_not_change_the_text_when_they_are_read_back():
+    record = FrameRecord("a", "train", (50, 50, 30, 20))
+    assert frames_text([record]) == frames_text([FrameRecord("a", "train", (50.0, 50.0, 30.0, 20.0))])

@@ -126,3 +126,15 @@ def test_the_compiler_is_imported_when_a_boundary_is_scored_and_not_before() -> 
     assert {name for name in imported if name and name.startswith("benchmark.boundaries")} == {
         "benchmark.boundaries.protocols"
     }
+
+
+def test_outlines_that_were_thinned_before_are_not_outlined_again() -> None:
+    """The tool outlines and thins the label map of PASCAL-Context once; its prepared copy holds the outcome."""
+    labels = np.zeros(SHAPE, np.int64)
+    labels[20:45, 15:60] = 1
+    stored = true_boundaries(annotation_of(labels), "seism")
+    predicted = scene(0)[0]
+    counts = count_boundaries(np.floor(255 * predicted).astype(np.uint8), [stored], SEISM)
+    found = evaluate([(predicted, stored.astype(np.float32))], outlined=True)
+    assert found["odsF@seism"] == found["odsF@seism-direct"] == 100 * summarise(counts[None], SEISM).ods.f
+    assert found["odsF@seism"] != evaluate([(predicted, stored.astype(np.float32))])["odsF@seism"]
