@@ -5,35 +5,40 @@ Source: the "STL" baseline of Bruggemann et al., "Exploring Relational Context f
 Differs from the paper: the networks are trained side by side in one run; they share nothing but the samples and the
 schedule, so for an optimiser that treats each tensor by itself this is the same as one run per task. Backbones other
 than HRNet have a light decoder, see `decoders.make_decoder`.
-Consulted: https://github.com/brdav/atrc, commit 76d8055, for widths and initialisation; nothing copied.
+Consulted: https://github.com/brdav/atrc, commit 76d8055, for widths and initialisation; for the other two heads the
+counts, tensor names and outputs of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, commit ed3d9ac;
+nothing copied.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from torch import Tensor, nn
 
 from benchmark.contracts import Method, MultiTaskOutput
-from benchmark.heads import FCNHead, head_width, upsample_to
 from benchmark.registry import METHODS
-from benchmark.tasks import Task, TaskSet
-from mtl_methods._shared.backbones import make_backbone
-from mtl_methods._shared.decoders import make_decoder
+from benchmark.tasks import TaskSet
+from mtl_methods._shared.networks import OneTaskNetwork
 
 
 @METHODS.register("single_task", title="Single task", paper="https://arxiv.org/abs/2104.13874", year=2021)
 class SingleTask(Method):
-    """Nothing is shared. The decoder's map of each network goes to the regularizer, marked with its task.
+    """Nothing is shared. The map that each head reads goes to the regularizer, marked with its task.
+
+    | face | row or file | parameters: published, here |
+    | --- | --- | --- |
+    | head="fcn" | ATRC harness: "STL" of the NYU-v2 tables on HRNet-W18-small-v2 | 16.09 M, 16,097,716 (4 tasks) |
+    | head="hrnet" | MTL-PyTorch on the same backbone, semseg alone | 3,945,270, 3,945,270 |
+    | head="deeplab" | MTL-PyTorch on resnet50_dilated, semseg alone | 39,643,752, 39,643,752 |
 
     Args:
         tasks: tasks to predict.
         backbone: name known to `make_backbone`.
+        head: "fcn", "hrnet" or "deeplab", see `heads.make_head`; a DeepLab head reads the encoder's last map.
     """
 
-    def __init__(self, tasks: TaskSet, backbone: str) -> None:
+    def __init__(self, tasks: TaskSet, backbone: str, head: str = "fcn") -> None:
         super().__init__(tasks, backbone)
-        networks = {name: OneTaskNetwork(task, backbone) for name, task in tasks.items()}
+        networks = {name: OneTaskNetwork(task, backbone, head) for name, task in tasks.items()}
         self.feature_specs = tuple(network.feature_spec for network in networks.values())
         self.networks = nn.ModuleDict(networks)
 
@@ -42,24 +47,3 @@ class SingleTask(Method):
         outputs = {name: network(images) for name, network in self.networks.items()}
         predictions = {name: prediction for name, (prediction, _) in outputs.items()}
         return MultiTaskOutput(predictions, features=tuple(features for _, features in outputs.values()))
-
-
-class OneTaskNetwork(nn.Module):
-    """Backbone, decoder and head of one task.
-
-    Args:
-        task: the task to predict.
-        backbone: name known to `make_backbone`.
-    """
-
-    def __init__(self, task: Task, backbone: str) -> None:
-        super().__init__()
-        self.backbone = make_backbone(backbone)
-        self.decoder, spec = make_decoder(self.backbone)
-        self.head = FCNHead(spec.channels, head_width(spec.channels), task.channels)
-        self.feature_spec = replace(spec, task=task.name)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) -> prediction (B, C, H, W), features (B, C', h, w)."""
-        features = self.decoder(self.backbone(images))
-        return upsample_to(self.head(features), images.shape[-2:]), features

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from benchmark.contracts import FeatureSpec
 from benchmark.heads import upsample_to
 from mtl_methods._shared.backbones.convolutions import PointwiseConv2d
-from mtl_methods._shared.backbones.interface import Backbone, ConcatenateBranches
+from mtl_methods._shared.backbones.interface import Backbone, ConcatenateBranches, StagePyramid
 
 LATERAL_WIDTH = 64
 """Channels of the fused map of a backbone without parallel branches.
@@ -17,6 +17,9 @@ LATERAL_WIDTH = 64
 With four heads of the same width this costs 0.07 s per training step of 8 images of 120x160 on one CPU core, half of
 what EfficientNet-Lite0 costs; nearly all of it are the 3x3 convolutions of the heads.
 """
+
+DILATED_STRIDE = 8
+"""Output stride of the dilated backbones that DeepLab heads were made for."""
 
 
 def make_decoder(backbone: Backbone) -> tuple[nn.Module, FeatureSpec]:
@@ -32,6 +35,45 @@ def make_decoder(backbone: Backbone) -> tuple[nn.Module, FeatureSpec]:
     if backbone.parallel:
         return ConcatenateBranches(), FeatureSpec(sum(spec.channels for spec in specs), specs[0].stride)
     return LateralFusion([spec.channels for spec in specs], LATERAL_WIDTH), FeatureSpec(LATERAL_WIDTH, specs[0].stride)
+
+
+def make_last_map(backbone: Backbone) -> tuple[nn.Module, FeatureSpec]:
+    """What a DeepLab head reads: the last map of the encoder, as in the public code on dilated ResNets.
+
+    Parallel branches are concatenated: their last one alone is the coarsest of four. Where the encoder makes its
+    pyramid by layers of their own (ViT), these are taken out of `backbone`: nothing would read them.
+
+    Returns:
+        a module that maps the pyramid to one map, and what that map is.
+    """
+    if backbone.parallel:
+        return make_decoder(backbone)
+    backbone.pyramid = StagePyramid()
+    backbone.feature_specs = tuple(maps[0] for maps in backbone.stage_specs)
+    return LastMap(), backbone.feature_specs[-1]
+
+
+def make_head_input(head: str, backbone: Backbone) -> tuple[nn.Module, FeatureSpec]:
+    """The map that heads of a kind (see `heads.make_head`) read: the last one for "deeplab", else the decoder's."""
+    return make_last_map(backbone) if head == "deeplab" else make_decoder(backbone)
+
+
+def suited_head(backbone: Backbone) -> str:
+    """The kind of head where the user names none: that of the public code for the backbone, if it has one.
+
+    "deeplab" where the last map keeps a stride of 8 (dilated ResNet), else "fcn". On a last map of stride 16 or 32 a
+    DeepLab head has a few dozen positions left, and no boundary survives.
+    """
+    dilated = not backbone.parallel and backbone.stage_specs[-1][0].stride <= DILATED_STRIDE
+    return "deeplab" if dilated else "fcn"
+
+
+class LastMap(nn.Module):
+    """The coarsest map of a pyramid, as it is."""
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Maps, finest first -> the last one."""
+        return maps[-1]
 
 
 class LateralFusion(nn.Module):

@@ -108,8 +108,9 @@ def signs_of(
         DataError: if the axes are permuted.
     """
     sample = [agreement_of(frame) for frame in frames[:: max(1, len(frames) // SAMPLE)][:SAMPLE]]
+    sample = [one for one in sample if one.pixels >= _FEWEST_PIXELS]
     signs = tuple(_sign([one.correlation(axis) for one in sample]) for axis in range(3))
-    scores = {way: float(np.median([one.score(*way) for one in sample])) for way in _ORDERS}
+    scores = {way: float(np.median([one.score(*way) for one in sample])) if sample else 0.0 for way in _ORDERS}
     best = max(_ORDERS, key=lambda way: scores[way])
     found = scores[AXES, signs]
     if scores[best] - found > CLEARLY_BETTER and scores[best] > GOOD_AGREEMENT:
@@ -159,7 +160,8 @@ def _swapped(way: tuple[Order, Signs], score: float, as_stored: float) -> str:
     names = ", ".join(("-" if sign < 0 else "") + "xyz"[axis] for axis, sign in zip(*way, strict=True))
     return (
         f"the axes of the normals are swapped: they agree with the depth when x, y, z are read from {names} of the "
-        f"file (mean cosine {score:.2f}, as they are {as_stored:.2f})"
+        f"file (mean cosine {score:.2f}, as they are {as_stored:.2f}); restore them, or remove the folder of normals "
+        "to have them derived"
     )
 
 

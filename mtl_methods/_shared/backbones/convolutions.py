@@ -40,17 +40,22 @@ def trains_on_cpu(module: nn.Module, maps: Tensor) -> bool:
     return plain and module.training and torch.is_grad_enabled()
 
 
-class PointwiseConv2d(nn.Conv2d):
-    """A 1x1 convolution that goes to oneDNN on a CPU.
+def pointwise_convolution(maps: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A 1x1 convolution that goes to oneDNN on a CPU; (B, C, H, W) -> (B, C', H, W).
 
     With one thread and fewer than 16 images PyTorch hands small undilated kernels to a generic implementation, which
     takes twice as long. A 1x1 kernel has nothing to dilate: a dilation changes the choice and not the result.
     """
+    onednn = maps.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    return F.conv2d(maps, weight, bias, dilation=2 if onednn else 1)
+
+
+class PointwiseConv2d(nn.Conv2d):
+    """A 1x1 convolution that runs as `pointwise_convolution`."""
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', H, W)."""
-        onednn = maps.device.type == "cpu" and torch.backends.mkldnn.is_available()
-        return F.conv2d(maps, self.weight, self.bias, dilation=2 if onednn else 1)
+        return pointwise_convolution(maps, self.weight, self.bias)
 
 
 class DepthwiseConv2d(nn.Conv2d):

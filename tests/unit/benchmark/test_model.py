@@ -48,6 +48,17 @@ def test_losses_are_weighted_and_named_after_task_and_auxiliary() -> None:
     assert {name: value.item() for name, value in terms.items()} == {"loss_depth": 9.0, "loss_initial_depth": 4.5}
 
 
+def test_penalties_of_a_method_are_terms_of_the_loss() -> None:
+    class Penalised(FixedDepth):
+        def forward(self, images: Tensor) -> MultiTaskOutput:
+            return MultiTaskOutput(super().forward(images).predictions, penalties={"entropy": self.depth * -0.25})
+
+    module = TrainingModule(MultiTaskModel(Penalised(), TASKS), None, seed=1)
+    terms = module(**batch(), mode="loss")
+    assert {name: value.item() for name, value in terms.items()} == {"loss_depth": 9.0, "loss_entropy": -0.5}
+    assert module.parse_losses(terms)[0].item() == 8.5
+
+
 def test_a_regularizers_terms_are_summed_by_mmengine() -> None:
     module = TrainingModule(MultiTaskModel(FixedDepth(), TASKS), Noise(), seed=1)
     terms = module(**batch(), mode="loss")

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.contracts import Method, MultiTaskOutput
 from benchmark.optim import GroupClipOptimWrapper, PartsOptimWrapperConstructor
 
 
@@ -16,6 +17,25 @@ class Pair(nn.Module):
         super().__init__()
         self.model = nn.ModuleDict({"backbone": nn.Linear(2, 2), "head": nn.Linear(2, 1)})
         self.regularizer = nn.Linear(2, 1)
+
+
+class Searching(Method):
+    """A method whose choice is trained by another optimiser than its weights."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.weight, self.choice = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
+
+    def forward(self, images: torch.Tensor) -> MultiTaskOutput:
+        return MultiTaskOutput({})
+
+    def separate_optimizers(self) -> dict[str, dict[str, object]]:
+        return {"choice": {"type": "Adam", "lr": 0.5}}
+
+
+def searching() -> nn.ModuleDict:
+    """Where a method is in a training module."""
+    return nn.ModuleDict({"model": nn.ModuleDict({"method": Searching()})})
 
 
 def wrapper(module: nn.Module, clip: float | None = None, **factors: float) -> GroupClipOptimWrapper:
@@ -64,3 +84,54 @@ def test_bf16_runs_the_forward_pass_in_half_precision() -> None:
     optimizer = GroupClipOptimWrapper(torch.optim.SGD(module.parameters(), lr=0.1), precision="bf16")
     with optimizer.optim_context(module):
         assert module.regularizer(torch.ones(1, 2)).dtype == torch.bfloat16
+
+
+def test_a_separate_optimizer_steps_its_parameters_and_the_recipes_all_others() -> None:
+    """SGD moves by rate times gradient; the first step of Adam is its rate, whatever the gradient."""
+    module = searching()
+    optimizer, method = wrapper(module), module["model"]["method"]
+    method.weight.grad, method.choice.grad = torch.tensor([2.0, 4.0]), torch.tensor([2.0, -7.0])
+    optimizer.step()
+    assert method.weight.tolist() == pytest.approx([-0.2, -0.4])
+    assert method.choice.tolist() == pytest.approx([-0.5, 0.5])
+    optimizer.zero_grad()
+    assert method.choice.grad is None
+
+
+def test_a_schedule_leaves_a_separate_optimizer_alone() -> None:
+    optimizer = wrapper(searching())
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1]
+
+
+def test_a_separate_optimizers_gradients_are_clipped_by_themselves() -> None:
+    module = searching()
+    optimizer, method = wrapper(module, clip=1.0), module["model"]["method"]
+    method.weight.grad, method.choice.grad = torch.tensor([3.0, 4.0]), torch.tensor([0.0, 1e6])
+    optimizer._clip_grad()
+    torch.testing.assert_close(method.weight.grad, torch.tensor([0.6, 0.8]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(method.choice.grad, torch.tensor([0.0, 1.0]), rtol=1e-4, atol=1e-5)
+
+
+def test_a_separate_optimizer_is_resumed() -> None:
+    """Two steps in one go, and one step, saved and restored, and another one."""
+    ends = []
+    for interrupted in (False, True):
+        module = searching()
+        optimizer, method = wrapper(module), module["model"]["method"]
+        for step in range(2):
+            if interrupted and step:
+                saved, optimizer = optimizer.state_dict(), wrapper(module)
+                optimizer.load_state_dict(saved)
+            method.choice.grad = torch.tensor([1.0, 3.0]) * (step + 1)
+            optimizer.step()
+        ends.append(method.choice.tolist())
+    assert ends[0] == ends[1]
+
+
+def test_a_separate_optimizer_without_parameters_is_refused() -> None:
+    class Misnamed(Searching):
+        def separate_optimizers(self) -> dict[str, dict[str, object]]:
+            return {"chioce": {"type": "Adam", "lr": 0.5}}
+
+    with pytest.raises(ValueError, match="'model.method.chioce', and no parameter begins with it"):
+        wrapper(nn.ModuleDict({"model": nn.ModuleDict({"method": Misnamed()})}))

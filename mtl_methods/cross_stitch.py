@@ -1,0 +1,251 @@
+"""Cross-stitch networks: one network per task, whose features are mixed linearly between the stages.
+
+Source: Misra et al., "Cross-stitch Networks for Multi-task Learning", CVPR 2016, https://arxiv.org/abs/1604.03539; the
+face in the encoder is that of the survey of Vandenhende et al., TPAMI 2021, https://arxiv.org/abs/2004.13379.
+Differs from the paper: units stand behind the stages of any backbone instead of behind the pooling layers of AlexNet;
+with more than two tasks the weights 0.9 and 0.1 of a row sum to more than one, as in the survey's code (1.2 with four);
+`beta=None` gives rows that sum to one. The face on the heads is inferred from a parameter count, see `CrossStitch`.
+Consulted: counts, tensor names and outputs of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, commit
+ed3d9ac, CC BY-NC 4.0; nothing copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.contracts import FeatureSpec, Method, MultiTaskOutput
+from benchmark.heads import FCNHead, task_heads, upsample_to
+from benchmark.registry import METHODS
+from benchmark.tasks import TaskSet
+from mtl_methods._shared.backbones import make_backbone
+from mtl_methods._shared.choices import choose
+from mtl_methods._shared.decoders import make_decoder
+from mtl_methods._shared.networks import OneTaskNetwork
+
+State = Tensor | list[Tensor]
+Weights = tuple[float, float]
+
+PREFIX = "stitched."
+"""Stands before the names that the networks have in `single_task` too."""
+
+
+@METHODS.register("cross_stitch", title="Cross-Stitch", paper="https://arxiv.org/abs/1604.03539", year=2016)
+class CrossStitch(Method):
+    """Mixes the features of the tasks, channel by channel: F'_t = sum over s of weight_ts * F_s.
+
+    | face | row or file | parameters for four tasks: published, here |
+    | --- | --- | --- |
+    | where="encoder" | MTL-PyTorch on resnet50_dilated with DeepLab heads | 158,606,893, 158,606,893 |
+    | where="heads" | "Cross-Stitch" of the NYU-v2 tables on HRNet-W18-small-v2 (inferred) | 4.52 M, 4,516,628 |
+
+    In the encoder there is a network per task, with a unit behind each stage (on each branch of HRNet, and on the class
+    token of a Vision Transformer too); the map that each head reads goes to the regularizer, marked with its task. On
+    the heads there is one unit, before the last layer of the heads of hard sharing, whose map goes to the regularizer.
+
+    The public code begins with trained networks of the single tasks: see `load_single_task`.
+
+    Args:
+        tasks: tasks to predict.
+        backbone: name known to `make_backbone`.
+        where: "encoder" or "heads".
+        head: kind of the heads of where="encoder", see `heads.make_head`; None for `decoders.suited_head`: "deeplab" on
+            dilated ResNets, as in the public code, else "fcn".
+        alpha: initial weight of a task's own features.
+        beta: initial weight of the features of each other task; None for (1 - alpha) / (number of tasks - 1).
+
+    Raises:
+        ValueError: for another face, or for a kind of head with where="heads".
+    """
+
+    def __init__(
+        self,
+        tasks: TaskSet,
+        backbone: str,
+        where: str = "encoder",
+        head: str | None = None,
+        alpha: float = 0.9,
+        beta: float | None = 0.1,
+    ) -> None:
+        super().__init__(tasks, backbone)
+        weights = (alpha, others_share(alpha, len(tasks)) if beta is None else beta)
+        self.stitched = choose("where", where, FACES)(tasks, backbone, head, weights)
+        self.feature_specs = self.stitched.feature_specs
+
+    def forward(self, images: Tensor) -> MultiTaskOutput:
+        """Predict every task."""
+        output: MultiTaskOutput = self.stitched(images)
+        return output
+
+    def load_single_task(self, state: Mapping[str, Tensor]) -> None:
+        """Start from trained networks of the single tasks; the units keep their weights.
+
+        Args:
+            state: state dict of `single_task` with the same tasks, backbone and kind of head.
+
+        Raises:
+            ValueError: if a tensor is missing, too many or of another shape (by name), or with where="heads".
+        """
+        if not isinstance(self.stitched, StitchedEncoders):
+            raise ValueError('only where="encoder" has a network for each task to start from those of single_task')
+        self.load_state_dict({**self.state_dict(), **from_single_task(state, self.state_dict())})
+
+
+def from_single_task(state: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of `single_task` under the names of `CrossStitch(where="encoder")`.
+
+    Args:
+        state: state dict of `single_task`.
+        ours: state dict of the cross-stitch network.
+
+    Raises:
+        ValueError: naming the first tensor that is missing, too many or of another shape.
+    """
+    wanted = {name: tensor for name, tensor in ours.items() if name.startswith(f"{PREFIX}networks.")}
+    found = {f"{PREFIX}{name}": tensor for name, tensor in state.items()}
+    for name in [*wanted, *found]:
+        source = name.removeprefix(PREFIX)
+        if name not in found:
+            raise ValueError(f"tensor {source!r} is not in the single-task state; train it on the same tasks and head")
+        if name not in wanted:
+            raise ValueError(f"tensor {source!r} of the single-task state belongs to no network here")
+        if found[name].shape != wanted[name].shape:
+            shapes = f"{tuple(found[name].shape)} in the single-task state and {tuple(wanted[name].shape)} here"
+            raise ValueError(f"tensor {source!r} has shape {shapes}; use the same backbone and head")
+    return found
+
+
+def others_share(alpha: float, tasks: int) -> float:
+    """Weight of each other task's features so that a row sums to one."""
+    return (1 - alpha) / max(tasks - 1, 1)
+
+
+class CrossStitchUnit(nn.ModuleDict):
+    """F'_t = sum over s of weight_ts * F_s, a weight for each channel.
+
+    Args:
+        tasks: the tasks, in order.
+        channels: channels of the maps.
+        weights: initial weights of a task's own features, and of those of each other task.
+    """
+
+    def __init__(self, tasks: TaskSet, channels: int, weights: Weights) -> None:
+        own, other = weights
+        super().__init__(
+            {
+                target: nn.ParameterDict(
+                    {source: torch.full((channels,), own if source == target else other) for source in tasks}
+                )
+                for target in tasks
+            }
+        )
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """(B, C, h, w) of each task, in order -> the same shapes."""
+        rows = cast(Mapping[str, nn.ParameterDict], self)
+        # By name: a ParameterDict keeps its entries in alphabetical order.
+        return [weighted_sum([row[source].view(-1, 1, 1) for source in rows], maps) for row in rows.values()]
+
+
+def weighted_sum(weights: Sequence[Tensor], maps: Sequence[Tensor]) -> Tensor:
+    """Sum of the maps, each times its weight; each product is added in the pass that makes it."""
+    total = weights[0].to(maps[0].dtype) * maps[0]
+    for weight, tensor in zip(weights[1:], maps[1:], strict=True):
+        total = total.addcmul_(weight.to(tensor.dtype), tensor)
+    return total
+
+
+class StitchedEncoders(nn.Module):
+    """A network per task, stitched behind each stage of the encoders.
+
+    Args:
+        tasks: the tasks, in order.
+        backbone: name known to `make_backbone`.
+        head: kind of head, see `heads.make_head`; None for `decoders.suited_head`.
+        weights: see `CrossStitchUnit`.
+    """
+
+    def __init__(self, tasks: TaskSet, backbone: str, head: str | None, weights: Weights) -> None:
+        super().__init__()
+        networks = {name: OneTaskNetwork(task, backbone, head) for name, task in tasks.items()}
+        self.feature_specs: tuple[FeatureSpec, ...] = tuple(network.feature_spec for network in networks.values())
+        stages = next(iter(networks.values())).backbone.stage_specs
+        self.units = nn.ModuleList(
+            nn.ModuleList(CrossStitchUnit(tasks, spec.channels, weights) for spec in specs) for specs in stages
+        )
+        self.networks = nn.ModuleDict(networks)
+
+    def forward(self, images: Tensor) -> MultiTaskOutput:
+        """Run the encoders side by side, then each decoder and head by itself."""
+        networks = cast(Mapping[str, OneTaskNetwork], self.networks)
+        states: list[State] = [network.backbone.stem(images) for network in networks.values()]
+        passed: list[list[State]] = [[] for _ in networks]
+        for position, units in enumerate(self.units):
+            states = [
+                network.backbone.stages[position](state)
+                for network, state in zip(networks.values(), states, strict=True)
+            ]
+            states = stitch(cast(nn.ModuleList, units), states)
+            for collected, state in zip(passed, states, strict=True):
+                collected.append(state)
+        outputs = [
+            network.from_states(collected, images.shape[-2:])
+            for network, collected in zip(networks.values(), passed, strict=True)
+        ]
+        predictions = {name: prediction for name, (prediction, _) in zip(networks, outputs, strict=True)}
+        return MultiTaskOutput(predictions, features=tuple(features for _, features in outputs))
+
+
+def stitch(units: nn.ModuleList, states: Sequence[State]) -> list[State]:
+    """Mix the states of the tasks, map by map; a state of one map stays a tensor."""
+    if isinstance(states[0], Tensor):
+        mixed: list[State] = units[0](states)
+        return mixed
+    by_map = [unit(maps) for unit, *maps in zip(units, *states, strict=True)]
+    return [list(maps) for maps in zip(*by_map, strict=True)]
+
+
+class StitchedHeads(nn.Module):
+    """Hard sharing with one unit between the hidden features of the heads and their last layers.
+
+    Args:
+        tasks: the tasks, in order.
+        backbone: name known to `make_backbone`.
+        head: "fcn" or None.
+        weights: see `CrossStitchUnit`.
+
+    Raises:
+        ValueError: for another kind of head.
+    """
+
+    def __init__(self, tasks: TaskSet, backbone: str, head: str | None, weights: Weights) -> None:
+        super().__init__()
+        if head not in (None, "fcn"):
+            raise ValueError(f'where="heads" mixes the features of heads of kind "fcn", found {head!r}; leave head out')
+        self.backbone = make_backbone(backbone)
+        self.decoder, spec = make_decoder(self.backbone)
+        self.heads = task_heads(spec.channels, tasks)
+        width = cast(FCNHead, next(iter(self.heads.values()))).logits.in_channels
+        self.unit = CrossStitchUnit(tasks, width, weights)
+        self.feature_specs: tuple[FeatureSpec, ...] = (spec,)
+
+    def forward(self, images: Tensor) -> MultiTaskOutput:
+        """Predict every task from one shared map."""
+        features = self.decoder(self.backbone(images))
+        heads = cast(Mapping[str, FCNHead], self.heads)
+        mixed = self.unit([head.features(features) for head in heads.values()])
+        predictions = {
+            name: upsample_to(head.logits(maps), images.shape[-2:])
+            for (name, head), maps in zip(heads.items(), mixed, strict=True)
+        }
+        return MultiTaskOutput(predictions, features=(features,))
+
+
+FACES: dict[str, Callable[[TaskSet, str, str | None, Weights], StitchedEncoders | StitchedHeads]] = {
+    "encoder": StitchedEncoders,
+    "heads": StitchedHeads,
+}
+"""(tasks, backbone, head, weights) -> face, see `CrossStitch`."""

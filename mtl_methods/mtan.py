@@ -1,0 +1,263 @@
+"""MTAN: one shared network, and per task soft attention on the features of each of its stages.
+
+Source: Liu, Johns and Davison, "End-to-End Multi-Task Learning with Attention", CVPR 2019,
+https://arxiv.org/abs/1803.10704; the ResNet of it is that of the survey of Vandenhende et al., TPAMI 2021,
+https://arxiv.org/abs/2004.13379.
+Differs from the paper: it follows the survey's code on a dilated ResNet with DeepLab heads, on which the authors' later
+ResNet code agrees but for its output layers (these have a bias and align_corners=True, and normalise the normals). How
+the other families of backbones are attended to is ours, see `MTAN`. Odd sizes are rounded up where a map is pooled.
+Consulted: counts, tensor names and outputs of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, commit
+ed3d9ac, CC BY-NC 4.0; nothing copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.contracts import FeatureSpec, Method, MultiTaskOutput
+from benchmark.heads import concatenate_maps, upsample_to
+from benchmark.registry import METHODS
+from benchmark.tasks import TaskSet
+from mtl_methods._shared.backbones import make_backbone
+from mtl_methods._shared.backbones.convolutions import pointwise_convolution, use_fast_convolutions
+from mtl_methods._shared.decoders import make_head_input, suited_head
+from mtl_methods._shared.heads import make_heads
+
+State = Tensor | list[Tensor]
+Entry = TypeVar("Entry")
+
+
+@METHODS.register("mtan", title="MTAN", paper="https://arxiv.org/abs/1803.10704", year=2019)
+class MTAN(Method):
+    """The last shared map goes to the regularizer (of parallel branches: all of them, concatenated).
+
+    For each stage and task a mask in 0..1 is computed from the features before the last block of the stage and from
+    what the task attended to in the stage before; it multiplies the features after the last block. Between two stages
+    one residual block, shared by the tasks, brings the attended features to the width and stride of the next stage.
+
+    * A stage that is a chain of convolutional blocks (ResNet, EfficientNet) is opened before its last block; the mask
+      of any other stage is computed from the features that it multiplies.
+    * HRNet: each branch is attended to; a new branch follows the coarsest one of the stage before.
+    * Vision Transformers: the map is attended to, a class token beside it is not.
+    * The attended maps of a task take the place of the encoder's in the pyramid and the decoder that its head reads, so
+      that masks of one are hard sharing with a decoder for each task.
+
+    With resnet50_dilated, head="deeplab" and four tasks it has 112,656,493 parameters, as the public code. The tables
+    of NYU-v2 with four tasks have no row of MTAN.
+
+    Args:
+        tasks: tasks to predict.
+        backbone: name known to `make_backbone`.
+        head: "fcn", "hrnet" or "deeplab", see `heads.make_head`; None for `decoders.suited_head`: "deeplab" on dilated
+            ResNets, as in the public code, else "fcn".
+    """
+
+    def __init__(self, tasks: TaskSet, backbone: str, head: str | None = None) -> None:
+        super().__init__(tasks, backbone)
+        self.backbone = make_backbone(backbone)
+        kind = head or suited_head(self.backbone)
+        specs = [self._attended(maps) for maps in self.backbone.stage_specs]
+        self.attentions = nn.ModuleList(
+            nn.ModuleList(
+                TaskAttention(tasks, read, spec.channels if position else 0, spec.channels)
+                for read, spec in zip(channels_read(stage, maps), maps, strict=True)
+            )
+            for position, (stage, maps) in enumerate(zip(self.backbone.stages, specs, strict=True))
+        )
+        self.refines = nn.ModuleList(
+            nn.ModuleList(Refine(source_of(before, branch), spec) for branch, spec in enumerate(after))
+            for before, after in pairwise(specs)
+        )
+        self.decoders = nn.ModuleDict()
+        for name in tasks:
+            self.decoders[name], head_input = make_head_input(kind, self.backbone)
+        self.heads = make_heads(kind, head_input.channels, tasks)
+        self.feature_specs = (FeatureSpec(sum(spec.channels for spec in specs[-1]), specs[-1][0].stride),)
+        use_fast_convolutions(self.attentions)
+        use_fast_convolutions(self.refines)
+
+    def forward(self, images: Tensor) -> MultiTaskOutput:
+        """Run the shared network once, and attend to each of its stages."""
+        state: State = self.backbone.stem(images)
+        tasks: dict[str, list[State]] = {name: [] for name in self.heads}
+        for position, stage in enumerate(self.backbone.stages):
+            before, state = run_opened(stage, state)
+            read, shared = (self._attended(as_maps(maps)) for maps in (before, state))
+            previous = {name: self._refined(states) for name, states in tasks.items()}
+            attended: list[dict[str, Tensor]] = [
+                attention(read[branch], shared[branch], {name: maps[branch] for name, maps in previous.items() if maps})
+                for branch, attention in enumerate(cast(nn.ModuleList, self.attentions[position]))
+            ]
+            for name, states in tasks.items():
+                maps = [of_tasks[name] for of_tasks in attended]
+                states.append(maps if self.backbone.parallel else maps[0])
+        predictions = {name: self._predict(name, states, images.shape[-2:]) for name, states in tasks.items()}
+        return MultiTaskOutput(predictions, features=(concatenate_maps(shared),))
+
+    def _attended(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Of the maps of a state (or their specs) those that tasks attend to: all branches, but no class token."""
+        return entries if self.backbone.parallel else entries[:1]
+
+    def _refined(self, states: Sequence[State]) -> list[Tensor]:
+        """The last attended maps of a task as the next stage needs them; none before the first stage."""
+        if not states:
+            return []
+        maps = as_maps(states[-1])
+        refines = cast(nn.ModuleList, self.refines[len(states) - 1])
+        return [refine(source_of(maps, branch)) for branch, refine in enumerate(refines)]
+
+    def _predict(self, name: str, states: Sequence[State], size: Sequence[int]) -> Tensor:
+        maps = self.decoders[name](self.backbone.pyramid(states, size))
+        return upsample_to(self.heads[name](maps), size)
+
+
+class Mask(nn.Sequential):
+    """1x1 convolution to a quarter, BN, ReLU, 1x1 convolution, BN, logistic function: a mask in 0..1.
+
+    Args:
+        in_channels: channels of the maps that it is computed from.
+        channels: channels of the mask.
+    """
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        width = max(channels // 4, 1)
+        super().__init__(
+            nn.Conv2d(in_channels, width, kernel_size=1),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, channels, kernel_size=1),
+            nn.BatchNorm2d(channels),
+            nn.Sigmoid(),
+        )
+
+    @property
+    def first(self) -> nn.Conv2d:
+        """The first convolution."""
+        return cast(nn.Conv2d, self[0])
+
+    def after_first(self, reduced: Tensor) -> Tensor:
+        """What the layers after the first convolution make of its output."""
+        for layer in list(self)[1:]:
+            reduced = layer(reduced)
+        return reduced
+
+
+class TaskAttention(nn.ModuleDict):
+    """The masks of all tasks on one map.
+
+    A mask is computed from the concatenation of a map that all tasks share and one of its own. The first convolution
+    is linear, so its two halves are taken apart: the shared map runs through the kernels of all tasks at once and is
+    not copied for each.
+
+    Args:
+        tasks: the tasks, in order.
+        read: channels of the shared map.
+        previous: channels of each task's own map, 0 where there is none.
+        channels: channels of the map that is multiplied.
+    """
+
+    def __init__(self, tasks: TaskSet, read: int, previous: int, channels: int) -> None:
+        super().__init__({name: Mask(read + previous, channels) for name in tasks})
+
+    def forward(self, read: Tensor, shared: Tensor, previous: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Attended features by task.
+
+        Args:
+            read: (B, C', h, w) that all masks are computed from.
+            shared: (B, C, h, w) that they multiply.
+            previous: by task (B, C, h, w) that its mask is computed from too; empty in the first stage.
+        """
+        masks, channels = cast(Mapping[str, Mask], self), read.shape[1]
+        kernels = torch.cat([mask.first.weight[:, :channels] for mask in masks.values()])
+        biases = torch.cat([cast(Tensor, mask.first.bias) for mask in masks.values()])
+        reduced = pointwise_convolution(read, kernels, biases).chunk(len(masks), dim=1)
+        attended = {}
+        for (name, mask), part in zip(masks.items(), reduced, strict=True):
+            if previous:
+                part = part + pointwise_convolution(previous[name], mask.first.weight[:, channels:])
+            attended[name] = mask.after_first(part) * shared
+        return attended
+
+
+class Refine(nn.Module):
+    """A bottleneck block with a projected shortcut, then max pooling where the stride grows; shared by the tasks.
+
+    Each task passes through it by itself, so that batch normalisation sees one task at a time, as in the public code.
+
+    Args:
+        before: the map that comes in.
+        after: the map that it becomes.
+    """
+
+    def __init__(self, before: FeatureSpec, after: FeatureSpec) -> None:
+        super().__init__()
+        width, factor = max(after.channels // 4, 1), after.stride // before.stride
+        self.conv1 = nn.Conv2d(before.channels, width, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, after.channels, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(after.channels)
+        self.downsample = nn.Sequential(
+            nn.Conv2d(before.channels, after.channels, kernel_size=1, bias=False), nn.BatchNorm2d(after.channels)
+        )
+        self.activation = nn.ReLU(inplace=True)
+        # Rounded up, as strided convolutions do; the public code, which rounds down, takes even sizes only.
+        self.pool = nn.MaxPool2d(factor, ceil_mode=True) if factor > 1 else nn.Identity()
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, C', ceil(h / factor), ceil(w / factor))."""
+        inner = self.activation(self.bn1(self.conv1(maps)))
+        inner = self.activation(self.bn2(self.conv2(inner)))
+        return self.pool(self.activation(self.bn3(self.conv3(inner)) + self.downsample(maps)))
+
+
+def source_of(entries: Sequence[Entry], branch: int) -> Entry:
+    """The entry of the stage before that a branch comes from: its own, or the coarsest for a new branch."""
+    return entries[min(branch, len(entries) - 1)]
+
+
+def as_maps(state: State) -> list[Tensor]:
+    """The maps of a state."""
+    return [state] if isinstance(state, Tensor) else state
+
+
+def opened(stage: nn.Module) -> list[nn.Module]:
+    """The blocks of a stage in order, if it is a chain of convolutional ones; else the stage alone."""
+    if type(stage) is not nn.Sequential:
+        return [stage]
+    blocks = [block for part in stage for block in opened(part)]
+    return blocks if first_convolution(blocks[-1]) else [stage]
+
+
+def first_convolution(block: nn.Module) -> nn.Conv2d | None:
+    """The convolution that reads the input of a block of stride 1 without linear layers; None for other blocks."""
+    layers = list(block.modules())
+    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+    strided = any(layer.stride != (1, 1) for layer in convolutions)
+    if not convolutions or strided or any(isinstance(layer, nn.Linear) for layer in layers):
+        return None
+    return convolutions[0]
+
+
+def channels_read(stage: nn.Module, specs: Sequence[FeatureSpec]) -> list[int]:
+    """Channels of the maps that the masks of a stage are computed from, see `run_opened`."""
+    *blocks, last = opened(stage)
+    convolution = first_convolution(last)
+    if blocks and convolution:
+        return [convolution.in_channels]
+    return [spec.channels for spec in specs]
+
+
+def run_opened(stage: nn.Module, state: State) -> tuple[State, State]:
+    """The states before the last block of a stage and after it; twice the one after it where it cannot be opened."""
+    *blocks, last = opened(stage)
+    for block in blocks:
+        state = block(state)
+    after = last(state)
+    return (state if blocks else after), after

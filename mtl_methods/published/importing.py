@@ -1,0 +1,131 @@
+"""From a file of public code to a method of this suite with its weights."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import pkgutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+import mtl_methods.published
+from benchmark.contracts import Method
+from benchmark.registry import METHODS
+from benchmark.tasks import TaskSet
+from mtl_methods.published.description import Published
+from mtl_methods.published.renaming import ImportRefusedError, translate
+
+CONTAINERS = ("state_dict", "model", "model_state_dict", "network")
+"""Where public training code keeps the state dict in its checkpoint."""
+
+
+class Imported(NamedTuple):
+    """A published network in the terms of this suite.
+
+    Args:
+        description: what it is.
+        tasks: its tasks in the order of the file, with its channels.
+        method: the method, with the published weights.
+    """
+
+    description: Published
+    tasks: TaskSet
+    method: Method
+
+
+def formats() -> tuple[str, ...]:
+    """The formats that can be imported."""
+    return tuple(sorted({module.FORMAT for module in _readers()}))
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The state dict in a file that torch wrote; code in it is never run.
+
+    Raises:
+        ImportRefusedError: if the file is missing, is no such file, or holds anything but tensors and plain values.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ImportRefusedError(f"{path}: no such file") from None
+    except pickle.UnpicklingError as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "unreadable"
+        raise ImportRefusedError(
+            f"{path}: refused, since it holds more than tensors and plain values ({_short(reason)}); "
+            "save its state_dict alone and import that"
+        ) from None
+    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, UnicodeDecodeError, KeyError, IndexError) as error:
+        raise ImportRefusedError(f"{path}: no checkpoint that torch can read ({_short(str(error))})") from None
+    return _state_in(content, path)
+
+
+def import_state(kind: str, state: Mapping[str, Tensor], known: TaskSet, options: Mapping[str, Any]) -> Imported:
+    """Turn a published state dict into a method.
+
+    Args:
+        kind: one of `formats()`.
+        state: the published state dict.
+        known: tasks that may occur, by our names.
+        options: constructor arguments that the file cannot tell, such as the genotype of ATRC.
+
+    Raises:
+        ImportRefusedError: if no network of the format has such tensors, or any tensor does not fit.
+    """
+    reader = _reader_of(kind, state)
+    description: Published = reader.describe(state)
+    description = replace(description, options={**description.options, **options})
+    tasks = _tasks_of(description, known)
+    method: Method = METHODS.create(description.method, tasks, description.backbone, **description.options)
+    method.load_state_dict(translate(state, reader.rules(description), method.state_dict()))
+    return Imported(description, tasks, method.eval())
+
+
+def _readers() -> list[ModuleType]:
+    names = sorted(module.name for module in pkgutil.iter_modules(mtl_methods.published.__path__))
+    modules = [importlib.import_module(f"{mtl_methods.published.__name__}.{name}") for name in names]
+    return [module for module in modules if hasattr(module, "FORMAT")]
+
+
+def _reader_of(kind: str, state: Mapping[str, Tensor]) -> ModuleType:
+    candidates = [reader for reader in _readers() if kind == reader.FORMAT]
+    if not candidates:
+        raise ImportRefusedError(f"no format named {kind!r}; formats: {', '.join(formats())}")
+    for reader in candidates:
+        if reader.recognise(state):
+            return reader
+    raise ImportRefusedError(
+        f"no network of format {kind!r} has tensors such as {next(iter(state))!r}; known networks: "
+        f"{', '.join(reader.__name__.rpartition('.')[2] for reader in candidates)}"
+    )
+
+
+def _tasks_of(description: Published, known: TaskSet) -> TaskSet:
+    for name in description.channels:
+        if name not in known:
+            raise ImportRefusedError(f"the file has a task {name!r}, known are {', '.join(known)}")
+    return TaskSet(replace(known[name], channels=count) for name, count in description.channels.items())
+
+
+def _state_in(content: Any, path: Path) -> dict[str, Tensor]:
+    for container in CONTAINERS:
+        if isinstance(content, Mapping) and isinstance(content.get(container), Mapping):
+            content = content[container]
+    if not isinstance(content, Mapping) or not content:
+        raise ImportRefusedError(f"{path}: holds no state dict, but {type(content).__name__}")
+    others = [name for name, value in content.items() if not isinstance(value, Tensor)]
+    if others:
+        raise ImportRefusedError(f"{path}: {others[0]!r} is no tensor, so this is no state dict")
+    # nn.DataParallel puts a name of its own before all others.
+    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 160 else f"{line[:157]}..."

@@ -1,0 +1,45 @@
+"""MTAN of MTL-PyTorch: dilated ResNet with DeepLab heads.
+
+Source: tensor names and shapes of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, commit ed3d9ac.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from mtl_methods.published.description import Published
+from mtl_methods.published.mtl_pytorch import length_of, our_task, task_rules, tasks_in
+from mtl_methods.published.renaming import Rules
+from mtl_methods.published.trunks import trunk_of, trunk_rules
+
+FORMAT = "mtl_pytorch"
+TRUNK = "backbone."
+STAGES = (1, 2, 3, 4)
+
+
+def recognise(state: Mapping[str, Tensor]) -> bool:
+    """True where there are attention modules and the blocks between them."""
+    return all(any(name.startswith(f"{part}_1.") for name in state) for part in ("attention", "refine"))
+
+
+def describe(state: Mapping[str, Tensor]) -> Published:
+    """The network of a state dict that `recognise` knows.
+
+    Raises:
+        ImportRefusedError: naming the tensor that says something impossible, or nothing.
+    """
+    tasks = tasks_in(state, r"heads\.([^.]+)\.4\.(?:weight|bias)")
+    channels = {our_task(task): length_of(state, f"heads.{task}.4.bias") for task in tasks}
+    return Published("mtan", trunk_of(state, TRUNK), channels, {"head": "deeplab"})
+
+
+def rules(description: Published) -> Rules:
+    """Renaming rules of that network."""
+    tasks = list(description.channels)
+    found = [*trunk_rules(description.backbone, TRUNK), *task_rules("heads", "heads", tasks)]
+    for stage in STAGES:
+        found += task_rules(f"attention_{stage}", f"attentions.{stage - 1}.0", tasks)
+    found += [(rf"refine_{stage}\.0\.", f"refines.{stage - 1}.0.") for stage in STAGES[:-1]]
+    return found
