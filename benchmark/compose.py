@@ -7,6 +7,7 @@ import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 RECIPES = Path(__file__).resolve().parent / "recipes"
 MAX_ITERS = "max_iters"
 """Stands for the number of iterations wherever a recipe needs it, so that overriding it keeps the schedule whole."""
+_COMPOSED = count()
+
 ALL_TASKS = "all"
 """Stands for every task that the data offers, with the losses that it offers them with."""
 
@@ -194,8 +197,8 @@ def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any
         log_processor=dict(recipe.log_processor),
         log_level=recipe.log_level,
         randomness=dict(seed=spec.seed),
-        # The run id tells mmengine's global registries apart when one process runs several cells.
-        experiment_name=f"{spec.run_id}-{os.getpid()}",
+        # mmengine keeps every runner of a process by this name and a time in seconds, and warns of one name twice.
+        experiment_name=f"{spec.run_id}-{os.getpid()}-{next(_COMPOSED)}",
         work_dir=str(folder),
     )
 

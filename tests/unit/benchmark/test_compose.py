@@ -99,3 +99,9 @@ def test_a_users_own_recipe_file_is_taken(tmp_path: Path) -> None:
 
 def test_resuming_starts_the_order_of_samples_behind_those_seen(tmp_path: Path) -> None:
     assert compose(spec(), tmp_path, start_iteration=3).train_dataloader.sampler.start == 6
+
+
+def test_two_runners_of_a_process_never_have_one_name(tmp_path: Path) -> None:
+    """Else mmengine warns where the same cell is composed twice within a second."""
+    cell = RunSpec("smoke", "hard_sharing", "none", "resnet18", ("semseg",), 0)
+    assert compose(cell, tmp_path).experiment_name != compose(cell, tmp_path).experiment_name
