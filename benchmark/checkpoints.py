@@ -19,7 +19,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -51,6 +51,12 @@ def save_model(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> Non
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     with replacing(path) as temporary:
         save_file(tensors, str(temporary), metadata=dict(metadata))
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What `save_model` wrote beside the weights."""
+    with safe_open(str(path), framework="pt") as file:
+        return dict(file.metadata() or {})
 
 
 def load_model(model: nn.Module, path: Path) -> None:

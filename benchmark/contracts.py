@@ -131,6 +131,31 @@ class Method(nn.Module, ABC):
         """
         return {}
 
+    @classmethod
+    def needs(cls, backbone: str, options: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """Methods whose trained cells this one starts from: of the same recipe, backbone, tasks and seed.
+
+        Args:
+            backbone: name of the backbone with its weights.
+            options: further constructor arguments that the cell sets.
+
+        Returns:
+            constructor arguments of the needed cell by the name of its method. The grid trains these cells first.
+
+        Most methods need none.
+        """
+        return {}
+
+    def start_from(self, trained: Mapping[str, Method]) -> None:
+        """Take over what was learnt, before the first step; called if `needs` names something.
+
+        Args:
+            trained: by the names of `needs`: those methods with their trained weights, in eval mode.
+
+        Raises:
+            ValueError: if their weights do not fit.
+        """
+
 
 class Regularizer(nn.Module, ABC):
     """An extra loss on the shared features, present in training only.
@@ -165,3 +190,11 @@ class Regularizer(nn.Module, ABC):
         Returns:
             scalars, already multiplied by `weight` and the tasks' loss weights.
         """
+
+    @classmethod
+    def needs(cls, backbone: str, options: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """Methods whose trained cells this one learns from, such as teachers; see `Method.needs`."""
+        return {}
+
+    def start_from(self, trained: Mapping[str, Method]) -> None:
+        """Take the trained methods, before the first step of every run; see `Method.start_from`."""

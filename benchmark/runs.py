@@ -31,6 +31,7 @@ from benchmark.checkpoints import (
 )
 from benchmark.compose import ConfigError, compose, data_root, load_recipe
 from benchmark.contracts import Method
+from benchmark.dependencies import TRAIN_SECONDS, needs_of, trained_methods
 from benchmark.loops import DivergedError
 from benchmark.metrics import described
 from benchmark.provenance import code_state, provenance
@@ -103,7 +104,7 @@ def evaluate_cell(spec: RunSpec, weights: Path, folder: Path) -> tuple[Metrics, 
     """
     runner = Runner.from_cfg(compose(spec, folder))
     load_model(runner.model.model, weights)
-    return _described(runner.test()), data_provenance(runner.test_dataloader.dataset)
+    return described_metrics(runner.test()), data_provenance(runner.test_dataloader.dataset)
 
 
 def scored_again(stored: RunResult, started: float, imports: Sequence[str | Path], metrics: Metrics,
@@ -147,14 +148,31 @@ def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
     recipe = load_recipe(spec.recipe, spec.overrides)
     runner = Runner.from_cfg(compose(spec, folder, start_iteration=done))
     runner.register_hook(ResumableStateHook(str(folder), recipe.checkpoint_interval, state))
-    cost = parameter_counts(runner.model) | _train(runner, steps=recipe.train_cfg.max_iters - done)
-    save_model(runner.model.model, folder / MODEL_FILE, {"run_id": spec.run_id})
+    cost: dict[str, Any] = parameter_counts(runner.model) | _start(runner, spec, folder)
+    cost |= _train(runner, steps=recipe.train_cfg.max_iters - done)
+    seconds = cost["train_seconds"] + (cost.get("needed_train_seconds") or 0.0)
+    save_model(runner.model.model, folder / MODEL_FILE, {"run_id": spec.run_id, TRAIN_SECONDS: repr(seconds)})
     before = time.perf_counter()
-    metrics = _described(runner.test())
+    metrics = described_metrics(runner.test())
     cost |= {"evaluate_seconds": time.perf_counter() - before, "peak_memory_mb": peak_memory_mb()}
     origin.data = data_provenance(runner.test_dataloader.dataset)
     remove_training_state(folder)
     return RunResult(spec=spec, status="done", metrics=metrics, cost=cost, provenance=origin.provenance())
+
+
+def _start(runner: Runner, spec: RunSpec, folder: Path) -> dict[str, float | None]:
+    """Hand over the trained methods that the cell needs; returns what they cost."""
+    needs = needs_of(spec)
+    seconds: dict[RunSpec, float | None] = {}
+    for part, cells in ((runner.model.model.method, needs.method), (runner.model.regularizer, needs.regularizer)):
+        if cells:
+            trained = trained_methods(cells, folder)
+            part.start_from({name: cell.method for name, cell in trained.items()})
+            seconds |= {cells[name]: cell.train_seconds for name, cell in trained.items()}
+    if not seconds:
+        return {}
+    known = [value for value in seconds.values() if value is not None]
+    return {"needed_train_seconds": sum(known) if len(known) == len(seconds) else None}
 
 
 def _train(runner: Runner, steps: int) -> dict[str, float]:
@@ -206,7 +224,7 @@ def data_provenance(dataset: Any) -> dict[str, Any]:
     return {"id": info.id, "fingerprint": info.fingerprint, "frames": len(dataset)}
 
 
-def _described(values: Mapping[str, float]) -> Metrics:
+def described_metrics(values: Mapping[str, float]) -> Metrics:
     """`{"semseg/mIoU": 20.7}` -> `{"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": True}}}`."""
     metrics: Metrics = {}
     for key, value in values.items():

@@ -12,7 +12,7 @@ ed3d9ac, CC BY-NC 4.0; nothing copied.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,11 +23,17 @@ from benchmark.registry import METHODS
 from benchmark.tasks import TaskSet
 from mtl_methods._shared.backbones import make_backbone
 from mtl_methods._shared.choices import choose
-from mtl_methods._shared.decoders import make_decoder
+from mtl_methods._shared.decoders import make_decoder, suited_head_on
 from mtl_methods._shared.networks import OneTaskNetwork
 
 State = Tensor | list[Tensor]
 Weights = tuple[float, float]
+
+SINGLE_TASK = "single_task"
+STARTS = {"backbone": False, SINGLE_TASK: True}
+"""Whether it starts from trained single tasks, by the name of the start."""
+
+ONLY_IN_THE_ENCODER = 'only where="encoder" has a network for each task to start from those of single_task'
 
 PREFIX = "stitched."
 """Stands before the names that the networks have in `single_task` too."""
@@ -46,7 +52,7 @@ class CrossStitch(Method):
     token of a Vision Transformer too); the map that each head reads goes to the regularizer, marked with its task. On
     the heads there is one unit, before the last layer of the heads of hard sharing, whose map goes to the regularizer.
 
-    The public code begins with trained networks of the single tasks: see `load_single_task`.
+    The public code begins with trained networks of the single tasks: start="single_task", for where="encoder".
 
     Args:
         tasks: tasks to predict.
@@ -56,9 +62,12 @@ class CrossStitch(Method):
             dilated ResNets, as in the public code, else "fcn".
         alpha: initial weight of a task's own features.
         beta: initial weight of the features of each other task; None for (1 - alpha) / (number of tasks - 1).
+        start: "backbone" for networks with the weights of the backbone, "single_task" for those of the trained cell of
+            single_task with the same recipe, backbone and seed, which the grid trains first; a network built outside a
+            grid calls `load_single_task` itself.
 
     Raises:
-        ValueError: for another face, or for a kind of head with where="heads".
+        ValueError: for another face or start, or for a kind of head or start="single_task" with where="heads".
     """
 
     def __init__(
@@ -69,8 +78,11 @@ class CrossStitch(Method):
         head: str | None = None,
         alpha: float = 0.9,
         beta: float | None = 0.1,
+        start: str = "backbone",
     ) -> None:
         super().__init__(tasks, backbone)
+        if choose("start", start, STARTS) and where != "encoder":
+            raise ValueError(ONLY_IN_THE_ENCODER)
         weights = (alpha, others_share(alpha, len(tasks)) if beta is None else beta)
         self.stitched = choose("where", where, FACES)(tasks, backbone, head, weights)
         self.feature_specs = self.stitched.feature_specs
@@ -90,8 +102,21 @@ class CrossStitch(Method):
             ValueError: if a tensor is missing, too many or of another shape (by name), or with where="heads".
         """
         if not isinstance(self.stitched, StitchedEncoders):
-            raise ValueError('only where="encoder" has a network for each task to start from those of single_task')
+            raise ValueError(ONLY_IN_THE_ENCODER)
         self.load_state_dict({**self.state_dict(), **from_single_task(state, self.state_dict())})
+
+    @classmethod
+    def needs(cls, backbone: str, options: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """The cell of the single tasks with the same heads, with start="single_task"."""
+        if options.get("start") != SINGLE_TASK:
+            return {}
+        head = options.get("head") or suited_head_on(backbone)
+        # The usual head is not named, so that the cell is that of everybody's single_task.
+        return {SINGLE_TASK: {} if head == "fcn" else {"head": head}}
+
+    def start_from(self, trained: Mapping[str, Method]) -> None:
+        """See `load_single_task`."""
+        self.load_single_task(trained[SINGLE_TASK].state_dict())
 
 
 def from_single_task(state: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,10 +1,12 @@
 #!/usr/bin/env python
-"""Score the trained weights of one cell again, on the test split of its data set.
+"""Score the trained weights of one cell again, on the test split of its data set, or weights of public code.
 
     python tools/evaluate.py results/runs/nyuv2_lite/RUN_ID.json
+    python tools/evaluate.py --imported DIR --recipe nyuv2_hrnet18
 
-reads the cell from its result file and its weights from results/work, and prints every metric beside the stored one.
-With --store the new numbers replace the stored ones, as when a metric was added since.
+The first reads the cell from its result file and its weights from results/work, and prints every metric beside the
+stored one. With --store the new numbers replace the stored ones, as when a metric was added since. The second scores
+what tools/import_checkpoint.py has written to DIR, under the protocol of a recipe.
 """
 
 from __future__ import annotations
@@ -13,58 +15,106 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.command_line import Parser
+from benchmark.command_line import WRONG_USE, Parser
+
+Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = Parser(__doc__)
-    parser.add_argument("result", type=Path, help="result file of the cell, results/runs/RECIPE/RUN_ID.json")
+    parser.add_argument("result", type=Path, nargs="?", help="result file of the cell, results/runs/RECIPE/RUN_ID.json")
     parser.add_argument("--weights", type=Path, help="model.safetensors (default: the cell's, below WORK)")
     parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: work beside runs)")
     parser.add_argument("--json", type=Path, help="write the metrics to this file too")
     parser.add_argument("--store", action="store_true", help="write the metrics into the result file")
+    parser.add_argument("--imported", type=Path, metavar="DIR", help="folder that tools/import_checkpoint.py wrote")
+    parser.add_argument("--recipe", help="name of a recipe, or path of your own: the protocol for --imported")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+                        help="change a setting of the recipe, with --imported")
     parser.add_argument("--import", action="append", default=[], metavar="FILE", dest="imports",
                         help="your own Python file with methods, regularizers, data sets or backbones")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if (options.result is None) == (options.imported is None):
+        parser.error("name either a result file or --imported DIR")
+    if (options.imported is None) != (options.recipe is None):
+        parser.error("--imported and --recipe go together")
+    if options.imported is not None and (options.store or options.weights):
+        parser.error("--store and --weights are for a result file, not for --imported")
+    return options
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Score the cell; 0 when done, 2 when it was asked for wrongly."""
+    """Score the cell or the imported weights; 0 when done, 2 when it was asked for wrongly."""
     options = parse_arguments(arguments)
-    from benchmark.atomic import write_text
-    from benchmark.checkpoints import MODEL_FILE, CheckpointError
+    from benchmark.checkpoints import CheckpointError
     from benchmark.compose import ConfigError
-    from benchmark.records import RunResult
     from benchmark.registry import import_files
+
+    try:
+        import_files(options.imports)
+        score_imported(options) if options.imported else score_cell(options)
+    except (CheckpointError, ConfigError, ValueError, OSError, ImportError, KeyError) as error:
+        print(f"evaluate.py: {error}", file=sys.stderr)
+        return WRONG_USE
+    return 0
+
+
+def score_cell(options: argparse.Namespace) -> None:
+    """Score the weights of a cell, print the metrics beside the stored ones, and store them where that is asked."""
+    from benchmark.atomic import write_text
+    from benchmark.checkpoints import MODEL_FILE
+    from benchmark.records import RunResult
     from benchmark.runs import evaluate_cell, scored_again
     from benchmark.store import ResultStore
 
     started = time.time()
-    try:
-        import_files(options.imports)
-        stored = RunResult.from_text(options.result.read_text(), str(options.result))
-        folder = ResultStore(options.result.resolve().parents[2], options.work).work_folder(stored.spec)
-        weights = options.weights or folder / MODEL_FILE
-        metrics, data = evaluate_cell(stored.spec, weights, folder)
-        if options.store:
-            write_text(options.result, scored_again(stored, started, options.imports, metrics, data).to_text())
-    except (CheckpointError, ConfigError, ValueError, OSError, ImportError) as error:
-        print(f"evaluate.py: {error}", file=sys.stderr)
-        return 2
+    stored = RunResult.from_text(options.result.read_text(), str(options.result))
+    folder = ResultStore(options.result.resolve().parents[2], options.work).work_folder(stored.spec)
+    metrics, data = evaluate_cell(stored.spec, options.weights or folder / MODEL_FILE, folder)
+    if options.store:
+        write_text(options.result, scored_again(stored, started, options.imports, metrics, data).to_text())
     print(f"{stored.run_id} on {data['id']}, {data['frames']} frames")
+    print_metrics(metrics, stored.metrics)
+    write_json(options.json, {"run_id": stored.run_id, "data": data, "metrics": metrics})
+
+
+def score_imported(options: argparse.Namespace) -> None:
+    """Score imported weights under a recipe and print the metrics."""
+    from tempfile import TemporaryDirectory
+
+    from benchmark.compose import parse_overrides
+    from benchmark.imported import evaluate_imported
+
+    overrides = parse_overrides(options.overrides)
+    with TemporaryDirectory() as scratch:
+        work = options.work or Path(scratch)
+        metrics, data = evaluate_imported(options.imported, options.recipe, overrides, work)
+    print(f"{options.imported.name} under {options.recipe} on {data['id']}, {data['frames']} frames")
+    print_metrics(metrics)
+    write_json(options.json, {"imported": options.imported.name, "recipe": options.recipe, "overrides": overrides,
+                              "data": data, "metrics": metrics})
+
+
+def print_metrics(metrics: Metrics, stored: Metrics | None = None) -> None:
+    """One line for each number, beside the stored one where there are some."""
     for task, entries in metrics.items():
         for name, entry in entries.items():
-            before = stored.metrics.get(task, {}).get(name, {}).get("value")
-            print(f"{task + '/' + name:24s} {entry['value']:12.5f} {entry['unit']:6s} stored: {before}")
-    if options.json:
-        scored = {"run_id": stored.run_id, "data": data, "metrics": metrics}
-        options.json.write_text(json.dumps(scored, indent=2) + "\n")
-    return 0
+            line = f"{task + '/' + name:24s} {entry['value']:12.5f} {entry['unit']:6s}"
+            before = (stored or {}).get(task, {}).get(name, {}).get("value")
+            print(line if stored is None else f"{line} stored: {before}")
+
+
+def write_json(path: Path | None, content: Mapping[str, Any]) -> None:
+    """Write what was measured to a file where one is named."""
+    if path is not None:
+        path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -86,6 +86,7 @@ def requested_cells(options: argparse.Namespace) -> tuple[list[RunSpec], list[st
         ValueError, KeyError, OSError, ImportError: for whatever was asked for wrongly, in one line.
     """
     from benchmark.compose import check_spec, parse_overrides, recipe_defaults
+    from benchmark.dependencies import with_needed
     from benchmark.grid import cells, dropped_pairs
     from benchmark.registry import METHODS, REGULARIZERS, import_files
 
@@ -104,7 +105,10 @@ def requested_cells(options: argparse.Namespace) -> tuple[list[RunSpec], list[st
         if spec.seed == options.seeds[0]:
             check_spec(spec)
     dropped = dropped_pairs(methods, regularizers, plain)
-    return grid, [f"left out {method}+{regularizer}: {method} takes no regularizer" for method, regularizer in dropped]
+    notes = [f"left out {method}+{regularizer}: {method} takes no regularizer" for method, regularizer in dropped]
+    complete = with_needed(grid)
+    notes += [f"added {spec.run_id}, which others start or learn from" for spec in complete if spec not in grid]
+    return complete, notes
 
 
 def prepare_data(options: argparse.Namespace) -> None:
@@ -224,13 +228,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run_cells(grid: Sequence[RunSpec], store: ResultStore, options: argparse.Namespace) -> Report:
     """Run the cells that are left, as processes on this machine."""
+    from benchmark.dependencies import needs_of
     from benchmark.executors.local import LocalExecutor
     from benchmark.grid import run
     from benchmark.progress import progress_on
 
     store.work.mkdir(parents=True, exist_ok=True)
     executor = LocalExecutor(store, options.workers, options.imports)
-    return run(grid, store, executor, progress_on(sys.stderr), options.retry)
+    needed = {spec: needs_of(spec).cells for spec in grid}
+    return run(grid, store, executor, progress_on(sys.stderr), options.retry, needed.__getitem__)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import FeatureSpec
 from benchmark.heads import upsample_to
+from benchmark.registry import split_backbone
+from mtl_methods._shared.backbones import make_backbone
 from mtl_methods._shared.backbones.convolutions import PointwiseConv2d
 from mtl_methods._shared.backbones.interface import Backbone, ConcatenateBranches, StagePyramid
 
@@ -66,6 +69,12 @@ def suited_head(backbone: Backbone) -> str:
     """
     dilated = not backbone.parallel and backbone.stage_specs[-1][0].stride <= DILATED_STRIDE
     return "deeplab" if dilated else "fcn"
+
+
+def suited_head_on(backbone: str) -> str:
+    """`suited_head` of a backbone that is known by its name, with or without weights."""
+    with torch.device("meta"):
+        return suited_head(make_backbone(f"{split_backbone(backbone)[0]}:scratch"))
 
 
 class LastMap(nn.Module):

@@ -6,13 +6,16 @@ import importlib
 import pickle
 import pkgutil
 import zipfile
+from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy._core import multiarray
 from torch import Tensor
 
 import mtl_methods.published
@@ -24,6 +27,14 @@ from mtl_methods.published.renaming import ImportRefusedError, translate
 
 CONTAINERS = ("state_dict", "model", "model_state_dict", "network")
 """Where public training code keeps the state dict in its checkpoint."""
+
+_NUMPY = (
+    np.dtype, np.ndarray, *(type(np.dtype(kind)) for kind in (*"?bhilqBHILQefd", "U", "S")),
+    *((getattr(multiarray, name), f"numpy.{core}.multiarray.{name}")
+      for name in ("scalar", "_reconstruct") for core in ("core", "_core")),
+)
+PLAIN: tuple[Any, ...] = (Namespace, *_NUMPY)
+"""What public training code keeps beside its tensors: options, and scores as NumPy numbers. None of them runs code."""
 
 
 class Imported(NamedTuple):
@@ -52,7 +63,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
         ImportRefusedError: if the file is missing, is no such file, or holds anything but tensors and plain values.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(list(PLAIN)):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ImportRefusedError(f"{path}: no such file") from None
     except pickle.UnpicklingError as error:
@@ -79,6 +91,8 @@ def import_state(kind: str, state: Mapping[str, Tensor], known: TaskSet, options
         ImportRefusedError: if no network of the format has such tensors, or any tensor does not fit.
     """
     reader = _reader_of(kind, state)
+    # Some formats have tensors that ours does without, or the other way round.
+    state = reader.prepared(state) if hasattr(reader, "prepared") else state
     description: Published = reader.describe(state)
     description = replace(description, options={**description.options, **options})
     tasks = _tasks_of(description, known)
