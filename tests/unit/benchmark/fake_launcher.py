@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from benchmark.store import ResultStore
 
 
 def main(root: str, workers: str, methods: str, num_seeds: str, seconds: str) -> int:
+    # A shell that puts the tests into the background lets them, and all that they start, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     store = ResultStore(root)
     store.work.mkdir(parents=True, exist_ok=True)
     overrides = {"seconds": float(seconds)}
