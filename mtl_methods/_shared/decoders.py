@@ -12,6 +12,7 @@ from benchmark.heads import upsample_to
 from benchmark.registry import split_backbone
 from mtl_methods._shared.backbones import make_backbone
 from mtl_methods._shared.backbones.convolutions import PointwiseConv2d
+from mtl_methods._shared.backbones.hrnet import upsample_by_factors
 from mtl_methods._shared.backbones.interface import Backbone, ConcatenateBranches, StagePyramid
 
 LATERAL_WIDTH = 64
@@ -58,6 +59,9 @@ def make_last_map(backbone: Backbone) -> tuple[nn.Module, FeatureSpec]:
 
 def make_head_input(head: str, backbone: Backbone) -> tuple[nn.Module, FeatureSpec]:
     """The map that heads of a kind (see `heads.make_head`) read: the last one for "deeplab", else the decoder's."""
+    if head == "fcn":
+        # Heads of the ATRC harness, whose HRNet upsamples in its own way.
+        upsample_by_factors(backbone)
     return make_last_map(backbone) if head == "deeplab" else make_decoder(backbone)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mtl_methods.published.renaming import ImportRefusedError, Rules
 
-OUR_TASKS = {"edge": "boundary"}
+OUR_TASKS = {"edge": "boundary", "sal": "saliency"}
 """Our names of tasks, where they differ."""
 
 HRNETS = {18: "hrnet_w18_small_v2", 48: "hrnet_w48"}

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input, conv2d_weight
 
+HAS_ONEDNN = torch.backends.mkldnn.is_available()
+"""Asked once: torch.compile cannot look into the question."""
+
 
 def use_fast_convolutions(network: nn.Module) -> None:
     """Let the 1x1 and the 5x5 depthwise convolutions of a network run as the classes below; in place.
@@ -36,6 +39,8 @@ def is_depthwise(module: nn.Conv2d) -> bool:
 
 def trains_on_cpu(module: nn.Module, maps: Tensor) -> bool:
     """True where a backward pass will follow; elsewhere the ordinary operator runs, which tracing and counting know."""
+    if torch.compiler.is_compiling():
+        return False
     plain = maps.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
     return plain and module.training and torch.is_grad_enabled()
 
@@ -46,8 +51,7 @@ def pointwise_convolution(maps: Tensor, weight: Tensor, bias: Tensor | None = No
     With one thread and fewer than 16 images PyTorch hands small undilated kernels to a generic implementation, which
     takes twice as long. A 1x1 kernel has nothing to dilate: a dilation changes the choice and not the result.
     """
-    onednn = maps.device.type == "cpu" and torch.backends.mkldnn.is_available()
-    return F.conv2d(maps, weight, bias, dilation=2 if onednn else 1)
+    return F.conv2d(maps, weight, bias, dilation=2 if HAS_ONEDNN and maps.device.type == "cpu" else 1)
 
 
 class PointwiseConv2d(nn.Conv2d):

@@ -133,3 +133,11 @@ def test_head_follows_the_backbone_unless_it_is_named():
         assert "AtrousConv2d" in kinds(MTAN(TWO_TASKS, "resnet18_dilated"))
         assert "AtrousConv2d" not in kinds(MTAN(TWO_TASKS, "resnet18"))
         assert "AtrousConv2d" not in kinds(MTAN(TWO_TASKS, "resnet18_dilated", head="fcn"))
+
+
+def test_the_class_token_is_not_attended_to():
+    """Its mask would end in the last stage, whose state has no token: weights without a gradient."""
+    with torch.device("meta"):
+        method = MTAN(TWO_TASKS, "vit_base")
+    assert [len(maps) for maps in method.backbone.stage_specs] == [2, 2, 2, 1]
+    assert [len(branches) for branches in method.attentions] == [1, 1, 1, 1]

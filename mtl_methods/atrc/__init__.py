@@ -1,0 +1,1 @@
+"""ATRC: adaptive task-relational context, and the search for which context each pair of tasks gets."""

@@ -1,0 +1,181 @@
+"""Genotypes: which context a target task draws from a source task, for every pair of tasks.
+
+A genotype is `{target: {source: context}}` by task name. The published ones were found by the search of Bruggemann et
+al., ICCV 2021, and are facts of https://github.com/brdav/atrc, commit 76d8055, folder genotypes. It has none for
+PASCAL-Context with HRNet-W48.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+NONE, GLOBAL, LOCAL, T_LABEL, S_LABEL = CONTEXTS = ("none", "global", "local", "t_label", "s_label")
+"""In the order of the numbers 0 to 4 of the public code. "none" cuts the edge; T-label gathers the source's features
+by the label map of the target, S-label by that of the source."""
+
+Genotype = dict[str, dict[str, str]]
+
+PUBLIC_TASK_NAMES = {"edge": "boundary", "sal": "saliency"}
+"""Task names of the public code that differ from ours."""
+
+WIDE_DECODER = 720
+"""Channels of the concatenated branches of HRNet-W48, from which on its genotype is the default."""
+
+LETTERS = {"-": NONE, "g": GLOBAL, "l": LOCAL, "T": T_LABEL, "s": S_LABEL}
+
+
+def _table(tasks: str, **rows: str) -> Genotype:
+    """A genotype from one row of letters per target."""
+    sources = tasks.split()
+    return {
+        target: dict(zip(sources, (LETTERS[letter] for letter in row.split()), strict=True))
+        for target, row in rows.items()
+    }
+
+
+PUBLISHED: dict[str, Genotype] = {
+    "nyud_hrnet18": _table(
+        "semseg depth normals boundary",
+        semseg="  T T s s",
+        depth="   s T s s",
+        normals=" s T T s",
+        boundary="T T g T",
+    ),
+    "nyud_hrnet48": _table(
+        "semseg depth normals boundary",
+        semseg="  T - - s",
+        depth="   s g g s",
+        normals=" s g g s",
+        boundary="T T T T",
+    ),
+    "pascal_hrnet18": _table(
+        "semseg human_parts saliency normals boundary",
+        semseg="     T T s - s",
+        human_parts="T T s T s",
+        saliency="   T T T s T",
+        normals="    T T T T s",
+        boundary="   T T T g T",
+    ),
+}
+
+
+class GenotypeError(ValueError):
+    """A genotype that does not exist, cannot be read, or does not fit the tasks."""
+
+
+def resolve(choice: str | Mapping[str, Mapping[str, str]] | None, tasks: Sequence[str], channels: int) -> Genotype:
+    """The genotype that a user asks for, with exactly the edges between the tasks at hand.
+
+    Args:
+        choice: one of
+            a published name, such as "nyud_hrnet18";
+            a context, which every edge then gets, the diagonal too;
+            a path ending in .json, written by the search here or by the public code;
+            a genotype;
+            None for the default: of the published genotypes the one for these tasks and this width, see
+            `default_name`; edges from or to a task that it does not have are global.
+        tasks: names of the tasks, in order.
+        channels: channels of the map that the task branches start from.
+
+    Raises:
+        GenotypeError: naming what is unknown or missing.
+    """
+    if choice is None:
+        table = PUBLISHED[default_name(tasks, channels)]
+        return {target: {source: table.get(target, {}).get(source, GLOBAL) for source in tasks} for target in tasks}
+    if not isinstance(choice, str):
+        return checked(choice, tasks, "the genotype")
+    if choice in CONTEXTS:
+        return {target: dict.fromkeys(tasks, choice) for target in tasks}
+    if choice.endswith(".json"):
+        return checked(read(Path(choice)), tasks, choice)
+    if choice not in PUBLISHED:
+        known = [*PUBLISHED, *CONTEXTS]
+        near = get_close_matches(choice, known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise GenotypeError(f"no genotype {choice!r}.{hint} There are {', '.join(known)}, or the path of a .json file")
+    return checked(PUBLISHED[choice], tasks, choice)
+
+
+def default_name(tasks: Sequence[str], channels: int) -> str:
+    """The published genotype that suits: that of the data set whose tasks are most of the ones at hand.
+
+    On NYU-v2 the one of HRNet-W48 from its width on, else that of HRNet-W18, whatever the backbone.
+    """
+    nyud = "nyud_hrnet48" if channels >= WIDE_DECODER else "nyud_hrnet18"
+    return max((nyud, "pascal_hrnet18"), key=lambda name: len(set(tasks) & set(PUBLISHED[name])))
+
+
+def checked(genotype: Mapping[str, Mapping[str, str]], tasks: Sequence[str], origin: str) -> Genotype:
+    """The edges between `tasks`, in their order.
+
+    Raises:
+        GenotypeError: if an edge is missing or has a context that does not exist.
+    """
+    edges: Genotype = {target: {} for target in tasks}
+    for target in tasks:
+        for source in tasks:
+            context = genotype.get(target, {}).get(source)
+            if context is None:
+                raise GenotypeError(f"{origin}: no context for target {target!r} and source {source!r}")
+            if context not in CONTEXTS:
+                raise GenotypeError(
+                    f"{origin}: {context!r} for target {target!r} and source {source!r} is none of "
+                    f"{', '.join(CONTEXTS)}"
+                )
+            edges[target][source] = context
+    return edges
+
+
+def read(path: Path) -> Genotype:
+    """A genotype from a file of `write`, or of the public search (numbers below "data").
+
+    Raises:
+        GenotypeError: if the file is missing or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise GenotypeError(f"{path}: no such genotype file; tools/export_genotype.py writes one") from error
+    except json.JSONDecodeError as error:
+        raise GenotypeError(f"{path}: not a JSON file ({error})") from error
+    table = content.get("genotype", content.get("data")) if isinstance(content, dict) else None
+    if not isinstance(table, dict) or not all(isinstance(row, dict) for row in table.values()):
+        raise GenotypeError(f'{path}: expected {{"genotype": {{target: {{source: context}}}}}}')
+    return {
+        our_task(target): {our_task(source): _context(value) for source, value in row.items()}
+        for target, row in table.items()
+    }
+
+
+def our_task(name: str) -> str:
+    """Our name of a task of the public code."""
+    return PUBLIC_TASK_NAMES.get(name, name)
+
+
+def to_text(genotype: Mapping[str, Mapping[str, str]], origin: Mapping[str, Any]) -> str:
+    """The content of a genotype file.
+
+    Args:
+        genotype: the genotype.
+        origin: where it comes from, for the reader of the file.
+    """
+    return json.dumps({"genotype": genotype, "origin": dict(origin)}, indent=2) + "\n"
+
+
+def _context(value: Any) -> str:
+    """The word for a number of the public code; words stay."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(CONTEXTS):
+        return CONTEXTS[value]
+    return str(value)
+
+
+def label_tasks(genotype: Genotype) -> list[str]:
+    """The tasks whose label map some edge needs, in order: those that get an auxiliary head."""
+    needed = {target for target, row in genotype.items() if T_LABEL in row.values()}
+    needed |= {source for row in genotype.values() for source, context in row.items() if context == S_LABEL}
+    return [task for task in genotype if task in needed]

@@ -1,0 +1,134 @@
+"""What the InvPT decoder takes from a backbone: the map that it starts from, and two maps that join it on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from timm.layers import DropPath
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from benchmark.contracts import FeatureSpec
+from benchmark.heads import concatenate_maps, upsample_to
+from mtl_methods._shared.backbones import Backbone
+from mtl_methods._shared.backbones.vit import SimplePyramid
+
+START_STRIDE = 32
+SKIP_STRIDES = (16, 8)
+"""Strides of the second and third stage of the decoder."""
+
+
+class Encoded(NamedTuple):
+    """Maps of an encoder.
+
+    Args:
+        shared: what a regularizer may read.
+        start: at stride 32, where the decoder starts.
+        skips: for the second stage of the decoder at stride 16, for the third at stride 8.
+    """
+
+    shared: Tensor
+    start: Tensor
+    skips: tuple[Tensor, Tensor]
+
+
+def make_encoder(backbone: Backbone, widths: Sequence[int]) -> PlainEncoder | PyramidEncoder:
+    """The encoder that suits a backbone.
+
+    Args:
+        backbone: the backbone.
+        widths: channels of the three stages of the decoder.
+    """
+    if isinstance(backbone.pyramid, SimplePyramid):
+        return PlainEncoder(backbone, widths)
+    return PyramidEncoder(backbone, widths)
+
+
+def start_channels(backbone: Backbone) -> int:
+    """Channels of the map that the decoder starts from."""
+    specs = backbone.feature_specs if backbone.parallel else backbone.feature_specs[-1:]
+    return sum(spec.channels for spec in specs)
+
+
+class PlainEncoder(nn.Module):
+    """A backbone of one scale (ViT): the skips are the maps after half and after a quarter of its blocks.
+
+    These have not passed a layer normalisation, the last map has. The pyramid of the backbone is not used.
+
+    Args:
+        backbone: the backbone.
+        widths: channels of the three stages of the decoder.
+    """
+
+    def __init__(self, backbone: Backbone, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.stem, self.stages = backbone.stem, backbone.stages
+        (spec,) = self.feature_specs = backbone.stage_specs[-1]
+        self.skips = nn.ModuleList(
+            [
+                nn.Conv2d(spec.channels, widths[1], kernel_size=3, padding=1),
+                nn.ConvTranspose2d(spec.channels, widths[2], kernel_size=3, stride=2, padding=1, output_padding=1),
+            ]
+        )
+
+    def forward(self, images: Tensor) -> Encoded:
+        """(B, 3, H, W), multiples of 64, -> maps."""
+        state, maps = self.stem(images), []
+        for stage in self.stages:
+            state = stage(state)
+            maps.append(state if isinstance(state, Tensor) else state[0])
+        skips = (self.skips[0](maps[1]), self.skips[1](maps[0]))
+        return Encoded(maps[-1], pooled_to(maps[-1], START_STRIDE, images), skips)
+
+    def drop_paths(self, rate: float) -> None:
+        """Let blocks be skipped in training, the first never, the last with the given rate."""
+        blocks = [module for module in self.stages.modules() if isinstance(module, Block)]
+        for position, block in enumerate(blocks):
+            probability = rate * position / (len(blocks) - 1)
+            block.drop_path1, block.drop_path2 = DropPath(probability), DropPath(probability)
+
+
+class PyramidEncoder(nn.Module):
+    """A backbone of four scales: the skips are its third and its second map.
+
+    The decoder starts from the last map, at stride 32. Of parallel branches (HRNet) it starts from all of them,
+    concatenated at stride 4 and averaged over the cells of stride 32, so that the finest one takes part too.
+
+    Args:
+        backbone: the backbone.
+        widths: channels of the three stages of the decoder.
+    """
+
+    def __init__(self, backbone: Backbone, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        specs = backbone.feature_specs
+        shared = specs if backbone.parallel else specs[1:]
+        self.feature_specs = (FeatureSpec(sum(spec.channels for spec in shared), shared[0].stride),)
+        self.skips = nn.ModuleList(
+            nn.Conv2d(spec.channels, width, kernel_size=3, padding=1)
+            for spec, width in zip((specs[2], specs[1]), widths[1:], strict=True)
+        )
+
+    def forward(self, images: Tensor) -> Encoded:
+        """(B, 3, H, W), multiples of 64, -> maps."""
+        maps: list[Tensor] = self.backbone(images)
+        shared = concatenate_maps(maps if self.backbone.parallel else maps[1:])
+        start = pooled_to(shared if self.backbone.parallel else maps[-1], START_STRIDE, images)
+        second, third = (
+            skip(pooled_to(level, stride, images))
+            for skip, level, stride in zip(self.skips, (maps[2], maps[1]), SKIP_STRIDES, strict=True)
+        )
+        return Encoded(shared, start, (second, third))
+
+
+def pooled_to(maps: Tensor, stride: int, images: Tensor) -> Tensor:
+    """A map at another stride: the mean over each coarser cell, or bilinear where the cells are finer.
+
+    For a factor of two the mean is what bilinear interpolation gives, as the public code has it.
+    """
+    height, width = images.shape[-2] // stride, images.shape[-1] // stride
+    factor = maps.shape[-2] // height
+    return F.avg_pool2d(maps, factor) if factor > 1 else upsample_to(maps, (height, width))
