@@ -171,6 +171,11 @@ class Regularizer(nn.Module, ABC):
     """
 
     needs_features: ClassVar[bool] = True
+    """Whether every feature map gets a gradient; without, the terms read predictions, or there are none."""
+    changes_features: ClassVar[bool] = False
+    """Whether `change` is called for every feature map of every training step."""
+    progress: float = 1.0
+    """Share of the training that is done, 0 in the first step; the training loop sets it, and 1 where none does."""
 
     @abstractmethod
     def __init__(self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 1.0) -> None:
@@ -191,6 +196,22 @@ class Regularizer(nn.Module, ABC):
             scalars, already multiplied by `weight` and the tasks' loss weights.
         """
 
+    def change(self, position: int, features: Tensor) -> Tensor:
+        """A feature map as the method's own heads shall see it in training; only with `changes_features`.
+
+        Args:
+            position: of the map in `Method.feature_specs`.
+            features: (B, C, h, w).
+        """
+        return features
+
+    def diagnostics(self) -> Mapping[str, Tensor]:
+        """Scalars of the last `forward` that are logged beside the losses and are none, by name, without a graph.
+
+        Most regularizers have none.
+        """
+        return {}
+
     @classmethod
     def needs(cls, backbone: str, options: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
         """Methods whose trained cells this one learns from, such as teachers; see `Method.needs`."""
@@ -198,3 +219,6 @@ class Regularizer(nn.Module, ABC):
 
     def start_from(self, trained: Mapping[str, Method]) -> None:
         """Take the trained methods, before the first step of every run; see `Method.start_from`."""
+
+    def calibrate(self, targets: Iterable[Mapping[str, Tensor]]) -> None:
+        """Learn from the labels of the training split, once, before the first step; see `Method.calibrate`."""

@@ -10,15 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mmengine.runner import Runner
 from torch import nn
 
 from benchmark.builders import tasks_of
-from benchmark.checkpoints import MODEL_FILE, load_model
-from benchmark.compose import ConfigError, check_spec, compose, data_root, load_recipe
+from benchmark.checkpoints import MODEL_FILE
+from benchmark.compose import ConfigError, check_spec, data_root, load_recipe
 from benchmark.contracts import MultiTaskOutput
 from benchmark.records import RunSpec
-from benchmark.runs import Metrics, data_provenance, described_metrics
+from benchmark.runs import Metrics, evaluate_cell
 from benchmark.strict_json import (
     RecordError,
     expect_mapping,
@@ -122,10 +121,8 @@ def evaluate_imported(
         RecordError, ConfigError, CheckpointError: if card, recipe or weights do not fit.
     """
     card = read_card(folder)
-    runner = Runner.from_cfg(compose(spec_of(card, recipe, overrides), work))
-    load_model(runner.model.model, folder / MODEL_FILE)
-    turn_axes(runner.model.model.method, card.signs)
-    return described_metrics(runner.test()), data_provenance(runner.test_dataloader.dataset)
+    spec = spec_of(card, recipe, overrides)
+    return evaluate_cell(spec, folder / MODEL_FILE, work, lambda method: turn_axes(method, card.signs))
 
 
 def turn_axes(method: nn.Module, signs: Mapping[str, tuple[float, ...]]) -> None:

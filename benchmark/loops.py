@@ -16,6 +16,8 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import Sampler
 
+from benchmark.contracts import Regularizer
+
 
 class DivergedError(RuntimeError):
     """The training loss is no longer a finite number."""
@@ -62,10 +64,18 @@ class ExactIterLoop(IterBasedTrainLoop):
         self.runner.call_hook("before_train_epoch")
         self.runner.model.train()
         while self._iter < self._max_iters and not self.stop_training:
+            tell_progress(self.runner.model, self._iter / self._max_iters)
             self.run_iter(next(self.dataloader_iterator))
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model
+
+
+def tell_progress(module: nn.Module, progress: float) -> None:
+    """Let the regularizers below a module know which share of the training is done."""
+    for part in module.modules():
+        if isinstance(part, Regularizer):
+            part.progress = progress
 
 
 @HOOKS.register_module()

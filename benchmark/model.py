@@ -6,7 +6,8 @@ it and a regularizer side by side, so that the Runner, DDP and resume checkpoint
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from benchmark.contracts import Batch, Method, MultiTaskOutput, Regularizer
 from benchmark.losses import task_loss
+from benchmark.perturbation import Source, changed, sources
 from benchmark.tasks import Task, TaskSet
 
 
@@ -101,6 +103,7 @@ class TrainingModule(BaseModel):
         super().__init__(data_preprocessor=ChannelsLast())
         self.model = model
         self.regularizer = regularizer
+        self._sources: list[Source] | None = None
         self.register_buffer("regularizer_rng", initial_rng_state(seed), persistent=regularizer is not None)
 
     def init_weights(self) -> None:
@@ -110,18 +113,43 @@ class TrainingModule(BaseModel):
         """Like `MultiTaskModel.forward`; the regularizer takes part in mode "loss" only."""
         if mode != "loss" or self.regularizer is None or self.regularizer.weight == 0:
             return self.model(images, mode=mode, **batch)
-        output: MultiTaskOutput = self.model.method(images)
+        output = self._run(self.regularizer, images)
         complete = cast(Batch, {"images": images, **batch})
         return self.model.losses(output, batch["targets"]) | self._terms_of(self.regularizer, complete, output)
 
+    def _run(self, regularizer: Regularizer, images: Tensor) -> MultiTaskOutput:
+        """Run the method, with its features changed where the regularizer does that."""
+        if not regularizer.changes_features:
+            return cast(MultiTaskOutput, self.model.method(images))
+        if self._sources is None:
+            self._sources = sources(self.model.method, images)
+
+        def change(position: int, features: Tensor) -> Tensor:
+            with self._own_random_numbers():
+                return regularizer.change(position, features)
+
+        with changed(self._sources, change):
+            return cast(MultiTaskOutput, self.model.method(images))
+
     def _terms_of(self, regularizer: Regularizer, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
-        """The regularizer's terms, computed on a stream of random numbers of its own."""
+        """The regularizer's terms and diagnostics."""
+        with self._own_random_numbers():
+            terms = regularizer(batch, output)
+        # mmengine sums the keys that contain "loss" and logs the others.
+        summed = {name if "loss" in name else f"loss_{name}": term for name, term in terms.items()}
+        logged = {f"regularizer_{name}": value for name, value in regularizer.diagnostics().items()}
+        mistaken = [name for name in logged if "loss" in name]
+        if mistaken:
+            raise ValueError(f"{mistaken[0]}: what has 'loss' in its name is added to the loss; rename this diagnostic")
+        return summed | logged
+
+    @contextmanager
+    def _own_random_numbers(self) -> Iterator[None]:
+        """Draw from the regularizer's own stream."""
         with torch.random.fork_rng(devices=[]):
             torch.set_rng_state(self.regularizer_rng.cpu())
-            terms = regularizer(batch, output)
+            yield
             self.regularizer_rng.copy_(torch.get_rng_state())
-        # mmengine sums the keys that contain "loss" and logs the others.
-        return {name if "loss" in name else f"loss_{name}": term for name, term in terms.items()}
 
 
 def initial_rng_state(seed: int) -> Tensor:

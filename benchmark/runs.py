@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from benchmark.checkpoints import (
     save_model,
 )
 from benchmark.compose import ConfigError, compose, data_root, load_recipe
-from benchmark.contracts import Method
+from benchmark.contracts import Method, Regularizer
 from benchmark.dependencies import TRAIN_SECONDS, needs_of, trained_methods
 from benchmark.loops import DivergedError
 from benchmark.metrics import described
@@ -93,8 +93,16 @@ class Origin:
         )
 
 
-def evaluate_cell(spec: RunSpec, weights: Path, folder: Path) -> tuple[Metrics, dict[str, Any]]:
+def evaluate_cell(
+    spec: RunSpec, weights: Path, folder: Path, prepare: Callable[[Method], None] | None = None
+) -> tuple[Metrics, dict[str, Any]]:
     """Score saved weights on the test split of the cell's data set.
+
+    Args:
+        spec: the cell.
+        weights: what `save_model` wrote.
+        folder: for the log.
+        prepare: is given the method with its weights before it is scored.
 
     Returns:
         The metrics by task, and what is known of the data.
@@ -104,7 +112,9 @@ def evaluate_cell(spec: RunSpec, weights: Path, folder: Path) -> tuple[Metrics, 
     """
     runner = Runner.from_cfg(compose(spec, folder))
     load_model(runner.model.model, weights)
-    return described_metrics(runner.test()), data_provenance(runner.test_dataloader.dataset)
+    if prepare is not None:
+        prepare(runner.model.model.method)
+    return _described(runner.test()), data_provenance(runner.test_dataloader.dataset)
 
 
 def scored_again(stored: RunResult, started: float, imports: Sequence[str | Path], metrics: Metrics,
@@ -148,12 +158,12 @@ def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
     recipe = load_recipe(spec.recipe, spec.overrides)
     runner = Runner.from_cfg(compose(spec, folder, start_iteration=done))
     runner.register_hook(ResumableStateHook(str(folder), recipe.checkpoint_interval, state))
-    cost: dict[str, Any] = parameter_counts(runner.model) | _start(runner, spec, folder)
-    cost |= _train(runner, steps=recipe.train_cfg.max_iters - done)
+    cost: dict[str, Any] = _start(runner, spec, folder)
+    cost |= parameter_counts(runner.model) | _train(runner, steps=recipe.train_cfg.max_iters - done)
     seconds = cost["train_seconds"] + (cost.get("needed_train_seconds") or 0.0)
     save_model(runner.model.model, folder / MODEL_FILE, {"run_id": spec.run_id, TRAIN_SECONDS: repr(seconds)})
     before = time.perf_counter()
-    metrics = described_metrics(runner.test())
+    metrics = _described(runner.test())
     cost |= {"evaluate_seconds": time.perf_counter() - before, "peak_memory_mb": peak_memory_mb()}
     origin.data = data_provenance(runner.test_dataloader.dataset)
     remove_training_state(folder)
@@ -167,10 +177,13 @@ def _start(runner: Runner, spec: RunSpec, folder: Path) -> dict[str, float | Non
     for part, cells in ((runner.model.model.method, needs.method), (runner.model.regularizer, needs.regularizer)):
         if cells:
             trained = trained_methods(cells, folder)
-            part.start_from({name: cell.method for name, cell in trained.items()})
+            with torch.random.fork_rng(devices=[]):
+                part.start_from({name: cell.method for name, cell in trained.items()})
             seconds |= {cells[name]: cell.train_seconds for name, cell in trained.items()}
     if not seconds:
         return {}
+    # What was made only now, as adaptors to a teacher, goes where the model is.
+    runner.model.to(next(runner.model.parameters()).device)
     known = [value for value in seconds.values() if value is not None]
     return {"needed_train_seconds": sum(known) if len(known) == len(seconds) else None}
 
@@ -178,9 +191,13 @@ def _start(runner: Runner, spec: RunSpec, folder: Path) -> dict[str, float | Non
 def _train(runner: Runner, steps: int) -> dict[str, float]:
     """Train, unless there is nothing to train; returns the seconds."""
     method: Method = runner.model.model.method
+    regularizer: Regularizer | None = runner.model.regularizer
     # The data set must stand, and be cached, before the clock starts.
     if type(method).calibrate is not Method.calibrate:
         method.calibrate(_training_targets(runner))
+    if regularizer is not None and type(regularizer).calibrate is not Regularizer.calibrate:
+        with torch.random.fork_rng(devices=[]):
+            regularizer.calibrate(_training_targets(runner))
     if not any(parameter.requires_grad for parameter in method.parameters()):
         return {"train_seconds": 0.0, "seconds_per_step": 0.0}
     before = time.perf_counter()
@@ -224,7 +241,7 @@ def data_provenance(dataset: Any) -> dict[str, Any]:
     return {"id": info.id, "fingerprint": info.fingerprint, "frames": len(dataset)}
 
 
-def described_metrics(values: Mapping[str, float]) -> Metrics:
+def _described(values: Mapping[str, float]) -> Metrics:
     """`{"semseg/mIoU": 20.7}` -> `{"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": True}}}`."""
     metrics: Metrics = {}
     for key, value in values.items():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from scenes import TASK_SETS, build_method, predict, random_batch, total
+from scenes import BACKBONE, TASK_SETS, build_method, predict, random_batch, random_targets, total
 
 from benchmark.checkpoints import MODEL_FILE, save_model
 from benchmark.contracts import Batch, Regularizer
@@ -19,6 +19,8 @@ from benchmark.registry import METHODS, REGULARIZERS
 from benchmark.tasks import NYUV2_TASKS, TaskSet
 
 PAIR_CHECKS: dict[str, Callable[..., None]] = {}
+QUICK_PARTNERS = ("hard_sharing", "single_task")
+"""Methods with a shared map and with a map for each task: beside these, every check belongs to the quick tests."""
 METHODS_THAT_TRAIN = [name for name in METHODS.names() if METHODS.entry(name).accepts_regularizers]
 
 
@@ -36,6 +38,8 @@ def cases() -> list[Any]:
             failures = {**METHODS.entry(method).expected_failures, **REGULARIZERS.entry(name).expected_failures}
             for key in PAIR_CHECKS:
                 marks = [pytest.mark.xfail(reason=failures[key], strict=True)] if key in failures else []
+                if method not in QUICK_PARTNERS and key not in ABOUT_THE_PAIR:
+                    marks.append(pytest.mark.slow)
                 found.append(pytest.param(method, name, key, id=f"{method}-{name}-{key}", marks=marks))
     return found
 
@@ -45,6 +49,8 @@ def attach(name: str, model: MultiTaskModel, tasks: TaskSet = NYUV2_TASKS, **opt
     with torch.random.fork_rng():
         torch.manual_seed(5)
         beside = REGULARIZERS.create(name, tasks, model.method.feature_specs, **options)
+        beside.start_from({needed: build_method(needed, tasks) for needed in beside.needs(BACKBONE, options)})
+        beside.calibrate([random_targets(tasks, 2, (64, 96), seed=7)])
     return TrainingModule(model, beside, seed=5)
 
 
@@ -70,15 +76,17 @@ def attaches_to_four_tasks_two_and_one(method: str, name: str) -> None:
 
 
 @check
-def sends_a_gradient_into_the_shared_features(method: str, name: str) -> None:
-    """Unless it says that it needs none."""
+def sends_a_gradient_into_what_it_reads(method: str, name: str) -> None:
+    """All features; or, if it says that it needs none, some prediction, unless it has no terms at all."""
     model = MultiTaskModel(build_method(method), NYUV2_TASKS).train()
     regularizer: Regularizer = attach(name, model).regularizer
     batch: Batch = random_batch(NYUV2_TASKS)
     output = model(batch["images"])
     terms = regularizer.train()(batch, output)
     if not type(regularizer).needs_features:
-        assert not terms
+        predictions = tuple(output.predictions.values())
+        gradients = torch.autograd.grad(total(terms), predictions, allow_unused=True) if terms else ()
+        assert not terms or any(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
         return
     gradients = torch.autograd.grad(total(terms), output.features, allow_unused=True)
     assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
@@ -123,6 +131,10 @@ def draws_no_number_from_the_global_stream(method: str, name: str) -> None:
     torch.manual_seed(11)
     module.train()(**random_batch(NYUV2_TASKS), mode="loss")
     assert torch.equal(without, torch.get_rng_state())
+
+
+ABOUT_THE_PAIR = (attaches_to_four_tasks_two_and_one.__name__, sends_a_gradient_into_what_it_reads.__name__)
+"""Checks whose outcome hangs on both; that of the others hangs on the regularizer, and is slow beside most methods."""
 
 
 @pytest.mark.parametrize(("method", "name", "key"), cases())

@@ -10,7 +10,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmark.loops import DivergedError, FiniteLossHook, PositionSampler, ProgressFileHook
+from benchmark.contracts import Batch, MultiTaskOutput, Regularizer
+from benchmark.loops import DivergedError, ExactIterLoop, FiniteLossHook, PositionSampler, ProgressFileHook
+from benchmark.tasks import NYUV2_TASKS
 
 
 def positions(seed: int, number: int, start: int = 0) -> list[int]:
@@ -57,3 +59,34 @@ def test_progress_is_written_at_the_end_at_the_latest(tmp_path: Path) -> None:
     hook = ProgressFileHook(str(tmp_path / "progress.json"), seconds=1e9)
     hook.after_train_iter(runner(3), 2)
     assert json.loads((tmp_path / "progress.json").read_text()) == {"step": 3, "steps": 3}
+
+
+class Listener(Regularizer):
+    """Does nothing but hear how far the training is."""
+
+    def __init__(self) -> None:
+        super().__init__(NYUV2_TASKS, ())
+
+    def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, torch.Tensor]:
+        return {}
+
+
+@pytest.mark.parametrize(("start", "heard"), [(0, [0.0, 0.25, 0.5, 0.75]), (2, [0.5, 0.75])])
+def test_a_regularizer_hears_which_share_of_the_training_is_done(start: int, heard: list[float]) -> None:
+    """Of four iterations, from the beginning and resumed; 1 where no loop says anything."""
+    listener, shares = Listener(), []
+    assert listener.progress == 1
+
+    class Recording(ExactIterLoop):
+        def __init__(self) -> None:
+            model = torch.nn.ModuleDict({"regularizer": listener})
+            self._runner = SimpleNamespace(model=model, call_hook=lambda name: None)
+            self._iter, self._max_iters, self.stop_training = start, 4, False
+            self.dataloader_iterator = iter(range(4))
+
+        def run_iter(self, data_batch: object) -> None:
+            shares.append(listener.progress)
+            self._iter += 1
+
+    Recording().run()
+    assert shares == heard

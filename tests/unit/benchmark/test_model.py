@@ -67,6 +67,31 @@ def test_a_regularizers_terms_are_summed_by_mmengine() -> None:
     assert total.item() == pytest.approx(13.5 + terms["loss_noise"].item())
 
 
+class Watched(Noise):
+    """Says more of itself than its term."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self.found = dict.fromkeys(names, torch.tensor(7.0))
+
+    def diagnostics(self) -> dict[str, torch.Tensor]:
+        return self.found
+
+
+def test_diagnostics_of_a_regularizer_are_logged_beside_the_loss_and_not_added() -> None:
+    module = TrainingModule(MultiTaskModel(FixedDepth(), TASKS), Watched("opacity"), seed=1)
+    terms = module(**batch(), mode="loss")
+    total, logged = module.parse_losses(terms)
+    assert total.item() == pytest.approx(13.5 + terms["loss_noise"].item())
+    assert logged["regularizer_opacity"].item() == 7
+
+
+def test_a_diagnostic_that_would_be_added_to_the_loss_is_refused() -> None:
+    module = TrainingModule(MultiTaskModel(FixedDepth(), TASKS), Watched("loss_ratio"), seed=1)
+    with pytest.raises(ValueError, match="regularizer_loss_ratio"):
+        module(**batch(), mode="loss")
+
+
 def test_a_regularizers_random_numbers_go_on_after_a_resume() -> None:
     module = TrainingModule(MultiTaskModel(FixedDepth(), TASKS), Noise(), seed=1)
     module(**batch(), mode="loss")

@@ -1,0 +1,96 @@
+"""Distillation: the shared features, through an adaptor for each task, are those of its trained single-task network.
+
+Source: Li, Bilen, "Knowledge Distillation for Multi-task Learning" (KD-MTL), ECCV 2020 Workshops,
+https://arxiv.org/abs/2007.06889: sum over t of mu_t || norm(A_t(F)) - norm(F_t) ||^2.
+Differs from the paper: the teachers are the cells of `single_task` with the same recipe, backbone and seed, and the
+features are the maps that their heads read; the paper distils the output of the shared encoder alone. mu_t is 1.
+Consulted: nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmark.contracts import Batch, FeatureSpec, Method, MultiTaskOutput, Regularizer
+from benchmark.heads import concatenate_maps, upsample_to
+from benchmark.registry import REGULARIZERS
+from benchmark.tasks import TaskSet
+from regularizers.aux_heads import readable_maps
+
+TEACHERS = "single_task"
+
+
+@REGULARIZERS.register(
+    "distillation", title="Distillation (KD-MTL)", paper="https://arxiv.org/abs/2007.06889", year=2020
+)
+class Distillation(Regularizer):
+    """Mean over pixels of the squared distance of unit vectors: the adapted shared features and those of a teacher.
+
+    The teachers are frozen, are no part of the state and cost a forward pass per step; training them counts as training
+    of this cell. The adaptors, a 1x1 convolution for each task, are trained beside the method.
+
+    Args:
+        tasks: tasks of the run.
+        feature_specs: maps of the method.
+        weight: factor of all terms, mu of the paper.
+
+    Raises:
+        ValueError: if a task has no map to read.
+    """
+
+    def __init__(self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 1.0) -> None:
+        super().__init__(tasks, feature_specs, weight)
+        self.tasks = tasks
+        self.readable = {name: readable_maps(feature_specs, name) for name in tasks}
+        self.channels = {
+            name: sum(feature_specs[position].channels for position in maps) for name, maps in self.readable.items()
+        }
+        self.adaptors = nn.ModuleDict()
+        # In a list, so that no state dict, optimiser or parameter count of the regularizer holds it.
+        self._teachers: list[Method] = []
+
+    @classmethod
+    def needs(cls, backbone: str, options: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """The single-task networks."""
+        return {TEACHERS: {}}
+
+    def start_from(self, trained: Mapping[str, Method]) -> None:
+        """Take the teachers, and make an adaptor to the map of each.
+
+        Raises:
+            ValueError: if a task has no map of its own there.
+        """
+        teacher = trained[TEACHERS].eval().requires_grad_(False)
+        self._teachers[:] = [teacher]
+        self._maps = {spec.task: position for position, spec in enumerate(teacher.feature_specs)}
+        for name in self.tasks:
+            if name not in self._maps:
+                raise ValueError(f"the single-task networks have no map of {name}, only of {list(self._maps)}")
+            there = teacher.feature_specs[self._maps[name]]
+            self.adaptors[name] = nn.Conv2d(self.channels[name], there.channels, 1)
+
+    def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
+        """One term per task.
+
+        Raises:
+            RuntimeError: before `start_from`.
+        """
+        if not self._teachers:
+            raise RuntimeError("distillation has no teachers: call start_from with trained single-task networks")
+        teacher = self._teachers[0].to(batch["images"].device)
+        with torch.no_grad():
+            taught = teacher(batch["images"]).features
+        return {
+            f"loss_distillation_{name}": self.weight * self._distance(name, output, taught[self._maps[name]])
+            for name in self.tasks
+        }
+
+    def _distance(self, name: str, output: MultiTaskOutput, target: Tensor) -> Tensor:
+        maps = concatenate_maps([output.features[position] for position in self.readable[name]])
+        adapted = upsample_to(self.adaptors[name](maps), target.shape[-2:])
+        return (F.normalize(adapted.float(), dim=1) - F.normalize(target.float(), dim=1)).square().sum(1).mean()
