@@ -57,13 +57,20 @@ def build_training_module(
     seed: int,
     memory_format: str,
     root: str | None = None,
+    compile_options: Mapping[str, Any] | None = None,
 ) -> TrainingModule:
-    """The model and, built after it on random numbers of its own, the regularizer."""
+    """The model and, built after it on random numbers of its own, the regularizer.
+
+    With `compile_options`, keywords of `torch.compile`, the method runs compiled. It is compiled in place, at its first
+    call: modules, parameters and their names stay what they are.
+    """
     task_set = tasks_of(dataset, tasks, root)
     model = build_model(method, backbone, task_set, method_options)
     with torch.random.fork_rng():
         torch.manual_seed(seed + REGULARIZER_SEED_OFFSET)
         beside = REGULARIZERS.create(regularizer, task_set, model.method.feature_specs, **regularizer_options)
+    if compile_options is not None:
+        model.method.compile(**compile_options)
     # A regularizer without weights adds nothing to move, save or step.
     module = TrainingModule(model, beside, seed + REGULARIZER_SEED_OFFSET)
     return module.to(memory_format=getattr(torch, memory_format))

@@ -14,6 +14,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS, VISBACKENDS
 
+from benchmark import compiling
 from benchmark.builders import offered_by, tasks_of
 from benchmark.losses import check_losses
 from benchmark.records import RunSpec
@@ -121,6 +122,7 @@ def check_spec(spec: RunSpec) -> None:
         BACKBONES.entry(split_backbone(spec.backbone)[0])
         recipe = load_recipe(spec.recipe, spec.overrides)
         DATASETS.entry(recipe.dataset)
+        compiling.compile_options(recipe)
     except (KeyError, ValueError) as error:
         raise ConfigError(str(error)) from error
     if not method.accepts_regularizers and spec.regularizer != "none":
@@ -177,6 +179,7 @@ def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any
             backbone=spec.backbone,
             seed=spec.seed,
             memory_format=recipe.memory_format,
+            compile_options=compiling.compile_options(recipe),
         ),
         train_cfg=dict(recipe.train_cfg),
         test_cfg=dict(recipe.test_cfg),
@@ -244,6 +247,8 @@ def _override(recipe: dict[str, Any], key: str, value: Any) -> None:
         return
     open_ended = bool(parents) and (parents[0] in ("method", "regularizer") or parents[-1] == "loss_options")
     known = [*node, *_parameters_of_type(node)] if isinstance(node, Mapping) else []
+    if not parents:
+        known.append(compiling.SETTING)
     if parents[:1] == ["tasks"]:
         known += ["channels", "loss", "loss_options", "loss_weight"]
     if not open_ended and leaf not in known:

@@ -79,6 +79,7 @@ class Registry(mmengine.registry.Registry):
         super().__init__(kind, parent=parent, scope=package.replace(".", "_"))
         self.kind = kind
         self.package = package
+        self.observers: list[Callable[[Any], None]] = []
         self._entries: dict[str, Entry] = {}
         self._discovered = False
 
@@ -142,8 +143,11 @@ class Registry(mmengine.registry.Registry):
         return self._entries[name]
 
     def create(self, name: str, /, *args: Any, **options: Any) -> Any:
-        """Build the entry of that name from the arguments of its constructor."""
-        return self.entry(name).factory(*args, **options)
+        """Build the entry of that name from the arguments of its constructor, and show it to the observers."""
+        made = self.entry(name).factory(*args, **options)
+        for observe in self.observers:
+            observe(made)
+        return made
 
     def import_from_location(self) -> None:
         """Find our own entries; mmengine calls this before a look-up in a config."""

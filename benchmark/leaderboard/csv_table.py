@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from benchmark.leaderboard.cost_table import from_measurement
 from benchmark.leaderboard.links import way
 from benchmark.leaderboard.rows import Row, Table
 from benchmark.leaderboard.statistics import Summary, summarize
@@ -48,9 +49,14 @@ def _record(table: Table, row: Row, folder: Path) -> dict[str, Any]:
         record[f"{name} note"] = gain.note
     for name, values in _metrics(row).items():
         record.update(zip(_fields(name), _numbers(summarize(values)), strict=True))
-    for name in COSTS:
+    measured = dict.fromkeys(name for cell in row.cells for name in cell.result.cost if from_measurement(name))
+    for name in (*COSTS, *measured):
         summary = row.cost(name)
         record[name] = summary.mean if summary else ""
+    origins = [origin for origin in row.provenance("cost") if isinstance(origin, Mapping)]
+    if origins:
+        record["cost_sizes"] = "; ".join("x".join(map(str, origin.get("size", ()))) for origin in origins)
+        record["cost_hardware"] = "; ".join(str(origin.get("hardware")) for origin in origins)
     return record | {
         "hardware": "; ".join(str(entry) for entry in row.provenance("hardware")),
         "commits": " ".join(str(entry) for entry in row.provenance("commit")),

@@ -8,14 +8,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from benchmark.leaderboard.cost_table import (
+    CostRow,
+    compute_table,
+    from_measurement,
+    parameter_table,
+    short_hardware,
+)
 from benchmark.leaderboard.gains import Column, Gain
+from benchmark.leaderboard.layout import ABSENT, lay_out, plain
 from benchmark.leaderboard.links import way
 from benchmark.leaderboard.reported import ReportedTable
 from benchmark.leaderboard.rows import Row, Setting, Table
 from benchmark.leaderboard.statistics import Summary
 from benchmark.store import Stored
 
-ABSENT = "\N{EN DASH}"
 DECIMALS = {"%": 2, "deg": 2, "m": 4}
 OTHER_DECIMALS = 4
 
@@ -30,6 +37,12 @@ to the files linked in its row. Arrows say which direction is better; values are
 seeds; the best value of a column is bold. Only cells of the same recipe, data, backbone, tasks and overrides share a
 table. **Δm** is the mean relative gain over the single-task networks of the same seeds, in percent; **Δreg** the same
 over the same method without its regularizer, paired by seed, with its 95 % confidence interval (Student's t).
+"""
+
+
+COST_NOTE = """\
+Measured by `tools/measure_cost.py` on random weights and images. GMACs are of one image and count convolutions, matrix
+products and attention; memory includes the weights; a training step includes the regularizer and the optimiser.
 """
 
 
@@ -61,7 +74,16 @@ def full_table(table: Table, folder: Path) -> str:
     parts = [f"## {code(table.setting.recipe)}\n", describe(table.setting) + "\n", _grid(columns, table.rows)]
     notes = [*_notes(table), *_star(table), *(f"Hardware {letter}: {text}" for text, letter in machines.items())]
     notes += [_not_done(cell, folder) for cell in table.not_done]
-    return "\n".join(part for part in (*parts, "".join(f"* {note}\n" for note in notes)) if part)
+    return "\n".join(part for part in (*parts, "".join(f"* {note}\n" for note in notes), cost_tables(table)) if part)
+
+
+def cost_tables(table: Table) -> str:
+    """What the rows cost, of those for which tools/measure_cost.py has measured it."""
+    rows = [_cost_row(row) for row in table.rows if any(map(from_measurement, _cost_names(row)))]
+    if not rows:
+        return ""
+    title = f"### Cost of {code(table.setting.recipe)} on {code(table.setting.backbone)}\n"
+    return "\n".join([title, COST_NOTE, parameter_table(rows), compute_table(rows)])
 
 
 def brief_table(table: Table) -> str:
@@ -83,7 +105,7 @@ def reported_table(table: ReportedTable) -> str:
         values = [_published(row.metrics, column) for column in kinds.values()]
         lines.append([plain(row.title), plain(row.backbone), plain(row.backbone_evidence), *values])
     source = f"{plain(table.title)}. Source: [{plain(table.source)}]({table.link}). {plain(table.note)}\n"
-    return "\n".join([source, _lay_out(lines)])
+    return "\n".join([source, lay_out(lines)])
 
 
 def describe(setting: Setting) -> str:
@@ -118,11 +140,6 @@ def code(text: str) -> str:
     return "`" + " ".join(text.split()).replace("`", "'").replace("|", "\\|") + "`"
 
 
-def plain(text: str) -> str:
-    """Text in which Markdown finds nothing to format."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
-
-
 def _results(table: Table) -> list[Cells]:
     """The columns of what was measured."""
     columns: list[Cells] = [
@@ -145,6 +162,20 @@ def _costs() -> list[Cells]:
         ("param. inference (M)", lambda row: _scaled(row.cost("parameters_inference"), 1e6, 2)),
         ("training (min)", lambda row: _scaled(row.cost("train_seconds"), 60, 1)),
     ]
+
+
+def _cost_names(row: Row) -> list[str]:
+    return list(dict.fromkeys(name for cell in row.cells for name in cell.result.cost))
+
+
+def _cost_row(row: Row) -> CostRow:
+    summaries = {name: row.cost(name) for name in _cost_names(row)}
+    cost = {name: summary.mean if summary else None for name, summary in summaries.items()}
+    origins = [origin for origin in row.provenance("cost") if isinstance(origin, Mapping)]
+    where = dict.fromkeys(
+        f"{'x'.join(map(str, origin.get('size', ())))}, {short_hardware(origin.get('hardware'))}" for origin in origins
+    )
+    return CostRow(row.method, row.regularizer, cost, "; ".join(where))
 
 
 def _bold_best(rows: Iterable[Row], column: Column) -> Callable[[Row], str]:
@@ -257,13 +288,4 @@ def _published(metrics: Mapping[str, Mapping[str, Mapping[str, Any]]], column: C
 def _grid(columns: Sequence[Cells], rows: Sequence[Row]) -> str:
     if not rows:
         return ""
-    return _lay_out([[name for name, _ in columns], *([show(row) for _, show in columns] for row in rows)])
-
-
-def _lay_out(lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, padded so that it can be read as text too; the first line is its head."""
-    # The last column may hold a link per seed; padding it would double the file.
-    widths = [max(3, *(len(line[index]) for line in lines)) for index in range(len(lines[0]) - 1)] + [3]
-    padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
-    padded.insert(1, ["-" * width for width in widths])
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in padded)
+    return lay_out([[name for name, _ in columns], *([show(row) for _, show in columns] for row in rows)])

@@ -1,4 +1,8 @@
-"""What all recipes share: logging, visualisation back-ends, loops, and how the optimiser is built."""
+"""What all recipes share: logging, visualisation back-ends, loops, and how the optimiser is built.
+
+A recipe may further say `compile = True`, or `compile = dict(mode=...)` with keywords of `torch.compile`: the method
+then runs compiled, in training and evaluation, with the same weights under the same names.
+"""
 
 # Folder of the data: a name below MTL_DATA, or a path; None where it has the name of the data set.
 root = None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmark.compose import ConfigError, check_spec, compose, load_recipe, parse_overrides, recipe_names
+from benchmark.compose import RECIPES, ConfigError, check_spec, compose, load_recipe, parse_overrides, recipe_names
 from benchmark.records import RunSpec
+from benchmark.registry import METHODS, REGULARIZERS
 
 
 def spec(**changes: Any) -> RunSpec:
@@ -27,6 +29,59 @@ def test_every_recipe_composes_for_every_task_it_names(name: str, tmp_path: Path
     config = compose(cell, tmp_path)
     assert config.train_cfg.max_iters > 0
     assert [metric.task for metric in config.test_evaluator] == list(recipe.tasks)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_composes_for_every_method_and_regularizer(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    for method in METHODS.names():
+        cell = spec(recipe=name, method=method, backbone=recipe.backbone, tasks=tuple(recipe.tasks))
+        assert compose(cell, tmp_path).model.method == method
+    for regularizer in REGULARIZERS.names():
+        check_spec(spec(recipe=name, regularizer=regularizer, backbone=recipe.backbone, tasks=tuple(recipe.tasks)))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_the_text_of_a_recipe_names_it_and_says_what_is_published(name: str) -> None:
+    text = ast.get_docstring(ast.parse((RECIPES / f"{name}.py").read_text())) or ""
+    assert text.startswith(f"{name}: ")
+    if name.startswith(("nyuv2_", "pascal_")) and name != "nyuv2_lite":
+        assert "Published, not measured here" in text
+        assert "batch" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("nyuv2_hrnet48", ("hrnet_w48:imagenet", 40000, 8, "SGD", 0.01, (425, 560), 0.8, "pixels")),
+        ("nyuv2_resnet50", ("resnet50_dilated:imagenet", 9900, 8, "Adam", 1e-4, (480, 640), 0.95, "components")),
+        ("nyuv2_vit_l", ("vit_large:imagenet", 40000, 6, "Adam", 2e-5, (448, 576), 0.95, "pixels")),
+        ("pascal_hrnet48", ("hrnet_w48:imagenet", 40000, 8, "SGD", 0.005, (512, 512), 0.95, "pixels")),
+        ("pascal_resnet50", ("resnet50_dilated:imagenet", 83300, 6, "Adam", 1e-4, (512, 512), 0.95, "components")),
+        ("pascal_vit_l", ("vit_large:imagenet", 40000, 6, "Adam", 2e-5, (512, 512), 0.95, "pixels")),
+    ],
+)
+def test_recipes_of_the_papers_have_their_settings(name: str, settings: tuple[Any, ...]) -> None:
+    """From the papers' configurations; 9,900 is 100 epochs of 99 batches, 83,300 is 100 of 833."""
+    recipe = load_recipe(name)
+    data, optimizer = recipe.train_dataloader, recipe.optim_wrapper.optimizer
+    found = (
+        recipe.backbone, recipe.train_cfg.max_iters, data.batch_size, optimizer.type, optimizer.lr,
+        tuple(data.dataset.augmentation.get("crop") or data.dataset.size),
+        recipe.tasks.boundary.loss_options.positive_weight, recipe.tasks.normals.loss_options.divisor,
+    )
+    assert found == settings
+    assert [recipe.tasks[task].loss_weight for task in ("normals", "boundary")] == [10, 50]
+    assert ("momentum" in optimizer) == (optimizer.type == "SGD")
+
+
+@pytest.mark.parametrize(
+    ("value", "options"),
+    [(None, None), (False, None), (True, {}), ("{'backend': 'eager'}", {"backend": "eager"})],
+)
+def test_compiling_is_a_setting_of_any_recipe(value: Any, options: dict[str, Any] | None, tmp_path: Path) -> None:
+    config = compose(spec(overrides={} if value is None else {"compile": value}), tmp_path)
+    assert config.model.compile_options == options
 
 
 def test_an_override_reaches_the_runner(tmp_path: Path) -> None:
@@ -68,6 +123,8 @@ def test_a_misspelt_override_is_refused_with_the_nearest_key(key: str, message: 
         ({"backbone": "resnet18:imagenett"}, "asks for weights 'imagenett'; use resnet18:scratch or resnet18:imagenet"),
         ({"tasks": ("semsg",)}, "has no task 'semsg'. Did you mean 'semseg'"),
         ({"method": "constant", "regularizer": "aux_heads"}, "constant has nothing to train"),
+        ({"overrides": {"compile": {"backent": "eager"}}}, "compile has no option 'backent'. Did you mean 'backend'"),
+        ({"overrides": {"compile": 3}}, "compile is True, False or a mapping of backend, .*; found 3"),
         ({"overrides": {"method.width": 3}}, "method hard_sharing has no option 'width'"),
         ({"overrides": {"regularizer.wieght": 3}, "regularizer": "aux_heads"}, "Did you mean 'weight'"),
         ({"overrides": {"tasks.depth.loss": "l2_of_log"}}, "l2_of_log"),

@@ -1,0 +1,30 @@
+"""What a recipe may say about torch.compile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+SETTING = "compile"
+"""No recipe needs to have it: True, or keywords of `torch.compile` for the method."""
+OPTIONS = ("backend", "dynamic", "fullgraph", "mode", "options")
+
+
+def compile_options(recipe: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Keywords of `torch.compile` that a recipe asks for, None for no compiling.
+
+    Raises:
+        ValueError: for anything but True, False and a mapping of such keywords.
+    """
+    chosen = recipe.get(SETTING, False)
+    if chosen is None or isinstance(chosen, bool):
+        return {} if chosen else None
+    if not isinstance(chosen, Mapping):
+        raise ValueError(f"{SETTING} is True, False or a mapping of {', '.join(OPTIONS)}; found {chosen!r}")
+    for name in chosen:
+        if name not in OPTIONS:
+            near = get_close_matches(name, OPTIONS, n=1, cutoff=0.5)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{SETTING} has no option {name!r}.{hint} Options: {', '.join(OPTIONS)}")
+    return dict(chosen)

@@ -1,0 +1,125 @@
+"""How many parameters a network has, and what each of them serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.contracts import Method, MultiTaskOutput
+from benchmark.cost.batches import random_batch
+from benchmark.cost.subject import Subject, build, build_shapes
+from benchmark.model import TrainingModule
+from benchmark.registry import BACKBONES
+
+GRAPH_SIZE = (64, 96)
+"""(H, W) at which the graph is walked where it has to be computed."""
+
+
+def count_parameters(subject: Subject) -> dict[str, float]:
+    """Parameters at training (with the regularizer), at inference (the model alone), and by part.
+
+    A parameter of the model belongs to the first of these that fits:
+
+    * `backbone`: a registered backbone made its module;
+    * `auxiliary`: auxiliary predictions depend on it, and no prediction does;
+    * `task_NAME`: its module is that of one task by its name, or the predictions of this task alone depend on it;
+    * `shared`: the predictions of several tasks depend on it;
+    * `unused`: nothing that the method returns depends on it.
+
+    "Depends" means that a gradient arrives: what is read behind a stopped gradient does not count.
+    """
+    with created_backbones() as backbones:
+        module, images = _on_meta(subject)
+    try:
+        output = _output(module, images)
+    except (NotImplementedError, RuntimeError):
+        # The values decide what happens next, so shapes alone are not enough.
+        with created_backbones() as backbones:
+            module = build(subject)
+        output = _output(module, random_batch(subject.tasks, 2, GRAPH_SIZE, subject.device)["images"])
+    return counts(module) | parts(module.model.method, output, _owned(backbones))
+
+
+def counts(module: TrainingModule) -> dict[str, float]:
+    """Parameters at training, at inference and of the regularizer alone."""
+    training, inference = size_of(module.parameters()), size_of(module.model.parameters())
+    return {
+        "parameters_training": training,
+        "parameters_inference": inference,
+        "parameters_regularizer": training - inference,
+    }
+
+
+def parts(method: Method, output: MultiTaskOutput, of_backbones: set[int]) -> dict[str, float]:
+    """Parameters of a method by part, see `count_parameters`.
+
+    Args:
+        method: the method.
+        output: what it returned in training mode, with its graph.
+        of_backbones: ids of the parameters of its backbones.
+    """
+    reached = {task: parameters_behind([prediction]) for task, prediction in output.predictions.items()}
+    by_auxiliary = parameters_behind([part.prediction for part in output.auxiliary] + list(output.penalties.values()))
+    sums = dict.fromkeys(["backbone", "shared", *(f"task_{task}" for task in reached), "auxiliary", "unused"], 0.0)
+    for name, parameter in method.named_parameters():
+        readers = [task for task, behind in reached.items() if id(parameter) in behind]
+        named = [task for task in name.split(".") if task in reached]
+        if id(parameter) in of_backbones:
+            part = "backbone"
+        elif not readers:
+            part = "auxiliary" if id(parameter) in by_auxiliary else "unused"
+        elif named or len(readers) == 1:
+            part = f"task_{(named or readers)[0]}"
+        else:
+            part = "shared"
+        sums[part] += parameter.numel()
+    return {f"parameters_{part}": total for part, total in sums.items()}
+
+
+def parameters_behind(outputs: Iterable[Tensor]) -> set[int]:
+    """Ids of the parameters that a gradient of these tensors would reach."""
+    found: set[int] = set()
+    seen = set()
+    nodes = [output.grad_fn for output in outputs if output.grad_fn is not None]
+    while nodes:
+        node = nodes.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            found.add(id(node.variable))
+        nodes += [following for following, _ in node.next_functions if following is not None]
+    return found
+
+
+@contextmanager
+def created_backbones() -> Iterator[list[nn.Module]]:
+    """The backbones that are created within the block."""
+    found: list[nn.Module] = []
+    BACKBONES.observers.append(found.append)
+    try:
+        yield found
+    finally:
+        BACKBONES.observers.remove(found.append)
+
+
+def size_of(parameters: Iterable[nn.Parameter]) -> float:
+    """Number of numbers."""
+    return float(sum(parameter.numel() for parameter in parameters))
+
+
+def _on_meta(subject: Subject) -> tuple[TrainingModule, Tensor]:
+    return build_shapes(subject), torch.empty(2, 3, *subject.size, device="meta")
+
+
+def _output(module: TrainingModule, images: Tensor) -> MultiTaskOutput:
+    output: MultiTaskOutput = module.train().model.method(images)
+    return output
+
+
+def _owned(backbones: Sequence[nn.Module]) -> set[int]:
+    """Ids of the parameters of the backbones as they are now: a method may have replaced some."""
+    return {id(parameter) for backbone in backbones for parameter in backbone.parameters()}

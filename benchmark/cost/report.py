@@ -1,0 +1,111 @@
+"""All costs of some methods and regularizers, as tables, as JSON, and as results keep them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from benchmark.cost.measure import Cost, MeasurementError, all_step_costs, in_own_process, inference_cost, trains
+from benchmark.cost.operations import gigamacs
+from benchmark.cost.parameters import count_parameters
+from benchmark.cost.subject import Subject
+from benchmark.leaderboard.cost_table import CostRow, compute_table, parameter_table, short_hardware
+from benchmark.provenance import provenance
+from benchmark.records import NO_REGULARIZER
+
+
+class Report:
+    """Measures, and keeps what came out.
+
+    Args:
+        first: any of the subjects: they share recipe, backbone, size and device.
+        batches: batch sizes of inference.
+        step_batch: images in a training step, None for the recipe's.
+        kinds: what to measure, some of "parameters", "macs", "inference" and "step".
+    """
+
+    def __init__(self, first: Subject, batches: Sequence[int], step_batch: int | None, kinds: Sequence[str]) -> None:
+        self.first = first
+        self.batches = tuple(batches)
+        self.step_batch = step_batch or int(first.recipe.train_dataloader.batch_size)
+        self.kinds = tuple(kinds)
+        self.rows: list[CostRow] = []
+        self.failures: list[str] = []
+        self.started = time.time()
+
+    def measure(self, subject: Subject) -> list[str]:
+        """Measure one more, and return what failed, one line each."""
+        cost: Cost = {}
+        failed: list[str] = []
+        if "parameters" in self.kinds:
+            cost |= count_parameters(subject)
+        if "macs" in self.kinds:
+            cost["gmacs"] = gigamacs(subject)
+        for batch in self.batches if "inference" in self.kinds else ():
+            self._try(cost, failed, lambda batch=batch: self._inference(subject, batch))
+        if "step" in self.kinds and trains(subject):
+            self._try(cost, failed, lambda: all_step_costs(subject, self.step_batch, self._alone(subject)))
+        self.rows.append(CostRow(subject.spec.method, subject.spec.regularizer, cost))
+        self.failures += failed
+        return failed
+
+    def markdown(self) -> str:
+        """Two tables and what they were measured on."""
+        origin = self.origin()
+        height, width = self.first.size
+        title = (
+            f"Recipe {self.first.spec.recipe}, backbone {self.first.spec.backbone}, images of {height}x{width}, "
+            f"training steps of {self.step_batch}, {self.first.runs} timed runs; {short_hardware(origin['hardware'])}"
+        )
+        lines = [title]
+        if "parameters" in self.kinds:
+            lines.append(parameter_table(self.rows))
+        if set(self.kinds) != {"parameters"}:
+            lines.append(compute_table(self.rows))
+        return "\n\n".join(line.rstrip("\n") for line in lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as plain JSON values."""
+        spec = self.first.spec
+        return {
+            "recipe": spec.recipe, "backbone": spec.backbone, "tasks": list(spec.tasks),
+            "overrides": dict(spec.overrides), "origin": self.origin(), "failures": self.failures,
+            "rows": [
+                {"method": row.method, "regularizer": row.regularizer, "cost": dict(row.cost)} for row in self.rows
+            ],
+        }
+
+    def origin(self) -> dict[str, Any]:
+        """Where and how it was measured."""
+        gpu = {"gpu": torch.cuda.get_device_name()} if self.first.device == "cuda" else {}
+        from_here = provenance(
+            started=self.started, data={}, config_text=self.first.recipe.pretty_text, hardware_extra=gpu,
+            imports=self.first.imports,
+        )
+        del from_here["data"]
+        return from_here | {"size": list(self.first.size), "step_batch": self.step_batch, "runs": self.first.runs}
+
+    def _try(self, cost: Cost, failed: list[str], work: Any) -> None:
+        """Add what a measurement gives; one that fails must not cost the others."""
+        try:
+            cost |= work()
+        except MeasurementError as error:
+            failed.append(str(error))
+
+    def _inference(self, subject: Subject, batch: int) -> Cost:
+        """Without the regularizer, which is not there at inference; so it is measured once for each method."""
+        for row in self.rows:
+            if row.method == subject.spec.method and f"latency_p50_seconds_batch{batch}" in row.cost:
+                names = [name for name in row.cost if name.endswith(f"_batch{batch}")]
+                return {name: row.cost[name] for name in names}
+        return in_own_process(inference_cost, subject.without_regularizer(), batch)
+
+    def _alone(self, subject: Subject) -> Cost | None:
+        """What a step of the method costs without the regularizer, if that was measured before."""
+        for row in self.rows:
+            if (row.method, row.regularizer) == (subject.spec.method, NO_REGULARIZER) and "step_seconds" in row.cost:
+                return dict(row.cost)
+        return None

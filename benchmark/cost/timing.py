@@ -1,0 +1,50 @@
+"""Seconds of repeated runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+WARM_UP = 3
+"""Untimed runs: first calls choose kernels, compile and fill caches."""
+
+
+def alternating_seconds(works: Sequence[Callable[[], object]], runs: int, device: str) -> list[list[float]]:
+    """Seconds of each run of several works, which take turns, so that what else the machine does falls on all alike.
+
+    Args:
+        works: what is timed.
+        runs: timed runs of each, after the warm-up.
+        device: "cuda" to wait for the GPU at both ends of a run.
+
+    Returns:
+        for each work its seconds, in the order of the runs.
+    """
+    seconds: list[list[float]] = [[] for _ in works]
+    for run in range(WARM_UP + runs):
+        for work, times in zip(works, seconds, strict=True):
+            taken = _seconds(work, device)
+            if run >= WARM_UP:
+                times.append(taken)
+    return seconds
+
+
+def percentile(seconds: Sequence[float], percent: float) -> float:
+    """A percentile, linear between the runs."""
+    return float(np.percentile(seconds, percent))
+
+
+def _seconds(work: Callable[[], object], device: str) -> float:
+    _wait_for(device)
+    before = time.perf_counter()
+    work()
+    _wait_for(device)
+    return time.perf_counter() - before
+
+
+def _wait_for(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()

@@ -1,0 +1,89 @@
+"""Measurements in processes of their own, on the smallest network; nothing is asserted about time."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark.compose import ConfigError, load_recipe
+from benchmark.cost.batches import random_batch
+from benchmark.cost.measure import (
+    MeasurementError,
+    all_step_costs,
+    in_own_process,
+    inference_cost,
+    step_time_ratio,
+    training_step,
+    trains,
+)
+from benchmark.cost.subject import Subject, image_size
+from benchmark.records import RunSpec
+
+
+def subject(method: str = "hard_sharing", regularizer: str = "none", **changes: object) -> Subject:
+    """The smoke recipe at its smallest."""
+    spec = RunSpec("smoke", method, regularizer, "efficientnet_lite0:imagenet", ("semseg", "depth"), 0, changes)
+    return Subject(spec, (32, 64), runs=2)
+
+
+def test_a_training_step_changes_the_weights_and_shows_losses_of_both() -> None:
+    losses = training_step(subject(regularizer="aux_heads"), 2)()
+    assert {"loss_semseg", "loss_depth", "loss_aux_heads_semseg"} <= set(losses)
+
+
+def test_every_target_is_valid_and_in_range() -> None:
+    tasks = subject().tasks
+    batch = random_batch(tasks, 2, (8, 12))
+    assert all(task.valid(batch["targets"][name]).all() for name, task in tasks.items())
+    assert batch["targets"]["semseg"].max() < tasks["semseg"].channels
+
+
+def test_ratios_compare_with_the_same_method_alone() -> None:
+    assert set(step_time_ratio(subject(regularizer="aux_heads"), 2)) == {"step_time_ratio"}
+    assert subject(regularizer="aux_heads").without_regularizer() == subject()
+
+
+def test_a_method_that_only_counts_has_no_training_step() -> None:
+    assert not trains(subject("constant"))
+    assert trains(subject())
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_measures_inference_and_steps() -> None:
+    inference = in_own_process(inference_cost, subject(), 2)
+    assert set(inference) == {
+        "latency_p50_seconds_batch2", "latency_p95_seconds_batch2", "inference_memory_mb_batch2",
+    }
+    step = all_step_costs(subject(regularizer="aux_heads"), 2)
+    assert set(step) == {"step_seconds", "step_memory_mb", "step_time_ratio", "step_memory_ratio"}
+    assert min(value for value in [*inference.values(), *step.values()] if value is not None) > 0
+    # A method without weights takes little: its modules were imported before. They would be 200 MiB.
+    nothing = in_own_process(inference_cost, subject("constant"), 2)["inference_memory_mb_batch2"]
+    assert nothing is not None
+    assert nothing < 32
+    # Weights, gradients and the two moments of AdamW, 3.1 million numbers each.
+    assert step["step_memory_mb"] > 4 * 3.1e6 * 4 / 2**20
+
+
+def test_a_measurement_that_fails_is_named_in_one_line() -> None:
+    unknown = RunSpec("smoke", "hard_sharing", "none", "resnet1", ("depth",), 0)
+    with pytest.raises(MeasurementError, match=r"hard_sharing\+none: inference cost at batch 2: .*'resnet1'") as caught:
+        in_own_process(inference_cost, Subject(unknown, (32, 64)), 2)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "size"),
+    [
+        ("nyuv2_lite", (120, 160)), ("nyuv2_hrnet18", (425, 560)), ("nyuv2_vit_l", (448, 576)),
+        ("pascal_hrnet48", (512, 512)),
+    ],
+)
+def test_the_size_is_that_of_the_recipe(recipe: str, size: tuple[int, int]) -> None:
+    assert image_size(load_recipe(recipe)) == size
+
+
+def test_a_recipe_that_leaves_the_size_to_the_data_asks_for_one() -> None:
+    settings = {f"{split}_dataloader.dataset.size": None for split in ("train", "test")}
+    settings["train_dataloader.dataset.augmentation"] = {}
+    with pytest.raises(ConfigError, match="say --size HxW"):
+        image_size(load_recipe("smoke", settings))
