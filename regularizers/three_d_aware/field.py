@@ -1,0 +1,84 @@
+"""The small networks that say, for a point of the triplane, how dense it is and what each task is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from regularizers.three_d_aware.hidden import AxisHidden, DenseHidden
+from regularizers.three_d_aware.sampler import AxisSamples
+
+SHARED = "density"
+DENSITY_SHIFT = 1.0
+"""Taken off before the softplus, so that an untrained field is thin (EG3D)."""
+
+
+class TaskField(nn.Module):
+    """One hidden layer with ReLU per task and per density.
+
+    Args:
+        channels: C of the triplane.
+        outputs: channels of each task; None for a task that reads the weights of the rays alone.
+        hidden: width of a hidden layer.
+        per_task_density: a density per task instead of one for all, which is the only geometry that they share.
+        shared_trunk: one hidden layer for all tasks and densities, about T + 1 times cheaper.
+        read_z: give the hidden layers z as well.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        outputs: Mapping[str, int | None],
+        hidden: int = 64,
+        per_task_density: bool = False,
+        shared_trunk: bool = False,
+        read_z: bool = False,
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.outputs = dict(outputs)
+        self.densities = {name: f"{SHARED}_{name}" if per_task_density else SHARED for name in outputs}
+        sizes: dict[str, int] = dict.fromkeys(self.densities.values(), 1)
+        sizes |= {f"task_{name}": count for name, count in outputs.items() if count is not None}
+        self.trunks = {head: "trunk" if shared_trunk else head for head in sizes}
+        self.first = nn.ModuleDict({
+            trunk: nn.Linear(channels + read_z, hidden) for trunk in dict.fromkeys(self.trunks.values())
+        })
+        self.last = nn.ModuleDict({head: nn.Linear(hidden, count) for head, count in sizes.items()})
+
+    def hidden_on_axis(self, samples: AxisSamples, trunk: str, row_chunk: int | None = None) -> AxisHidden:
+        """The hidden vectors of a trunk on rays along z, from planes that went through its layer."""
+        weight, bias, per_z = self._first_layer(trunk)
+        # The mean over three planes; their shares of a sample sum to 1, so the layer may come before the reading.
+        xy = F.linear(samples.xy.movedim(1, -1), weight / 3, bias)
+        xz = F.linear(samples.xz.permute(0, 3, 2, 1), weight / 3)
+        yz = F.linear(samples.yz.permute(0, 3, 2, 1), weight / 3)
+        if per_z is not None:
+            yz = yz + samples.z[:, None, :, None] * per_z
+        return AxisHidden(xy, xz, yz, row_chunk)
+
+    def hidden_at_points(self, features: Tensor, z: Tensor, trunk: str) -> DenseHidden:
+        """The hidden vectors of a trunk for features (B, h, w, D, C) read at points with z (B, h, w, D)."""
+        weight, bias, per_z = self._first_layer(trunk)
+        before = F.linear(features, weight, bias)
+        return DenseHidden(F.relu(before if per_z is None else before + z[..., None] * per_z))
+
+    def density(self, name: str, hidden: AxisHidden | DenseHidden) -> Tensor:
+        """(B, h, w, D) density, not negative, of the density head `name`."""
+        layer = cast(nn.Linear, self.last[name])
+        return F.softplus(hidden.project(layer.weight[0]) + layer.bias - DENSITY_SHIFT)
+
+    def rendered(self, name: str, sums: Tensor, total: Tensor) -> Tensor:
+        """(B, C, h, w) of a task from its composited hidden vectors (B, h, w, N) and the total weight (B, h, w)."""
+        layer = cast(nn.Linear, self.last[f"task_{name}"])
+        # A linear layer of a weighted sum is the weighted sum of a linear layer, but for its bias.
+        return (F.linear(sums, layer.weight) + total[..., None] * layer.bias).movedim(-1, 1)
+
+    def _first_layer(self, trunk: str) -> tuple[Tensor, Tensor, Tensor | None]:
+        layer = cast(nn.Linear, self.first[trunk])
+        weight = layer.weight
+        per_z = weight[:, self.channels] if weight.shape[1] > self.channels else None
+        return weight[:, : self.channels], layer.bias, per_z

@@ -1,0 +1,145 @@
+"""From shared feature maps to a triplane, by 2D convolutions.
+
+Source: section 3 of the paper for the idea; the one convolutional network whose channels are three planes is EG3D's
+(Chan et al., CVPR 2022), pooling along an axis is that of Convolutional Occupancy Networks (Peng et al., ECCV 2020),
+lifting by a distribution over depth is Lift, Splat, Shoot's (Philion and Fidler, ECCV 2020). Nothing copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from regularizers.three_d_aware.sampler import Triplane
+
+
+class TriplaneEncoder(nn.Module):
+    """1x1 convolution to `width`, two residual blocks, 3x3 convolution, and a way to turn image rows into depth.
+
+    Args:
+        in_channels: channels of each feature map.
+        channels: C of the planes.
+        plane_depth: texels of the planes along z.
+        rows: "axis", "reshape" or "lift", see `AxisPlanes`, `ReshapedPlanes` and `LiftedPlanes`.
+        width: channels of the trunk.
+
+    Raises:
+        ValueError: for another `rows`.
+    """
+
+    def __init__(
+        self, in_channels: Sequence[int], channels: int, plane_depth: int, rows: str = "axis", width: int = 128
+    ) -> None:
+        super().__init__()
+        if rows not in ROWS:
+            raise ValueError(f"rows must be one of {', '.join(ROWS)}, found {rows!r}")
+        # One 1x1 convolution of the concatenated maps, written per map: each runs at the smaller of two sizes.
+        self.inputs = nn.ModuleList(
+            nn.Conv2d(count, width, kernel_size=1, bias=position == 0) for position, count in enumerate(in_channels)
+        )
+        self.trunk = nn.Sequential(ResidualBlock(width), ResidualBlock(width))
+        self.to_planes = ROWS[rows](width, channels, plane_depth)
+
+    def forward(self, maps: Sequence[Tensor], grid: tuple[int, int]) -> Triplane:
+        """Planes whose xy is `grid` = (H, W) large."""
+        joint, *others = (self._at(grid, level, layer) for level, layer in zip(maps, self.inputs, strict=True))
+        for other in others:
+            joint = joint + other
+        planes: Triplane = self.to_planes(self.trunk(joint))
+        return planes
+
+    @staticmethod
+    def _at(grid: tuple[int, int], level: Tensor, layer: nn.Module) -> Tensor:
+        if level.shape[-2] > grid[0]:
+            # Bilinear reading of every second pixel or fewer would skip some; at half the size the two agree.
+            smaller: Tensor = layer(F.adaptive_avg_pool2d(level, grid))
+            return smaller
+        projected: Tensor = layer(level)
+        if projected.shape[-2:] == grid:
+            return projected
+        return F.interpolate(projected, size=grid, mode="bilinear", align_corners=False)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with group normalisation, which batches of two images do not disturb."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        groups = 32 if width % 32 == 0 else 1
+        self.branch = nn.Sequential(
+            nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False), nn.GroupNorm(groups, width), nn.ReLU(),
+            nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False), nn.GroupNorm(groups, width),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, width, H, W) -> the same shape."""
+        return F.relu(maps + self.branch(maps))
+
+
+class AxisPlanes(nn.Module):
+    """xz from the mean and maximum over rows, yz from those over columns: both stay aligned with the image."""
+
+    def __init__(self, width: int, channels: int, plane_depth: int) -> None:
+        super().__init__()
+        self.out = nn.Conv2d(width, 3 * channels, kernel_size=3, padding=1)
+        self.to_xz = nn.Conv1d(2 * channels, channels * plane_depth, kernel_size=1)
+        self.to_yz = nn.Conv1d(2 * channels, channels * plane_depth, kernel_size=1)
+        self.plane_depth = plane_depth
+
+    def forward(self, maps: Tensor) -> Triplane:
+        """See `TriplaneEncoder`."""
+        xy, for_xz, for_yz = self.out(maps).chunk(3, dim=1)
+        return Triplane(xy, self._spread(self.to_xz, for_xz, axis=2), self._spread(self.to_yz, for_yz, axis=3))
+
+    def _spread(self, layer: nn.Module, maps: Tensor, axis: int) -> Tensor:
+        pooled = torch.cat([maps.mean(axis), maps.amax(axis)], dim=1)
+        spread: Tensor = layer(pooled)
+        return spread.unflatten(1, (-1, self.plane_depth))
+
+
+class ReshapedPlanes(nn.Module):
+    """Three groups of channels, of which two have their rows declared to be z, as in EG3D."""
+
+    def __init__(self, width: int, channels: int, plane_depth: int) -> None:
+        super().__init__()
+        self.out = nn.Conv2d(width, 3 * channels, kernel_size=3, padding=1)
+        self.plane_depth = plane_depth
+
+    def forward(self, maps: Tensor) -> Triplane:
+        """See `TriplaneEncoder`."""
+        xy, xz, yz = self.out(maps).chunk(3, dim=1)
+        height, width = xy.shape[-2:]
+        return Triplane(xy, self._resized(xz, width), self._resized(yz, height))
+
+    def _resized(self, plane: Tensor, width: int) -> Tensor:
+        return F.interpolate(plane, size=(self.plane_depth, width), mode="bilinear", align_corners=False)
+
+
+class LiftedPlanes(nn.Module):
+    """xy = F, and its mean over rows or columns weighted by a distribution p over depth that each pixel predicts.
+
+    The means are multiplied by the depth of the planes: under a flat p they are those of F, in its scale.
+    """
+
+    def __init__(self, width: int, channels: int, plane_depth: int) -> None:
+        super().__init__()
+        self.out = nn.Conv2d(width, channels + plane_depth, kernel_size=3, padding=1)
+        self.channels = channels
+        self.plane_depth = plane_depth
+
+    def forward(self, maps: Tensor) -> Triplane:
+        """See `TriplaneEncoder`."""
+        xy, logits = self.out(maps).split([self.channels, self.plane_depth], dim=1)
+        height, width = xy.shape[-2:]
+        share = logits.softmax(1) * self.plane_depth
+        xz = torch.einsum("bdhw,bchw->bcdw", share, xy) / height
+        yz = torch.einsum("bdhw,bchw->bcdh", share, xy) / width
+        return Triplane(xy, xz, yz)
+
+
+ROWS: dict[str, type[AxisPlanes | ReshapedPlanes | LiftedPlanes]] = {
+    "axis": AxisPlanes, "reshape": ReshapedPlanes, "lift": LiftedPlanes,
+}

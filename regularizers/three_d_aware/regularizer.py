@@ -1,0 +1,149 @@
+"""3D-aware regularizer: the shared features become a triplane, and every task is rendered from it, in training only.
+
+Source: Li, McDonagh, Leonardis, Bilen, "Multi-task Learning with 3D-Aware Regularization", ICLR 2024,
+https://arxiv.org/abs/2310.00986. The planes follow EG3D (Chan et al., CVPR 2022), the rendering NeRF (Mildenhall et
+al., ECCV 2020), rendered logits Semantic-NeRF (Zhi et al., ICCV 2021).
+Differs from the paper: what could be read of it leaves open how image rows become the third axis of the planes, the
+sizes of planes and networks, the samples per ray, the weights, and how small predictions meet large labels; the
+defaults here are ours, each beside its alternatives in the arguments. The density is shared by all tasks. The last
+interval of a ray has no end, so that every pixel has a prediction. Depth may be read off the weights of the rays.
+Consulted: no code of the paper is public.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from torch import Tensor, nn
+
+from benchmark.contracts import Batch, FeatureSpec, MultiTaskOutput, Regularizer
+from benchmark.registry import REGULARIZERS
+from benchmark.tasks import TaskSet
+from regularizers.three_d_aware.camera import DepthMap
+from regularizers.three_d_aware.diagnostics import diagnose
+from regularizers.three_d_aware.field import TaskField
+from regularizers.three_d_aware.planes import TriplaneEncoder
+from regularizers.three_d_aware.rays import RaySampler
+from regularizers.three_d_aware.renderer import Renderer
+from regularizers.three_d_aware.scene import Scene, Views, tasks_by_maps
+from regularizers.three_d_aware.supervision import Strength, depth_task, rendered_loss
+
+
+@REGULARIZERS.register("three_d_aware", title="3D-aware", paper="https://arxiv.org/abs/2310.00986", year=2024)
+class ThreeDAware(Regularizer):
+    """Rendered predictions under the losses of the tasks.
+
+    The triplane is made of the maps that all tasks share; a method that has none gets one triplane per task.
+
+    Args:
+        tasks: tasks of the run.
+        feature_specs: maps of the method.
+        weight: factor beside the tasks' own loss weights.
+        task_weights: further factor by task, 1 where not named; a task of 0 is not rendered.
+        ramp: share of the training over which the weight grows from 0.
+        every_k: render every k-th step only, with k times the weight.
+        label_stride: compare with labels of an image that many times smaller; 1 for all labels.
+        render_stride: image size divided by rendered size.
+        samples: per ray.
+        depth_map: what z is linear in, "linear", "log" or "disparity"; None for "log" with a depth task, else "linear".
+        near: metres at the near end of the rays.
+        far: metres at their far end.
+        metric_rays: densities per metre along the ray, by the camera's intrinsics; else per unit of parallel rays in
+            the cube of the planes, whatever the camera.
+        depth: "feature" renders depth as any task, "expected" takes the mean depth of the weights; None for "expected"
+            with metric rays.
+        opaque_far: the last interval of a ray has no end, so that its weights sum to 1.
+        detach_weights_for: tasks that send no gradient into the density.
+        per_task_density: a density for each task instead of one for all.
+        shared_trunk: one hidden layer for all tasks and densities.
+        read_z: give the hidden layers z beside what the planes hold.
+        rows: how image rows become z, "axis", "reshape" or "lift", see `planes`.
+        channels: of each plane.
+        plane_depth: texels of the planes along z.
+        hidden: width of the hidden layers.
+        row_chunk: rows whose hidden vectors are held at once where they are held at all, see `hidden.AxisHidden`.
+
+    Raises:
+        ValueError: for an option that means nothing, or if a task has no map to read.
+    """
+
+    def __init__(
+        self,
+        tasks: TaskSet,
+        feature_specs: tuple[FeatureSpec, ...],
+        weight: float = 0.5,
+        task_weights: Mapping[str, float] | None = None,
+        ramp: float = 0.05,
+        every_k: int = 1,
+        label_stride: int = 1,
+        render_stride: int = 8,
+        samples: int = 64,
+        depth_map: str | None = None,
+        near: float = 0.5,
+        far: float = 10.0,
+        metric_rays: bool = False,
+        depth: str | None = None,
+        opaque_far: bool = True,
+        detach_weights_for: Collection[str] = (),
+        per_task_density: bool = False,
+        shared_trunk: bool = False,
+        read_z: bool = False,
+        rows: str = "axis",
+        channels: int = 32,
+        plane_depth: int = 64,
+        hidden: int = 64,
+        row_chunk: int | None = None,
+    ) -> None:
+        super().__init__(tasks, feature_specs, weight)
+        self.tasks = tasks
+        self.strength = Strength(tasks, task_weights or {}, ramp, every_k)
+        self.label_stride = label_stride
+        self.depth_task = depth_task(tasks)
+        expected = self.depth_task if (metric_rays if depth is None else depth == "expected") else None
+        _check(tasks, depth, self.depth_task, expected, detach_weights_for)
+        depths = DepthMap(depth_map or ("log" if self.depth_task else "linear"), near, far)
+        self.views = Views(
+            RaySampler(samples, depths, metric_rays),
+            Renderer(opaque_far=opaque_far, detached=frozenset(detach_weights_for), row_chunk=row_chunk),
+            render_stride,
+        )
+        self.scenes = nn.ModuleList()
+        for maps, names in tasks_by_maps(feature_specs, self.strength.rendered).items():
+            outputs = {name: None if name == expected else tasks[name].channels for name in names}
+            encoder = TriplaneEncoder([feature_specs[at].channels for at in maps], channels, plane_depth, rows)
+            fields = TaskField(channels, outputs, hidden, per_task_density, shared_trunk, read_z)
+            self.scenes.append(Scene(maps, encoder, fields))
+        self.found: dict[str, Tensor] = {}
+
+    def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
+        """One term per rendered task; zeros in a step that is left out."""
+        self.found = {}
+        factor = self.weight * self.strength.next_factor(self.progress, self.training)
+        if factor == 0:
+            return {f"loss_three_d_aware_{name}": batch["images"].new_zeros(()) for name in self.strength.rendered}
+        rays, renderings = self.views.source(self.scenes, batch, output.features, self.training)
+        targets = batch["targets"]
+        label = (self.tasks[self.depth_task], targets[self.depth_task]) if self.depth_task else None
+        self.found = diagnose(renderings, rays.depth, label)
+        predictions = {name: maps for part in renderings for name, maps in part.predictions.items()}
+        return {
+            f"loss_three_d_aware_{name}": factor * self.strength.of_task(name)
+            * rendered_loss(self.tasks[name], predictions[name], targets[name], self.label_stride)
+            for name in self.strength.rendered
+        }
+
+    def diagnostics(self) -> dict[str, Tensor]:
+        """See `diagnostics.diagnose`; empty after a step that was left out."""
+        return self.found
+
+
+def _check(tasks: TaskSet, depth: str | None, task: str | None, expected: str | None, cut: Collection[str]) -> None:
+    if depth not in (None, "feature", "expected"):
+        raise ValueError(f"depth must be 'feature' or 'expected', or None to choose, found {depth!r}")
+    if depth == "expected" and task is None:
+        raise ValueError(f"depth='expected' needs a task of depth in metres, found {', '.join(tasks)}")
+    unknown = [name for name in cut if name not in tasks]
+    if unknown:
+        raise ValueError(f"detach_weights_for names {unknown[0]!r}, tasks here are {', '.join(tasks)}")
+    if expected is not None and expected in cut:
+        raise ValueError(f"detach_weights_for={expected!r}: its expected depth has no gradient but into the density")

@@ -1,0 +1,110 @@
+"""One triplane with the tasks that are rendered from it, which tasks share one, and how views are rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.contracts import Batch, FeatureSpec
+from regularizers.aux_heads import readable_maps
+from regularizers.three_d_aware.camera import Camera
+from regularizers.three_d_aware.field import TaskField
+from regularizers.three_d_aware.planes import TriplaneEncoder
+from regularizers.three_d_aware.rays import Rays, RaySampler
+from regularizers.three_d_aware.renderer import Renderer, Rendering
+from regularizers.three_d_aware.sampler import Triplane
+
+
+class Scene(nn.Module):
+    """Encoder and field of one triplane.
+
+    Args:
+        maps: positions of the feature maps that it reads.
+        encoder: makes the triplane.
+        fields: reads it.
+    """
+
+    def __init__(self, maps: Sequence[int], encoder: TriplaneEncoder, fields: TaskField) -> None:
+        super().__init__()
+        self.maps = tuple(maps)
+        self.encoder = encoder
+        self.fields = fields
+
+    def planes(self, features: Sequence[Tensor], grid: tuple[int, int]) -> Triplane:
+        """The triplane of a method's feature maps, at least in float32: densities and weights need it."""
+        made = self.encoder([features[position] for position in self.maps], grid)
+        if made.xy.dtype in (torch.float32, torch.float64):
+            return made
+        return Triplane(made.xy.float(), made.xz.float(), made.yz.float())
+
+
+@dataclass(frozen=True)
+class Views:
+    """How the views of a batch are rendered.
+
+    Args:
+        sampler: where rays are sampled.
+        renderer: how they are composited.
+        stride: image size divided by rendered size, rounded up.
+    """
+
+    sampler: RaySampler
+    renderer: Renderer
+    stride: int
+
+    def source(
+        self, scenes: nn.ModuleList, batch: Batch, features: Sequence[Tensor], jittered: bool
+    ) -> tuple[Rays, list[Rendering]]:
+        """Render the images of a batch from their own features, as they were seen.
+
+        Args:
+            scenes: `Scene`s; one rendering each.
+            batch: gives image size and, for metric rays, intrinsics.
+            features: of the method.
+            jittered: draw the samples' places in their cells from torch's stream; else they lie in the middle.
+        """
+        images = batch["images"]
+        grid = (-(-images.shape[-2] // self.stride), -(-images.shape[-1] // self.stride))
+        known = [cast(Scene, scene) for scene in scenes]
+        planes = [scene.planes(features, grid) for scene in known]
+        like = planes[0].xy
+        jitter = self.sampler.middle(len(images), like)
+        if jittered:
+            # Drawn on the CPU, so that every device draws the same.
+            jitter = torch.rand(jitter.shape).to(jitter)
+        rays = self.sampler.source_view(jitter, grid, source_camera(batch, like))
+        with torch.autocast(images.device.type, enabled=False):
+            rendered = [
+                self.renderer.source_view(scene.fields, made, rays) for scene, made in zip(known, planes, strict=True)
+            ]
+        return rays, rendered
+
+
+def source_camera(batch: Batch, like: Tensor) -> Camera | None:
+    """The camera of a batch's images, None where its intrinsics are not known."""
+    if "intrinsics" not in batch:
+        return None
+    height, width = batch["images"].shape[-2:]
+    return Camera(batch["intrinsics"].to(like), (height, width))
+
+
+def tasks_by_maps(feature_specs: Sequence[FeatureSpec], tasks: Sequence[str]) -> Mapping[tuple[int, ...], list[str]]:
+    """Tasks by the maps that their triplane is made of: all by the maps that all tasks share, finest first.
+
+    A method without such maps, as separate networks are, has a triplane for each task, so that none sends a gradient
+    into the network of another.
+
+    Raises:
+        ValueError: if a task has nothing to read.
+    """
+    shared = [position for position, spec in enumerate(feature_specs) if spec.task is None]
+    if shared:
+        return {tuple(sorted(shared, key=lambda position: feature_specs[position].stride)): list(tasks)}
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for name in tasks:
+        groups.setdefault(tuple(readable_maps(feature_specs, name)), []).append(name)
+    return groups
