@@ -16,7 +16,7 @@ from benchmark.leaderboard.statistics import Summary, summarize
 
 COSTS = (
     "parameters_training", "parameters_inference", "train_seconds", "seconds_per_step", "evaluate_seconds",
-    "peak_memory_mb",
+    "peak_memory_mb", "needed_train_seconds",
 )
 
 

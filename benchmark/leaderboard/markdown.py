@@ -160,7 +160,7 @@ def _costs() -> list[Cells]:
     return [
         ("param. training (M)", lambda row: _scaled(row.cost("parameters_training"), 1e6, 2)),
         ("param. inference (M)", lambda row: _scaled(row.cost("parameters_inference"), 1e6, 2)),
-        ("training (min)", lambda row: _scaled(row.cost("train_seconds"), 60, 1)),
+        ("training (min)", lambda row: _scaled(row.training_seconds(), 60, 1)),
     ]
 
 

@@ -59,6 +59,14 @@ class Row:
         found = [cell.result.cost.get(name) for cell in self.cells]
         return summarize([value for value in found if value is not None])
 
+    def training_seconds(self) -> Summary | None:
+        """What training took over seeds, that of the cells which a cell started or learnt from included."""
+        spent = [
+            (cell.result.cost.get("train_seconds"), cell.result.cost.get("needed_train_seconds", 0.0))
+            for cell in self.cells
+        ]
+        return summarize([own + needed for own, needed in spent if own is not None and needed is not None])
+
     def provenance(self, name: str) -> list[Any]:
         """The different values of one entry of the provenance, in the order of the seeds."""
         found = [cell.result.provenance.get(name) for cell in self.cells]

@@ -45,6 +45,17 @@ def test_every_row_has_every_column(results):
     assert len(lines) == 2 + 3
 
 
+def test_training_counts_that_of_the_cells_it_started_from(cell):
+    """90 and 150 seconds of its own, 60 and 120 of others: 3.5 minutes on average."""
+    made = [
+        cell("cross_stitch", seed=seed, tasks=TASKS, values={"mIoU": 20.0},
+             cost={"train_seconds": 90.0 + 60 * seed, "needed_train_seconds": 60.0 + 60 * seed})
+        for seed in range(2)
+    ]
+    head, _, row = lines_of(full_table(tables(made)[0], OUT))
+    assert row[head.index("training (min)")] == "3.5"
+
+
 def test_headings_say_metric_direction_and_unit(results):
     head = lines_of(full_table(tables(results)[0], OUT))[0]
     assert head[4:8] == [
