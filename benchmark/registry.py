@@ -53,6 +53,7 @@ class Entry:
         expected_failures: contract checks that this entry fails, with the reason; strict.
         accepts_regularizers: False for a method that has nothing to train.
         large: True for a backbone that takes seconds to build; the quick tests run it on the meta device only.
+        in_all: False for what "all" leaves out, since it makes something other than a row of a table, as a search does.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Entry:
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     accepts_regularizers: bool = True
     large: bool = False
+    in_all: bool = True
 
 
 class Registry(mmengine.registry.Registry):
@@ -116,7 +118,7 @@ class Registry(mmengine.registry.Registry):
         """Registered names in alphabetical order; with patterns, those that match one, in the order of the patterns.
 
         Args:
-            patterns: exact names, "all", or wildcards such as "*net".
+            patterns: exact names, wildcards such as "*net", or "all", see `Entry.in_all`.
 
         Raises:
             UnknownNameError: if a pattern matches nothing.
@@ -124,8 +126,11 @@ class Registry(mmengine.registry.Registry):
         self._discover()
         known = sorted(self._entries)
         chosen: dict[str, None] = {}
-        for pattern in patterns or ("all",):
-            matches = known if pattern == "all" else [name for name in known if fnmatchcase(name, pattern)]
+        for pattern in patterns or ("*",):
+            matches = [
+                name for name in known
+                if (self._entries[name].in_all if pattern == "all" else fnmatchcase(name, pattern))
+            ]
             if not matches:
                 raise self._unknown(pattern)
             chosen.update(dict.fromkeys(matches))

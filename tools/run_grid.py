@@ -35,7 +35,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument("--recipe", required=True, help="name of a recipe, or path of your own")
     parser.add_argument("--methods", default="all", metavar="A,B",
-                        help="names or wildcards such as '*net' (default: all)")
+                        help="names or wildcards such as '*net' (default: all; a search such as atrc_search is named)")
     parser.add_argument("--regularizers", default="none", metavar="A,B", help="names or wildcards (default: none)")
     parser.add_argument("--seeds", type=seed, nargs="+", default=[0], metavar="N", help="seeds (default: 0)")
     parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")

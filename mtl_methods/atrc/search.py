@@ -48,7 +48,7 @@ Choices = dict[str, dict[str, dict[str, "Tensor | float"]]]
 """`{target: {source: {context: weight}}}`, of the contexts that are computed."""
 
 
-@METHODS.register("atrc_search", title="ATRC search", paper=PAPER, year=2021)
+@METHODS.register("atrc_search", title="ATRC search", paper=PAPER, year=2021, in_all=False)
 class ATRCSearch(Method):
     """ATRC with every context on every edge; what it learns is the genotype, and ATRC is then trained from scratch.
 

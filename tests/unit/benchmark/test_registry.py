@@ -63,6 +63,13 @@ def test_wildcards_select_in_the_order_they_are_given(registry: Registry) -> Non
     assert registry.names("all") == ["mtan", "mti_net", "pad_net"]
 
 
+def test_all_leaves_out_what_makes_no_row(registry: Registry) -> None:
+    registry.register("atrc_search", title="", paper="", year=2021, in_all=False)(type("Search", (), {}))
+    assert "atrc_search" not in registry.names("all")
+    assert "atrc_search" in registry.names()
+    assert registry.names("atrc*") == ["atrc_search"]
+
+
 def test_an_unknown_name_is_answered_with_near_matches_and_the_list(registry: Registry) -> None:
     message = r"no method named 'padnet'. Did you mean 'pad_net'.*mtan, mti_net, pad_net"
     with pytest.raises(UnknownNameError, match=message):
