@@ -172,8 +172,6 @@ class Regularizer(nn.Module, ABC):
 
     needs_features: ClassVar[bool] = True
     """Whether every feature map gets a gradient; without, the terms read predictions, or there are none."""
-    changes_features: ClassVar[bool] = False
-    """Whether `change` is called for every feature map of every training step."""
     progress: float = 1.0
     """Share of the training that is done, 0 in the first step; the training loop sets it, and 1 where none does."""
 
@@ -195,15 +193,6 @@ class Regularizer(nn.Module, ABC):
         Returns:
             scalars, already multiplied by `weight` and the tasks' loss weights.
         """
-
-    def change(self, position: int, features: Tensor) -> Tensor:
-        """A feature map as the method's own heads shall see it in training; only with `changes_features`.
-
-        Args:
-            position: of the map in `Method.feature_specs`.
-            features: (B, C, h, w).
-        """
-        return features
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         """Scalars of the last `forward` that are logged beside the losses and are none, by name, without a graph.

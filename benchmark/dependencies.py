@@ -88,11 +88,9 @@ def trained_methods(needed: Mapping[str, RunSpec], folder: Path) -> dict[str, Tr
 @cache
 def _needs(spec: RunSpec) -> Needs:
     recipe = load_recipe(spec.recipe, spec.overrides)
-    method: Any = METHODS.entry(spec.method).factory
-    regularizer: Any = REGULARIZERS.entry(spec.regularizer).factory
     needs = Needs(
-        _cells(spec, method.needs(spec.backbone, dict(recipe.method))),
-        _cells(spec, regularizer.needs(spec.backbone, dict(recipe.regularizer))),
+        _cells(spec, METHODS.entry(spec.method).factory, recipe.method),
+        _cells(spec, REGULARIZERS.entry(spec.regularizer).factory, recipe.regularizer),
     )
     if spec in needs.cells:
         raise ConfigError(f"{spec.method} needs a trained cell of itself, so it can never start")
@@ -101,7 +99,9 @@ def _needs(spec: RunSpec) -> Needs:
     return needs
 
 
-def _cells(spec: RunSpec, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, RunSpec]:
+def _cells(spec: RunSpec, factory: Any, settings: Mapping[str, Any]) -> dict[str, RunSpec]:
+    # What is registered may also be a function, which cannot say that it needs something.
+    wanted = factory.needs(spec.backbone, dict(settings)) if hasattr(factory, "needs") else {}
     return {method: _cell(spec, method, options) for method, options in wanted.items()}
 
 

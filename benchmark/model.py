@@ -19,7 +19,6 @@ from torch import Tensor
 
 from benchmark.contracts import Batch, Method, MultiTaskOutput, Regularizer
 from benchmark.losses import task_loss
-from benchmark.perturbation import Source, changed, sources
 from benchmark.tasks import Task, TaskSet
 
 
@@ -103,7 +102,6 @@ class TrainingModule(BaseModel):
         super().__init__(data_preprocessor=ChannelsLast())
         self.model = model
         self.regularizer = regularizer
-        self._sources: list[Source] | None = None
         self.register_buffer("regularizer_rng", initial_rng_state(seed), persistent=regularizer is not None)
 
     def init_weights(self) -> None:
@@ -113,23 +111,9 @@ class TrainingModule(BaseModel):
         """Like `MultiTaskModel.forward`; the regularizer takes part in mode "loss" only."""
         if mode != "loss" or self.regularizer is None or self.regularizer.weight == 0:
             return self.model(images, mode=mode, **batch)
-        output = self._run(self.regularizer, images)
+        output: MultiTaskOutput = self.model.method(images)
         complete = cast(Batch, {"images": images, **batch})
         return self.model.losses(output, batch["targets"]) | self._terms_of(self.regularizer, complete, output)
-
-    def _run(self, regularizer: Regularizer, images: Tensor) -> MultiTaskOutput:
-        """Run the method, with its features changed where the regularizer does that."""
-        if not regularizer.changes_features:
-            return cast(MultiTaskOutput, self.model.method(images))
-        if self._sources is None:
-            self._sources = sources(self.model.method, images)
-
-        def change(position: int, features: Tensor) -> Tensor:
-            with self._own_random_numbers():
-                return regularizer.change(position, features)
-
-        with changed(self._sources, change):
-            return cast(MultiTaskOutput, self.model.method(images))
 
     def _terms_of(self, regularizer: Regularizer, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
         """The regularizer's terms and diagnostics."""

@@ -84,7 +84,7 @@ def test_the_checkout_comes_first_on_the_path(run_grid):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--methods", "hard_sharin"], "no method named 'hard_sharin'. Did you mean 'hard_sharing'?"),
+        (["--methods", "hard_sharin"], "no method named 'hard_sharin'. Did you mean 'hard_sharing'"),
         (["--methods", ","], "--methods names nothing"),
         (["--methods", "zzz*"], "no method named 'zzz*'"),
         (["--regularizers", "aux_head"], "no regularizer named 'aux_head'. Did you mean 'aux_heads'?"),
