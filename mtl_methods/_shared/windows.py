@@ -61,12 +61,14 @@ def _places(size: tuple[int, int], radius: int) -> Iterator[tuple[slice, slice]]
 def _products(queries: Tensor, keys: Tensor, radius: int) -> Tensor:
     padded = F.pad(keys, (radius,) * 4)
     places = _places((queries.shape[2], queries.shape[3]), radius)
-    return torch.stack([(queries * padded[..., rows, columns]).sum(1) for rows, columns in places], dim=1)
+    # One buffer for all places: asking for fresh memory each time takes longer than the products.
+    buffer = torch.empty_like(queries, memory_format=torch.contiguous_format)
+    products = (torch.mul(queries, padded[..., rows, columns], out=buffer) for rows, columns in places)
+    return torch.stack([product.sum(1) for product in products], dim=1)
 
 
 def _sum(weights: Tensor, maps: Tensor, radius: int) -> Tensor:
-    padded = F.pad(maps, (radius,) * 4)
-    total = torch.zeros_like(maps)
+    padded, total = F.pad(maps, (radius,) * 4), torch.zeros_like(maps)
     for place, (rows, columns) in enumerate(_places((maps.shape[2], maps.shape[3]), radius)):
         total.addcmul_(weights[:, place, None], padded[..., rows, columns])
     return total
@@ -74,8 +76,8 @@ def _sum(weights: Tensor, maps: Tensor, radius: int) -> Tensor:
 
 def _spread(weights: Tensor, maps: Tensor, radius: int) -> Tensor:
     """The transpose of `_sum`: each position adds itself, weighted, to all of its window."""
-    padded = F.pad(torch.zeros_like(maps), (radius,) * 4)
-    height, width = maps.shape[2:]
+    batch, channels, height, width = maps.shape
+    padded = maps.new_zeros(batch, channels, height + 2 * radius, width + 2 * radius)
     for place, (rows, columns) in enumerate(_places((height, width), radius)):
         padded[..., rows, columns].addcmul_(weights[:, place, None], maps)
     return padded[..., radius : radius + height, radius : radius + width]
