@@ -12,7 +12,7 @@ from mmengine.registry import MODELS as MMENGINE_MODELS
 from torch.utils.data import Dataset
 
 from benchmark.model import MultiTaskModel, TrainingModule
-from benchmark.registry import DATASETS, METHODS, REGULARIZERS
+from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS
 from benchmark.tasks import TaskSet
 
 REGULARIZER_SEED_OFFSET = 1_000_003
@@ -42,7 +42,9 @@ def offered_by(dataset: str, root: str | Path | None) -> TaskSet:
 
 def build_model(method: str, backbone: str, tasks: TaskSet, options: Mapping[str, Any]) -> MultiTaskModel:
     """A method with its tasks, as it is evaluated."""
-    return MultiTaskModel(METHODS.create(method, tasks, backbone, **options), tasks)
+    with BACKBONES.created() as backbones:
+        network = METHODS.create(method, tasks, backbone, **options)
+    return MultiTaskModel(network, tasks, backbones)
 
 
 @MMENGINE_MODELS.register_module(name="TrainingModuleOf")

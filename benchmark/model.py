@@ -6,7 +6,7 @@ it and a regularizer side by side, so that the Runner, DDP and resume checkpoint
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmark.contracts import Batch, Method, MultiTaskOutput, Regularizer
 from benchmark.losses import task_loss
@@ -38,12 +38,17 @@ class MultiTaskModel(BaseModel):
     Args:
         method: the network.
         tasks: the tasks it was built for, with the loss settings of the recipe.
+        backbones: the registered backbones in it, whatever it calls them.
     """
 
-    def __init__(self, method: Method, tasks: TaskSet) -> None:
+    def __init__(self, method: Method, tasks: TaskSet, backbones: Iterable[nn.Module] = ()) -> None:
         super().__init__(data_preprocessor=ChannelsLast())
         self.method = method
         self.tasks = tasks
+        inside = {id(parameter) for backbone in backbones for parameter in backbone.parameters()}
+        self.backbone_parameters = frozenset(
+            name for name, parameter in self.named_parameters() if id(parameter) in inside
+        )
 
     def init_weights(self) -> None:
         """Does nothing. mmengine would call `init_weights` of every timm module and undo pretrained weights."""

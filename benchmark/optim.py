@@ -17,6 +17,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMI
 from torch import nn
 
 from benchmark.contracts import Method
+from benchmark.model import MultiTaskModel
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -114,10 +115,11 @@ class PartsOptimWrapperConstructor:
     def __init__(self, optim_wrapper_cfg: Mapping[str, Any], paramwise_cfg: Mapping[str, Any] | None = None) -> None:
         self.wrapper = dict(optim_wrapper_cfg)
         self.factors = dict(paramwise_cfg or {})
+        self.of_backbones: set[str] = set()
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """The wrapper for a `TrainingModule`."""
-        separate = _separate_optimizers(model)
+        separate, self.of_backbones = _separate_optimizers(model), _backbone_parameters(model)
         optimizer = dict(self.wrapper.pop("optimizer"))
         weights = [
             (name, parameter)
@@ -146,7 +148,18 @@ class PartsOptimWrapperConstructor:
     def _rate_factor(self, name: str, part: str) -> float:
         if part == "regularizer":
             return float(self.factors.get("regularizer_lr_mult", 1.0))
-        return float(self.factors.get("backbone_lr_mult", 1.0)) if "backbone" in name else 1.0
+        return float(self.factors.get("backbone_lr_mult", 1.0)) if name in self.of_backbones else 1.0
+
+
+def _backbone_parameters(module: nn.Module) -> set[str]:
+    """Names of the parameters of registered backbones, and of those that a method of one's own calls a backbone."""
+    named = {name for name, _ in module.named_parameters() if "backbone" in name}
+    return named | {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, model in module.named_modules()
+        if isinstance(model, MultiTaskModel)
+        for name in model.backbone_parameters
+    }
 
 
 def _separate_optimizers(module: nn.Module) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,8 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -153,6 +154,16 @@ class Registry(mmengine.registry.Registry):
         for observe in self.observers:
             observe(made)
         return made
+
+    @contextmanager
+    def created(self) -> Iterator[list[Any]]:
+        """What is created within the block, in the order of creation."""
+        found: list[Any] = []
+        self.observers.append(found.append)
+        try:
+            yield found
+        finally:
+            self.observers.remove(found.append)
 
     def import_from_location(self) -> None:
         """Find our own entries; mmengine calls this before a look-up in a config."""

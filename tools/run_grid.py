@@ -40,8 +40,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=seed, nargs="+", default=[0], metavar="N", help="seeds (default: 0)")
     parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")
     parser.add_argument("--tasks", metavar="A,B", help="task names (default: the recipe's)")
-    parser.add_argument("--workers", type=count, default=1, metavar="N",
-                        help="cells at a time, which share the cores (default: 1)")
+    parser.add_argument("--workers", type=count, metavar="N",
+                        help="cells at a time, which share the cores (default: 1 with a GPU, else one per core as far "
+                             "as memory goes)")
     parser.add_argument("--out", type=Path, default=CHECKOUT / "results", metavar="DIR",
                         help="folder of results (default: results)")
     parser.add_argument("--work", type=Path, metavar="DIR", help="folder of logs and checkpoints (default: OUT/work)")
@@ -228,13 +229,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run_cells(grid: Sequence[RunSpec], store: ResultStore, options: argparse.Namespace) -> Report:
     """Run the cells that are left, as processes on this machine."""
+    import torch
+
     from benchmark.dependencies import needs_of
-    from benchmark.executors.local import LocalExecutor
+    from benchmark.executors.local import LocalExecutor, default_workers
     from benchmark.grid import run
     from benchmark.progress import progress_on
+    from benchmark.provenance import hardware
 
     store.work.mkdir(parents=True, exist_ok=True)
-    executor = LocalExecutor(store, options.workers, options.imports)
+    machine = hardware()
+    workers = options.workers or default_workers(machine["cores"], machine["memory_gib"], torch.cuda.is_available())
+    executor = LocalExecutor(store, workers, options.imports)
     needed = {spec: needs_of(spec).cells for spec in grid}
     return run(grid, store, executor, progress_on(sys.stderr), options.retry, needed.__getitem__)
 

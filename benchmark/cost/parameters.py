@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -31,13 +30,13 @@ def count_parameters(subject: Subject) -> dict[str, float]:
 
     "Depends" means that a gradient arrives: what is read behind a stopped gradient does not count.
     """
-    with created_backbones() as backbones:
+    with BACKBONES.created() as backbones:
         module, images = _on_meta(subject)
     try:
         output = _output(module, images)
     except (NotImplementedError, RuntimeError):
         # The values decide what happens next, so shapes alone are not enough.
-        with created_backbones() as backbones:
+        with BACKBONES.created() as backbones:
             module = build(subject)
         output = _output(module, random_batch(subject.tasks, 2, GRAPH_SIZE, subject.device)["images"])
     return counts(module) | parts(module.model.method, output, _owned(backbones))
@@ -93,17 +92,6 @@ def parameters_behind(outputs: Iterable[Tensor]) -> set[int]:
             found.add(id(node.variable))
         nodes += [following for following, _ in node.next_functions if following is not None]
     return found
-
-
-@contextmanager
-def created_backbones() -> Iterator[list[nn.Module]]:
-    """The backbones that are created within the block."""
-    found: list[nn.Module] = []
-    BACKBONES.observers.append(found.append)
-    try:
-        yield found
-    finally:
-        BACKBONES.observers.remove(found.append)
 
 
 def size_of(parameters: Iterable[nn.Parameter]) -> float:

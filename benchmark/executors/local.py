@@ -21,6 +21,8 @@ from benchmark.store import ResultStore
 TRAIN = CHECKOUT / "tools" / "train.py"
 BOUND = Path(__file__).with_name("bound.py")
 GRACE_SECONDS = 10.0
+CELL_GIB = 4.0
+"""Memory that a cell of the CPU recipes stays below."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 ALLOCATOR = {
     # By default glibc maps every large tensor anew and gives it back when it is freed, so that each training step pays
@@ -120,6 +122,20 @@ class LocalExecutor:
             time.sleep(0.05)
         for spec in list(self._cells):
             self.cancel(spec)
+
+
+def default_workers(cores: int, memory_gib: float | None, gpu: bool) -> int:
+    """Cells at a time where nobody says: on a CPU one per core, for a small network gains little from a second one.
+
+    Args:
+        cores: cores to share.
+        memory_gib: memory of the machine; None if it is not known.
+        gpu: whether there is one, which a single cell can fill.
+    """
+    if gpu:
+        return 1
+    fitting = cores if memory_gib is None else int(memory_gib // CELL_GIB)
+    return max(1, min(cores, fitting))
 
 
 def environment(workers: int, cores: int | None = None) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
 r"""synthetic_demo: the embedded rooms, in minutes on a CPU; what `make demo` runs.
 
-Rendered rooms at 96x128, EfficientNet-Lite0 from packaged ImageNet weights, 200 iterations of 8 images. Every method
+Rendered rooms at 96x128, EfficientNet-Lite0 from packaged ImageNet weights, 120 iterations of 8 images. Every method
 should end clearly above `constant`; the numbers mean nothing beyond that.
 
     python tools/run_grid.py --recipe synthetic_demo --methods constant,single_task,hard_sharing \
@@ -18,7 +18,7 @@ tasks = dict(
     boundary=dict(loss_weight=10.0, loss_options=dict(positive_weight=0.8)),
 )
 
-train_cfg = dict(max_iters=200)
+train_cfg = dict(max_iters=120)
 train_dataloader = dict(
     batch_size=8,
     num_workers=0,

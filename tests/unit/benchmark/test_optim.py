@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.builders import build_training_module
 from benchmark.contracts import Method, MultiTaskOutput
 from benchmark.optim import GroupClipOptimWrapper, PartsOptimWrapperConstructor
 
@@ -59,6 +60,16 @@ def test_every_parameter_is_in_one_group_with_its_factors() -> None:
     assert rates[id(module.model["head"].weight)] == ("model", 0.1, 0.01)
     assert rates[id(module.model["head"].bias)] == ("model", 0.1, 0.0)
     assert rates[id(module.regularizer.weight)] == ("regularizer", 1.0, 0.01)
+
+
+def test_a_backbone_has_its_rate_whatever_the_method_calls_it() -> None:
+    """InvPT takes a Vision Transformer apart and calls what it keeps `encoder`."""
+    module = build_training_module("invpt", {}, "none", {}, "synthetic", {"depth": {}}, "vit_tiny", 0, "channels_last")
+    groups = wrapper(module, backbone_lr_mult=0.5).optimizer.param_groups
+    rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
+    of_method = {name: rates[id(parameter)] for name, parameter in module.model.method.named_parameters()}
+    assert of_method["encoder.stem.project.weight"] == of_method["encoder.stages.3.blocks.2.mlp.fc1.weight"] == 0.05
+    assert of_method["encoder.skips.0.weight"] == of_method["heads.depth.weight"] == 0.1
 
 
 def test_clipping_the_model_does_not_depend_on_the_regularizer() -> None:

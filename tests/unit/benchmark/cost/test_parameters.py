@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import Auxiliary, Method, MultiTaskOutput
-from benchmark.cost.parameters import count_parameters, created_backbones, parts
+from benchmark.cost.parameters import count_parameters, parts
 from benchmark.cost.subject import Subject
 from benchmark.records import RunSpec
 from benchmark.registry import BACKBONES
@@ -56,7 +56,7 @@ def test_a_module_named_after_a_task_is_that_tasks_even_where_others_read_it() -
 
 
 def test_backbones_are_recognised_by_who_made_them() -> None:
-    with created_backbones() as found:
+    with BACKBONES.created() as found:
         made = BACKBONES.create("resnet18", "scratch")
     BACKBONES.create("resnet18", "scratch")
     assert found == [made]

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.executors.local import LocalExecutor, environment, how_it_ended, last_line
+from benchmark.executors.local import LocalExecutor, default_workers, environment, how_it_ended, last_line
 from benchmark.records import RunSpec
 from benchmark.store import ResultStore
 
 SPEC = RunSpec("smoke", "quick", "none", "b", ("semseg",), 0)
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory", "gpu", "workers"),
+    [(8, 64.0, True, 1), (8, 64.0, False, 8), (8, 11.9, False, 2), (2, 1.0, False, 1), (4, None, False, 4)],
+)
+def test_as_many_cells_run_as_cores_and_memory_bear(cores, memory, gpu, workers):
+    assert default_workers(cores, memory, gpu) == workers
 
 
 @pytest.mark.parametrize(("workers", "cores", "threads"), [(1, 8, "8"), (3, 8, "2"), (2, 2, "1"), (16, 8, "1")])
