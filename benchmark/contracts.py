@@ -94,7 +94,8 @@ class Method(nn.Module, ABC):
     """A multi-task network: images in, one prediction per task out.
 
     A subclass is built from `(tasks, backbone)` alone; every further constructor argument is a hyperparameter of its
-    paper with the paper's value as its default. `feature_specs` is set in the constructor.
+    paper with the paper's value as its default. `feature_specs` is set in the constructor. The feature maps that it
+    returns are those that the predictions are computed from, each given by a module, a nested one or an `nn.Identity`.
     """
 
     feature_specs: tuple[FeatureSpec, ...]
@@ -172,6 +173,8 @@ class Regularizer(nn.Module, ABC):
 
     needs_features: ClassVar[bool] = True
     """Whether every feature map gets a gradient; without, the terms read predictions, or there are none."""
+    changes_features: ClassVar[bool] = False
+    """Whether `change` is applied to the feature maps on their way to the predictions, in training."""
     progress: float = 1.0
     """Share of the training that is done, 0 in the first step; the training loop sets it, and 1 where none does."""
 
@@ -193,6 +196,15 @@ class Regularizer(nn.Module, ABC):
         Returns:
             scalars, already multiplied by `weight` and the tasks' loss weights.
         """
+
+    def change(self, position: int, features: Tensor) -> Tensor:
+        """The map that the method goes on with, with `changes_features`.
+
+        Args:
+            position: of the map in `Method.feature_specs`.
+            features: (B, C, h, w).
+        """
+        return features
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         """Scalars of the last `forward` that are logged beside the losses and are none, by name, without a graph.

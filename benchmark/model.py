@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from benchmark.contracts import Batch, Method, MultiTaskOutput, Regularizer
 from benchmark.losses import task_loss
+from benchmark.perturbation import Source, changed, sources
 from benchmark.tasks import Task, TaskSet
 
 
@@ -107,6 +108,7 @@ class TrainingModule(BaseModel):
         super().__init__(data_preprocessor=ChannelsLast())
         self.model = model
         self.regularizer = regularizer
+        self.feature_sources: list[Source] | None = None
         self.register_buffer("regularizer_rng", initial_rng_state(seed), persistent=regularizer is not None)
 
     def init_weights(self) -> None:
@@ -116,9 +118,25 @@ class TrainingModule(BaseModel):
         """Like `MultiTaskModel.forward`; the regularizer takes part in mode "loss" only."""
         if mode != "loss" or self.regularizer is None or self.regularizer.weight == 0:
             return self.model(images, mode=mode, **batch)
-        output: MultiTaskOutput = self.model.method(images)
+        output = self._run(self.regularizer, images)
         complete = cast(Batch, {"images": images, **batch})
         return self.model.losses(output, batch["targets"]) | self._terms_of(self.regularizer, complete, output)
+
+    def _run(self, regularizer: Regularizer, images: Tensor) -> MultiTaskOutput:
+        """The method's output; its feature maps are changed on the way by a regularizer that does so."""
+        if not regularizer.changes_features:
+            plain: MultiTaskOutput = self.model.method(images)
+            return plain
+        if self.feature_sources is None:
+            self.feature_sources = sources(self.model.method, images)
+
+        def change(position: int, features: Tensor) -> Tensor:
+            with self._own_random_numbers():
+                return regularizer.change(position, features)
+
+        with changed(self.feature_sources, change):
+            output: MultiTaskOutput = self.model.method(images)
+        return output
 
     def _terms_of(self, regularizer: Regularizer, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
         """The regularizer's terms and diagnostics."""

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import FeatureSpec, Method, MultiTaskOutput
-from benchmark.heads import concatenate_maps, upsample_to
+from benchmark.heads import upsample_to
 from benchmark.registry import METHODS
 from benchmark.tasks import TaskSet
 from mtl_methods._shared.backbones import make_backbone
@@ -34,7 +34,7 @@ Entry = TypeVar("Entry")
 
 @METHODS.register("mtan", title="MTAN", paper="https://arxiv.org/abs/1803.10704", year=2019)
 class MTAN(Method):
-    """The last shared map goes to the regularizer (of parallel branches: all of them, concatenated).
+    """The map of each stage goes to the regularizer, before tasks attend to it; of parallel branches those of the last.
 
     For each stage and task a mask in 0..1 is computed from the features before the last block of the stage and from
     what the task attended to in the stage before; it multiplies the features after the last block. Between two stages
@@ -77,7 +77,8 @@ class MTAN(Method):
         for name in tasks:
             self.decoders[name], head_input = make_head_input(kind, self.backbone)
         self.heads = make_heads(kind, head_input.channels, tasks)
-        self.feature_specs = (FeatureSpec(sum(spec.channels for spec in specs[-1]), specs[-1][0].stride),)
+        self.feature_specs = tuple(specs[-1] if self.backbone.parallel else (maps[0] for maps in specs))
+        self.hand_out = nn.ModuleList(nn.Identity() for _ in self.feature_specs)
         use_fast_convolutions(self.attentions)
         use_fast_convolutions(self.refines)
 
@@ -85,9 +86,14 @@ class MTAN(Method):
         """Run the shared network once, and attend to each of its stages."""
         state: State = self.backbone.stem(images)
         tasks: dict[str, list[State]] = {name: [] for name in self.heads}
+        features: list[Tensor] = []
         for position, stage in enumerate(self.backbone.stages):
-            before, state = run_opened(stage, state)
-            read, shared = (self._attended(as_maps(maps)) for maps in (before, state))
+            before, after = run_opened(stage, state)
+            state = self._handed_out(after, len(features)) if self._hands_out(position) else after
+            read, shared = (
+                self._attended(as_maps(maps)) for maps in (state if before is after else before, state)
+            )
+            features = [*features, *shared] if self._hands_out(position) else features
             previous = {name: self._refined(states) for name, states in tasks.items()}
             attended: list[dict[str, Tensor]] = [
                 attention(read[branch], shared[branch], {name: maps[branch] for name, maps in previous.items() if maps})
@@ -97,7 +103,18 @@ class MTAN(Method):
                 maps = [of_tasks[name] for of_tasks in attended]
                 states.append(maps if self.backbone.parallel else maps[0])
         predictions = {name: self._predict(name, states, images.shape[-2:]) for name, states in tasks.items()}
-        return MultiTaskOutput(predictions, features=(concatenate_maps(shared),))
+        return MultiTaskOutput(predictions, features=tuple(features))
+
+    def _hands_out(self, position: int) -> bool:
+        """Whether the maps of a stage go to the regularizer: of parallel branches, which are fused, the last alone."""
+        return not self.backbone.parallel or position == len(self.backbone.stages) - 1
+
+    def _handed_out(self, state: State, first: int) -> State:
+        """The state with the maps that tasks attend to given by modules of their own, from number `first` on."""
+        maps = as_maps(state)
+        attended = len(self._attended(maps))
+        handed = [self.hand_out[first + place](level) for place, level in enumerate(maps[:attended])] + maps[attended:]
+        return handed[0] if isinstance(state, Tensor) else handed
 
     def _attended(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Of the maps of a state (or their specs) those that tasks attend to: all branches, but no class token."""

@@ -59,7 +59,7 @@ def step_time_ratio(subject: Subject, batch: int) -> Cost:
 def training_step(subject: Subject, batch: int) -> Callable[[], Any]:
     """One step as the Runner makes it, on the same random batch every time."""
     module = build(subject).train()
-    optimizer = _optimizer(subject, module)
+    optimizer = optimizer_of(subject, module)
     data = random_batch(subject.tasks, batch, subject.size)
     return lambda: module.train_step(data, optimizer)
 
@@ -115,7 +115,8 @@ def _in_child(work: Callable[[Subject, int], Cost], subject: Subject, batch: int
     return work(subject, batch)
 
 
-def _optimizer(subject: Subject, module: TrainingModule) -> Any:
+def optimizer_of(subject: Subject, module: TrainingModule) -> Any:
+    """The optimizer wrapper of the recipe."""
     settings = dict(subject.recipe.optim_wrapper)
     settings.pop("constructor", None)
     return PartsOptimWrapperConstructor(settings, settings.pop("paramwise_cfg", None))(module)

@@ -10,10 +10,10 @@ from timm.layers import DropPath
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from benchmark.contracts import FeatureSpec
 from benchmark.heads import concatenate_maps, upsample_to
 from mtl_methods._shared.backbones import Backbone
 from mtl_methods._shared.backbones.vit import SimplePyramid
+from mtl_methods._shared.padding import handed_out
 
 START_STRIDE = 32
 SKIP_STRIDES = (16, 8)
@@ -24,12 +24,12 @@ class Encoded(NamedTuple):
     """Maps of an encoder.
 
     Args:
-        shared: what a regularizer may read.
+        shared: what a regularizer may read, without the padding of the images.
         start: at stride 32, where the decoder starts.
         skips: for the second stage of the decoder at stride 16, for the third at stride 8.
     """
 
-    shared: Tensor
+    shared: tuple[Tensor, ...]
     start: Tensor
     skips: tuple[Tensor, Tensor]
 
@@ -66,6 +66,7 @@ class PlainEncoder(nn.Module):
         super().__init__()
         self.stem, self.stages = backbone.stem, backbone.stages
         (spec,) = self.feature_specs = backbone.stage_specs[-1]
+        self.hand_out = nn.Identity()
         self.skips = nn.ModuleList(
             [
                 nn.Conv2d(spec.channels, widths[1], kernel_size=3, padding=1),
@@ -73,14 +74,15 @@ class PlainEncoder(nn.Module):
             ]
         )
 
-    def forward(self, images: Tensor) -> Encoded:
-        """(B, 3, H, W), multiples of 64, -> maps."""
+    def forward(self, images: Tensor, size: Sequence[int]) -> Encoded:
+        """(B, 3, H, W), multiples of 64 of which the upper left `size` is no padding, -> maps."""
         state, maps = self.stem(images), []
         for stage in self.stages:
             state = stage(state)
             maps.append(state if isinstance(state, Tensor) else state[0])
         skips = (self.skips[0](maps[1]), self.skips[1](maps[0]))
-        return Encoded(maps[-1], pooled_to(maps[-1], START_STRIDE, images), skips)
+        shared, last = handed_out(self.hand_out, maps[-1], self.feature_specs[0], size)
+        return Encoded((shared,), pooled_to(last, START_STRIDE, images), skips)
 
     def drop_paths(self, rate: float) -> None:
         """Let blocks be skipped in training, the first never, the last with the given rate."""
@@ -105,23 +107,27 @@ class PyramidEncoder(nn.Module):
         super().__init__()
         self.backbone = backbone
         specs = backbone.feature_specs
-        shared = specs if backbone.parallel else specs[1:]
-        self.feature_specs = (FeatureSpec(sum(spec.channels for spec in shared), shared[0].stride),)
+        self.feature_specs = specs if backbone.parallel else specs[1:]
+        self.hand_out = nn.ModuleList(nn.Identity() for _ in self.feature_specs)
         self.skips = nn.ModuleList(
             nn.Conv2d(spec.channels, width, kernel_size=3, padding=1)
             for spec, width in zip((specs[2], specs[1]), widths[1:], strict=True)
         )
 
-    def forward(self, images: Tensor) -> Encoded:
-        """(B, 3, H, W), multiples of 64, -> maps."""
-        maps: list[Tensor] = self.backbone(images)
-        shared = concatenate_maps(maps if self.backbone.parallel else maps[1:])
-        start = pooled_to(shared if self.backbone.parallel else maps[-1], START_STRIDE, images)
+    def forward(self, images: Tensor, size: Sequence[int]) -> Encoded:
+        """(B, 3, H, W), multiples of 64 of which the upper left `size` is no padding, -> maps."""
+        read = self.backbone(images)[-len(self.feature_specs) :]
+        pairs = [
+            handed_out(module, level, spec, size)
+            for module, level, spec in zip(self.hand_out, read, self.feature_specs, strict=True)
+        ]
+        maps = [whole for _, whole in pairs]
+        start = pooled_to(concatenate_maps(maps) if self.backbone.parallel else maps[-1], START_STRIDE, images)
         second, third = (
             skip(pooled_to(level, stride, images))
-            for skip, level, stride in zip(self.skips, (maps[2], maps[1]), SKIP_STRIDES, strict=True)
+            for skip, level, stride in zip(self.skips, (maps[-2], maps[-3]), SKIP_STRIDES, strict=True)
         )
-        return Encoded(shared, start, (second, third))
+        return Encoded(tuple(handed for handed, _ in pairs), start, (second, third))
 
 
 def pooled_to(maps: Tensor, stride: int, images: Tensor) -> Tensor:

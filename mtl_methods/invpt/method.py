@@ -29,7 +29,7 @@ from mtl_methods._shared.choices import choose
 from mtl_methods.invpt.aggregation import STRIDE, TaskAggregation
 from mtl_methods.invpt.decoder import Decoder
 from mtl_methods.invpt.encoder import PlainEncoder, make_encoder, start_channels
-from mtl_methods.invpt.resizing import cut, over_image
+from mtl_methods.invpt.resizing import over_image
 
 MULTIPLE = 64
 """Of image sizes: the first stage works at stride 32, and its queries take every second pixel."""
@@ -43,8 +43,8 @@ LAYOUTS = {"grid": False, "listed": True}
 class InvPT(Method):
     """A preliminary prediction per task at stride 32, then three stages in which all tasks attend to each other.
 
-    The last map of a Vision Transformer goes to the regularizer; of other backbones the maps that the decoder reads,
-    concatenated at stride 8, and of HRNet all branches at stride 4.
+    The last map of a Vision Transformer goes to the regularizer; of other backbones the maps that the decoder reads, at
+    strides 8, 16 and 32, and of HRNet all branches.
 
     | row or file, with four tasks and image_size=(448, 576) | published parameters | here + those without effect |
     | --- | --- | --- |
@@ -106,7 +106,7 @@ class InvPT(Method):
         """Predict every task, twice: the preliminary predictions are auxiliary, with the task's own loss."""
         size = images.shape[-2:]
         padded = F.pad(images, (0, -size[1] % MULTIPLE, 0, -size[0] % MULTIPLE))
-        encoded = self.encoder(padded)
+        encoded = self.encoder(padded, size)
         started = {name: head(encoded.start) for name, head in self.preliminary.items()}
         stages = self.decoder(torch.stack([maps for maps, _ in started.values()]), encoded.skips)
         levels = [normalised(norm, maps) for norm, maps in zip(self.norms, stages, strict=True)]
@@ -118,8 +118,7 @@ class InvPT(Method):
         auxiliary = tuple(
             Auxiliary("preliminary", name, over_image(logits, padded, size)) for name, (_, logits) in started.items()
         )
-        features = cut(encoded.shared, self.feature_specs[0], size)
-        return MultiTaskOutput(predictions, features=(features,), auxiliary=auxiliary)
+        return MultiTaskOutput(predictions, features=encoded.shared, auxiliary=auxiliary)
 
 
 class Preliminary(nn.Module):

@@ -1,4 +1,4 @@
-"""Bilinear upsampling as products with a matrix for each axis, and the part of a map that lies over the image."""
+"""Bilinear upsampling as products with a matrix for each axis."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.contracts import FeatureSpec
 from benchmark.heads import upsample_to
 
 NARROW = 64
@@ -41,8 +40,3 @@ def tap_matrices(length: int, size: int, like: Tensor) -> Tensor:
     """Bilinear upsampling of an axis followed by a shift of -1, 0 or 1 that zeros come into: (3, size, length)."""
     padded = F.pad(bilinear_matrix(length, size, like), (0, 0, 1, 1))
     return torch.stack([padded[start : start + size] for start in range(3)])
-
-
-def cut(maps: Tensor, spec: FeatureSpec, size: Sequence[int]) -> Tensor:
-    """The cells of a map that lie over the image."""
-    return maps[..., : -(-size[0] // spec.stride), : -(-size[1] // spec.stride)]

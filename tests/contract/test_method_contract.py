@@ -12,6 +12,7 @@ import torch
 from scenes import TASK_SETS, build_method, predict, random_batch, total
 
 from benchmark.model import MultiTaskModel
+from benchmark.perturbation import sources
 from benchmark.registry import BACKBONES, METHODS
 from benchmark.tasks import NYUV2_TASKS, TaskSet
 
@@ -85,6 +86,26 @@ def has_shared_features(name: str) -> None:
     features = build_method(name).train()(torch.randn(2, 3, 64, 96)).features
     assert features
     assert all(feature.requires_grad for feature in features)
+
+
+@check
+def predicts_from_the_features_that_it_returns(name: str) -> None:
+    """Each map is on the path from the images to the predictions of its tasks, and a module gives it."""
+    method = build_method(name).train()
+    for size in ((64, 96), (75, 101)):
+        images = torch.randn(2, 3, *size)
+        output = method(images)
+        for task, prediction in output.predictions.items():
+            read = [
+                feature for feature, spec in zip(output.features, method.feature_specs, strict=True)
+                if spec.task in (None, task)
+            ]
+            for feature in read:
+                (gradient,) = torch.autograd.grad(
+                    prediction.square().sum(), feature, retain_graph=True, allow_unused=True
+                )
+                assert gradient is not None, task
+        assert len(sources(method, images)) == len(method.feature_specs)
 
 
 @check
