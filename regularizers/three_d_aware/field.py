@@ -23,7 +23,8 @@ class TaskField(nn.Module):
         channels: C of the triplane.
         outputs: channels of each task; None for a task that reads the weights of the rays alone.
         hidden: width of a hidden layer.
-        per_task_density: a density per task instead of one for all, which is the only geometry that they share.
+        densities: "shared" for one density for all tasks, which is the only geometry that they share; "per_task"; or
+            "none".
         shared_trunk: one hidden layer for all tasks and densities, about T + 1 times cheaper.
         read_z: give the hidden layers z as well.
     """
@@ -33,15 +34,15 @@ class TaskField(nn.Module):
         channels: int,
         outputs: Mapping[str, int | None],
         hidden: int = 64,
-        per_task_density: bool = False,
+        densities: str = "shared",
         shared_trunk: bool = False,
         read_z: bool = False,
     ) -> None:
         super().__init__()
         self.channels = channels
         self.outputs = dict(outputs)
-        self.densities = {name: f"{SHARED}_{name}" if per_task_density else SHARED for name in outputs}
-        sizes: dict[str, int] = dict.fromkeys(self.densities.values(), 1)
+        self.densities = {name: f"{SHARED}_{name}" if densities == "per_task" else SHARED for name in outputs}
+        sizes: dict[str, int] = {} if densities == "none" else dict.fromkeys(self.densities.values(), 1)
         sizes |= {f"task_{name}": count for name, count in outputs.items() if count is not None}
         self.trunks = {head: "trunk" if shared_trunk else head for head in sizes}
         self.first = nn.ModuleDict({

@@ -30,11 +30,15 @@ class AxisHidden:
         xz: per column and sample.
         yz: per row and sample.
         row_chunk: rows that tensor operations hold at once; None for what fits in `LARGEST_CHUNK`. A CPU holds none.
+
+    Attributes:
+        samples: (B, H, W, D).
     """
 
     def __init__(self, xy: Tensor, xz: Tensor, yz: Tensor, row_chunk: int | None = None) -> None:
         self.planes = (xy.contiguous(), xz.contiguous(), yz.contiguous())
         self.row_chunk = row_chunk
+        self.samples = (*xy.shape[:3], xz.shape[2])
 
     def project(self, vector: Tensor) -> Tensor:
         """(B, H, W, D) dot products with (N,)."""
@@ -52,6 +56,7 @@ class DenseHidden:
 
     def __init__(self, volume: Tensor) -> None:
         self.volume = volume
+        self.samples = volume.shape[:4]
 
     def project(self, vector: Tensor) -> Tensor:
         """See `AxisHidden`."""

@@ -15,15 +15,19 @@ from torch import Tensor, nn
 
 from regularizers.three_d_aware.sampler import Triplane
 
+WIDTH = 128
+"""Channels of the trunk."""
+
 
 class TriplaneEncoder(nn.Module):
-    """1x1 convolution to `width`, two residual blocks, 3x3 convolution, and a way to turn image rows into depth.
+    """A trunk of 2D convolutions, a 3x3 convolution, and a way to turn image rows into depth.
 
     Args:
         in_channels: channels of each feature map.
         channels: C of the planes.
         plane_depth: texels of the planes along z.
-        rows: "axis", "reshape" or "lift", see `AxisPlanes`, `ReshapedPlanes` and `LiftedPlanes`.
+        rows: "axis", "reshape" or "lift", see `AxisPlanes`, `ReshapedPlanes` and `LiftedPlanes`; "none" for a plane xy
+            alone, see `LonePlane`.
         width: channels of the trunk.
 
     Raises:
@@ -31,25 +35,43 @@ class TriplaneEncoder(nn.Module):
     """
 
     def __init__(
-        self, in_channels: Sequence[int], channels: int, plane_depth: int, rows: str = "axis", width: int = 128
+        self, in_channels: Sequence[int], channels: int, plane_depth: int, rows: str = "axis", width: int = WIDTH
     ) -> None:
         super().__init__()
         if rows not in ROWS:
             raise ValueError(f"rows must be one of {', '.join(ROWS)}, found {rows!r}")
-        # One 1x1 convolution of the concatenated maps, written per map: each runs at the smaller of two sizes.
-        self.inputs = nn.ModuleList(
-            nn.Conv2d(count, width, kernel_size=1, bias=position == 0) for position, count in enumerate(in_channels)
-        )
-        self.trunk = nn.Sequential(ResidualBlock(width), ResidualBlock(width))
+        self.trunk = Trunk(in_channels, width)
         self.to_planes = ROWS[rows](width, channels, plane_depth)
 
     def forward(self, maps: Sequence[Tensor], grid: tuple[int, int]) -> Triplane:
         """Planes whose xy is `grid` = (H, W) large."""
+        planes: Triplane = self.to_planes(self.trunk(maps, grid))
+        return planes
+
+
+class Trunk(nn.Module):
+    """1x1 convolution of the maps, brought to one size, to `width` channels, and two residual blocks.
+
+    Args:
+        in_channels: channels of each feature map.
+        width: channels of what it returns.
+    """
+
+    def __init__(self, in_channels: Sequence[int], width: int = WIDTH) -> None:
+        super().__init__()
+        # One 1x1 convolution of the concatenated maps, written per map: each runs at the smaller of two sizes.
+        self.inputs = nn.ModuleList(
+            nn.Conv2d(count, width, kernel_size=1, bias=position == 0) for position, count in enumerate(in_channels)
+        )
+        self.blocks = nn.Sequential(ResidualBlock(width), ResidualBlock(width))
+
+    def forward(self, maps: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
+        """Maps (B, C_i, h_i, w_i) -> (B, width, H, W) with `grid` = (H, W)."""
         joint, *others = (self._at(grid, level, layer) for level, layer in zip(maps, self.inputs, strict=True))
         for other in others:
             joint = joint + other
-        planes: Triplane = self.to_planes(self.trunk(joint))
-        return planes
+        output: Tensor = self.blocks(joint)
+        return output
 
     @staticmethod
     def _at(grid: tuple[int, int], level: Tensor, layer: nn.Module) -> Tensor:
@@ -140,6 +162,20 @@ class LiftedPlanes(nn.Module):
         return Triplane(xy, xz, yz)
 
 
-ROWS: dict[str, type[AxisPlanes | ReshapedPlanes | LiftedPlanes]] = {
-    "axis": AxisPlanes, "reshape": ReshapedPlanes, "lift": LiftedPlanes,
+class LonePlane(nn.Module):
+    """xy alone: the other planes are zero, and the mean over the three is what the convolution gives."""
+
+    def __init__(self, width: int, channels: int, plane_depth: int) -> None:
+        super().__init__()
+        self.out = nn.Conv2d(width, channels, kernel_size=3, padding=1)
+
+    def forward(self, maps: Tensor) -> Triplane:
+        """See `TriplaneEncoder`."""
+        xy: Tensor = self.out(maps)
+        batch, channels, height, width = xy.shape
+        return Triplane(3 * xy, xy.new_zeros(batch, channels, 1, width), xy.new_zeros(batch, channels, 1, height))
+
+
+ROWS: dict[str, type[AxisPlanes | ReshapedPlanes | LiftedPlanes | LonePlane]] = {
+    "axis": AxisPlanes, "reshape": ReshapedPlanes, "lift": LiftedPlanes, "none": LonePlane,
 }

@@ -37,12 +37,12 @@ class RaySampler:
         samples: D.
         depth_map: z to metres.
         metric: weigh densities by metres along the ray, which needs a camera; else by z, as for parallel rays in a cube
-            of depth 2.
+            of depth 2. None for metres where there is a camera.
     """
 
     samples: int
     depth_map: DepthMap
-    metric: bool
+    metric: bool | None
 
     def source_view(self, jitter: Tensor, grid: tuple[int, int], camera: Camera | None) -> Rays:
         """Rays through the cells of the image that the triplane was made from.
@@ -57,7 +57,7 @@ class RaySampler:
             ValueError: if a camera is needed and missing.
         """
         z = self._z(jitter)
-        if not self.metric:
+        if self.metric is False or (self.metric is None and camera is None):
             return Rays(z, self.depth_map.depth(z), torch.full_like(z, 2 / self.samples)[:, None, None])
         if camera is None:
             raise ValueError("metric rays need the camera: the batch has no intrinsics; set metric_rays=False")
@@ -75,7 +75,7 @@ class RaySampler:
         Raises:
             ValueError: if rays are not metric: lengths in the cube of one view mean nothing in another.
         """
-        if not self.metric:
+        if self.metric is False:
             raise ValueError("another view can be rendered with metric rays only; set metric_rays=True")
         z = self._z(jitter)
         depth = self.depth_map.depth(z)

@@ -6,17 +6,21 @@ al., ECCV 2020), rendered logits Semantic-NeRF (Zhi et al., ICCV 2021).
 Differs from the paper: what could be read of it leaves open how image rows become the third axis of the planes, the
 sizes of planes and networks, the samples per ray, the weights, and how small predictions meet large labels; the
 defaults here are ours, each beside its alternatives in the arguments. The density is shared by all tasks. The last
-interval of a ray has no end, so that every pixel has a prediction. Depth may be read off the weights of the rays.
+interval of a ray has no end, so that every pixel has a prediction. Depth is the mean depth that the weights of a ray
+give, not a further prediction: on NYU-v2 the weights stayed flat without, see results/THREE_D.md. Lengths are metres
+where the camera is known; metric_rays=False and depth="feature" is the reading closest to the paper.
 Consulted: no code of the paper is public.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import inspect
+from collections.abc import Collection, Mapping, Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from benchmark.contracts import Batch, FeatureSpec, MultiTaskOutput, Regularizer
+from benchmark.contracts import Batch, FeatureSpec
 from benchmark.registry import REGULARIZERS
 from benchmark.tasks import TaskSet
 from regularizers.three_d_aware.camera import DepthMap
@@ -24,13 +28,16 @@ from regularizers.three_d_aware.diagnostics import diagnose
 from regularizers.three_d_aware.field import TaskField
 from regularizers.three_d_aware.planes import TriplaneEncoder
 from regularizers.three_d_aware.rays import RaySampler
-from regularizers.three_d_aware.renderer import Renderer
+from regularizers.three_d_aware.renderer import Renderer, Weigh
 from regularizers.three_d_aware.scene import Scene, Views, tasks_by_maps
-from regularizers.three_d_aware.supervision import Strength, depth_task, rendered_loss
+from regularizers.three_d_aware.supervision import SmallPredictions, Strength, depth_task
+from regularizers.three_d_aware.volume import composite, shuffled_composite
+
+WEIGHINGS: dict[str, Weigh | None] = {"density": composite, "shuffled": shuffled_composite, "equal": None}
 
 
 @REGULARIZERS.register("three_d_aware", title="3D-aware", paper="https://arxiv.org/abs/2310.00986", year=2024)
-class ThreeDAware(Regularizer):
+class ThreeDAware(SmallPredictions):
     """Rendered predictions under the losses of the tasks.
 
     The triplane is made of the maps that all tasks share; a method that has none gets one triplane per task.
@@ -48,16 +55,17 @@ class ThreeDAware(Regularizer):
         depth_map: what z is linear in, "linear", "log" or "disparity"; None for "log" with a depth task, else "linear".
         near: metres at the near end of the rays.
         far: metres at their far end.
-        metric_rays: densities per metre along the ray, by the camera's intrinsics; else per unit of parallel rays in
-            the cube of the planes, whatever the camera.
+        metric_rays: True for densities per metre along the ray, by the camera's intrinsics; False for densities per
+            unit of parallel rays in the cube of the planes, whatever the camera; None for metres with a depth task
+            where a batch has intrinsics.
         depth: "feature" renders depth as any task, "expected" takes the mean depth of the weights; None for "expected"
-            with metric rays.
+            where depth in metres is a task.
         opaque_far: the last interval of a ray has no end, so that its weights sum to 1.
         detach_weights_for: tasks that send no gradient into the density.
         per_task_density: a density for each task instead of one for all.
         shared_trunk: one hidden layer for all tasks and densities.
         read_z: give the hidden layers z beside what the planes hold.
-        rows: how image rows become z, "axis", "reshape" or "lift", see `planes`.
+        rows: how image rows become z, "axis", "reshape" or "lift", or "none", see `planes.TriplaneEncoder`.
         channels: of each plane.
         plane_depth: texels of the planes along z.
         hidden: width of the hidden layers.
@@ -66,6 +74,10 @@ class ThreeDAware(Regularizer):
     Raises:
         ValueError: for an option that means nothing, or if a task has no map to read.
     """
+
+    label = "three_d_aware"
+    weighing: ClassVar[str] = "density"
+    """How the samples of a ray are weighed, a key of `WEIGHINGS`."""
 
     def __init__(
         self,
@@ -81,7 +93,7 @@ class ThreeDAware(Regularizer):
         depth_map: str | None = None,
         near: float = 0.5,
         far: float = 10.0,
-        metric_rays: bool = False,
+        metric_rays: bool | None = None,
         depth: str | None = None,
         opaque_far: bool = True,
         detach_weights_for: Collection[str] = (),
@@ -94,47 +106,46 @@ class ThreeDAware(Regularizer):
         hidden: int = 64,
         row_chunk: int | None = None,
     ) -> None:
-        super().__init__(tasks, feature_specs, weight)
-        self.tasks = tasks
-        self.strength = Strength(tasks, task_weights or {}, ramp, every_k)
-        self.label_stride = label_stride
+        strength = Strength(tasks, task_weights or {}, ramp, every_k)
+        super().__init__(tasks, feature_specs, weight, strength, label_stride)
         self.depth_task = depth_task(tasks)
-        expected = self.depth_task if (metric_rays if depth is None else depth == "expected") else None
+        expected = self.depth_task if depth in (None, "expected") else None
         _check(tasks, depth, self.depth_task, expected, detach_weights_for)
         depths = DepthMap(depth_map or ("log" if self.depth_task else "linear"), near, far)
-        self.views = Views(
-            RaySampler(samples, depths, metric_rays),
-            Renderer(opaque_far=opaque_far, detached=frozenset(detach_weights_for), row_chunk=row_chunk),
-            render_stride,
-        )
+        metric = False if metric_rays is None and self.depth_task is None else metric_rays
+        weigh = WEIGHINGS[self.weighing]
+        renderer = Renderer(opaque_far, weigh, frozenset(detach_weights_for), row_chunk)
+        densities = "none" if weigh is None else "per_task" if per_task_density else "shared"
+        self.views = Views(RaySampler(samples, depths, metric), renderer, render_stride)
         self.scenes = nn.ModuleList()
         for maps, names in tasks_by_maps(feature_specs, self.strength.rendered).items():
             outputs = {name: None if name == expected else tasks[name].channels for name in names}
             encoder = TriplaneEncoder([feature_specs[at].channels for at in maps], channels, plane_depth, rows)
-            fields = TaskField(channels, outputs, hidden, per_task_density, shared_trunk, read_z)
+            fields = TaskField(channels, outputs, hidden, densities, shared_trunk, read_z)
             self.scenes.append(Scene(maps, encoder, fields))
         self.found: dict[str, Tensor] = {}
 
-    def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
-        """One term per rendered task; zeros in a step that is left out."""
-        self.found = {}
-        factor = self.weight * self.strength.next_factor(self.progress, self.training)
-        if factor == 0:
-            return {f"loss_three_d_aware_{name}": batch["images"].new_zeros(()) for name in self.strength.rendered}
-        rays, renderings = self.views.source(self.scenes, batch, output.features, self.training)
-        targets = batch["targets"]
-        label = (self.tasks[self.depth_task], targets[self.depth_task]) if self.depth_task else None
+    def predict(self, batch: Batch, features: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Render every task, and note what the rays look like."""
+        rays, renderings = self.views.source(self.scenes, batch, features, self.training)
+        label = (self.tasks[self.depth_task], batch["targets"][self.depth_task]) if self.depth_task else None
         self.found = diagnose(renderings, rays.depth, label)
-        predictions = {name: maps for part in renderings for name, maps in part.predictions.items()}
-        return {
-            f"loss_three_d_aware_{name}": factor * self.strength.of_task(name)
-            * rendered_loss(self.tasks[name], predictions[name], targets[name], self.label_stride)
-            for name in self.strength.rendered
-        }
+        return {name: maps for part in renderings for name, maps in part.predictions.items()}
+
+    def skip(self) -> None:
+        """Nothing was rendered."""
+        self.found = {}
 
     def diagnostics(self) -> dict[str, Tensor]:
         """See `diagnostics.diagnose`; empty after a step that was left out."""
         return self.found
+
+
+def without_options(*names: str) -> inspect.Signature:
+    """The signature of `ThreeDAware` without options that a variant of it decides."""
+    signature = inspect.signature(ThreeDAware)
+    left = [parameter for name, parameter in signature.parameters.items() if name not in names]
+    return signature.replace(parameters=left)
 
 
 def _check(tasks: TaskSet, depth: str | None, task: str | None, expected: str | None, cut: Collection[str]) -> None:

@@ -13,9 +13,10 @@ from regularizers.three_d_aware.field import TaskField
 from regularizers.three_d_aware.hidden import AxisHidden, DenseHidden
 from regularizers.three_d_aware.rays import Rays
 from regularizers.three_d_aware.sampler import Triplane, sample_axis_aligned, sample_points
-from regularizers.three_d_aware.volume import composite, expected_depth
+from regularizers.three_d_aware.volume import composite, equal_weights, expected_depth
 
 HiddenOf = Callable[[str], AxisHidden | DenseHidden]
+Weigh = Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,15 @@ class Renderer:
 
     Args:
         opaque_far: see `volume.composite`.
-        weigh: densities, lengths and `opaque_far` -> weights and what is left, as `volume.composite`.
+        weigh: densities, lengths and `opaque_far` -> weights and what is left, as `volume.composite`; None for equal
+            weights, for a field without density.
         detached: tasks that send no gradient into the density.
         row_chunk: rows whose hidden vectors are held at once where they are held; None for what memory suggests on rays
             along z, and for all elsewhere.
     """
 
     opaque_far: bool = True
-    weigh: Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor]] = composite
+    weigh: Weigh | None = composite
     detached: Collection[str] = ()
     row_chunk: int | None = None
 
@@ -83,8 +85,11 @@ class Renderer:
     def _render(self, fields: TaskField, hidden_of: HiddenOf, rays: Rays) -> Rendering:
         volumes, rendering = Volumes(fields, hidden_of), Rendering()
         for name in dict.fromkeys(fields.densities.values()):
-            density = fields.density(name, volumes.of(name))
-            rendering.weights[name], rendering.left[name] = self.weigh(density, rays.lengths, self.opaque_far)
+            if self.weigh is None:
+                rendering.weights[name], rendering.left[name] = equal_weights(volumes.any().samples, rays.z)
+            else:
+                density = fields.density(name, volumes.of(name))
+                rendering.weights[name], rendering.left[name] = self.weigh(density, rays.lengths, self.opaque_far)
         for task, channels in fields.outputs.items():
             weights = rendering.weights[fields.densities[task]]
             if task in self.detached:
@@ -104,6 +109,10 @@ class Volumes:
         self.trunks = fields.trunks
         self.hidden_of = hidden_of
         self.held: dict[str, AxisHidden | DenseHidden] = {}
+
+    def any(self) -> AxisHidden | DenseHidden:
+        """The hidden vectors that the first head reads."""
+        return self.of(next(iter(self.trunks)))
 
     def of(self, head: str) -> AxisHidden | DenseHidden:
         """The hidden vectors that a head reads."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmark.contracts import Batch, FeatureSpec, MultiTaskOutput, Regularizer
 from benchmark.losses import task_loss
 from benchmark.tasks import IGNORE_LABEL, Task, TaskSet
 
@@ -98,3 +101,47 @@ class Strength(nn.Module):
         left_out = int(self.steps) % self.every_k != 0
         self.steps += 1
         return 0.0 if left_out else grown * self.every_k
+
+
+class SmallPredictions(Regularizer):
+    """Predictions of all tasks, smaller than the images, under the tasks' own losses.
+
+    Args:
+        tasks: tasks of the run.
+        feature_specs: maps of the method.
+        weight: factor beside the tasks' own loss weights.
+        strength: what it is multiplied by, by task and step.
+        label_stride: compare with labels of an image that many times smaller; 1 for all labels.
+    """
+
+    label: ClassVar[str]
+    """Prefix of the names of its terms."""
+
+    def __init__(
+        self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float, strength: Strength,
+        label_stride: int,
+    ) -> None:
+        super().__init__(tasks, feature_specs, weight)
+        self.tasks = tasks
+        self.strength = strength
+        self.label_stride = label_stride
+
+    @abstractmethod
+    def predict(self, batch: Batch, features: Sequence[Tensor]) -> Mapping[str, Tensor]:
+        """(B, C, h, w) of every rendered task, as its heads give it."""
+
+    def skip(self) -> None:
+        """Called instead of `predict` in a step that is left out."""
+
+    def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
+        """One term per rendered task; zeros in a step that is left out."""
+        factor = self.weight * self.strength.next_factor(self.progress, self.training)
+        if factor == 0:
+            self.skip()
+            return {f"loss_{self.label}_{name}": batch["images"].new_zeros(()) for name in self.strength.rendered}
+        predictions = self.predict(batch, output.features)
+        return {
+            f"loss_{self.label}_{name}": factor * self.strength.of_task(name)
+            * rendered_loss(self.tasks[name], predictions[name], batch["targets"][name], self.label_stride)
+            for name in self.strength.rendered
+        }

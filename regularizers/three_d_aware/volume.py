@@ -8,6 +8,8 @@ where an interval is opaque.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -31,6 +33,29 @@ def composite(density: Tensor, lengths: Tensor, opaque_far: bool) -> tuple[Tenso
     if opaque_far:
         absorbed = torch.cat([absorbed[..., :-1], torch.ones_like(absorbed[..., -1:])], dim=-1)
     return transmittance * absorbed, torch.exp(-passed[..., -1])
+
+
+def shuffled_composite(density: Tensor, lengths: Tensor, opaque_far: bool) -> tuple[Tensor, Tensor]:
+    """As `composite`, with the samples of each image in a random order: what is behind may hide what is in front.
+
+    Args:
+        density: (B, h, w, D).
+        lengths: broadcastable to it.
+        opaque_far: see `composite`.
+
+    Returns:
+        weights in the order of the samples as they were given, and what is left.
+    """
+    # Drawn on the CPU, so that every device draws the same.
+    order = torch.rand(len(density), density.shape[-1]).argsort(-1).to(density.device)[:, None, None]
+    moved = torch.take_along_dim(lengths.expand_as(density), order, -1)
+    weights, left = composite(torch.take_along_dim(density, order, -1), moved, opaque_far)
+    return torch.take_along_dim(weights, order.argsort(-1), -1), left
+
+
+def equal_weights(samples: Sequence[int], like: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights (B, h, w, D) of 1 / D, and nothing left (B, h, w)."""
+    return like.new_full(tuple(samples), 1 / samples[-1]), like.new_zeros(tuple(samples[:-1]))
 
 
 def expected_depth(weights: Tensor, depth: Tensor, opaque_far: bool) -> Tensor:

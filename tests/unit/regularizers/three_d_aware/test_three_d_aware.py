@@ -145,11 +145,23 @@ def test_autocast_leaves_rendering_in_single_precision() -> None:
     assert (total - 1).abs().max() < 1e-6
 
 
-def test_depth_is_expected_with_metric_rays_and_a_feature_without() -> None:
-    assert regularizer(metric_rays=True).scenes[0].fields.outputs["depth"] is None
-    assert regularizer(metric_rays=True, depth="feature").scenes[0].fields.outputs["depth"] == 1
-    assert regularizer().scenes[0].fields.outputs["depth"] == 1
-    assert regularizer(depth="expected").scenes[0].fields.outputs["depth"] is None
+def test_depth_is_expected_unless_it_is_to_be_a_feature() -> None:
+    assert regularizer().scenes[0].fields.outputs["depth"] is None
+    assert regularizer(depth="expected", metric_rays=False).scenes[0].fields.outputs["depth"] is None
+    assert regularizer(depth="feature").scenes[0].fields.outputs["depth"] == 1
+
+
+def test_rays_are_metric_where_the_camera_is_known_and_depth_is_a_task() -> None:
+    known, unknown = random_batch(), random_batch()
+    del unknown["intrinsics"]
+    beside = regularizer().eval()
+    for batch, same in ((known, regularizer(metric_rays=True)), (unknown, regularizer(metric_rays=False))):
+        assert beside(batch, random_features()) == same.eval()(batch, random_features())
+    flat = regularizer(TASK_WITHOUT_DEPTH).eval()
+    known["targets"] = {name: known["targets"][name] for name in TASK_WITHOUT_DEPTH}
+    assert flat(known, random_features()) == regularizer(TASK_WITHOUT_DEPTH, metric_rays=False).eval()(
+        known, random_features()
+    )
 
 
 def test_depths_are_logarithmic_where_depth_is_labelled_and_linear_elsewhere() -> None:

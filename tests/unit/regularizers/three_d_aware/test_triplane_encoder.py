@@ -39,14 +39,14 @@ def test_maps_of_any_stride_are_read_as_if_concatenated_on_the_grid(sizes: list[
     maps = [torch.randn(2, 3 + place, *size) for place, size in enumerate(sizes)]
     made = encoder([level.shape[1] for level in maps])
     seen: list[Tensor] = []
-    made.trunk.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    made.trunk.blocks.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     made(maps, (8, 12))
     resized = [
         F.adaptive_avg_pool2d(level, (8, 12)) if level.shape[-1] > 12
         else F.interpolate(level, size=(8, 12), mode="bilinear", align_corners=False) for level in maps
     ]
-    weight = torch.cat([layer.weight for layer in made.inputs], dim=1)
-    joint = F.conv2d(torch.cat(resized, dim=1), weight, made.inputs[0].bias)
+    weight = torch.cat([layer.weight for layer in made.trunk.inputs], dim=1)
+    joint = F.conv2d(torch.cat(resized, dim=1), weight, made.trunk.inputs[0].bias)
     torch.testing.assert_close(seen[0], joint, rtol=1e-4, atol=1e-5)
 
 
