@@ -11,6 +11,7 @@ from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from torch.utils.data import Dataset
 
+from benchmark.attachment import Calibration, calibrated_ratio
 from benchmark.model import MultiTaskModel, TrainingModule
 from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS
 from benchmark.tasks import TaskSet
@@ -68,13 +69,18 @@ def build_training_module(
     """
     task_set = tasks_of(dataset, tasks, root)
     model = build_model(method, backbone, task_set, method_options)
+    options = dict(regularizer_options)
+    ratio = calibrated_ratio(options.get("weight"))
+    if ratio is not None:
+        del options["weight"]
     with torch.random.fork_rng():
         torch.manual_seed(seed + REGULARIZER_SEED_OFFSET)
-        beside = REGULARIZERS.create(regularizer, task_set, model.method.feature_specs, **regularizer_options)
+        beside = REGULARIZERS.create(regularizer, task_set, model.method.feature_specs, **options)
     if compile_options is not None:
         model.method.compile(**compile_options)
     # A regularizer without weights adds nothing to move, save or step.
-    module = TrainingModule(model, beside, seed + REGULARIZER_SEED_OFFSET)
+    calibration = None if ratio is None else Calibration(ratio)
+    module = TrainingModule(model, beside, seed + REGULARIZER_SEED_OFFSET, calibration)
     return module.to(memory_format=getattr(torch, memory_format))
 
 

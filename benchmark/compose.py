@@ -15,6 +15,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS, VISBACKENDS
 
 from benchmark import compiling
+from benchmark.attachment import calibrated_ratio
 from benchmark.builders import offered_by, tasks_of
 from benchmark.losses import check_losses
 from benchmark.records import RunSpec
@@ -123,6 +124,7 @@ def check_spec(spec: RunSpec) -> None:
         recipe = load_recipe(spec.recipe, spec.overrides)
         DATASETS.entry(recipe.dataset)
         compiling.compile_options(recipe)
+        calibrated_ratio(recipe.regularizer.get("weight"))
     except (KeyError, ValueError) as error:
         raise ConfigError(str(error)) from error
     if not method.accepts_regularizers and spec.regularizer != "none":

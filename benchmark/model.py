@@ -17,10 +17,14 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from benchmark.attachment import Calibration, Watch
 from benchmark.contracts import Batch, Method, MultiTaskOutput, Regularizer
 from benchmark.losses import task_loss
 from benchmark.perturbation import Source, changed, sources
 from benchmark.tasks import Task, TaskSet
+
+DIAGNOSTIC = "regularizer_"
+"""Beginning of the names of what a regularizer logs beside its losses."""
 
 
 class ChannelsLast(BaseDataPreprocessor):
@@ -102,12 +106,17 @@ class TrainingModule(BaseModel):
         model: what is trained, evaluated and saved.
         regularizer: its terms are added to the loss; None for none.
         seed: seed of the regularizer's own stream of random numbers.
+        calibration: scales the terms of the regularizer; None for those of its own weight.
     """
 
-    def __init__(self, model: MultiTaskModel, regularizer: Regularizer | None, seed: int) -> None:
+    def __init__(
+        self, model: MultiTaskModel, regularizer: Regularizer | None, seed: int, calibration: Calibration | None = None
+    ) -> None:
         super().__init__(data_preprocessor=ChannelsLast())
         self.model = model
         self.regularizer = regularizer
+        self.calibration = calibration
+        self.watch = Watch()
         self.feature_sources: list[Source] | None = None
         self.register_buffer("regularizer_rng", initial_rng_state(seed), persistent=regularizer is not None)
 
@@ -120,7 +129,8 @@ class TrainingModule(BaseModel):
             return self.model(images, mode=mode, **batch)
         output = self._run(self.regularizer, images)
         complete = cast(Batch, {"images": images, **batch})
-        return self.model.losses(output, batch["targets"]) | self._terms_of(self.regularizer, complete, output)
+        losses = self.model.losses(output, batch["targets"])
+        return losses | self._terms_of(self.regularizer, complete, output, losses)
 
     def _run(self, regularizer: Regularizer, images: Tensor) -> MultiTaskOutput:
         """The method's output; its feature maps are changed on the way by a regularizer that does so."""
@@ -138,17 +148,39 @@ class TrainingModule(BaseModel):
             output: MultiTaskOutput = self.model.method(images)
         return output
 
-    def _terms_of(self, regularizer: Regularizer, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
+    def _terms_of(
+        self, regularizer: Regularizer, batch: Batch, output: MultiTaskOutput, losses: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
         """The regularizer's terms and diagnostics."""
-        with self._own_random_numbers():
-            terms = regularizer(batch, output)
+
+        def work() -> dict[str, Tensor]:
+            with self._own_random_numbers(), self._grown(regularizer):
+                return regularizer(batch, output)
+
+        weights = [weight for weight in regularizer.parameters() if weight.requires_grad]
+        terms, measured = self.watch.terms(work, losses, output.features, weights, self.model.tasks)
+        if self.calibration is not None:
+            terms = self.calibration(terms, losses, output.features, self.training)
+            measured["calibrated_factor"] = torch.tensor(self.calibration.factor())
         # mmengine sums the keys that contain "loss" and logs the others.
         summed = {name if "loss" in name else f"loss_{name}": term for name, term in terms.items()}
-        logged = {f"regularizer_{name}": value for name, value in regularizer.diagnostics().items()}
+        found = {**regularizer.diagnostics(), **measured}
+        logged = {f"{DIAGNOSTIC}{name}": value for name, value in found.items()}
         mistaken = [name for name in logged if "loss" in name]
         if mistaken:
             raise ValueError(f"{mistaken[0]}: what has 'loss' in its name is added to the loss; rename this diagnostic")
         return summed | logged
+
+    @contextmanager
+    def _grown(self, regularizer: Regularizer) -> Iterator[None]:
+        """Without its ramp while the weight is calibrated: the ratio is that of the full strength."""
+        progress = regularizer.progress
+        if self.calibration is not None and not self.calibration.settled:
+            regularizer.progress = 1.0
+        try:
+            yield
+        finally:
+            regularizer.progress = progress
 
     @contextmanager
     def _own_random_numbers(self) -> Iterator[None]:

@@ -147,6 +147,7 @@ class RunResult:
         provenance: where it comes from: commit, dirty, command, versions, hardware, data {id, fingerprint},
             recipe_sha256, started, finished.
         error: one line; None where the status is done.
+        diagnostics: what the regularizer measured of itself, numbers by name; see `Regularizer.diagnostics`.
 
     Raises:
         RecordError: if a field breaks these rules.
@@ -158,6 +159,7 @@ class RunResult:
     cost: Mapping[str, float | None] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
+    diagnostics: Mapping[str, float | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
@@ -167,7 +169,8 @@ class RunResult:
         for task in self.metrics:
             if task not in self.spec.tasks:
                 refuse(f"metrics.{task}", task, f"a task of the spec: {', '.join(self.spec.tasks)}")
-        _check_cost(self.cost)
+        _check_numbers(self.cost, "cost")
+        _check_numbers(self.diagnostics, "diagnostics")
         expect_mapping(self.provenance, "provenance")
 
     @property
@@ -180,6 +183,7 @@ class RunResult:
         return {
             "schema_version": SCHEMA_VERSION, "run_id": self.run_id, "status": self.status, "spec": self.spec.to_json(),
             "metrics": self.metrics, "cost": self.cost, "provenance": self.provenance, "error": self.error,
+            **({"diagnostics": self.diagnostics} if self.diagnostics else {}),
         }
 
     def to_text(self) -> str:
@@ -254,7 +258,7 @@ def _result_from(data: Any) -> RunResult:
     expect_name(member(data, "run_id", "run_id"), "run_id")
     spec = _spec_from(member(data, "spec", "spec"))
     values = {key: member(data, key, key) for key in ("status", "metrics", "cost", "provenance")}
-    return RunResult(spec, **values, error=data.get("error"))
+    return RunResult(spec, **values, error=data.get("error"), diagnostics=data.get("diagnostics", {}))
 
 
 def _check_metric(entry: Any, task: str, name: str, may_be_missing: bool) -> None:
@@ -279,11 +283,11 @@ def _check_error(error: Any, status: str) -> None:
         refuse("error", error, f"one line of text, since the status is {status}")
 
 
-def _check_cost(cost: Any) -> None:
-    expect_mapping(cost, "cost")
-    for key, value in cost.items():
+def _check_numbers(values: Any, name: str) -> None:
+    expect_mapping(values, name)
+    for key, value in values.items():
         if value is not None and not is_number(value):
-            refuse(f"cost.{key}", value, "a finite number or null")
+            refuse(f"{name}.{key}", value, "a finite number or null")
 
 
 def _task_names(tasks: Any) -> tuple[str, ...]:

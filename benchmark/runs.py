@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 import time
@@ -34,10 +35,13 @@ from benchmark.contracts import Method, Regularizer
 from benchmark.dependencies import TRAIN_SECONDS, needs_of, trained_methods
 from benchmark.loops import DivergedError
 from benchmark.metrics import described
+from benchmark.model import DIAGNOSTIC
 from benchmark.provenance import code_state, provenance
 from benchmark.records import RunResult, RunSpec, failure
 
 Metrics = dict[str, dict[str, dict[str, Any]]]
+DIAGNOSED_STEPS = 100
+"""Logged values that a diagnostic of a result is the mean of, at most."""
 
 
 def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = ()) -> RunResult:
@@ -167,7 +171,10 @@ def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
     cost |= {"evaluate_seconds": time.perf_counter() - before, "peak_memory_mb": peak_memory_mb()}
     origin.data = data_provenance(runner.test_dataloader.dataset)
     remove_training_state(folder)
-    return RunResult(spec=spec, status="done", metrics=metrics, cost=cost, provenance=origin.provenance())
+    return RunResult(
+        spec=spec, status="done", metrics=metrics, cost=cost, provenance=origin.provenance(),
+        diagnostics=diagnostics_of(runner),
+    )
 
 
 def _start(runner: Runner, spec: RunSpec, folder: Path) -> dict[str, float | None]:
@@ -204,6 +211,17 @@ def _train(runner: Runner, steps: int) -> dict[str, float]:
     runner.train()
     seconds = time.perf_counter() - before
     return {"train_seconds": seconds, "seconds_per_step": seconds / max(1, steps)}
+
+
+def diagnostics_of(runner: Runner) -> dict[str, float | None]:
+    """What the regularizer logged beside its losses, the mean of the last values; None where it is no number."""
+    start = f"train/{DIAGNOSTIC}"
+    logged = {
+        name.removeprefix(start): buffer for name, buffer in runner.message_hub.log_scalars.items()
+        if name.startswith(start)
+    }
+    means = {name: float(buffer.mean(DIAGNOSED_STEPS)) for name, buffer in logged.items()}
+    return {name: mean if math.isfinite(mean) else None for name, mean in means.items()}
 
 
 def _training_targets(runner: Runner) -> Iterator[Mapping[str, Tensor]]:

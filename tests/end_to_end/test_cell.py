@@ -119,3 +119,14 @@ def test_constant_counts_instead_of_training(tmp_path: Path) -> None:
 def test_mixed_precision_trains_on_a_cpu(tmp_path: Path) -> None:
     result = run_cell(spec(overrides={"optim_wrapper.precision": "bf16"}), tmp_path)
     assert result.status == "done", result.error
+
+
+def test_a_result_keeps_what_the_regularizer_measured_of_itself(tmp_path: Path) -> None:
+    result = run_cell(spec(regularizer="three_d_aware", overrides={"regularizer.weight": "calibrated"}), tmp_path)
+    assert result.status == "done", result.error
+    found = result.diagnostics
+    assert {"ray_entropy", "depth_correlation", "gradient_ratio", "gradient_ratio_depth", "seconds"} <= set(found)
+    # Four steps of a thin field: the weights are those of the first step, near flat over 64 samples.
+    assert 2 < found["ray_entropy"] < 4.16
+    assert found["calibrated_factor"] * found["gradient_ratio"] == pytest.approx(0.3, rel=0.5)
+    assert RunResult.from_text(result.to_text()) == result
