@@ -88,10 +88,17 @@ def build_training_module(
 def build_split(name: str, root: str, split: str, tasks: Sequence[str], seed: int, **options: Any) -> Dataset[Any]:
     """One split of a registered data set, made first where the data set can make itself.
 
-    Sizes come from a config as lists; a data set expects tuples.
+    Sizes come from a config as lists; a data set expects tuples. With `pairs`, a mapping of `name`, `root` and `gap`,
+    pairs of posed views of that data set are merged into it, with the same options and the tasks that they have.
     """
     factory: Any = DATASETS.entry(name).factory
     factory.ensure(Path(root))
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
-    data: Dataset[Any] = factory(root=Path(root), split=split, tasks=tuple(tasks), seed=seed, **options)
-    return data
+    pairs = options.pop("pairs", None)
+    data: Any = factory(root=Path(root), split=split, tasks=tuple(tasks), seed=seed, **options)
+    if pairs:
+        known = [task for task in tasks if task in offered_by(pairs["name"], pairs["root"])]
+        views = build_split(pairs["name"], pairs["root"], split, known, seed, **options)
+        data = data.joined(views, tuple(tasks), pairs.get("gap", 1))
+    whole: Dataset[Any] = data
+    return whole

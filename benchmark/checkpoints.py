@@ -26,6 +26,7 @@ from torch import nn
 STATE_FILE = "training_state.pt"
 PREVIOUS_FILE = "training_state.previous.pt"
 MODEL_FILE = "model.safetensors"
+REGULARIZER_FILE = "regularizer.safetensors"
 
 
 class CheckpointError(ValueError):
@@ -53,6 +54,17 @@ def save_model(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> Non
         save_file(tensors, str(temporary), metadata=dict(metadata))
 
 
+def save_regularizer(regularizer: nn.Module | None, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write the state of a regularizer, to be looked at later; no file where it has none."""
+    state = regularizer.state_dict() if regularizer is not None else {}
+    if not state:
+        return
+    # Cloned, since safetensors refuses tensors that share memory, as a regularizer's may.
+    tensors = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
+    with replacing(path) as temporary:
+        save_file(tensors, str(temporary), metadata=dict(metadata))
+
+
 def read_metadata(path: Path) -> dict[str, str]:
     """What `save_model` wrote beside the weights."""
     with safe_open(str(path), framework="pt") as file:
@@ -60,7 +72,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def load_model(model: nn.Module, path: Path) -> None:
-    """Load weights that `save_model` wrote; every tensor must match.
+    """Load what `save_model` or `save_regularizer` wrote; every tensor must match.
 
     Raises:
         CheckpointError: if the file is missing or damaged, or its tensors are not those of the model.

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS, VISBACKENDS
 
 from benchmark import compiling
 from benchmark.attachment import calibrated_ratio
 from benchmark.builders import offered_by, tasks_of
 from benchmark.losses import check_losses
+from benchmark.recipe_keys import ConfigError, literal, near, override
 from benchmark.records import RunSpec
 from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS, split_backbone
+
+__all__ = [
+    "ConfigError", "check_spec", "compose", "data_folder", "data_root", "load_recipe", "parse_overrides", "posed_pairs",
+    "recipe_defaults", "recipe_names",
+]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 RECIPES = Path(__file__).resolve().parent / "recipes"
@@ -29,10 +32,6 @@ _COMPOSED = count()
 
 ALL_TASKS = "all"
 """Stands for every task that the data offers, with the losses that it offers them with."""
-
-
-class ConfigError(ValueError):
-    """A recipe, a name or an override that cannot be used; the message is one line for the user."""
 
 
 def data_folder(dataset: str, root: str | None = None) -> Path:
@@ -63,22 +62,22 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Config
     path = Path(name) if name.endswith(".py") else RECIPES / f"{name}.py"
     if not path.is_file():
         known = recipe_names()
-        raise ConfigError(f"no recipe named {name!r}.{_near(name, known)} Recipes: {', '.join(known)}")
+        raise ConfigError(f"no recipe named {name!r}.{near(name, known)} Recipes: {', '.join(known)}")
     try:
         recipe = Config.fromfile(path)
     except (SyntaxError, NameError, TypeError, KeyError, OSError) as error:
         raise ConfigError(f"recipe {path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     # Config itself is no mapping; its settings are, at every level.
     settings: dict[str, Any] = recipe._cfg_dict
-    values = {key: _literal(value) for key, value in (overrides or {}).items()}
+    values = {key: literal(value) for key, value in (overrides or {}).items()}
     for key in ("dataset", "root", "tasks"):
         if key in values:
-            _override(settings, key, values.pop(key))
+            override(settings, key, values.pop(key))
     if settings.get("tasks") == ALL_TASKS:
         # Tasks must have names before one of their losses can be overridden.
         settings["tasks"] = _all_tasks(settings)
     for key, value in values.items():
-        _override(settings, key, value)
+        override(settings, key, value)
     return recipe
 
 
@@ -107,7 +106,7 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
         key, equals, value = assignment.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"--set takes key=value, found {assignment!r}")
-        overrides[key.strip()] = _literal(value.strip())
+        overrides[key.strip()] = literal(value.strip())
     return overrides
 
 
@@ -123,6 +122,9 @@ def check_spec(spec: RunSpec) -> None:
         BACKBONES.entry(split_backbone(spec.backbone)[0])
         recipe = load_recipe(spec.recipe, spec.overrides)
         DATASETS.entry(recipe.dataset)
+        pairs = posed_pairs(recipe)
+        if pairs is not None:
+            DATASETS.entry(pairs["name"])
         compiling.compile_options(recipe)
         calibrated_ratio(recipe.regularizer.get("weight"))
     except (KeyError, ValueError) as error:
@@ -131,7 +133,7 @@ def check_spec(spec: RunSpec) -> None:
         raise ConfigError(f"{spec.method} has nothing to train: it takes the regularizer none, not {spec.regularizer}")
     unknown = [task for task in spec.tasks if task not in recipe.tasks]
     if unknown:
-        hint = _near(unknown[0], list(recipe.tasks))
+        hint = near(unknown[0], list(recipe.tasks))
         raise ConfigError(f"recipe {spec.recipe} has no task {unknown[0]!r}.{hint} Tasks: {', '.join(recipe.tasks)}")
     try:
         check_losses(tasks_of(recipe.dataset, {task: recipe.tasks[task] for task in spec.tasks}, data_root(recipe)))
@@ -208,13 +210,36 @@ def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any
     )
 
 
+def posed_pairs(recipe: Config) -> dict[str, Any] | None:
+    """Name, root and gap of the pairs of posed views that a recipe merges into its training split; None for none.
+
+    Raises:
+        ConfigError: if the recipe says something else there.
+    """
+    asked = recipe.train_dataloader.dataset.get("pairs")
+    if asked is None:
+        return None
+    pairs = {"name": asked} if isinstance(asked, str) else dict(asked)
+    unknown = [key for key in pairs if key not in ("name", "root", "gap")]
+    if "name" not in pairs or unknown:
+        raise ConfigError(
+            f"train_dataloader.dataset.pairs is the name of a data set with posed frames, or name, root and gap; found "
+            f"{asked!r}"
+        )
+    return {**pairs, "root": str(data_folder(pairs["name"], pairs.get("root")))}
+
+
 def _dataloader(recipe: Config, spec: RunSpec, split: str, persistent: bool) -> dict[str, Any]:
     settings = dict(recipe[f"{split}_dataloader"])
     dataset = dict(settings.pop("dataset"))
+    dataset.pop("pairs", None)
     dataset.update(
         type="SplitOf", name=recipe.dataset, root=str(data_root(recipe)), split=split,
         tasks=tuple(spec.tasks), seed=spec.seed,
     )
+    pairs = posed_pairs(recipe)
+    if pairs is not None and split == "train":
+        dataset["pairs"] = pairs
     settings.update(dataset=dataset, collate_fn=dict(type="default_collate"))
     settings["persistent_workers"] = persistent and settings.get("num_workers", 0) > 0
     return settings
@@ -234,63 +259,6 @@ def _with_length(schedulers: Iterable[Mapping[str, Any]], max_iters: int) -> lis
     return complete
 
 
-def _override(recipe: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key of a recipe.
-
-    A key is known if the recipe has it, or if its parent names a `type` whose constructor takes it. Below `method`,
-    `regularizer` and `loss_options` any key is taken here: who takes them is asked in `check_spec`.
-    """
-    *parents, leaf = key.split(".")
-    node: Any = recipe
-    for depth, part in enumerate(parents):
-        node = _child(node, part, key, ".".join(parents[: depth + 1]))
-    if isinstance(node, list):
-        node[_index(node, leaf, key)] = value
-        return
-    open_ended = bool(parents) and (parents[0] in ("method", "regularizer") or parents[-1] == "loss_options")
-    known = [*node, *_parameters_of_type(node)] if isinstance(node, Mapping) else []
-    if not parents:
-        known.append(compiling.SETTING)
-    if parents[:1] == ["tasks"]:
-        known += ["channels", "loss", "loss_options", "loss_weight"]
-    if not open_ended and leaf not in known:
-        raise ConfigError(f"no setting {key!r} in the recipe.{_near(key, list(_paths(recipe)))}")
-    node[leaf] = value
-
-
-def _child(node: Any, part: str, key: str, so_far: str) -> Any:
-    if isinstance(node, list):
-        return node[_index(node, part, key)]
-    if not isinstance(node, Mapping) or part not in node:
-        known = ", ".join(node) if isinstance(node, Mapping) else "nothing below it"
-        raise ConfigError(f"no setting {key!r} in the recipe: there is no {so_far!r} (here: {known})")
-    return node[part]
-
-
-def _index(values: list[Any], part: str, key: str) -> int:
-    if not part.isdigit() or int(part) >= len(values):
-        raise ConfigError(f"{key!r}: {part!r} must be a number from 0 to {len(values) - 1}")
-    return int(part)
-
-
-def _parameters_of_type(node: Mapping[str, Any]) -> list[str]:
-    """Constructor keywords of the class that a config node names by `type`."""
-    name = node.get("type")
-    for registry in (OPTIMIZERS, PARAM_SCHEDULERS, HOOKS, VISBACKENDS):
-        found = registry.get(name) if isinstance(name, str) else None
-        if found is not None:
-            return list(inspect.signature(found).parameters)
-    return []
-
-
-def _paths(node: Any, prefix: str = "") -> Iterator[str]:
-    """Dotted keys of all settings of a recipe."""
-    pairs = node.items() if isinstance(node, Mapping) else ()
-    for name, child in pairs:
-        yield f"{prefix}{name}"
-        yield from _paths(child, f"{prefix}{name}.")
-
-
 def _check_keywords(factory: Any, options: Mapping[str, Any], owner: str) -> None:
     parameters = inspect.signature(factory).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
@@ -300,18 +268,4 @@ def _check_keywords(factory: Any, options: Mapping[str, Any], owner: str) -> Non
         if name not in parameters or name in given:
             choices = [parameter for parameter in parameters if parameter not in given]
             listed = ", ".join(choices) or "none"
-            raise ConfigError(f"{owner} has no option {name!r}.{_near(name, choices)} Options: {listed}")
-
-
-def _near(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" Did you mean {near[0]!r}?" if near else ""
-
-
-def _literal(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return value
+            raise ConfigError(f"{owner} has no option {name!r}.{near(name, choices)} Options: {listed}")

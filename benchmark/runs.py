@@ -24,11 +24,13 @@ import benchmark.optim
 from benchmark.builders import build_model, tasks_of
 from benchmark.checkpoints import (
     MODEL_FILE,
+    REGULARIZER_FILE,
     ResumableStateHook,
     latest_state,
     load_model,
     remove_training_state,
     save_model,
+    save_regularizer,
 )
 from benchmark.compose import ConfigError, compose, data_root, load_recipe
 from benchmark.contracts import Method, Regularizer
@@ -166,6 +168,7 @@ def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
     cost |= parameter_counts(runner.model) | _train(runner, steps=recipe.train_cfg.max_iters - done)
     seconds = cost["train_seconds"] + (cost.get("needed_train_seconds") or 0.0)
     save_model(runner.model.model, folder / MODEL_FILE, {"run_id": spec.run_id, TRAIN_SECONDS: repr(seconds)})
+    save_regularizer(runner.model.regularizer, folder / REGULARIZER_FILE, {"run_id": spec.run_id})
     before = time.perf_counter()
     metrics = _described(runner.test())
     cost |= {"evaluate_seconds": time.perf_counter() - before, "peak_memory_mb": peak_memory_mb()}
@@ -229,7 +232,7 @@ def _training_targets(runner: Runner) -> Iterator[Mapping[str, Tensor]]:
     padding = runner._test_dataloader["dataset"].get("augmentation")
     settings = dict(runner._train_dataloader["dataset"]) | {"augmentation": padding}
     split: Dataset[Any] = benchmark.builders.build_split(
-        **{key: value for key, value in settings.items() if key != "type"}
+        **{key: value for key, value in settings.items() if key not in ("type", "pairs")}
     )
     for batch in DataLoader(split, batch_size=16, collate_fn=default_collate):
         yield batch["targets"]

@@ -110,9 +110,14 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         if position < 0:
             raise IndexError(f"positions count from 0, found {position}")
         epoch, index = divmod(position, len(self))
-        rng = np.random.default_rng((self.seed, epoch, index))
-        whole = self.read(index)
-        frame = self.augmentation(whole, rng)
+        return self.item(index, self.drawn(index, np.random.default_rng((self.seed, epoch, index))))
+
+    def drawn(self, index: int, rng: np.random.Generator) -> Frame:
+        """A frame with the augmentation that the generator draws."""
+        return self.augmentation(self.read(index), rng)
+
+    def item(self, index: int, frame: Frame) -> dict[str, Any]:
+        """The item of an augmented frame."""
         labels = frame.labels()
         return {
             "images": torch.from_numpy(_own(frame.image.transpose(2, 0, 1))),
@@ -120,8 +125,14 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
             "intrinsics": torch.from_numpy(frame.intrinsics.astype(np.float32)),
             "index": index,
             "name": self.frames[index].name,
-            **self._window(whole),
+            **self._window(index),
         }
+
+    def joined(self, views: CanonicalDataset, tasks: Sequence[str], gap: int = 1) -> Dataset[dict[str, Any]]:
+        """This split with pairs of posed views merged into it, see `datasets.pairs`."""
+        from datasets.pairs import joined
+
+        return joined(self, views, tasks, gap)
 
     def read(self, index: int) -> Frame:
         """A frame of this size as it is before augmentation, with the labels that are needed.
@@ -154,12 +165,13 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         table = KINDS[self._kinds[name]].table
         return array if table is None else cv2.LUT(array, table)
 
-    def _window(self, frame: Frame) -> dict[str, Tensor]:
+    def _window(self, index: int) -> dict[str, Tensor]:
         """Where a frame that is padded for evaluation lies in its padding."""
         padded = self.augmentation.pad
         if padded is None or not self.augmentation.without_draws():
             return {}
-        return {"window": torch.tensor([*padding(frame.size, padded), *frame.size])}
+        size = self.size or self.info.size_of(self.frames[index])
+        return {"window": torch.tensor([*padding(size, padded), *size])}
 
     def _needed(self) -> tuple[str, ...]:
         """Labels to read: those asked for, and semseg where the crop looks at it."""

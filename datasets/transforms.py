@@ -44,6 +44,8 @@ class Frame:
         intrinsics: 3x3 pinhole matrix in pixels.
         kinds: kind of each label, see `datasets.kinds`, which also says how each is coded.
         given: labels by name.
+        space: 3x3 map from the coordinates of the camera that took the frame to those of the frame as it is now: zooms
+            bring the scene nearer, flips mirror it. The identity if not given.
         labels: more of them, as in `Frame(image, matrix, depth=metres)`.
     """
 
@@ -51,13 +53,15 @@ class Frame:
     intrinsics: NDArray[np.float64]
     kinds: Mapping[str, str]
     given: Mapping[str, Array]
+    space: NDArray[np.float64]
 
     def __init__(
         self, image: Array, intrinsics: NDArray[np.float64], kinds: Mapping[str, str] = STANDARD_KINDS,
-        given: Mapping[str, Array] | None = None, **labels: Array | None,
+        given: Mapping[str, Array] | None = None, space: NDArray[np.float64] | None = None, **labels: Array | None,
     ) -> None:
         known = {name: array for name, array in {**(given or {}), **labels}.items() if array is not None}
-        self.__dict__.update(image=image, intrinsics=intrinsics, kinds=kinds, given=known)
+        space = np.eye(3) if space is None else space
+        self.__dict__.update(image=image, intrinsics=intrinsics, kinds=kinds, given=known, space=space)
 
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
@@ -76,12 +80,12 @@ class Frame:
 
     def changed(
         self, labels: Mapping[str, Array] | None = None, *, image: Array | None = None,
-        intrinsics: NDArray[np.float64] | None = None,
+        intrinsics: NDArray[np.float64] | None = None, space: NDArray[np.float64] | None = None,
     ) -> Frame:
         """A frame with these in place of those of this one."""
         return Frame(
             self.image if image is None else image, self.intrinsics if intrinsics is None else intrinsics,
-            self.kinds, {**self.given, **(labels or {})},
+            self.kinds, {**self.given, **(labels or {})}, self.space if space is None else space,
         )
 
 
@@ -94,7 +98,9 @@ def scale(frame: Frame, factor: float) -> Frame:
     size = int(frame.size[0] * factor), int(frame.size[1] * factor)
     labels = {name: _nearest(array, size, cv2.INTER_NEAREST) for name, array in frame.labels().items()}
     image = _resized(frame.image.astype(np.float32, copy=False), size, cv2.INTER_LINEAR)
-    return frame.changed(_nearer(frame, labels, factor), image=image, intrinsics=_stretched(frame, size))
+    return frame.changed(
+        _nearer(frame, labels, factor), image=image, intrinsics=_stretched(frame, size), space=frame.space / factor
+    )
 
 
 def crop(frame: Frame, top: int, left: int, size: tuple[int, int]) -> Frame:
@@ -115,7 +121,9 @@ def flip(frame: Frame) -> Frame:
     for name, array in labels.items():
         if frame.kinds[name] == "direction":
             np.negative(array[..., 0], out=array[..., 0])
-    return frame.changed(labels, image=_mirrored(frame.image), intrinsics=intrinsics)
+    return frame.changed(
+        labels, image=_mirrored(frame.image), intrinsics=intrinsics, space=np.diag([-1.0, 1.0, 1.0]) @ frame.space
+    )
 
 
 def zoom(frame: Frame, top: int, left: int, factor: float) -> Frame:
@@ -133,7 +141,10 @@ def zoom(frame: Frame, top: int, left: int, factor: float) -> Frame:
     window = crop(frame, top, left, zoom_window(frame.size, factor))
     labels = {name: _nearest(array, frame.size, cv2.INTER_NEAREST_EXACT) for name, array in window.labels().items()}
     image = _resized(window.image, frame.size, cv2.INTER_LINEAR)
-    return frame.changed(_nearer(frame, labels, factor), image=image, intrinsics=_stretched(window, frame.size))
+    return frame.changed(
+        _nearer(frame, labels, factor), image=image, intrinsics=_stretched(window, frame.size),
+        space=frame.space / factor,
+    )
 
 
 def zoom_window(size: tuple[int, int], factor: float) -> tuple[int, int]:

@@ -118,12 +118,16 @@ def prepare_data(options: argparse.Namespace) -> None:
     Raises:
         ValueError, OSError: if it is not there and cannot be made; the message says what to do.
     """
-    from benchmark.compose import data_root, load_recipe, parse_overrides
+    from benchmark.compose import data_root, load_recipe, parse_overrides, posed_pairs
     from benchmark.registry import DATASETS
 
     recipe = load_recipe(options.recipe, parse_overrides(options.overrides))
     factory: Any = DATASETS.entry(recipe.dataset).factory
     factory.ensure(data_root(recipe))
+    pairs = posed_pairs(recipe)
+    if pairs is not None:
+        views: Any = DATASETS.entry(pairs["name"]).factory
+        views.ensure(Path(pairs["root"]))
 
 
 def names(text: str, option: str) -> list[str]:

@@ -68,20 +68,52 @@ class Views:
             jittered: draw the samples' places in their cells from torch's stream; else they lie in the middle.
         """
         images = batch["images"]
-        grid = (-(-images.shape[-2] // self.stride), -(-images.shape[-1] // self.stride))
+        grid = self.grid((images.shape[-2], images.shape[-1]))
         known = [cast(Scene, scene) for scene in scenes]
         planes = [scene.planes(features, grid) for scene in known]
         like = planes[0].xy
-        jitter = self.sampler.middle(len(images), like)
-        if jittered:
-            # Drawn on the CPU, so that every device draws the same.
-            jitter = torch.rand(jitter.shape).to(jitter)
-        rays = self.sampler.source_view(jitter, grid, source_camera(batch, like))
+        rays = self.sampler.source_view(self._jitter(like, jittered), grid, source_camera(batch, like))
         with torch.autocast(images.device.type, enabled=False):
             rendered = [
                 self.renderer.source_view(scene.fields, made, rays) for scene, made in zip(known, planes, strict=True)
             ]
         return rays, rendered
+
+    def novel(
+        self, scenes: nn.ModuleList, features: Sequence[Tensor], source: Camera, target: Camera,
+        grid: tuple[int, int], jittered: bool,
+    ) -> tuple[Rays, list[Rendering]]:
+        """Render another camera's view of the triplanes of a batch.
+
+        Args:
+            scenes: `Scene`s; one rendering each.
+            features: of the method, for the images of the source camera.
+            source: camera of these images.
+            target: camera to render, of as many images.
+            grid: height and width of the rendered view; that of the planes follows from the source's images.
+            jittered: see `source`.
+
+        Raises:
+            ValueError: if rays are not metric, see `RaySampler.novel_view`.
+        """
+        known = [cast(Scene, scene) for scene in scenes]
+        planes = [scene.planes(features, self.grid(source.size)) for scene in known]
+        rays = self.sampler.novel_view(self._jitter(planes[0].xy, jittered), grid, source, target)
+        with torch.autocast(planes[0].xy.device.type, enabled=False):
+            rendered = [
+                self.renderer.novel_view(scene.fields, made, rays) for scene, made in zip(known, planes, strict=True)
+            ]
+        return rays, rendered
+
+    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width that images of a height and width are rendered at, and that their xy planes have."""
+        return -(-size[0] // self.stride), -(-size[1] // self.stride)
+
+    def _jitter(self, like: Tensor, jittered: bool) -> Tensor:
+        """Places of the samples in their cells, for planes of which `like` is one."""
+        middle = self.sampler.middle(len(like), like)
+        # Drawn on the CPU, so that every device draws the same.
+        return torch.rand(middle.shape).to(middle) if jittered else middle
 
 
 def source_camera(batch: Batch, like: Tensor) -> Camera | None:

@@ -139,9 +139,18 @@ class SmallPredictions(Regularizer):
         if factor == 0:
             self.skip()
             return {f"loss_{self.label}_{name}": batch["images"].new_zeros(()) for name in self.strength.rendered}
-        predictions = self.predict(batch, output.features)
+        return self.terms(batch, output, factor)
+
+    def terms(self, batch: Batch, output: MultiTaskOutput, factor: float) -> dict[str, Tensor]:
+        """The terms of a step that counts, each multiplied by `factor`."""
+        return self.weighted(self.label, self.predict(batch, output.features), batch["targets"], factor)
+
+    def weighted(
+        self, label: str, predictions: Mapping[str, Tensor], targets: Mapping[str, Tensor], factor: float
+    ) -> dict[str, Tensor]:
+        """One term per rendered task, `loss_<label>_<task>`."""
         return {
-            f"loss_{self.label}_{name}": factor * self.strength.of_task(name)
-            * rendered_loss(self.tasks[name], predictions[name], batch["targets"][name], self.label_stride)
+            f"loss_{label}_{name}": factor * self.strength.of_task(name)
+            * rendered_loss(self.tasks[name], predictions[name], targets[name], self.label_stride)
             for name in self.strength.rendered
         }

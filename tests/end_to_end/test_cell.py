@@ -130,3 +130,11 @@ def test_a_result_keeps_what_the_regularizer_measured_of_itself(tmp_path: Path) 
     assert 2 < found["ray_entropy"] < 4.16
     assert found["calibrated_factor"] * found["gradient_ratio"] == pytest.approx(0.3, rel=0.5)
     assert RunResult.from_text(result.to_text()) == result
+
+
+def test_labelled_frames_and_posed_pairs_train_together(tmp_path: Path) -> None:
+    pairs = {"train_dataloader.dataset.pairs": "synthetic", "train_dataloader.batch_size": 8}
+    result = run_cell(spec(regularizer="three_d_aware_multiview", overrides=pairs), tmp_path)
+    assert result.status == "done", result.error
+    assert 0 < (result.diagnostics["paired"] or 0) < 1
+    assert 0 < (result.diagnostics["seen"] or 0) <= 1

@@ -6,6 +6,9 @@ then runs compiled, in training and evaluation, with the same weights under the 
 
 # Folder of the data: a name below MTL_DATA, or a path; None where it has the name of the data set.
 root = None
+# Pairs of posed views that are merged into the training split, for regularizers that know what to do with two views:
+# the name of a data set, or its name, root and gap, see `datasets.pairs`.
+train_dataloader = dict(dataset=dict(pairs=None))
 train_cfg = dict(type="ExactIterLoop", max_iters=0)
 test_cfg = dict()
 optim_wrapper = dict(

@@ -1,0 +1,156 @@
+"""Second views: whose surface counts, how normals turn, and what is the same as in one view."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark.contracts import Batch, FeatureSpec, MultiTaskOutput, OtherView
+from benchmark.cost.batches import random_batch
+from benchmark.tasks import NYUV2_TASKS, TaskSet
+from regularizers.three_d_aware_multiview import ThreeDAwareMultiview, hidden, inverted, turned
+
+SPECS = (FeatureSpec(6, 4), FeatureSpec(10, 8))
+SMALL: dict[str, Any] = {"samples": 8, "channels": 4, "plane_depth": 6, "hidden": 8}
+SIZE = (48, 64)
+
+
+def regularizer(tasks: TaskSet = NYUV2_TASKS, **options: Any) -> ThreeDAwareMultiview:
+    torch.manual_seed(3)
+    return ThreeDAwareMultiview(tasks, SPECS, **{**SMALL, **options})
+
+
+def paired(there: list[bool], pose: Tensor | None = None) -> Batch:
+    """A batch whose second views are the first ones, from another pose."""
+    batch = random_batch(NYUV2_TASKS, len(there), SIZE)
+    pose = torch.eye(4) if pose is None else pose
+    batch["other"] = OtherView(
+        targets=dict(batch["targets"]), intrinsics=batch["intrinsics"], pose=pose.expand(len(there), 4, 4),
+        there=torch.tensor(there),
+    )
+    return batch
+
+
+def features(images: int) -> MultiTaskOutput:
+    torch.manual_seed(2)
+    maps = (torch.randn(images, spec.channels, SIZE[0] // spec.stride, SIZE[1] // spec.stride) for spec in SPECS)
+    return MultiTaskOutput({}, features=tuple(level.requires_grad_() for level in maps))
+
+
+def shifted(x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Tensor:
+    """From the first camera to one that stands at (x, y, z)."""
+    pose = torch.eye(4)
+    pose[:3, 3] = -torch.tensor([x, y, z])
+    return pose
+
+
+def test_from_the_same_place_the_second_view_has_the_losses_of_the_first() -> None:
+    beside, batch = regularizer().eval(), paired([True, True])
+    batch["targets"]["depth"] = batch["targets"]["depth"].clamp(0.6, 9.0)
+    batch["other"]["targets"] = dict(batch["targets"])
+    terms = beside(batch, features(2))
+    for name in NYUV2_TASKS:
+        first, second = (terms[f"loss_three_d_aware_multiview{view}_{name}"].item() for view in ("", "_view"))
+        assert second == pytest.approx(first, rel=1e-4)
+    assert beside.diagnostics()["seen"] == 1
+    assert beside.diagnostics()["paired"] == 1
+
+
+def test_samples_without_a_second_view_count_nothing() -> None:
+    beside = regularizer().eval()
+    both, first = paired([True, True]), paired([True, False])
+    first["other"]["targets"] = {
+        name: torch.cat([labels[:1], torch.full_like(labels[1:], 3)])
+        for name, labels in first["other"]["targets"].items()
+    }
+    alone = paired([True])
+    for key in ("images", "intrinsics"):
+        alone[key] = both[key][:1]  # type: ignore[literal-required]
+    alone["targets"] = {name: labels[:1] for name, labels in both["targets"].items()}
+    alone["other"]["targets"] = dict(alone["targets"])
+    output = features(2)
+    one = MultiTaskOutput({}, features=tuple(maps[:1] for maps in output.features))
+    found, expected = beside(first, output), beside(alone, one)
+    for name in NYUV2_TASKS:
+        key = f"loss_three_d_aware_multiview_view_{name}"
+        assert found[key].item() == pytest.approx(expected[key].item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("there", [[False, False], None])
+def test_a_batch_without_second_views_is_that_of_three_d_aware(there: list[bool] | None) -> None:
+    beside = regularizer().eval()
+    batch = paired(there or [False, False])
+    if there is None:
+        del batch["other"]
+    terms = beside(batch, features(2))
+    assert all(terms[f"loss_three_d_aware_multiview_view_{name}"] == 0 for name in NYUV2_TASKS)
+    assert all(terms[f"loss_three_d_aware_multiview_{name}"] > 0 for name in NYUV2_TASKS)
+
+
+def test_every_labelled_task_of_a_second_view_sends_a_gradient_and_missing_ones_are_no_nan() -> None:
+    beside, batch, output = regularizer(), paired([True, True], shifted(x=0.2)), features(2)
+    batch["other"]["targets"]["semseg"] = torch.full_like(batch["targets"]["semseg"], 255)
+    terms = beside(batch, output)
+    for name in NYUV2_TASKS:
+        term = terms[f"loss_three_d_aware_multiview_view_{name}"]
+        gradients = torch.autograd.grad(term, output.features, retain_graph=True)
+        assert all(gradient.isfinite().all() for gradient in gradients)
+        assert any(gradient.any() for gradient in gradients) == (name != "semseg")
+
+
+def test_what_the_first_camera_does_not_show_does_not_supervise_the_second() -> None:
+    """A wall 2 m away, focal length = width: 2 m of it are seen. From 1 m to the right half of it is in both views."""
+    beside, batch = regularizer().eval(), paired([True], shifted(x=1.0))
+    batch["other"]["targets"]["depth"] = torch.full((1, 1, *SIZE), 2.0)
+    _, targets = beside.second_views(batch, features(1).features, torch.tensor([0]))
+    seen = targets["depth"][0, 0] > 0
+    assert seen[:, : SIZE[1] // 2].all()
+    assert not seen[:, SIZE[1] // 2 :].any()
+    assert torch.equal(targets["semseg"][0] != 255, seen)
+    assert torch.equal(targets["normals"][0].norm(dim=0) > 0, seen)
+
+
+def test_without_labelled_depth_a_ray_counts_that_is_mostly_inside() -> None:
+    beside, batch = regularizer().eval(), paired([True], shifted(z=-100.0))
+    batch["other"]["targets"]["depth"] = torch.zeros(1, 1, *SIZE)
+    _, targets = beside.second_views(batch, features(1).features, torch.tensor([0]))
+    assert (targets["semseg"] == 255).all(), "from 100 m behind nothing within 10 m is in the frustum"
+    batch["other"]["pose"] = torch.eye(4)[None]
+    _, targets = beside.second_views(batch, features(1).features, torch.tensor([0]))
+    assert (targets["semseg"] != 255).all()
+
+
+def test_normals_turn_with_the_camera() -> None:
+    """A camera turned by 30 degrees to the right sees a wall's normal turn to its left; one looking down, up."""
+    angle = math.radians(30.0)
+    cos, sin = math.cos(angle), math.sin(angle)
+    facing = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
+    # Its z axis is (sin, 0, cos) in the first camera, its x axis (cos, 0, -sin): rows of the map into it.
+    right = torch.tensor([[[cos, 0.0, -sin], [0.0, 1.0, 0.0], [sin, 0.0, cos]]])
+    # Its z axis is (0, sin, cos), its y axis (0, cos, -sin).
+    down = torch.tensor([[[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]]])
+    # The wall's normal is (0, 0, -1) with z forward: (sin, 0, -cos) in the first case, and z is counted back.
+    torch.testing.assert_close(turned(facing, right).flatten(), torch.tensor([sin, 0.0, cos]))
+    torch.testing.assert_close(turned(facing, down).flatten(), torch.tensor([0.0, sin, cos]))
+
+
+def test_a_rigid_transform_is_inverted() -> None:
+    pose = torch.eye(4, dtype=torch.float64).repeat(2, 1, 1)
+    pose[:, :3, :3] = torch.linalg.qr(torch.randn(2, 3, 3, dtype=torch.float64))[0]
+    pose[:, :3, 3] = torch.randn(2, 3, dtype=torch.float64)
+    torch.testing.assert_close(inverted(pose) @ pose, torch.eye(4, dtype=torch.float64).expand(2, 4, 4))
+
+
+def test_hidden_labels_are_missing_ones() -> None:
+    seen = torch.tensor([[[True, False]]])
+    assert hidden(NYUV2_TASKS["semseg"], torch.tensor([[[3, 3]]]), seen).tolist() == [[[3, 255]]]
+    assert hidden(NYUV2_TASKS["depth"], torch.tensor([[[[2.0, 2.0]]]]), seen).tolist() == [[[[2.0, 0.0]]]]
+
+
+def test_a_negative_weight_of_second_views_is_refused() -> None:
+    with pytest.raises(ValueError, match="view_weight must not be negative, found -1"):
+        regularizer(view_weight=-1.0)
