@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mtl_methods._shared.backbones.convolutions import HAS_ONEDNN
 from mtl_methods.atrc.attention import (
     WINDOW,
     class_contexts,
@@ -59,7 +60,7 @@ class ConvBN(nn.Module):
 def convolve(maps: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """A convolution of stride 1 that keeps the size; 1x1 kernels on a CPU go to oneDNN as in `PointwiseConv2d`."""
     size = weight.shape[-1]
-    onednn = size == 1 and maps.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    onednn = size == 1 and maps.device.type == "cpu" and HAS_ONEDNN
     return F.conv2d(maps, weight, bias, padding=size // 2, dilation=2 if onednn else 1)
 
 

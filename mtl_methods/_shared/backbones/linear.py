@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mtl_methods._shared.backbones.convolutions import HAS_ONEDNN
+
 WORTHWHILE = 1 << 24
 """Multiplications from which the detour pays; oneDNN takes a fixed time to arrange the weights."""
 NARROWEST = 256
@@ -38,7 +40,7 @@ def linear(tokens: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     """As `F.linear`; large float32 products go to oneDNN on a CPU, forwards and backwards."""
     size = tokens.numel() * len(weight)
     ordinary = tokens.device.type != "cpu" or tokens.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
-    if torch.compiler.is_compiling() or ordinary or size < WORTHWHILE or not torch.backends.mkldnn.is_available():
+    if torch.compiler.is_compiling() or ordinary or size < WORTHWHILE or not HAS_ONEDNN:
         return F.linear(tokens, weight, bias)
     rows = tokens.reshape(-1, tokens.shape[-1])
     product = Product.apply if torch.is_grad_enabled() else by_convolution
