@@ -98,6 +98,7 @@ def build_split(name: str, root: str, split: str, tasks: Sequence[str], seed: in
     data: Any = factory(root=Path(root), split=split, tasks=tuple(tasks), seed=seed, **options)
     if pairs:
         known = [task for task in tasks if task in offered_by(pairs["name"], pairs["root"])]
+        options.pop("share", None)
         views = build_split(pairs["name"], pairs["root"], split, known, seed, **options)
         data = data.joined(views, tuple(tasks), pairs.get("gap", 1))
     whole: Dataset[Any] = data

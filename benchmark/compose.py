@@ -233,6 +233,9 @@ def _dataloader(recipe: Config, spec: RunSpec, split: str, persistent: bool) -> 
     settings = dict(recipe[f"{split}_dataloader"])
     dataset = dict(settings.pop("dataset"))
     dataset.pop("pairs", None)
+    if dataset.get("share") == 1:
+        # A data set from outside the suite may not know it.
+        del dataset["share"]
     dataset.update(
         type="SplitOf", name=recipe.dataset, root=str(data_root(recipe)), split=split,
         tasks=tuple(spec.tasks), seed=spec.seed,

@@ -35,6 +35,8 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         tasks: names of the tasks to load, all by default; labels that nobody asks for are not read.
         seed: of the augmentation.
         cache: keep the frames of this `size` in memory-mapped files below `root/cache`.
+        share: of the frames of the training split, above 0; the same frames for every seed, and those of a smaller
+            share are among those of a larger one.
 
     Raises:
         DataError: if there is no data set, or a file of it is wrong.
@@ -54,7 +56,7 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
     def __init__(
         self, root: Path | str, split: str, *, size: tuple[int, int] | None = None,
         augmentation: Mapping[str, Any] | None = None, tasks: Sequence[str] | None = None, seed: int = 0,
-        cache: bool = False,
+        cache: bool = False, share: float = 1.0,
     ) -> None:
         self.ensure(Path(root))
         self.root = self.prepared(Path(root))
@@ -70,6 +72,7 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
             raise ValueError(f"the {split} split takes no augmentation but pad, found {dict(augmentation or {})}")
         if self.size is None and not self.augmentation.fixed_size:
             raise ValueError(f"{self.root}: frames of different sizes; give size=(H, W), or an augmentation with pad")
+        self.chosen = chosen_frames(len(self.frames), share) if split == "train" else range(len(self.frames))
         self.wanted = self._select(tasks)
         self.seed = seed
         self._kinds = self.info.kinds
@@ -100,7 +103,7 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         return cls.tasks
 
     def __len__(self) -> int:
-        return len(self.frames)
+        return len(self.chosen)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """The frames once, as in epoch 0."""
@@ -109,7 +112,8 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, position: int) -> dict[str, Any]:
         if position < 0:
             raise IndexError(f"positions count from 0, found {position}")
-        epoch, index = divmod(position, len(self))
+        epoch, place = divmod(position, len(self))
+        index = self.chosen[place]
         return self.item(index, self.drawn(index, np.random.default_rng((self.seed, epoch, index))))
 
     def drawn(self, index: int, rng: np.random.Generator) -> Frame:
@@ -191,8 +195,22 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         if self.size is None:
             raise ValueError(f"{self.root}: frames of different sizes; a cache needs size=(H, W)")
         folder = cache_folder(self.root, self.info, self.size, self.split)
-        ensure_cache(folder, len(self), lambda index: self._read_files(index, tuple(self.tasks)))
+        ensure_cache(folder, len(self.frames), lambda index: self._read_files(index, tuple(self.tasks)))
         return CachedFrames(folder, self._needed())
+
+
+def chosen_frames(count: int, share: float) -> Sequence[int]:
+    """Positions of a share of `count` frames, rising.
+
+    Raises:
+        ValueError: if the share does not lie in (0, 1].
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share of the training frames must lie in (0, 1], found {share}")
+    if share == 1:
+        return range(count)
+    order = np.random.default_rng(0).permutation(count)
+    return sorted(order[: max(1, round(count * share))].tolist())
 
 
 def _labelled(info: DatasetInfo, offered: TaskSet) -> TaskSet:

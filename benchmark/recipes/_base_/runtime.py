@@ -8,7 +8,8 @@ then runs compiled, in training and evaluation, with the same weights under the 
 root = None
 # Pairs of posed views that are merged into the training split, for regularizers that know what to do with two views:
 # the name of a data set, or its name, root and gap, see `datasets.pairs`.
-train_dataloader = dict(dataset=dict(pairs=None))
+# And the share of the training frames that is used.
+train_dataloader = dict(dataset=dict(pairs=None, share=1.0))
 train_cfg = dict(type="ExactIterLoop", max_iters=0)
 test_cfg = dict()
 optim_wrapper = dict(

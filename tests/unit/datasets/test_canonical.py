@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, default_collate
 
 from benchmark.registry import DATASETS
-from datasets.canonical import CanonicalDataset
+from datasets.canonical import CanonicalDataset, chosen_frames
 from datasets.layout import DataError
 from datasets.modalities import read_modality
 
@@ -168,11 +168,30 @@ def test_a_test_split_takes_padding_only(tiny):
     [
         ({"tasks": ["dept"]}, "no task named 'dept'. Did you mean 'depth'"),
         ({"augmentation": {"flop": 1}}, "no option named 'flop'. Did you mean 'flip'"),
+        ({"share": 0.0}, "must lie in .0, 1., found 0.0"),
     ],
 )
 def test_wrong_arguments_are_explained(tiny, options, message):
     with pytest.raises(ValueError, match=message):
         CanonicalDataset(tiny, "train", **options)
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.001, 1), (0.25, 200), (0.5, 400), (1.0, 800)])
+def test_a_share_is_nested_in_larger_ones(share, count):
+    chosen = list(chosen_frames(800, share))
+    assert len(chosen) == count
+    assert chosen == sorted(set(chosen))
+    assert set(chosen) <= set(chosen_frames(800, min(1.0, 2 * share)))
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_a_share_of_the_training_frames_is_those_frames_and_the_test_split_stays_whole(tiny, cache):
+    whole = CanonicalDataset(tiny, "train", size=SIZE, augmentation=ZOOM, cache=cache)
+    part = CanonicalDataset(tiny, "train", size=SIZE, augmentation=ZOOM, cache=cache, share=0.5, seed=whole.seed)
+    assert 0 < len(part) < len(whole)
+    for place, index in enumerate(part.chosen):
+        assert same(part[place + 2 * len(part)], whole[index + 2 * len(whole)])
+    assert len(CanonicalDataset(tiny, "test", size=SIZE, share=0.5)) == len(CanonicalDataset(tiny, "test", size=SIZE))
 
 
 def test_an_unknown_split_is_explained(tiny):
