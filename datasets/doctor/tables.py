@@ -16,6 +16,7 @@ from datasets.doctor.report import PREPARE_AGAIN, Finding, problem, warning
 from datasets.kinds import IMAGES
 from datasets.layout import DatasetInfo, FrameRecord, fingerprint, read_frames, read_info
 from datasets.modalities import DataError, modality_path
+from datasets.poses import is_rigid
 
 OFFICIAL_COUNTS = {"nyuv2": {"train": 795, "test": 654}, "pascal": {"train": 4998, "test": 5105}}
 """Frames per split of the complete data sets, by the beginning of the id."""
@@ -195,20 +196,12 @@ def _cameras(root: Path, tables: Tables) -> Iterator[Finding]:
             text = f"{given} have their axis outside the image of {height} rows and {width} columns; is it a crop?"
             yield warning(root / "frames.csv", text)
             return
-        if record.pose is not None and not _is_rigid(record.pose):
+        if record.pose is not None and not is_rigid(record.pose):
             yield problem(
                 root / "frames.csv",
                 f"line {line}: the pose is no rotation and translation; correct it and prepare again",
             )
             return
-
-
-def _is_rigid(pose: Sequence[float]) -> bool:
-    matrix = np.array(pose, np.float64).reshape(4, 4)
-    rotation = matrix[:3, :3]
-    if not np.isfinite(matrix).all() or not (matrix[3] == (0, 0, 0, 1)).all():
-        return False
-    return bool(np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) and np.linalg.det(rotation) > 0)
 
 
 def _files(root: Path, tables: Tables) -> Iterator[Finding]:

@@ -1,0 +1,122 @@
+"""A text model of COLMAP with images/ and depth/: its poses, in metres by the depth that was measured.
+
+Source: COLMAP reconstructs up to a scale. Here all lengths of a clip are multiplied by one number, the median of
+measured depth / depth of the 3D point in the camera, over all observations of points at pixels with a measurement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.modalities import Array, DataError
+from datasets.nyuv2.sources.reading import check_presence
+from datasets.posed_clip.clip import MILLIMETRES, Camera, Clip, ClipFrame, Intrinsics, flat, frame_names
+from datasets.posed_clip.colmap_text import ColmapImage, observed_points, read_cameras, read_images, read_points
+from datasets.poses import inverse
+
+KIND = "COLMAP"
+LOOKED_FOR = "cameras.txt with images.txt and points3D.txt"
+FEWEST = 10
+"""Observations that a scale needs."""
+
+_TABLES = ("cameras.txt", "images.txt", "points3D.txt")
+
+
+@dataclass(frozen=True)
+class _Located:
+    """A registered image and its files."""
+
+    image: ColmapImage
+    camera: Camera
+    picture: Path
+    depth: Path
+
+
+def recognise(folder: Path) -> bool:
+    """Whether a folder is such a clip."""
+    return all((folder / name).is_file() for name in _TABLES)
+
+
+def open_clip(folder: Path, intrinsics: Intrinsics | None) -> Clip:
+    """Read the model, see that the files are there, and find the scale.
+
+    Args:
+        folder: with the three tables, images/ and depth/.
+        intrinsics: None, since the model has its own.
+
+    Raises:
+        DataError: naming the first file or line that is wrong, or if the scale cannot be found.
+    """
+    if intrinsics is not None:
+        raise DataError(f"{folder / 'cameras.txt'}: says the cameras of this clip; leave --intrinsics away for it")
+    cameras = read_cameras(folder / "cameras.txt")
+    images = sorted(read_images(folder / "images.txt"), key=lambda image: _natural(image.name))
+    located = [_located(folder, image, cameras) for image in images]
+    whole = [one for one in located if one.depth.is_file()]
+    if not whole:
+        raise DataError(f"{folder / 'depth'}: no depth image for any of the {len(images)} images of images.txt")
+    check_presence(one.picture for one in whole)
+    points = read_points(folder / "points3D.txt")
+    ratios = np.concatenate([_ratios(one, points) for one in whole])
+    if ratios.size < FEWEST:
+        raise DataError(
+            f"{folder}: {ratios.size} observations of 3D points have a measured depth, {FEWEST} are needed to find the "
+            "scale; images.txt lists them behind each image, as X Y POINT3D_ID"
+        )
+    scale = float(np.median(ratios))
+    return Clip(KIND, _frames(whole, scale), MILLIMETRES, _notes(scale, ratios, len(images) - len(whole)))
+
+
+def _located(folder: Path, image: ColmapImage, cameras: Mapping[int, Camera]) -> _Located:
+    if image.camera not in cameras:
+        raise DataError(f"{folder / 'images.txt'}: {image.name} is of camera {image.camera}, not in cameras.txt")
+    depth = (folder / "depth" / image.name).with_suffix(".png")
+    return _Located(image, cameras[image.camera], folder / "images" / image.name, depth)
+
+
+def _ratios(one: _Located, points: Mapping[int, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Measured depth / depth in the model, of each observed point where both are there."""
+    observed, model = observed_points(one.image, points)
+    if not model.size:
+        return np.zeros(0)
+    measured = _at(MILLIMETRES.read(one.depth), observed, one.camera)
+    known = (measured > 0) & (model > 0)
+    return measured[known] / model[known]
+
+
+def _at(depth: Array, observed: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
+    """Depth of the pixels in which points lie; 0 outside the image."""
+    height, width = camera.size or depth.shape
+    columns = np.floor(observed[:, 0] * depth.shape[1] / width).astype(int)
+    rows = np.floor(observed[:, 1] * depth.shape[0] / height).astype(int)
+    inside = (rows >= 0) & (rows < depth.shape[0]) & (columns >= 0) & (columns < depth.shape[1])
+    values = np.zeros(len(observed))
+    values[inside] = depth[rows[inside], columns[inside]]
+    return values
+
+
+def _frames(whole: Sequence[_Located], scale: float) -> tuple[ClipFrame, ...]:
+    names = frame_names([str(Path(one.image.name).with_suffix("")) for one in whole])
+    frames = []
+    for name, one in zip(names, whole, strict=True):
+        pose = inverse(one.image.world_to_camera)
+        pose[:3, 3] *= scale
+        frames.append(ClipFrame(name, one.picture, one.depth, flat(pose), one.camera))
+    return tuple(frames)
+
+
+def _notes(scale: float, ratios: NDArray[np.float64], without_depth: int) -> str:
+    spread = float(np.median(np.abs(ratios / scale - 1)))
+    left_out = f"; images without depth left out: {without_depth}" if without_depth else ""
+    return f"scale {scale:.6g} m per unit from {ratios.size} observations, median deviation {spread:.2%}{left_out}"
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts image 10 behind image 9."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
