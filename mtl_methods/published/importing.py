@@ -37,6 +37,20 @@ PLAIN: tuple[Any, ...] = (Namespace, *_NUMPY)
 """What public training code keeps beside its tensors: options, and scores as NumPy numbers. None of them runs code."""
 
 
+LIGHTNING = ("pytorch_lightning.", "lightning.", "lightning_fabric.")
+"""Modules whose classes stand in checkpoints of Lightning beside the weights: callbacks as keys, options as values."""
+
+
+class _Nothing:
+    """Stands for any class of Lightning in a file that is read: nothing of it is imported or run."""
+
+    def __init__(self, *values: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
 class Imported(NamedTuple):
     """A published network in the terms of this suite.
 
@@ -63,7 +77,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         ImportRefusedError: if the file is missing, is no such file, or holds anything but tensors and plain values.
     """
     try:
-        with torch.serialization.safe_globals(list(PLAIN)):
+        with torch.serialization.safe_globals([*PLAIN, *_of_lightning(path)]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ImportRefusedError(f"{path}: no such file") from None
@@ -76,6 +90,20 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, UnicodeDecodeError, KeyError, IndexError) as error:
         raise ImportRefusedError(f"{path}: no checkpoint that torch can read ({_short(str(error))})") from None
     return _state_in(content, path)
+
+
+def _of_lightning(path: Path) -> list[tuple[type, str]]:
+    """What stands for the classes of Lightning that a file names."""
+    try:
+        named = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except (RuntimeError, ValueError, OSError, EOFError, pickle.UnpicklingError):
+        # No file of torch's newer format: reading it says what is wrong.
+        return []
+    # A class for each name: two callbacks are two keys of one mapping. Torch fills no mapping but its own and dict.
+    return [
+        (dict if name.endswith("Dict") else type("Nothing", (_Nothing,), {}), name)
+        for name in named if name.startswith(LIGHTNING)
+    ]
 
 
 def import_state(kind: str, state: Mapping[str, Tensor], known: TaskSet, options: Mapping[str, Any]) -> Imported:

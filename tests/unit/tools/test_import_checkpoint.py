@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import sys
 from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
@@ -198,3 +199,42 @@ def test_no_folder_of_imported_weights_is_half_made(tmp_path, capsys):
     assert evaluate.main(arguments) == 2
     assert MODEL_FILE not in os.listdir(tmp_path)
     assert capsys.readouterr().err.startswith("evaluate.py: ")
+
+
+def lightning(monkeypatch: pytest.MonkeyPatch) -> tuple[type, type]:
+    """Classes that look as if they were Lightning's: a callback, and its mapping of options."""
+    module = ModuleType("pytorch_lightning.callbacks")
+    callback, options = (type(name, bases, {"__module__": module.__name__}) for name, bases in (
+        ("ModelCheckpoint", ()), ("AttributeDict", (dict,)),
+    ))
+    module.ModelCheckpoint, module.AttributeDict = callback, options  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pytorch_lightning", ModuleType("pytorch_lightning"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return callback, options
+
+
+def test_classes_of_lightning_beside_the_weights_are_neither_imported_nor_in_the_way(
+    public_state, tmp_path, monkeypatch
+):
+    """Older versions keep the state of a callback under its class, and options in a mapping of their own."""
+    with monkeypatch.context() as patch:
+        callback, options = lightning(patch)
+        file = saved({
+            "state_dict": public_state, "callbacks": {callback: {"best_model_score": torch.tensor(0.4)}},
+            "hyper_parameters": options(lr=0.1), "callback": callback(),
+        }, tmp_path)
+    assert "pytorch_lightning" not in sys.modules
+    arguments = ["--format", "mtl_pytorch", file, "--out", str(tmp_path / "imported")]
+    assert import_checkpoint.main(arguments) == 0
+    assert "pytorch_lightning" not in sys.modules
+
+
+def test_code_beside_classes_of_lightning_is_refused_and_not_run(public_state, tmp_path, monkeypatch, capsys):
+    trap = tmp_path / "sprung"
+    with monkeypatch.context() as patch:
+        callback, _ = lightning(patch)
+        content = {"state_dict": public_state, "callbacks": {callback: Armed(trap)}}
+        file = saved(content, tmp_path)
+    assert import_checkpoint.main(["--format", "mtl_pytorch", file, "--out", str(tmp_path / "imported")]) == 2
+    assert "refused, since it holds more than tensors" in capsys.readouterr().err
+    assert not trap.exists()
