@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 Terms = Mapping[str, Tensor]
 
-WATCHED_EVERY = 200
-"""Steps from one look at gradients, time and memory to the next: a look costs about as much as a few steps."""
+LOOKS = 5
+"""The training is looked at each time that another such part of it is done: a look costs as much as a few steps."""
 CALIBRATED = "calibrated"
 CALIBRATED_RATIO = 0.3
 CALIBRATION_STEPS = 100
@@ -110,19 +110,19 @@ def _gradients(terms: Iterable[Tensor], inputs: Sequence[Tensor]) -> tuple[Tenso
 
 
 class Watch:
-    """Measures a regularizer in the first step of every `every`.
+    """Measures a regularizer at a few steps of the training; not at its beginning, where weights may still grow.
 
     Args:
-        every: steps from one measurement to the next.
+        looks: parts of the training, each of which ends with a measurement.
     """
 
-    def __init__(self, every: int = WATCHED_EVERY) -> None:
-        self.every = every
-        self.steps = 0
+    def __init__(self, looks: int = LOOKS) -> None:
+        self.looks = looks
+        self.done = 0
 
     def terms(
         self, work: Callable[[], dict[str, Tensor]], losses: Terms, features: Sequence[Tensor],
-        weights: Sequence[Tensor], tasks: Iterable[str],
+        weights: Sequence[Tensor], tasks: Iterable[str], progress: float,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The terms of a regularizer, and what was measured in this step.
 
@@ -132,15 +132,17 @@ class Watch:
             features: the maps of the method.
             weights: parameters of the regularizer.
             tasks: names of the tasks.
+            progress: share of the training that is done.
 
         Returns:
             the terms; and, in a step that is looked at, `seconds` of the regularizer's forward and backward pass,
             `memory_mb` that it keeps from the one to the other, `gradient_ratio` of all terms, and
             `gradient_ratio_<task>` of the terms that end with the name of a task to the losses of that task.
         """
-        self.steps += 1
-        if (self.steps - 1) % self.every or not torch.is_grad_enabled():
+        part = int(progress * self.looks)
+        if part <= self.done or not torch.is_grad_enabled():
             return work(), {}
+        self.done = part
         kept = KeptMemory(exclude=[*features, *weights])
         before = time.perf_counter()
         with torch.autograd.graph.saved_tensors_hooks(kept.note, lambda saved: saved):

@@ -158,7 +158,9 @@ class TrainingModule(BaseModel):
                 return regularizer(batch, output)
 
         weights = [weight for weight in regularizer.parameters() if weight.requires_grad]
-        terms, measured = self.watch.terms(work, losses, output.features, weights, self.model.tasks)
+        terms, measured = self.watch.terms(
+            work, losses, output.features, weights, self.model.tasks, regularizer.progress
+        )
         if self.calibration is not None:
             terms = self.calibration(terms, losses, output.features, self.training)
             measured["calibrated_factor"] = torch.tensor(self.calibration.factor())

@@ -38,9 +38,14 @@ def diagnose(renderings: Iterable[Rendering], depth: Tensor, label: tuple[Task, 
 
 
 def ray_entropy(weights: Tensor) -> Tensor:
-    """Mean entropy of (B, h, w, D) weights, each ray's scaled to sum to 1."""
+    """Mean over the rays of `entropies`."""
+    return entropies(weights).mean()
+
+
+def entropies(weights: Tensor) -> Tensor:
+    """(B, h, w) entropy of (B, h, w, D) weights in nats, each ray's scaled to sum to 1."""
     shares = weights / weights.sum(-1, keepdim=True).clamp(min=1e-6)
-    return torch.special.entr(shares).sum(-1).mean()
+    return torch.special.entr(shares).sum(-1)
 
 
 def depth_correlation(weights: Tensor, depth: Tensor, task: Task, target: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -78,12 +80,16 @@ def test_a_look_measures_each_task_time_and_memory_and_leaves_the_terms_alone() 
     maps = torch.zeros(1, 1, 64, 64, requires_grad=True)
     weight = nn.Parameter(torch.ones(()))
     losses = {"loss_a": linear(maps, 1.0), "loss_initial_a": linear(maps, 1.0), "loss_b": linear(maps, 1.0)}
-    watch = Watch(every=2)
+    watch = Watch(looks=2)
 
     def work() -> dict[str, Tensor]:
         return {"loss_extra_a": 4 * (weight + maps).sigmoid().sum(), "loss_other": linear(maps, 1.0)}
 
-    terms, found = watch.terms(work, losses, [maps], [weight], ["a", "b"])
+    def looked(progress: float) -> dict[str, Tensor]:
+        return watch.terms(work, losses, [maps], [weight], ["a", "b"], progress)[1]
+
+    assert looked(0.0) == looked(0.4) == {}, "what grows at the beginning would be taken for too little"
+    terms, found = watch.terms(work, losses, [maps], [weight], ["a", "b"], 0.5)
     slope = 4 * torch.tensor(1.0).sigmoid().item() * (1 - torch.tensor(1.0).sigmoid().item())
     assert found["gradient_ratio_a"].item() == pytest.approx(slope / 2, rel=1e-5)
     assert found["gradient_ratio"].item() == pytest.approx((slope + 1) / 3, rel=1e-5)
@@ -91,8 +97,8 @@ def test_a_look_measures_each_task_time_and_memory_and_leaves_the_terms_alone() 
     assert found["memory_mb"].item() == pytest.approx(1 / 64)
     assert found["seconds"] > 0
     assert terms["loss_other"].requires_grad
-    assert watch.terms(work, losses, [maps], [weight], ["a", "b"])[1] == {}
-    assert watch.terms(work, losses, [maps], [weight], ["a", "b"])[1] != {}
+    assert looked(0.6) == {}
+    assert looked(1.0) != {}
 
 
 def module(options: dict[str, object]) -> TrainingModule:
@@ -116,10 +122,17 @@ def train(made: TrainingModule, steps: int) -> list[Tensor]:
     return list(made.state_dict().values())
 
 
+class AlwaysWatch(Watch):
+    """Looks at every step."""
+
+    def terms(self, *arguments: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        self.done = 0
+        return super().terms(*arguments)
+
+
 def test_looking_changes_nothing_that_is_trained() -> None:
     seldom, always = module(dict(SMALL)).train(), module(dict(SMALL)).train()
-    seldom.watch, always.watch = Watch(1000), Watch(1)
-    seldom.watch.steps = 1
+    seldom.watch, always.watch = Watch(0), AlwaysWatch()
     assert all(torch.equal(a, b) for a, b in zip(train(seldom, 3), train(always, 3), strict=True))
 
 
@@ -127,7 +140,12 @@ def test_a_calibrated_regularizer_pulls_as_hard_as_asked_from_its_first_step() -
     """There is no ramp meanwhile; of one step the mean is the step's own ratio."""
     made = module({**SMALL, "weight": "calibrated:0.2"}).train()
     made.regularizer.progress = 0.0
+    made.watch = AlwaysWatch(10**6)
+    assert "regularizer_gradient_ratio" not in made(**random_batch(made.model.tasks, 2, (32, 64)), mode="loss")
+    made.regularizer.progress = 1e-5
+    made.calibration.count.zero_()
+    made.calibration.total.zero_()
     terms = made(**random_batch(made.model.tasks, 2, (32, 64)), mode="loss")
     factor = terms["regularizer_calibrated_factor"].item()
     assert factor * terms["regularizer_gradient_ratio"].item() == pytest.approx(0.2, rel=1e-4)
-    assert made.regularizer.progress == 0.0
+    assert made.regularizer.progress == 1e-5

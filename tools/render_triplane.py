@@ -1,0 +1,149 @@
+#!/usr/bin/env python
+"""Draw what the 3D-aware regularizer of a trained cell has learnt.
+
+    python tools/render_triplane.py results/runs/nyuv2_lite/RUN_ID.json --frames 0 5 9
+
+reads the cell from its result file and its weights from results/work, and writes for each frame NAME.png (image,
+labels, predictions of the heads and rendered ones), NAME_slices.png (the weights of the rays at some depths, their mean
+depth and entropy) and NAME_orbit.gif (depth and classes as another camera would see them).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmark.command_line import WRONG_USE, Parser, shown
+
+if TYPE_CHECKING:
+    from benchmark.model import TrainingModule
+    from benchmark.records import RunResult
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Command line."""
+    parser = Parser(__doc__)
+    parser.add_argument("result", type=Path, help="result file of the cell, results/runs/RECIPE/RUN_ID.json")
+    parser.add_argument("--split", default="test", help="split of the data set (default: test)")
+    parser.add_argument("--frames", type=int, nargs="+", default=[0], metavar="N", help="frames, counted from 0")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where pictures go (default: triplane, below WORK)")
+    parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: work beside runs)")
+    parser.add_argument("--swing", type=float, default=0.3, metavar="METRES",
+                        help="how far the camera of the other views moves to either side (default: 0.3)")
+    parser.add_argument("--import", action="append", default=[], metavar="FILE", dest="imports",
+                        help="your own Python file with methods, regularizers, data sets or backbones")
+    options = parser.parse_args(arguments)
+    if not 0 < options.swing < math.inf:
+        parser.error(f"--swing takes metres above 0, found {options.swing:g}")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Draw the frames; 0 when done, 2 when it was asked for wrongly."""
+    options = parse_arguments(arguments)
+    from benchmark.checkpoints import CheckpointError
+    from benchmark.compose import ConfigError
+    from benchmark.registry import import_files
+
+    try:
+        import_files(options.imports)
+        draw_cell(options)
+    except (CheckpointError, ConfigError, ValueError, OSError, ImportError, KeyError) as error:
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"render_triplane.py: {' '.join(str(message).split())}", file=sys.stderr)
+        return WRONG_USE
+    return 0
+
+
+def draw_cell(options: argparse.Namespace) -> None:
+    """Draw the frames of a cell.
+
+    Raises:
+        ValueError: if its regularizer is another, or a frame is not there.
+    """
+    from benchmark.records import RunResult
+    from benchmark.store import ResultStore
+    from benchmark.trained import trained_module, untouched_split
+
+    stored = RunResult.from_text(options.result.read_text(), str(options.result))
+    check_regularizer(stored)
+    folder = ResultStore(options.result.resolve().parents[2], options.work).work_folder(stored.spec)
+    module = trained_module(stored.spec, folder)
+    split: Any = untouched_split(stored.spec, folder, options.split)
+    for frame in options.frames:
+        if not 0 <= frame < len(split):
+            raise ValueError(f"--frames {frame}: the {options.split} split has frames 0 to {len(split) - 1}")
+    out = options.out or folder / "triplane"
+    out.mkdir(parents=True, exist_ok=True)
+    if no_novel_views(module, split[options.frames[0]]):
+        print("render_triplane.py: no orbit: novel views need metric rays and the intrinsics of the camera",
+              file=sys.stderr)
+    for frame in options.frames:
+        draw_frame(module, split[frame], out, options.swing)
+
+
+def check_regularizer(stored: RunResult) -> None:
+    """Refuse a cell that has no triplane.
+
+    Raises:
+        ValueError: naming its regularizer, and those that have one.
+    """
+    from benchmark.registry import REGULARIZERS
+    from regularizers.three_d_aware.regularizer import ThreeDAware
+
+    def fits(name: str) -> bool:
+        factory = REGULARIZERS.entry(name).factory
+        return isinstance(factory, type) and issubclass(factory, ThreeDAware)
+
+    if not fits(stored.spec.regularizer):
+        known = ", ".join(name for name in REGULARIZERS.names() if fits(name))
+        raise ValueError(f"{stored.run_id}: {stored.spec.regularizer} has no triplane; cells of {known} do")
+
+
+def no_novel_views(module: TrainingModule, item: dict[str, Any]) -> bool:
+    """Whether other views cannot be rendered: lengths are not metres, or the camera is not known."""
+    regularizer: Any = module.regularizer
+    return regularizer.views.sampler.metric is False or "intrinsics" not in item
+
+
+def draw_frame(module: TrainingModule, item: dict[str, Any], out: Path, swing: float) -> None:
+    """Write the pictures of one frame and print their paths."""
+    import torch
+    from torch.utils.data import default_collate
+
+    from benchmark.records import safe_name
+    from datasets.transforms import MEAN, STD
+    from regularizers.three_d_aware.orbit import arc, walk
+    from regularizers.three_d_aware.pictures import look, orbit, panel, slices
+    from regularizers.three_d_aware.scene import source_camera
+
+    batch = default_collate([item])
+    regularizer: Any = module.regularizer
+    image = (item["images"].permute(1, 2, 0) * torch.tensor(STD) + torch.tensor(MEAN)).clamp(0, 1).numpy()
+    path = out / safe_name(str(item["name"]))
+    with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+        # Some regularizers draw the order of the samples: the same one each time.
+        torch.manual_seed(0)
+        output = module.model.method(batch["images"])
+        seen = look(image, batch, output, regularizer)
+        camera = None if no_novel_views(module, item) else source_camera(batch, seen.depth)
+        poses = [] if camera is None else arc(swing, float(seen.depth.median()))
+        files = {f"{path}.png": panel(seen), f"{path}_slices.png": slices(seen)}
+        for file, figure in files.items():
+            figure.savefig(file)
+            print(f"written: {shown(Path(file))}")
+        if camera is not None:
+            views = walk(
+                regularizer.views, regularizer.scenes, output.features, camera, poses, regularizer.depth_task
+            )
+            orbit(seen, views, Path(f"{path}_orbit.gif"))
+            print(f"written: {shown(Path(f'{path}_orbit.gif'))}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
