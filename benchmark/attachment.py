@@ -142,11 +142,13 @@ class Watch:
         part = int(progress * self.looks)
         if part <= self.done or not torch.is_grad_enabled():
             return work(), {}
-        self.done = part
         kept = KeptMemory(exclude=[*features, *weights])
         before = time.perf_counter()
         with torch.autograd.graph.saved_tensors_hooks(kept.note, lambda saved: saved):
             terms = work()
+        if not terms:
+            return terms, {}
+        self.done = part
         _gradients(terms.values(), [*features, *weights])
         found = {"seconds": torch.tensor(time.perf_counter() - before), "memory_mb": torch.tensor(kept.mb)}
         found["gradient_ratio"] = gradient_ratio(terms.values(), losses.values(), features)

@@ -88,6 +88,7 @@ def test_a_look_measures_each_task_time_and_memory_and_leaves_the_terms_alone() 
     def looked(progress: float) -> dict[str, Tensor]:
         return watch.terms(work, losses, [maps], [weight], ["a", "b"], progress)[1]
 
+    assert watch.terms(dict, losses, [maps], [], ["a"], 1.0) == ({}, {}), "of no terms there is nothing to say"
     assert looked(0.0) == looked(0.4) == {}, "what grows at the beginning would be taken for too little"
     terms, found = watch.terms(work, losses, [maps], [weight], ["a", "b"], 0.5)
     slope = 4 * torch.tensor(1.0).sigmoid().item() * (1 - torch.tensor(1.0).sigmoid().item())
