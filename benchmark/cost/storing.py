@@ -13,6 +13,8 @@ from benchmark.records import DONE, RunSpec
 from benchmark.store import ResultStore, Stored
 
 Cost = Mapping[str, float | None]
+SAME = ("size", "step_batch", "hardware")
+"""Of what measurements must agree in to stand side by side."""
 
 
 def results_of(root: Path, spec: RunSpec) -> list[Stored]:
@@ -58,12 +60,16 @@ def check_parameters(found: Stored, cost: Cost) -> None:
 def store_cost(found: Stored, cost: Cost, origin: Mapping[str, Any]) -> None:
     """Write costs into a result file, in place of those that were measured before.
 
+    What was measured of images of the same size on the same hardware, and is not measured now, stays.
+
     Args:
         found: the result.
         cost: what was measured.
         origin: where and how, kept as `provenance.cost`.
     """
-    kept = {name: value for name, value in found.result.cost.items() if not from_measurement(name)}
+    before = found.result.provenance.get("cost") or {}
+    joins = all(before.get(key) == origin.get(key) for key in SAME)
+    kept = {name: value for name, value in found.result.cost.items() if joins or not from_measurement(name)}
     result = replace(
         found.result, cost={**kept, **cost}, provenance={**found.result.provenance, "cost": dict(origin)}
     )

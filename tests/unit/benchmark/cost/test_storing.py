@@ -58,7 +58,15 @@ def test_every_seed_of_the_cell_gets_the_cost_and_no_other_cell(root: Path) -> N
     assert other.result.cost == TRAINED
 
 
-def test_a_new_measurement_replaces_all_of_the_old_one(root: Path) -> None:
+def test_what_was_measured_alike_is_joined(root: Path) -> None:
+    found = stored_again(root)[0]
+    store_cost(found, {"gmacs": 2.0}, {**ORIGIN, "runs": 3})
+    again = results_of(root, spec())[0].result
+    assert again.cost == {**TRAINED, **COST, "gmacs": 2.0}
+    assert again.provenance["cost"] == {**ORIGIN, "runs": 3}
+
+
+def test_a_measurement_elsewhere_replaces_all_of_the_old_one(root: Path) -> None:
     """Else batch 1 of one machine would stand beside batch 8 of another."""
     found = stored_again(root)[0]
     store_cost(found, {"gmacs": 2.0}, {"size": [64, 96]})
