@@ -172,7 +172,7 @@ def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
     before = time.perf_counter()
     metrics = _described(runner.test())
     cost |= {"evaluate_seconds": time.perf_counter() - before, "peak_memory_mb": peak_memory_mb()}
-    origin.data = data_provenance(runner.test_dataloader.dataset)
+    origin.data = data_provenance(runner.test_dataloader.dataset) | pairs_provenance(runner)
     remove_training_state(folder)
     return RunResult(
         spec=spec, status="done", metrics=metrics, cost=cost, provenance=origin.provenance(),
@@ -260,6 +260,14 @@ def data_provenance(dataset: Any) -> dict[str, Any]:
     """Id and fingerprint of the data that was scored, and the size it was scored at."""
     info = dataset.info
     return {"id": info.id, "fingerprint": info.fingerprint, "frames": len(dataset)}
+
+
+def pairs_provenance(runner: Runner) -> dict[str, Any]:
+    """Id and fingerprint of the posed views that were merged into the training split; nothing where none were."""
+    pairs = getattr(runner.train_dataloader.dataset, "pairs", None)
+    if pairs is None:
+        return {}
+    return {"pairs": {"id": pairs.views.info.id, "fingerprint": pairs.views.info.fingerprint, "pairs": len(pairs)}}
 
 
 def _described(values: Mapping[str, float]) -> Metrics:

@@ -136,5 +136,6 @@ def test_labelled_frames_and_posed_pairs_train_together(tmp_path: Path) -> None:
     pairs = {"train_dataloader.dataset.pairs": "synthetic", "train_dataloader.batch_size": 8}
     result = run_cell(spec(regularizer="three_d_aware_multiview", overrides=pairs), tmp_path)
     assert result.status == "done", result.error
+    assert result.provenance["data"]["pairs"]["id"] == result.provenance["data"]["id"]
     assert 0 < (result.diagnostics["paired"] or 0) < 1
     assert 0 < (result.diagnostics["seen"] or 0) <= 1
