@@ -175,7 +175,8 @@ class KeptMemory:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in self.exclude:
             self.sizes[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        # An operation that keeps its own result would otherwise keep itself: the memory would never come back.
+        return tensor.detach()
 
     @property
     def mb(self) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -121,6 +123,23 @@ def train(made: TrainingModule, steps: int) -> list[Tensor]:
         torch.stack([term for name, term in made(**data, mode="loss").items() if "loss" in name]).sum().backward()
         optimizer.step()
     return list(made.state_dict().values())
+
+
+def test_a_look_leaves_no_graph_behind() -> None:
+    """The sigmoid keeps its own result, which would keep the sigmoid: a cycle that no collector sees."""
+    maps = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    alive: list[weakref.ref[Tensor]] = []
+
+    def work() -> dict[str, Tensor]:
+        made = maps.sigmoid()
+        alive.append(weakref.ref(made))
+        return {"x": made.sum()}
+
+    terms, found = Watch().terms(work, {"loss_a": linear(maps, 1.0)}, [maps], [], ["a"], 1.0)
+    assert found
+    del terms
+    gc.collect()
+    assert alive[0]() is None
 
 
 class AlwaysWatch(Watch):

@@ -107,12 +107,15 @@ def test_the_last_map_of_a_transformer_goes_to_the_regularizer():
     assert (method.feature_specs[0].channels, method.feature_specs[0].stride) == (192, 16)
 
 
-@pytest.mark.parametrize(("backbone", "channels", "stride"), [("resnet18", 896, 8), ("hrnet_w18_small_v2", 270, 4)])
-def test_the_maps_of_a_pyramid_go_to_the_regularizer_concatenated(backbone: str, channels: int, stride: int):
-    """128 + 256 + 512 channels that the decoder reads; 18 + 36 + 72 + 144 of all branches."""
+@pytest.mark.parametrize(("backbone", "maps"), [
+    ("resnet18", [(128, 8), (256, 16), (512, 32)]), ("hrnet_w18_small_v2", [(18, 4), (36, 8), (72, 16), (144, 32)]),
+])
+def test_the_maps_of_a_pyramid_that_are_read_go_to_the_regularizer(backbone: str, maps: list[tuple[int, int]]):
+    """The three that the decoder reads; of parallel branches all."""
     with torch.device("meta"):
-        (spec,) = small_method(backbone).feature_specs
-    assert (spec.channels, spec.stride, spec.task) == (channels, stride, None)
+        specs = small_method(backbone).feature_specs
+    assert [(spec.channels, spec.stride) for spec in specs] == maps
+    assert all(spec.task is None for spec in specs)
 
 
 def test_blocks_are_dropped_more_often_towards_the_end():
