@@ -10,7 +10,7 @@ Consulted: nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -37,6 +37,7 @@ class Bottleneck2D(SmallPredictions):
         ramp: share of the training over which the weight grows from 0.
         every_k: predict every k-th step only, with k times the weight.
         label_stride: compare with labels of an image that many times smaller; 1 for all labels.
+        strides: of the feature maps that are read; None for all.
         render_stride: image size divided by the size of the predictions.
         channels: a third of those of the map.
         plane_depth: of the `three_d_aware` whose parameters are matched.
@@ -56,6 +57,7 @@ class Bottleneck2D(SmallPredictions):
         ramp: float = 0.05,
         every_k: int = 1,
         label_stride: int = 1,
+        strides: Collection[int] | None = None,
         render_stride: int = 8,
         channels: int = 32,
         plane_depth: int = 64,
@@ -65,9 +67,10 @@ class Bottleneck2D(SmallPredictions):
         self.render_stride = render_stride
         with torch.device("meta"):
             matched = ThreeDAware(
-                tasks, feature_specs, task_weights=task_weights, channels=channels, plane_depth=plane_depth
+                tasks, feature_specs, task_weights=task_weights, strides=strides, channels=channels,
+                plane_depth=plane_depth,
             )
-        groups = tasks_by_maps(feature_specs, strength.rendered).items()
+        groups = tasks_by_maps(feature_specs, strength.rendered, strides).items()
         self.networks = nn.ModuleList(
             Network(
                 maps, [feature_specs[at].channels for at in maps], {name: tasks[name].channels for name in names},

@@ -50,6 +50,7 @@ class ThreeDAware(SmallPredictions):
         ramp: share of the training over which the weight grows from 0.
         every_k: render every k-th step only, with k times the weight.
         label_stride: compare with labels of an image that many times smaller; 1 for all labels.
+        strides: of the feature maps that are read; None for all.
         render_stride: image size divided by rendered size.
         samples: per ray.
         depth_map: what z is linear in, "linear", "log" or "disparity"; None for "log" with a depth task, else "linear".
@@ -88,6 +89,7 @@ class ThreeDAware(SmallPredictions):
         ramp: float = 0.05,
         every_k: int = 1,
         label_stride: int = 1,
+        strides: Collection[int] | None = None,
         render_stride: int = 8,
         samples: int = 64,
         depth_map: str | None = None,
@@ -118,7 +120,7 @@ class ThreeDAware(SmallPredictions):
         densities = "none" if weigh is None else "per_task" if per_task_density else "shared"
         self.views = Views(RaySampler(samples, depths, metric), renderer, render_stride)
         self.scenes = nn.ModuleList()
-        for maps, names in tasks_by_maps(feature_specs, self.strength.rendered).items():
+        for maps, names in tasks_by_maps(feature_specs, self.strength.rendered, strides).items():
             outputs = {name: None if name == expected else tasks[name].channels for name in names}
             encoder = TriplaneEncoder([feature_specs[at].channels for at in maps], channels, plane_depth, rows)
             fields = TaskField(channels, outputs, hidden, densities, shared_trunk, read_z)

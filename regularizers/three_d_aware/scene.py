@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -124,19 +124,30 @@ def source_camera(batch: Batch, like: Tensor) -> Camera | None:
     return Camera(batch["intrinsics"].to(like), (height, width))
 
 
-def tasks_by_maps(feature_specs: Sequence[FeatureSpec], tasks: Sequence[str]) -> Mapping[tuple[int, ...], list[str]]:
+def tasks_by_maps(
+    feature_specs: Sequence[FeatureSpec], tasks: Sequence[str], strides: Collection[int] | None = None
+) -> Mapping[tuple[int, ...], list[str]]:
     """Tasks by the maps that their triplane is made of: all by the maps that all tasks share, finest first.
 
     A method without such maps, as separate networks are, has a triplane for each task, so that none sends a gradient
     into the network of another.
 
+    Args:
+        feature_specs: maps of the method.
+        tasks: names of the tasks.
+        strides: of the maps that are read; None for all.
+
     Raises:
         ValueError: if a task has nothing to read.
     """
     shared = [position for position, spec in enumerate(feature_specs) if spec.task is None]
-    if shared:
-        return {tuple(sorted(shared, key=lambda position: feature_specs[position].stride)): list(tasks)}
     groups: dict[tuple[int, ...], list[str]] = {}
     for name in tasks:
-        groups.setdefault(tuple(readable_maps(feature_specs, name)), []).append(name)
+        readable = sorted(shared, key=lambda position: feature_specs[position].stride)
+        readable = readable or readable_maps(feature_specs, name)
+        chosen = [position for position in readable if strides is None or feature_specs[position].stride in strides]
+        if not chosen:
+            there = ", ".join(str(feature_specs[position].stride) for position in readable)
+            raise ValueError(f"strides={list(strides or ())}: no map for {name} has one of them; there are {there}")
+        groups.setdefault(tuple(chosen), []).append(name)
     return groups

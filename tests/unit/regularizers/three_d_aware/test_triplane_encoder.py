@@ -129,3 +129,12 @@ def test_tasks_without_common_maps_have_triplanes_of_their_own() -> None:
     assert tasks_by_maps(specs, ["semseg", "depth"]) == {(0,): ["semseg"], (1,): ["depth"]}
     with pytest.raises(ValueError, match="no feature map for normals"):
         tasks_by_maps(specs, ["normals"])
+
+
+def test_maps_are_chosen_by_their_stride() -> None:
+    specs = (FeatureSpec(8, 16), FeatureSpec(4, 4), FeatureSpec(6, 8))
+    assert tasks_by_maps(specs, ["depth"], strides=[16, 4]) == {(1, 0): ["depth"]}
+    own = (FeatureSpec(8, 4, task="semseg"), FeatureSpec(8, 8, task="depth"))
+    assert tasks_by_maps(own, ["semseg"], strides=[4]) == {(0,): ["semseg"]}
+    with pytest.raises(ValueError, match=r"strides=\[32\]: no map for depth has one of them; there are 4, 8, 16"):
+        tasks_by_maps(specs, ["depth"], strides=[32])
