@@ -29,7 +29,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,7 @@ from datasets.layout import DataError, exclusive
 from datasets.manifest import MANIFEST, Manifest, read_manifest
 from datasets.modalities import Array
 from datasets.own_labels import read_image, read_own_label, unlabelled
-from datasets.preparing import Track, Written, prepare
+from datasets.preparing import prepare, progress
 
 PREPARED = "prepared"
 STAMP = "source.json"
@@ -158,7 +158,7 @@ def ensure_prepared(root: Path) -> None:
             if _stamp_of(target) == stamp:
                 return
             source = FolderSource(manifest, files, _coverage(manifest, files, root))
-            prepare(source, target, workers=1, limit=None, track=_progress(root))
+            prepare(source, target, workers=1, limit=None, track=progress(f"preparing {root.name}"))
             write_text(target / STAMP, stamp)
     except PermissionError as error:
         raise DataError(f"{root}: cannot be written to ({error.strerror}); own data are prepared beside it") from None
@@ -219,13 +219,3 @@ def _stamp_of(target: Path) -> str:
         return (target / STAMP).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
-
-
-def _progress(root: Path) -> Track:
-    def track(frames: Iterator[Written], total: int) -> Iterator[Written]:
-        from rich.console import Console
-        from rich.progress import track as progress
-
-        yield from progress(frames, description=f"preparing {root.name}", total=total, console=Console(stderr=True))
-
-    return track

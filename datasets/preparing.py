@@ -62,6 +62,28 @@ class Source(Protocol):
         """
 
 
+def progress(description: str) -> Track:
+    """Shows progress with the time left, on standard error."""
+
+    def track(frames: Iterator[Written], total: int) -> Iterator[Written]:
+        from rich.console import Console
+        from rich.progress import track as shown
+
+        yield from shown(frames, description=description, total=total, console=Console(stderr=True))
+
+    return track
+
+
+def check_vacant(out: Path, overwrite: bool) -> None:
+    """See that a data set may be written.
+
+    Raises:
+        DataError: if something lies there that may not be replaced.
+    """
+    if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"{out}: there is something here already; give --overwrite to replace it, or another --out")
+
+
 def prepare(source: Source, out: Path, *, workers: int, limit: int | None, track: Track) -> DatasetInfo:
     """Read every frame of a source and write the canonical layout.
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmark.boundaries.protocols import PROTOCOLS, Protocol, evenly_spaced
-from benchmark.command_line import WRONG_USE, Parser
+from benchmark.command_line import WRONG_USE, Parser, positive
 
 if TYPE_CHECKING:
     from benchmark.boundaries.counting import Counts
@@ -62,14 +62,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, found {number}")
-    return number
 
 
 def share(text: str) -> float:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.command_line import WRONG_USE, Parser
+from benchmark.command_line import WRONG_USE, Parser, count
 
 if TYPE_CHECKING:
     from benchmark.cost.report import Report
@@ -75,13 +75,6 @@ def size(text: str) -> tuple[int, int]:
     if found is None or min(map(int, found.groups())) < 32:
         raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH of 32 pixels or more, such as 480x640; found {text!r}")
     return int(found[1]), int(found[2])
-
-
-def count(text: str) -> int:
-    """A number of images or runs."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected an integer of 1 or more, found {text!r}")
-    return int(text)
 
 
 def kinds(text: str) -> tuple[str, ...]:

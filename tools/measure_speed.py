@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.command_line import WRONG_USE, Parser
-from tools.measure_cost import count, names, size, subjects
+from benchmark.command_line import WRONG_USE, Parser, count
+from tools.measure_cost import names, size, subjects
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -12,18 +12,16 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.command_line import WRONG_USE, Parser, shown  # noqa: E402
+from benchmark.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
 
 if TYPE_CHECKING:
     from datasets.layout import DatasetInfo
-    from datasets.preparing import Written
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -53,14 +51,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, found {number}")
-    return number
-
-
 def share(text: str) -> float:
     """A number from 0 to below 1."""
     number = float(text)
@@ -69,30 +59,21 @@ def share(text: str) -> float:
     return number
 
 
-def track(frames: Iterator[Written], total: int) -> Iterator[Written]:
-    """Show progress with the time left."""
-    from rich.console import Console
-    from rich.progress import track as progress
-
-    yield from progress(frames, description="preparing clips", total=total, console=Console(stderr=True))
-
-
 def run(options: argparse.Namespace, out: Path) -> DatasetInfo:
     """Prepare into `out`.
 
     Raises:
         DataError: in one line, when the input or the place is wrong.
     """
-    from datasets.layout import DataError, exclusive
+    from datasets.layout import exclusive
     from datasets.posed_clip.opening import open_clips
-    from datasets.preparing import prepare
+    from datasets.preparing import check_vacant, prepare, progress
 
-    if out.exists() and not options.overwrite and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out}: there is something here already; give --overwrite to replace it, or another --out")
+    check_vacant(out, options.overwrite)
     intrinsics = tuple(options.intrinsics) if options.intrinsics else None
     source = open_clips(options.folders, intrinsics, every=options.every, test_share=options.test_share)
     with exclusive(out.absolute()):
-        return prepare(source, out, workers=options.workers, limit=None, track=track)
+        return prepare(source, out, workers=options.workers, limit=None, track=progress("preparing clips"))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +17,11 @@ from typing import TYPE_CHECKING
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.command_line import WRONG_USE, Parser, shown  # noqa: E402
+from benchmark.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
 
 if TYPE_CHECKING:
     from datasets.layout import DatasetInfo
-    from datasets.preparing import Source, Written
+    from datasets.preparing import Source
 
 RELEASES = ("astmt", "mtl_pytorch", "atrc")
 
@@ -58,22 +57,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, found {number}")
-    return number
-
-
-def track(frames: Iterator[Written], total: int) -> Iterator[Written]:
-    """Show progress with the time left."""
-    from rich.console import Console
-    from rich.progress import track as progress
-
-    yield from progress(frames, description="preparing NYU-v2", total=total, console=Console(stderr=True))
-
-
 def open_source(options: argparse.Namespace, out: Path, stack: ExitStack) -> Source:
     """The source that the options name; archives are unpacked until `stack` is closed."""
     from datasets.archives import unpacked
@@ -102,15 +85,14 @@ def run(options: argparse.Namespace, out: Path) -> DatasetInfo:
     Raises:
         DataError: in one line, when the input or the place is wrong.
     """
-    from datasets.layout import DataError, exclusive
-    from datasets.preparing import prepare
+    from datasets.layout import exclusive
+    from datasets.preparing import check_vacant, prepare, progress
 
-    if out.exists() and not options.overwrite and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out}: there is something here already; give --overwrite to replace it, or another --out")
+    check_vacant(out, options.overwrite)
     with ExitStack() as stack:
         stack.enter_context(exclusive(out.absolute()))
         source = open_source(options, out, stack)
-        return prepare(source, out, workers=options.workers, limit=options.limit, track=track)
+        return prepare(source, out, workers=options.workers, limit=options.limit, track=progress("preparing NYU-v2"))
 
 
 def main(arguments: list[str] | None = None) -> int:

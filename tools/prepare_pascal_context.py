@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.command_line import WRONG_USE, Parser, shown  # noqa: E402
+from benchmark.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
 
 if TYPE_CHECKING:
     from datasets.layout import DatasetInfo
-    from datasets.preparing import Written
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -37,22 +35,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, found {number}")
-    return number
-
-
-def track(frames: Iterator[Written], total: int) -> Iterator[Written]:
-    """Show progress with the time left."""
-    from rich.console import Console
-    from rich.progress import track as progress
-
-    yield from progress(frames, description="preparing PASCAL-Context", total=total, console=Console(stderr=True))
-
-
 def run(options: argparse.Namespace, out: Path) -> DatasetInfo:
     """Prepare into `out`.
 
@@ -60,14 +42,14 @@ def run(options: argparse.Namespace, out: Path) -> DatasetInfo:
         DataError: in one line, when the input or the place is wrong.
     """
     from datasets.archives import unpacked
-    from datasets.layout import DataError, exclusive
+    from datasets.layout import exclusive
     from datasets.pascal_context.release import open_release
-    from datasets.preparing import prepare
+    from datasets.preparing import check_vacant, prepare, progress
 
-    if out.exists() and not options.overwrite and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out}: there is something here already; give --overwrite to replace it, or another --out")
+    check_vacant(out, options.overwrite)
     with exclusive(out.absolute()), unpacked(options.release, out) as folder:
         source = open_release(folder)
+        track = progress("preparing PASCAL-Context")
         return prepare(source, out, workers=options.workers, limit=options.limit, track=track)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.command_line import WRONG_USE, Parser, shown  # noqa: E402
+from benchmark.command_line import WRONG_USE, Parser, count, shown  # noqa: E402
 
 if TYPE_CHECKING:
     from benchmark.grid import Report
@@ -61,13 +61,6 @@ def seed(text: str) -> int:
     """A seed of the command line."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"a seed is an integer of 0 or more, found {text!r}")
-    return int(text)
-
-
-def count(text: str) -> int:
-    """A number of workers."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected an integer of 1 or more, found {text!r}")
     return int(text)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from benchmark.contracts import Method, MultiTaskOutput
 from benchmark.cost.batches import random_batch
 from benchmark.cost.subject import Subject, build, build_shapes
-from benchmark.model import TrainingModule
-from benchmark.registry import BACKBONES
+from benchmark.model import MultiTaskModel, TrainingModule
 
 GRAPH_SIZE = (64, 96)
 """(H, W) at which the graph is walked where it has to be computed."""
@@ -30,16 +29,14 @@ def count_parameters(subject: Subject) -> dict[str, float]:
 
     "Depends" means that a gradient arrives: what is read behind a stopped gradient does not count.
     """
-    with BACKBONES.created() as backbones:
-        module, images = _on_meta(subject)
+    module, images = _on_meta(subject)
     try:
         output = _output(module, images)
     except (NotImplementedError, RuntimeError):
         # The values decide what happens next, so shapes alone are not enough.
-        with BACKBONES.created() as backbones:
-            module = build(subject)
+        module = build(subject)
         output = _output(module, random_batch(subject.tasks, 2, GRAPH_SIZE, subject.device)["images"])
-    return counts(module) | parts(module.model.method, output, _owned(backbones))
+    return counts(module) | parts(module.model.method, output, _of_backbones(module.model))
 
 
 def counts(module: TrainingModule) -> dict[str, float]:
@@ -108,6 +105,6 @@ def _output(module: TrainingModule, images: Tensor) -> MultiTaskOutput:
     return output
 
 
-def _owned(backbones: Sequence[nn.Module]) -> set[int]:
-    """Ids of the parameters of the backbones as they are now: a method may have replaced some."""
-    return {id(parameter) for backbone in backbones for parameter in backbone.parameters()}
+def _of_backbones(model: MultiTaskModel) -> set[int]:
+    """Ids of the parameters of the registered backbones."""
+    return {id(parameter) for name, parameter in model.named_parameters() if name in model.backbone_parameters}
