@@ -24,6 +24,7 @@ from benchmark.tasks import IGNORE_LABEL, Task, TaskSet
 from regularizers.three_d_aware.camera import Camera, inside_cube
 from regularizers.three_d_aware.rays import Rays
 from regularizers.three_d_aware.regularizer import ThreeDAware, without_options
+from regularizers.three_d_aware.sampler import Triplane
 from regularizers.three_d_aware.scene import source_camera
 
 TOWARDS_CAMERA = (1.0, 1.0, -1.0)
@@ -60,37 +61,37 @@ class ThreeDAwareMultiview(ThreeDAware):
 
     def terms(self, batch: Batch, output: MultiTaskOutput, factor: float) -> dict[str, Tensor]:
         """Those of the first views, and `loss_three_d_aware_multiview_view_<task>` of the second ones."""
-        own = super().terms(batch, output, factor)
+        planes = self.triplanes(batch, output.features)
+        own = self.weighted(self.label, self.render(batch, planes), batch["targets"], factor)
         label = f"{self.label}_view"
         chosen = batch["other"]["there"].nonzero()[:, 0] if "other" in batch else torch.zeros(0, dtype=torch.int64)
         self.found = {**self.found, "paired": torch.tensor(len(chosen) / len(batch["images"]))}
         if not len(chosen) or not self.view_weight:
             return own | {f"loss_{label}_{name}": batch["images"].new_zeros(()) for name in self.strength.rendered}
-        predictions, targets = self.second_views(batch, output.features, chosen)
+        predictions, targets = self.second_views(batch, planes, chosen)
         return own | self.weighted(label, predictions, targets, factor * self.view_weight)
 
     def second_views(
-        self, batch: Batch, features: Sequence[Tensor], chosen: Tensor
+        self, batch: Batch, planes: Sequence[Triplane], chosen: Tensor
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Predictions for the second views of some samples, and their labels where the first view shows the place.
 
         Args:
             batch: with "other".
-            features: of the method.
+            planes: the triplanes of all its images.
             chosen: indices of the samples.
 
         Raises:
             ValueError: if the batch has no intrinsics.
         """
         other = selected(batch["other"], chosen)
-        whole = source_camera(batch, features[0].new_zeros((), dtype=torch.float32))
+        whole = source_camera(batch, planes[0].xy)
         if whole is None:
             raise ValueError("a second view needs the camera of the first: the batch has no intrinsics")
         source = Camera(whole.intrinsics[chosen], whole.size)
         target = Camera(other["intrinsics"].to(source.intrinsics), whole.size, inverted(other["pose"]))
-        rays, renderings = self.views.novel(
-            self.scenes, [maps[chosen] for maps in features], source, target, self.views.grid(whole.size), self.training
-        )
+        those = [Triplane(made.xy[chosen], made.xz[chosen], made.yz[chosen]) for made in planes]
+        rays, renderings = self.views.novel(self.scenes, those, source, target, self.training)
         predictions = {name: maps for part in renderings for name, maps in part.predictions.items()}
         rotation = other["pose"][:, :3, :3]
         for name, maps in predictions.items():

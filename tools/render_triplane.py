@@ -138,9 +138,8 @@ def draw_frame(module: TrainingModule, item: dict[str, Any], out: Path, swing: f
             figure.savefig(file)
             print(f"written: {shown(Path(file))}")
         if camera is not None:
-            views = walk(
-                regularizer.views, regularizer.scenes, output.features, camera, poses, regularizer.depth_task
-            )
+            planes = regularizer.triplanes(batch, output.features)
+            views = walk(regularizer.views, regularizer.scenes, planes, camera, poses, regularizer.depth_task)
             orbit(seen, views, Path(f"{path}_orbit.gif"))
             print(f"written: {shown(Path(f'{path}_orbit.gif'))}")
 

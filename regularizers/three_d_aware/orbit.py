@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from regularizers.three_d_aware.camera import Camera
 from regularizers.three_d_aware.renderer import Rendering
+from regularizers.three_d_aware.sampler import Triplane
 from regularizers.three_d_aware.scene import Scene, Views
 from regularizers.three_d_aware.volume import expected_depth
 
@@ -66,7 +67,7 @@ def _facing(turn: float, distance: float) -> Tensor:
 
 
 def walk(
-    views: Views, scenes: nn.ModuleList, features: Sequence[Tensor], source: Camera, poses: Sequence[Tensor],
+    views: Views, scenes: nn.ModuleList, planes: Sequence[Triplane], source: Camera, poses: Sequence[Tensor],
     depth_task: str | None,
 ) -> Iterator[OrbitView]:
     """Render one image from other places.
@@ -74,15 +75,14 @@ def walk(
     Args:
         views: how to render.
         scenes: `Scene`s.
-        features: of the method for the one image.
+        planes: their triplanes of the one image.
         source: its camera.
         poses: cameras to render, in the frame of that of the image.
         depth_task: the task whose density gives the depth, where there is a choice.
     """
-    grid = views.grid(source.size)
     for pose in poses:
         target = Camera(source.intrinsics, source.size, pose.to(source.intrinsics)[None])
-        rays, renderings = views.novel(scenes, features, source, target, grid, jittered=False)
+        rays, renderings = views.novel(scenes, planes, source, target, jittered=False)
         weights = weights_of(scenes, renderings, depth_task)
         inside = torch.ones_like(weights) if rays.inside is None else rays.inside.to(weights)
         predictions = {name: maps[0] for part in renderings for name, maps in part.predictions.items()}

@@ -104,7 +104,8 @@ def look(image: Picture, batch: Batch, output: MultiTaskOutput, regularizer: Thr
         output: of the method for it.
         regularizer: with its weights, in eval mode.
     """
-    rays, renderings = regularizer.views.source(regularizer.scenes, batch, output.features, jittered=False)
+    planes = regularizer.triplanes(batch, output.features)
+    rays, renderings = regularizer.views.source(regularizer.scenes, planes, batch, jittered=False)
     return Seen(
         image, regularizer.tasks, {name: target[0] for name, target in batch["targets"].items()},
         {name: maps[0] for name, maps in output.predictions.items()}, rays, renderings, regularizer.scenes,

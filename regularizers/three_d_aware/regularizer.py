@@ -29,7 +29,8 @@ from regularizers.three_d_aware.field import TaskField
 from regularizers.three_d_aware.planes import TriplaneEncoder
 from regularizers.three_d_aware.rays import RaySampler
 from regularizers.three_d_aware.renderer import Renderer, Weigh
-from regularizers.three_d_aware.scene import Scene, Views, tasks_by_maps
+from regularizers.three_d_aware.sampler import Triplane
+from regularizers.three_d_aware.scene import Scene, Views, image_size, tasks_by_maps
 from regularizers.three_d_aware.supervision import SmallPredictions, Strength, depth_task
 from regularizers.three_d_aware.volume import composite, shuffled_composite
 
@@ -129,7 +130,15 @@ class ThreeDAware(SmallPredictions):
 
     def predict(self, batch: Batch, features: Sequence[Tensor]) -> dict[str, Tensor]:
         """Render every task, and note what the rays look like."""
-        rays, renderings = self.views.source(self.scenes, batch, features, self.training)
+        return self.render(batch, self.triplanes(batch, features))
+
+    def triplanes(self, batch: Batch, features: Sequence[Tensor]) -> list[Triplane]:
+        """Those of a batch, one for each of `scenes`."""
+        return self.views.triplanes(self.scenes, features, image_size(batch))
+
+    def render(self, batch: Batch, planes: Sequence[Triplane]) -> dict[str, Tensor]:
+        """`predict` of the triplanes of a batch."""
+        rays, renderings = self.views.source(self.scenes, planes, batch, self.training)
         label = (self.tasks[self.depth_task], batch["targets"][self.depth_task]) if self.depth_task else None
         self.found = diagnose(renderings, rays.depth, label)
         return {name: maps for part in renderings for name, maps in part.predictions.items()}

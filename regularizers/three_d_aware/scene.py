@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -56,54 +56,48 @@ class Views:
     renderer: Renderer
     stride: int
 
+    def triplanes(self, scenes: nn.ModuleList, features: Sequence[Tensor], size: tuple[int, int]) -> list[Triplane]:
+        """The triplane of each `Scene`.
+
+        Args:
+            scenes: `Scene`s.
+            features: of the method.
+            size: height and width of its images.
+        """
+        return [cast(Scene, scene).planes(features, self.grid(size)) for scene in scenes]
+
     def source(
-        self, scenes: nn.ModuleList, batch: Batch, features: Sequence[Tensor], jittered: bool
+        self, scenes: nn.ModuleList, planes: Sequence[Triplane], batch: Batch, jittered: bool
     ) -> tuple[Rays, list[Rendering]]:
-        """Render the images of a batch from their own features, as they were seen.
+        """Render the images of a batch as they were seen.
 
         Args:
             scenes: `Scene`s; one rendering each.
+            planes: their triplanes of these images.
             batch: gives image size and, for metric rays, intrinsics.
-            features: of the method.
             jittered: draw the samples' places in their cells from torch's stream; else they lie in the middle.
         """
-        images = batch["images"]
-        grid = self.grid((images.shape[-2], images.shape[-1]))
-        known = [cast(Scene, scene) for scene in scenes]
-        planes = [scene.planes(features, grid) for scene in known]
-        like = planes[0].xy
-        rays = self.sampler.source_view(self._jitter(like, jittered), grid, source_camera(batch, like))
-        with torch.autocast(images.device.type, enabled=False):
-            rendered = [
-                self.renderer.source_view(scene.fields, made, rays) for scene, made in zip(known, planes, strict=True)
-            ]
-        return rays, rendered
+        like, size = planes[0].xy, image_size(batch)
+        rays = self.sampler.source_view(self._jitter(like, jittered), self.grid(size), source_camera(batch, like))
+        return rays, _rendered(self.renderer.source_view, scenes, planes, rays)
 
     def novel(
-        self, scenes: nn.ModuleList, features: Sequence[Tensor], source: Camera, target: Camera,
-        grid: tuple[int, int], jittered: bool,
+        self, scenes: nn.ModuleList, planes: Sequence[Triplane], source: Camera, target: Camera, jittered: bool
     ) -> tuple[Rays, list[Rendering]]:
-        """Render another camera's view of the triplanes of a batch.
+        """Render another camera's view, as large as that of the images.
 
         Args:
             scenes: `Scene`s; one rendering each.
-            features: of the method, for the images of the source camera.
+            planes: their triplanes of the images of the source camera.
             source: camera of these images.
             target: camera to render, of as many images.
-            grid: height and width of the rendered view; that of the planes follows from the source's images.
             jittered: see `source`.
 
         Raises:
             ValueError: if rays are not metric, see `RaySampler.novel_view`.
         """
-        known = [cast(Scene, scene) for scene in scenes]
-        planes = [scene.planes(features, self.grid(source.size)) for scene in known]
-        rays = self.sampler.novel_view(self._jitter(planes[0].xy, jittered), grid, source, target)
-        with torch.autocast(planes[0].xy.device.type, enabled=False):
-            rendered = [
-                self.renderer.novel_view(scene.fields, made, rays) for scene, made in zip(known, planes, strict=True)
-            ]
-        return rays, rendered
+        rays = self.sampler.novel_view(self._jitter(planes[0].xy, jittered), self.grid(source.size), source, target)
+        return rays, _rendered(self.renderer.novel_view, scenes, planes, rays)
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width that images of a height and width are rendered at, and that their xy planes have."""
@@ -116,12 +110,25 @@ class Views:
         return torch.rand(middle.shape).to(middle) if jittered else middle
 
 
+def _rendered(
+    render: Callable[[TaskField, Triplane, Rays], Rendering], scenes: nn.ModuleList, planes: Sequence[Triplane],
+    rays: Rays,
+) -> list[Rendering]:
+    with torch.autocast(planes[0].xy.device.type, enabled=False):
+        return [render(cast(Scene, scene).fields, made, rays) for scene, made in zip(scenes, planes, strict=True)]
+
+
+def image_size(batch: Batch) -> tuple[int, int]:
+    """Height and width of a batch's images."""
+    height, width = batch["images"].shape[-2:]
+    return height, width
+
+
 def source_camera(batch: Batch, like: Tensor) -> Camera | None:
     """The camera of a batch's images, None where its intrinsics are not known."""
     if "intrinsics" not in batch:
         return None
-    height, width = batch["images"].shape[-2:]
-    return Camera(batch["intrinsics"].to(like), (height, width))
+    return Camera(batch["intrinsics"].to(like), image_size(batch))
 
 
 def tasks_by_maps(

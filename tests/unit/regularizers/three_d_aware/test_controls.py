@@ -61,7 +61,7 @@ def rendered(name: str, **options: Any) -> tuple[ThreeDAware, Any, Any, Any]:
     batch = random_batch(NYUV2_TASKS, 2, (48, 64))
     features = [torch.randn(2, 6, 12, 16), torch.randn(2, 10, 6, 8)]
     planes = made.scenes[0].planes(features, (6, 8))
-    rays, (rendering,) = made.views.source(made.scenes, batch, features, jittered=False)
+    rays, (rendering,) = made.views.source(made.scenes, [planes], batch, jittered=False)
     return made, planes, rays, rendering
 
 

@@ -48,6 +48,11 @@ def shifted(x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Tensor:
     return pose
 
 
+def second_views(beside: ThreeDAwareMultiview, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Of the first sample."""
+    return beside.second_views(batch, beside.triplanes(batch, features(1).features), torch.tensor([0]))
+
+
 def test_from_the_same_place_the_second_view_has_the_losses_of_the_first() -> None:
     beside, batch = regularizer().eval(), paired([True, True])
     batch["targets"]["depth"] = batch["targets"]["depth"].clamp(0.6, 9.0)
@@ -80,6 +85,14 @@ def test_samples_without_a_second_view_count_nothing() -> None:
         assert found[key].item() == pytest.approx(expected[key].item(), rel=1e-5)
 
 
+def test_both_views_are_rendered_from_one_triplane() -> None:
+    beside = regularizer()
+    encoded: list[int] = []
+    beside.scenes[0].encoder.register_forward_hook(lambda encoder, inputs, made: encoded.append(len(made.xy)))
+    beside(paired([True, False]), features(2))
+    assert encoded == [2]
+
+
 @pytest.mark.parametrize("there", [[False, False], None])
 def test_a_batch_without_second_views_is_that_of_three_d_aware(there: list[bool] | None) -> None:
     beside = regularizer().eval()
@@ -106,7 +119,7 @@ def test_what_the_first_camera_does_not_show_does_not_supervise_the_second() -> 
     """A wall 2 m away, focal length = width: 2 m of it are seen. From 1 m to the right half of it is in both views."""
     beside, batch = regularizer().eval(), paired([True], shifted(x=1.0))
     batch["other"]["targets"]["depth"] = torch.full((1, 1, *SIZE), 2.0)
-    _, targets = beside.second_views(batch, features(1).features, torch.tensor([0]))
+    _, targets = second_views(beside, batch)
     seen = targets["depth"][0, 0] > 0
     assert seen[:, : SIZE[1] // 2].all()
     assert not seen[:, SIZE[1] // 2 :].any()
@@ -117,10 +130,10 @@ def test_what_the_first_camera_does_not_show_does_not_supervise_the_second() -> 
 def test_without_labelled_depth_a_ray_counts_that_is_mostly_inside() -> None:
     beside, batch = regularizer().eval(), paired([True], shifted(z=-100.0))
     batch["other"]["targets"]["depth"] = torch.zeros(1, 1, *SIZE)
-    _, targets = beside.second_views(batch, features(1).features, torch.tensor([0]))
+    _, targets = second_views(beside, batch)
     assert (targets["semseg"] == 255).all(), "from 100 m behind nothing within 10 m is in the frustum"
     batch["other"]["pose"] = torch.eye(4)[None]
-    _, targets = beside.second_views(batch, features(1).features, torch.tensor([0]))
+    _, targets = second_views(beside, batch)
     assert (targets["semseg"] != 255).all()
 
 

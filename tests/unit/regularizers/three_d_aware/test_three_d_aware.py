@@ -98,7 +98,9 @@ def test_separate_networks_are_each_regularized_by_their_own_task() -> None:
 @pytest.mark.parametrize("size", [(32, 32), (37, 53), (48, 96)])
 def test_any_image_size_is_rendered_at_an_eighth(size: tuple[int, int]) -> None:
     beside = regularizer().eval()
-    _, (rendering,) = beside.views.source(beside.scenes, random_batch(size=size), random_features(size).features, False)
+    batch = random_batch(size=size)
+    planes = beside.triplanes(batch, random_features(size).features)
+    _, (rendering,) = beside.views.source(beside.scenes, planes, batch, jittered=False)
     assert rendering.predictions["semseg"].shape == (2, 40, -(-size[0] // 8), -(-size[1] // 8))
     assert all(term.isfinite() for term in beside(random_batch(size=size), random_features(size)).values())
 
@@ -138,7 +140,8 @@ def test_autocast_leaves_rendering_in_single_precision() -> None:
     """Weights composited in bfloat16 are wrong by 2e-3."""
     beside = regularizer().eval()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        _, (rendering,) = beside.views.source(beside.scenes, random_batch(), random_features().features, False)
+        planes = beside.triplanes(random_batch(), random_features().features)
+        _, (rendering,) = beside.views.source(beside.scenes, planes, random_batch(), jittered=False)
         assert all(term.isfinite() for term in beside(random_batch(), random_features()).values())
     assert all(maps.dtype == torch.float32 for maps in rendering.predictions.values())
     total = rendering.weights["density"].sum(-1)

@@ -58,7 +58,7 @@ def test_the_density_of_one_room_is_where_its_surfaces_are(small_rooms: Path, op
     batch = room(small_rooms)
     beside, features = overfitted(batch, metric_rays=True, **options)
     with torch.no_grad():
-        rays, (rendering,) = beside.views.source(beside.scenes, batch, (features,), jittered=False)
+        rays, (rendering,) = beside.views.source(beside.scenes, beside.triplanes(batch, (features,)), batch, False)
         beside(batch, MultiTaskOutput({}, (features,)))
     depth = upsample_to(expected_depth(rendering.weights["density"], rays.depth, True)[:, None], (96, 128))
     error = (depth - batch["targets"]["depth"]).abs().mean().item()
@@ -107,9 +107,9 @@ def test_novel_views_of_one_triplane_beat_a_constant_depth_threefold(small_rooms
     beside.eval()
     for other in (before, after, novel):
         with torch.no_grad():
-            predictions, targets = beside.second_views(
-                seen_from(data, source, other), (features,), torch.tensor([0])
-            )
+            batch = seen_from(data, source, other)
+            planes = beside.triplanes(batch, (features,))
+            predictions, targets = beside.second_views(batch, planes, torch.tensor([0]))
         known = targets["depth"] > 0
         true = targets["depth"][known]
         error = (upsample_to(predictions["depth"], (96, 128))[known] - true).abs().mean()
