@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from benchmark.atomic import replacing
+
 STATE_FILE = "training_state.pt"
 PREVIOUS_FILE = "training_state.previous.pt"
 MODEL_FILE = "model.safetensors"
@@ -31,20 +32,6 @@ REGULARIZER_FILE = "regularizer.safetensors"
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says which and why."""
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path` that takes its place, synced to disk, once the block has ended well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_model(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:

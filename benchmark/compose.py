@@ -15,6 +15,7 @@ from benchmark import compiling
 from benchmark.attachment import calibrated_ratio
 from benchmark.builders import offered_by, tasks_of
 from benchmark.losses import check_losses
+from benchmark.provenance import data_home
 from benchmark.recipe_keys import ConfigError, literal, near, override
 from benchmark.records import RunSpec
 from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS, split_backbone
@@ -24,7 +25,6 @@ __all__ = [
     "recipe_defaults", "recipe_names",
 ]
 
-CHECKOUT = Path(__file__).resolve().parents[1]
 RECIPES = Path(__file__).resolve().parent / "recipes"
 MAX_ITERS = "max_iters"
 """Stands for the number of iterations wherever a recipe needs it, so that overriding it keeps the schedule whole."""
@@ -41,7 +41,7 @@ def data_folder(dataset: str, root: str | None = None) -> Path:
         dataset: registered name.
         root: name of its folder there, or a path; None where the folder has the name of the data set.
     """
-    return Path(os.environ.get("MTL_DATA") or CHECKOUT / "data") / str(root or dataset)
+    return data_home() / str(root or dataset)
 
 
 def recipe_names() -> list[str]:

@@ -18,6 +18,7 @@ from benchmark.builders import build_model, tasks_of
 from benchmark.checkpoints import MODEL_FILE, CheckpointError, load_model, read_metadata
 from benchmark.compose import ConfigError, check_spec, data_root, load_recipe
 from benchmark.contracts import Method
+from benchmark.model import MultiTaskModel
 from benchmark.records import NO_REGULARIZER, RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
 
@@ -85,6 +86,13 @@ def trained_methods(needed: Mapping[str, RunSpec], folder: Path) -> dict[str, Tr
     return {name: _trained(cell, folder.parent / cell.run_id / MODEL_FILE) for name, cell in needed.items()}
 
 
+def build_cell_model(spec: RunSpec) -> MultiTaskModel:
+    """The model of a cell with fresh weights."""
+    recipe = load_recipe(spec.recipe, spec.overrides)
+    tasks = tasks_of(recipe.dataset, {name: recipe.tasks[name] for name in spec.tasks}, data_root(recipe))
+    return build_model(spec.method, spec.backbone, tasks, recipe.method)
+
+
 @cache
 def _needs(spec: RunSpec) -> Needs:
     recipe = load_recipe(spec.recipe, spec.overrides)
@@ -112,7 +120,7 @@ def _reseeded(cells: Mapping[str, RunSpec], seed: int) -> dict[str, RunSpec]:
 def _trained(cell: RunSpec, weights: Path) -> Trained:
     # Its initial weights are thrown away, and so must be the random numbers that they take.
     with torch.random.fork_rng(devices=[]):
-        model = _build(cell)
+        model = build_cell_model(cell)
     try:
         load_model(model, weights)
     except CheckpointError as error:
@@ -131,9 +139,3 @@ def _in_order(spec: RunSpec) -> Iterator[RunSpec]:
     for needed in needs_of(spec).cells:
         yield from _in_order(needed)
     yield spec
-
-
-def _build(spec: RunSpec) -> Any:
-    recipe = load_recipe(spec.recipe, spec.overrides)
-    tasks = tasks_of(recipe.dataset, {name: recipe.tasks[name] for name in spec.tasks}, data_root(recipe))
-    return build_model(spec.method, spec.backbone, tasks, recipe.method)

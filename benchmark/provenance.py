@@ -23,6 +23,11 @@ PACKAGES = (
 )
 
 
+def data_home() -> Path:
+    """Folder of all prepared data sets: the environment variable MTL_DATA, else `data` in the checkout."""
+    return Path(os.environ.get("MTL_DATA") or CHECKOUT / "data")
+
+
 def provenance(
     *,
     started: float,

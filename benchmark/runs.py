@@ -21,7 +21,6 @@ import benchmark.builders
 import benchmark.loops
 import benchmark.metrics.evaluators
 import benchmark.optim
-from benchmark.builders import build_model, tasks_of
 from benchmark.checkpoints import (
     MODEL_FILE,
     REGULARIZER_FILE,
@@ -32,7 +31,7 @@ from benchmark.checkpoints import (
     save_model,
     save_regularizer,
 )
-from benchmark.compose import ConfigError, compose, data_root, load_recipe
+from benchmark.compose import ConfigError, compose, load_recipe
 from benchmark.contracts import Method, Regularizer
 from benchmark.dependencies import TRAIN_SECONDS, needs_of, trained_methods
 from benchmark.loops import DivergedError
@@ -148,14 +147,6 @@ def scored_again(stored: RunResult, started: float, imports: Sequence[str | Path
         )
     scored = Origin(stored.spec, started, tuple(imports), dict(data)).provenance()
     return replace(stored, metrics=metrics, provenance={**stored.provenance, "scored": scored})
-
-
-def build_cell_model(spec: RunSpec) -> nn.Module:
-    """The model of a cell with fresh weights, in eval mode."""
-    recipe = load_recipe(spec.recipe, spec.overrides)
-    chosen = {name: recipe.tasks[name] for name in spec.tasks}
-    tasks = tasks_of(recipe.dataset, chosen, data_root(recipe))
-    return build_model(spec.method, spec.backbone, tasks, recipe.method).eval()
 
 
 def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:

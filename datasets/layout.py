@@ -38,17 +38,10 @@ from datasets.index import (
 from datasets.kinds import IMAGES, STANDARD_KINDS
 from datasets.modalities import Array, DataError, digest, modality_path, read_modality, write_frame
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-
 __all__ = [
     "SCHEMA_VERSION", "CanonicalWriter", "DataError", "DatasetInfo", "FrameRecord", "LabelInfo", "content_fingerprint",
-    "data_root", "exclusive", "fingerprint", "read_frames", "read_info", "read_label",
+    "exclusive", "fingerprint", "read_frames", "read_info", "read_label",
 ]
-
-
-def data_root() -> Path:
-    """Folder of all prepared data sets: the environment variable MTL_DATA, else `data` in the checkout."""
-    return Path(os.environ.get("MTL_DATA") or CHECKOUT / "data")
 
 
 def checksums_text(digests: Mapping[str, str]) -> str:

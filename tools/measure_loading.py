@@ -33,10 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
     import cv2
     import torch
 
+    from benchmark.provenance import data_home
     from datasets.canonical import CanonicalDataset
-    from datasets.layout import DataError, data_root, read_info
+    from datasets.layout import DataError, read_info
 
-    root = options.root or data_root() / "nyuv2"
+    root = options.root or data_home() / "nyuv2"
 
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

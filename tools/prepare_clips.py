@@ -21,6 +21,7 @@ sys.path.insert(0, str(CHECKOUT))
 from benchmark.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
 
 if TYPE_CHECKING:
+    from benchmark.provenance import data_home
     from datasets.layout import DatasetInfo
 
 
@@ -79,9 +80,9 @@ def run(options: argparse.Namespace, out: Path) -> DatasetInfo:
 def main(arguments: list[str] | None = None) -> int:
     """Run; 0 when the data set is in place, 2 when the input or the place is wrong."""
     options = parse(arguments)
-    from datasets.layout import DataError, data_root
+    from datasets.layout import DataError
 
-    out = options.out or data_root() / "posed_clip"
+    out = options.out or data_home() / "posed_clip"
     try:
         info = run(options, out)
     except (DataError, OSError) as error:

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from datasets.layout import DataError, data_root, exclusive
+from benchmark.provenance import data_home
+from datasets.layout import DataError, exclusive
 from datasets.synthetic.generate import RoomPlan, generate
 from datasets.synthetic.preview import contact_sheet
 
@@ -29,7 +30,7 @@ def main(command: Sequence[str] | None = None) -> int:
     default = RoomPlan()
     parser = argparse.ArgumentParser(prog="python -m datasets.synthetic", description="Render furnished rooms.")
     parser.add_argument(
-        "--out", type=Path, default=data_root() / "synthetic", help="folder of the data set (%(default)s)"
+        "--out", type=Path, default=data_home() / "synthetic", help="folder of the data set (%(default)s)"
     )
     parser.add_argument(
         "--rooms", type=int, default=default.train_rooms + default.test_rooms, help="number of rooms (%(default)s)"

@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 
 from benchmark.checkpoints import MODEL_FILE, read_metadata, save_model
 from benchmark.compose import ConfigError
-from benchmark.dependencies import TRAIN_SECONDS, needs_of, trained_methods, with_needed
+from benchmark.dependencies import TRAIN_SECONDS, build_cell_model, needs_of, trained_methods, with_needed
 from benchmark.records import RunSpec
-from benchmark.runs import build_cell_model, run_cell
+from benchmark.runs import run_cell
 from mtl_methods.cross_stitch import CrossStitch
 from mtl_methods.single_task import SingleTask
 from regularizers.aux_heads import AuxHeads

@@ -16,9 +16,10 @@ from numpy.testing import assert_allclose
 from safetensors.torch import load_file
 
 from benchmark.checkpoints import MODEL_FILE, REGULARIZER_FILE
+from benchmark.dependencies import build_cell_model
 from benchmark.drawing import class_colours, coloured, labelled, span_of
 from benchmark.records import RunSpec
-from benchmark.runs import build_cell_model, run_cell
+from benchmark.runs import run_cell
 from benchmark.store import ResultStore
 from benchmark.tasks import BOUNDARY, DEPTH, NORMALS, NYUV2_TASKS, SEMSEG
 from benchmark.trained import trained_module
