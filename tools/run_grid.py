@@ -123,6 +123,24 @@ def prepare_data(options: argparse.Namespace) -> None:
         views.ensure(Path(pairs["root"]))
 
 
+def note_other_data(options: argparse.Namespace, grid: Sequence[RunSpec], store: ResultStore) -> None:
+    """Say which results were scored on other data than lies here now: they count as done all the same."""
+    from benchmark.compose import data_root, load_recipe, parse_overrides
+    from datasets.layout import DataError, read_info
+
+    try:
+        here = read_info(data_root(load_recipe(options.recipe, parse_overrides(options.overrides))))
+    except DataError:
+        return
+    results = [result for result in map(store.read, grid) if result is not None and result.status == "done"]
+    scored = [result.provenance.get("data", {}) for result in results]
+    other = [data.get("id") for data in scored if data.get("fingerprint", here.fingerprint) != here.fingerprint]
+    if other:
+        print(f"{len(other)} of {len(grid)} cells have a result on {', '.join(sorted(map(str, set(other))))}, here is "
+              f"{here.id}; they count as done and get a table of their own, another --out measures them anew",
+              file=sys.stderr)
+
+
 def names(text: str, option: str) -> list[str]:
     """Comma-separated names.
 
@@ -214,6 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         return refuse(error)
     try:
+        note_other_data(options, grid, store)
         report = run_cells(grid, store, options)
         print_leaderboard(store, options.recipe)
     except (OSError, RecordError) as error:

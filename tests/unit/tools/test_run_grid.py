@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -152,6 +153,22 @@ def test_a_grid_prints_its_leaderboard_names_what_failed_and_continues(call, fak
     assert len((tmp_path / "out/work/started.txt").read_text().splitlines()) == 10
     code, _, _ = call(*fakes, "--methods", "quick,flaky", "--seeds", "0", "1", "--tasks", "semseg")
     assert code == 0
+
+
+def test_results_on_other_data_are_pointed_out(call, fakes, small_rooms, tmp_path, monkeypatch):
+    arguments = [*fakes, "--methods", "quick", "--seeds", "0", "1", "--tasks", "semseg"]
+    monkeypatch.setenv("MTL_DATA", str(small_rooms))
+    assert " cells have a result on " not in call(*arguments)[2]
+    here = json.loads((small_rooms / "synthetic" / "dataset.json").read_text())
+    old = {"id": "synthetic-old", "fingerprint": "0" * 64}
+    for path, data in zip(sorted(tmp_path.glob("out/runs/smoke/*.json")), (here, old), strict=True):
+        result = json.loads(path.read_text())
+        result["provenance"]["data"] = {key: data[key] for key in ("id", "fingerprint")}
+        path.write_text(json.dumps(result))
+    code, out, err = call(*arguments)
+    assert code == 0
+    assert f"1 of 2 cells have a result on synthetic-old, here is {here['id']}" in err
+    assert out.count("| quick ") == 2, "a table for each"
 
 
 def test_missing_data_gets_one_line_before_anything_runs(run_grid, tmp_path, monkeypatch, capfd):
