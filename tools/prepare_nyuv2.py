@@ -18,9 +18,9 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
 from benchmark.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
+from benchmark.provenance import data_home  # noqa: E402
 
 if TYPE_CHECKING:
-    from benchmark.provenance import data_home
     from datasets.layout import DatasetInfo
     from datasets.preparing import Source
 
