@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.command_line import WRONG_USE, Parser  # noqa: E402
+from benchmark.command_line import WRONG_USE, Parser, positive  # noqa: E402
 
 PROBLEMS = 1
 INTERRUPTED = 130
@@ -33,18 +33,19 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Command line."""
     parser = Parser(__doc__)
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of the data set, with dataset.json")
-    parser.add_argument("--quick", type=positive, metavar="N", nargs="?", const=60,
+    parser.add_argument("--quick", type=frames_to_read, metavar="N", nargs="?", const=60,
                         help="read the files of N frames only, evenly spread (60 where N is not given)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too, as JSON")
     parser.add_argument("--workers", type=positive, default=2, metavar="N", help="processes (default: %(default)s)")
     return parser.parse_args(arguments)
 
 
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, found {text!r}; DATA comes before it")
-    return int(text)
+def frames_to_read(text: str) -> int:
+    """What --quick takes; it may have taken DATA for its number."""
+    try:
+        return positive(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}; DATA comes before it") from None
 
 
 def track(frames: Iterator[FrameFacts], total: int) -> Iterator[FrameFacts]:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.command_line import WRONG_USE, Parser, count
+from benchmark.command_line import WRONG_USE, Parser, positive
 
 if TYPE_CHECKING:
     from benchmark.cost.report import Report
@@ -44,11 +44,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
                         help="names or wildcards (default: none)")
     parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")
     parser.add_argument("--size", type=size, metavar="HxW", help="size of the images (default: the recipe's)")
-    parser.add_argument("--batch", type=count, nargs="+", default=[1, 8], metavar="N",
+    parser.add_argument("--batch", type=positive, nargs="+", default=[1, 8], metavar="N",
                         help="batch sizes of inference (default: 1 8)")
-    parser.add_argument("--step-batch", type=count, metavar="N",
+    parser.add_argument("--step-batch", type=positive, metavar="N",
                         help="images in a training step (default: the recipe's)")
-    parser.add_argument("--runs", type=count, default=20, metavar="N", help="timed runs of each (default: 20)")
+    parser.add_argument("--runs", type=positive, default=20, metavar="N", help="timed runs of each (default: 20)")
     parser.add_argument("--measure", type=kinds, default=KINDS, metavar="A,B",
                         help=f"some of {','.join(KINDS)} (default: all)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is a GPU")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.command_line import WRONG_USE, Parser, count
+from benchmark.command_line import WRONG_USE, Parser, positive
 from tools.measure_cost import names, size, subjects
 
 
@@ -28,8 +28,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
                         help="names or wildcards such as '*net' (default: all)")
     parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")
     parser.add_argument("--size", type=size, metavar="HxW", help="size of the images (default: the recipe's)")
-    parser.add_argument("--batch", type=count, default=4, metavar="N", help="images at a time (default: 4)")
-    parser.add_argument("--runs", type=count, default=10, metavar="N", help="timed runs of each (default: 10)")
+    parser.add_argument("--batch", type=positive, default=4, metavar="N", help="images at a time (default: 4)")
+    parser.add_argument("--runs", type=positive, default=10, metavar="N", help="timed runs of each (default: 10)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is a GPU")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
                         help="change a setting of the recipe; may be given several times")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.command_line import WRONG_USE, Parser, count, shown  # noqa: E402
+from benchmark.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
 
 if TYPE_CHECKING:
     from benchmark.grid import Report
@@ -40,7 +40,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=seed, nargs="+", default=[0], metavar="N", help="seeds (default: 0)")
     parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")
     parser.add_argument("--tasks", metavar="A,B", help="task names (default: the recipe's)")
-    parser.add_argument("--workers", type=count, metavar="N",
+    parser.add_argument("--workers", type=positive, metavar="N",
                         help="cells at a time, which share the cores (default: 1 with a GPU, else one per core as far "
                              "as memory goes)")
     parser.add_argument("--out", type=Path, default=CHECKOUT / "results", metavar="DIR",

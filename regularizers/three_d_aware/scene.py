@@ -148,10 +148,10 @@ def tasks_by_maps(
         ValueError: if a task has nothing to read.
     """
     shared = [position for position, spec in enumerate(feature_specs) if spec.task is None]
+    shared.sort(key=lambda position: feature_specs[position].stride)
     groups: dict[tuple[int, ...], list[str]] = {}
     for name in tasks:
-        readable = sorted(shared, key=lambda position: feature_specs[position].stride)
-        readable = readable or readable_maps(feature_specs, name)
+        readable = shared or readable_maps(feature_specs, name)
         chosen = [position for position in readable if strides is None or feature_specs[position].stride in strides]
         if not chosen:
             there = ", ".join(str(feature_specs[position].stride) for position in readable)

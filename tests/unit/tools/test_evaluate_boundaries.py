@@ -122,7 +122,7 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(
     [
         (["--protocol", "coco"], "invalid choice: 'coco'"),
         (["--protocol", "seism", "--max-dist", "7"], "share of the image diagonal"),
-        (["--protocol", "seism", "--workers", "0"], "must be at least 1"),
+        (["--protocol", "seism", "--workers", "0"], "expected an integer of 1 or more, found '0'"),
         ([], "required: --protocol"),
     ],
 )
