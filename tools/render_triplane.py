@@ -130,7 +130,8 @@ def draw_frame(module: TrainingModule, item: dict[str, Any], out: Path, swing: f
         # Some regularizers draw the order of the samples: the same one each time.
         torch.manual_seed(0)
         output = module.model.method(batch["images"])
-        seen = look(image, batch, output, regularizer)
+        planes = regularizer.triplanes(batch, output.features)
+        seen = look(image, batch, output, planes, regularizer)
         camera = None if no_novel_views(module, item) else source_camera(batch, seen.depth)
         poses = [] if camera is None else arc(swing, float(seen.depth.median()))
         files = {f"{path}.png": panel(seen), f"{path}_slices.png": slices(seen)}
@@ -138,7 +139,6 @@ def draw_frame(module: TrainingModule, item: dict[str, Any], out: Path, swing: f
             figure.savefig(file)
             print(f"written: {shown(Path(file))}")
         if camera is not None:
-            planes = regularizer.triplanes(batch, output.features)
             views = walk(regularizer.views, regularizer.scenes, planes, camera, poses, regularizer.depth_task)
             orbit(seen, views, Path(f"{path}_orbit.gif"))
             print(f"written: {shown(Path(f'{path}_orbit.gif'))}")

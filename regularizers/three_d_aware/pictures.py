@@ -21,6 +21,7 @@ from regularizers.three_d_aware.orbit import OrbitView, densities_of, weights_of
 from regularizers.three_d_aware.rays import Rays
 from regularizers.three_d_aware.regularizer import ThreeDAware
 from regularizers.three_d_aware.renderer import Rendering
+from regularizers.three_d_aware.sampler import Triplane
 from regularizers.three_d_aware.volume import expected_depth
 
 if TYPE_CHECKING:
@@ -95,16 +96,18 @@ class Seen:
         return span_of([self.rays.depth.cpu().numpy()])
 
 
-def look(image: Picture, batch: Batch, output: MultiTaskOutput, regularizer: ThreeDAware) -> Seen:
+def look(
+    image: Picture, batch: Batch, output: MultiTaskOutput, planes: Sequence[Triplane], regularizer: ThreeDAware
+) -> Seen:
     """Render a batch of one image as it was seen.
 
     Args:
         image: as it was taken.
         batch: of it alone.
         output: of the method for it.
+        planes: the triplanes of it.
         regularizer: with its weights, in eval mode.
     """
-    planes = regularizer.triplanes(batch, output.features)
     rays, renderings = regularizer.views.source(regularizer.scenes, planes, batch, jittered=False)
     return Seen(
         image, regularizer.tasks, {name: target[0] for name, target in batch["targets"].items()},
