@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmark.executors import Executor
 from benchmark.grid_loop import LEFT, Dependencies, GridLoop, independent
+from benchmark.overrides import Overrides
 from benchmark.progress import Outcome, Progress
 from benchmark.records import DONE, FAILED, NO_REGULARIZER, REFERENCE_METHOD, RunSpec
 from benchmark.signals import StopSignals
@@ -74,14 +75,12 @@ def cells(
     return list(dict.fromkeys(specs))
 
 
-def _that_apply(overrides: Mapping[str, Any], regularizer: str) -> dict[str, Any]:
+def _that_apply(overrides: Mapping[str, Any], regularizer: str) -> Mapping[str, Any]:
     """The overrides of a cell: settings of the regularizer mean nothing where there is none.
 
     So a grid over several weights of a regularizer shares its cells without it.
     """
-    if regularizer != NO_REGULARIZER:
-        return dict(overrides)
-    return {key: value for key, value in overrides.items() if not key.startswith("regularizer.")}
+    return overrides if regularizer != NO_REGULARIZER else Overrides(overrides).split("regularizer")[1]
 
 
 def dropped_pairs(

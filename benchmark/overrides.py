@@ -31,6 +31,11 @@ class Overrides(Mapping[str, Any]):
                 refuse(f"spec.overrides.{key}", value, "text, a finite number, true, false, null, a list or a mapping")
         self._pairs = tuple(sorted(pairs))
 
+    def split(self, part: str) -> tuple[Overrides, Overrides]:
+        """Those of a part of the recipe, such as "regularizer", and the others."""
+        own = {key: value for key, value in self.items() if key.split(".")[0] == part}
+        return Overrides(own), Overrides({key: value for key, value in self.items() if key not in own})
+
     def __getitem__(self, key: str) -> Any:
         return json.loads(dict(self._pairs)[key])
 

@@ -40,7 +40,8 @@ def _record(table: Table, row: Row, folder: Path) -> dict[str, Any]:
     setting = table.setting
     record: dict[str, Any] = {
         "recipe": setting.recipe, "data": setting.data, "data_fingerprint": setting.fingerprint,
-        "backbone": setting.backbone, "tasks": " ".join(setting.tasks), "overrides": str(setting.overrides),
+        "backbone": setting.backbone, "tasks": " ".join(setting.tasks),
+        "overrides": str(row.cells[0].result.spec.overrides),
         "rank": row.rank, "ranked_by": table.ranked_by, "method": row.method, "regularizer": row.regularizer,
         "n": len(row.cells), "seeds": " ".join(str(cell.result.spec.seed) for cell in row.cells),
     }

@@ -31,7 +31,7 @@ def results_frame(root: str | Path, recipe: str | None = None, data: str | None 
         are different data, which must not be averaged: group by them too, as here, or choose one.
 
         frame = results_frame("results", "nyuv2_lite")
-        frame.pivot_table("value", ["data", "method", "regularizer"], ["task", "metric"])
+        frame.pivot_table("value", ["data", "method", "regularizer", "overrides"], ["task", "metric"])
     """
     # Imported here: the leaderboard itself is made without pandas, in a quarter of the time.
     import pandas as pd

@@ -9,8 +9,8 @@ Metric card
 * **Valid pixels**: as in M_t.
 * **Resolution**: as in M_t.
 * **Pooling**: each seed first, with the baseline of that seed, then the mean over seeds. Only results of the same
-  recipe, data-set id, backbone, tasks and overrides are compared; tasks whose metric nobody has measured are left out
-  for all.
+  recipe, data-set id, backbone, tasks and overrides (but those of the regularizer) are compared; tasks whose metric
+  nobody has measured are left out for all.
 * **Source**: Maninis, Radosavovic, Kokkinos, "Attentive Single-Tasking of Multiple Tasks", CVPR 2019.
 * **Deviations**: papers use mIoU, RMSE, mean angle and odsF, as here, but often one set of single-task networks for
   several methods and backbones, and one seed.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 ABSENT = "\N{EN DASH}"
 
@@ -10,6 +12,15 @@ ABSENT = "\N{EN DASH}"
 def plain(text: str) -> str:
     """Text in which Markdown finds nothing to format."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+
+
+def with_options(name: str, options: Mapping[str, Any]) -> str:
+    """The name of a regularizer with its settings: "three_d_aware (depth=feature, weight=0.1)"."""
+    shown = [
+        f"{key.partition('.')[2] or key}={value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in options.items()
+    ]
+    return f"{name} ({', '.join(shown)})" if shown else name
 
 
 def lay_out(lines: Sequence[Sequence[str]]) -> str:

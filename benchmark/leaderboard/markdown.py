@@ -16,11 +16,12 @@ from benchmark.leaderboard.cost_table import (
     short_hardware,
 )
 from benchmark.leaderboard.gains import Column, Gain
-from benchmark.leaderboard.layout import ABSENT, lay_out, plain
+from benchmark.leaderboard.layout import ABSENT, lay_out, plain, with_options
 from benchmark.leaderboard.links import way
 from benchmark.leaderboard.reported import ReportedTable
 from benchmark.leaderboard.rows import Row, Setting, Table
 from benchmark.leaderboard.statistics import Summary
+from benchmark.overrides import Overrides
 from benchmark.store import Stored
 
 DECIMALS = {"%": 2, "deg": 2, "m": 4}
@@ -35,8 +36,9 @@ PREAMBLE = """\
 Made by `python tools/make_leaderboard.py` from `runs/*/*.json`, one file per trained cell; every number can be followed
 to the files linked in its row. Arrows say which direction is better; values are mean ± sample standard deviation over
 seeds; the best value of a column is bold. Only cells of the same recipe, data, backbone, tasks and overrides share a
-table. **Δm** is the mean relative gain over the single-task networks of the same seeds, in percent; **Δreg** the same
-over the same method without its regularizer, paired by seed, with its 95 % confidence interval (Student's t).
+table; the settings of a regularizer are no such override, they stand behind its name. **Δm** is the mean relative gain
+over the single-task networks of the same seeds, in percent; **Δreg** the same over the same method without its
+regularizer, paired by seed, with its 95 % confidence interval (Student's t).
 """
 
 
@@ -145,7 +147,7 @@ def _results(table: Table) -> list[Cells]:
     columns: list[Cells] = [
         ("rank", lambda row: str(row.rank) if row.rank else ABSENT),
         ("method", lambda row: plain(row.method)),
-        ("regularizer", lambda row: plain(row.regularizer)),
+        ("regularizer", lambda row: plain(with_options(row.regularizer, row.options))),
         ("n", lambda row: str(len(row.cells))),
     ]
     # Bold says "better than the others", so it needs rows that may be compared.
@@ -175,7 +177,7 @@ def _cost_row(row: Row) -> CostRow:
     where = dict.fromkeys(
         f"{'x'.join(map(str, origin.get('size', ())))}, {short_hardware(origin.get('hardware'))}" for origin in origins
     )
-    return CostRow(row.method, row.regularizer, cost, "; ".join(where))
+    return CostRow(row.method, with_options(row.regularizer, row.options), cost, "; ".join(where))
 
 
 def _bold_best(rows: Iterable[Row], column: Column) -> Callable[[Row], str]:
@@ -272,7 +274,8 @@ def _star(table: Table) -> list[str]:
 
 def _not_done(cell: Stored, folder: Path) -> str:
     spec = cell.result.spec
-    name = f"{spec.method}+{spec.regularizer} seed {spec.seed}"
+    options = Overrides(spec.overrides).split("regularizer")[0]
+    name = f"{spec.method}+{with_options(spec.regularizer, options)} seed {spec.seed}"
     return f"**{cell.result.status}**: {_link(plain(name), cell, folder)}: {code(cell.result.error or '')}"
 
 

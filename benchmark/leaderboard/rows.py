@@ -10,14 +10,21 @@ from typing import Any
 
 from benchmark.leaderboard.gains import BySeed, Column, Gain, delta_m, delta_reg
 from benchmark.leaderboard.statistics import Summary, ranks, summarize
-from benchmark.records import DONE, NO_REGULARIZER, REFERENCE_METHOD, Overrides, RunResult
+from benchmark.overrides import Overrides
+from benchmark.records import DONE, NO_REGULARIZER, REFERENCE_METHOD, RunResult
 from benchmark.store import Stored
 from benchmark.tasks import STANDARD_TASKS
+
+Contender = tuple[str, str, Overrides]
+"""Method, regularizer, and the options that the regularizer was given."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What the rows of one table share."""
+    """What the rows of one table share.
+
+    Options of a regularizer are no part of it: a row is compared with the same method without one, which has none.
+    """
 
     recipe: str
     data: str
@@ -39,6 +46,7 @@ class Row:
     Args:
         method: its name.
         regularizer: its name.
+        options: settings of the recipe that were changed for the regularizer.
         cells: the results, in the order of their seeds.
         values: summary per ranking metric, None where it was not measured for every seed.
         delta_m: gain over the single-task cells.
@@ -48,6 +56,7 @@ class Row:
 
     method: str
     regularizer: str
+    options: Overrides
     cells: tuple[Stored, ...]
     values: Mapping[Column, Summary | None]
     delta_m: Gain
@@ -120,7 +129,7 @@ def setting_of(result: RunResult) -> Setting:
     spec = result.spec
     return Setting(
         spec.recipe, str(known.get("id") or ""), str(known.get("fingerprint") or ""), spec.backbone, spec.tasks,
-        Overrides(spec.overrides),
+        Overrides(spec.overrides).split("regularizer")[1],
     )
 
 
@@ -154,19 +163,16 @@ def _table(setting: Setting, cells: Sequence[Stored], not_done: Sequence[Stored]
     if not setting.names_data:
         return Table(setting, columns, tuple(_lone_rows(cells, columns)), tuple(not_done), ranked_by="")
     measured = _measured(columns, [cell.result for cell in cells])
-    groups: dict[tuple[str, str], list[Stored]] = defaultdict(list)
+    groups: dict[Contender, list[Stored]] = defaultdict(list)
     for cell in sorted(cells, key=lambda cell: cell.result.spec.seed):
-        groups[cell.result.spec.method, cell.result.spec.regularizer].append(cell)
-    by_seed = {pair: _by_seed(group, measured) for pair, group in groups.items()}
+        groups[_contender(cell)].append(cell)
+    by_seed = {contender: _by_seed(group, measured) for contender, group in groups.items()}
     rows = [
         Row(
-            method, regularizer, tuple(group),
-            {column: _summary(group, column) for column in columns},
-            _gain_over_reference((method, regularizer), by_seed, measured),
-            Gain(None) if regularizer == NO_REGULARIZER
-            else delta_reg(by_seed[method, regularizer], by_seed.get((method, NO_REGULARIZER), {}), measured),
+            *contender, tuple(group), {column: _summary(group, column) for column in columns},
+            _gain_over_reference(contender, by_seed, measured), _gain_over_none(contender, by_seed, measured),
         )
-        for (method, regularizer), group in groups.items()
+        for contender, group in groups.items()
     ]
     ranked, ranked_by = _ranked(rows, measured)
     return Table(setting, columns, tuple(ranked), tuple(not_done), ranked_by)
@@ -178,16 +184,32 @@ def _lone_rows(cells: Sequence[Stored], columns: Sequence[Column]) -> list[Row]:
     rows = []
     for cell in cells:
         values = {column: _summary([cell], column) for column in columns}
-        rows.append(Row(cell.result.spec.method, cell.result.spec.regularizer, (cell,), values, nothing, nothing))
-    return sorted(rows, key=lambda row: (row.method, row.regularizer, row.cells[0].result.spec.seed))
+        rows.append(Row(*_contender(cell), (cell,), values, nothing, nothing))
+    return sorted(rows, key=lambda row: (*_name(row), row.cells[0].result.spec.seed))
+
+
+def _contender(cell: Stored) -> Contender:
+    spec = cell.result.spec
+    return spec.method, spec.regularizer, Overrides(spec.overrides).split("regularizer")[0]
+
+
+def _name(row: Row) -> tuple[str, str, str]:
+    return row.method, row.regularizer, str(row.options)
 
 
 def _gain_over_reference(
-    pair: tuple[str, str], by_seed: Mapping[tuple[str, str], BySeed], measured: Sequence[Column]
+    contender: Contender, by_seed: Mapping[Contender, BySeed], measured: Sequence[Column]
 ) -> Gain:
-    reference = (REFERENCE_METHOD, NO_REGULARIZER)
-    gain = delta_m(by_seed[pair], by_seed.get(reference, {}), measured)
-    return replace(gain, note="reference") if pair == reference and gain.summary else gain
+    reference = (REFERENCE_METHOD, NO_REGULARIZER, Overrides())
+    gain = delta_m(by_seed[contender], by_seed.get(reference, {}), measured)
+    return replace(gain, note="reference") if contender == reference and gain.summary else gain
+
+
+def _gain_over_none(contender: Contender, by_seed: Mapping[Contender, BySeed], measured: Sequence[Column]) -> Gain:
+    method, regularizer, _ = contender
+    if regularizer == NO_REGULARIZER:
+        return Gain(None)
+    return delta_reg(by_seed[contender], by_seed.get((method, NO_REGULARIZER, Overrides()), {}), measured)
 
 
 def _column(task: str, results: Sequence[RunResult]) -> Column | None:
@@ -232,7 +254,7 @@ def _ranked(rows: Sequence[Row], measured: Sequence[Column]) -> tuple[list[Row],
     """
     complete: list[Row] = []
     rest: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row.method, row.regularizer)):
+    for row in sorted(rows, key=_name):
         (complete if measured and all(row.values[column] for column in measured) else rest).append(row)
     gains = [row.delta_m.summary.mean for row in complete if row.delta_m.summary]
     by_gain = bool(gains) and len(gains) == len(complete)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmark.grid import cells, dropped_pairs
 
 
@@ -36,9 +38,10 @@ def test_methods_that_take_no_regularizer_are_told():
     assert triples(methods=["constant"], regularizers=["aux_heads"]) == []
 
 
-def test_settings_of_the_regularizer_are_no_part_of_cells_without_one():
+@pytest.mark.parametrize("changed", [{"regularizer.weight": 0.3}, {"regularizer": {"weight": 0.3}}])
+def test_settings_of_the_regularizer_are_no_part_of_cells_without_one(changed):
     """So grids over its weight share the cells that it is compared with."""
-    overrides = {"regularizer.weight": 0.3, "train_cfg.max_iters": 5}
+    overrides = {**changed, "train_cfg.max_iters": 5}
     grid = cells("r", ["m"], ["none", "aux_heads"], [0], "b", ["semseg"], overrides)
     assert {spec.regularizer: dict(spec.overrides) for spec in grid} == {
         "none": {"train_cfg.max_iters": 5}, "aux_heads": overrides,

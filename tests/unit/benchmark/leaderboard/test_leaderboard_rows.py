@@ -80,6 +80,32 @@ def test_delta_reg_is_the_paired_gain_over_the_same_method_without_it(cell):
     assert row_of(table, "mtan").delta_reg.summary is None
 
 
+def test_settings_of_a_regularizer_make_rows_of_one_table(cell):
+    """Gains of 10 % and 20 % over the one row without a regularizer, which has no such settings."""
+    results = [cell("mtan", seed=seed, values={"mIoU": 20.0}) for seed in (0, 1)]
+    for weight, value in ((0.1, 22.0), ("calibrated", 24.0)):
+        overrides = {"regularizer.weight": weight}
+        results += [cell("mtan", "aux", seed, {"mIoU": value}, overrides=overrides) for seed in (0, 1)]
+    (table,) = tables(results)
+    assert str(table.setting.overrides) == ""
+    gains = {str(row.options): row.delta_reg.summary and row.delta_reg.summary.mean for row in table.rows}
+    assert gains == {
+        "": None, "regularizer.weight=0.1": pytest.approx(10), 'regularizer.weight="calibrated"': pytest.approx(20),
+    }
+    assert [len(row.cells) for row in table.rows] == [2, 2, 2]
+
+
+def test_settings_of_a_regularizer_do_not_hide_the_others(cell):
+    share, weight = {"train_dataloader.dataset.share": 0.25}, {"regularizer.weight": 0.1}
+    results = [
+        cell("mtan", values={"mIoU": 40.0}), cell("mtan", values={"mIoU": 20.0}, overrides=share),
+        cell("mtan", "aux", values={"mIoU": 22.0}, overrides=share | weight),
+    ]
+    _, quarter = tables(results)
+    assert str(quarter.setting.overrides) == "train_dataloader.dataset.share=0.25"
+    assert row_of(quarter, "mtan", "aux").delta_reg.summary.mean == pytest.approx(10)
+
+
 def test_a_metric_that_nobody_has_is_a_column_without_values_and_no_part_of_the_gain(cell):
     tasks = ("semseg", "boundary")
     values = {"single_task": 40.0, "mtan": 44.0}

@@ -85,6 +85,25 @@ def test_the_gain_of_a_regularizer_comes_with_its_interval(results):
     assert lines[2][9] == "**+0.33 [+0.25, +0.42]**"
 
 
+def test_settings_of_a_regularizer_stand_behind_its_name(cell):
+    overrides = {"regularizer.metric_rays": False, "regularizer.depth": "feature", "train_cfg.max_iters": 9}
+    results = [
+        cell("mtan", values={"mIoU": 20.0}, overrides={"train_cfg.max_iters": 9}),
+        cell("mtan", "three_d_aware", values={"mIoU": 22.0}, overrides=overrides),
+        cell("mtan", "three_d_aware", seed=1, error="NaN", overrides=overrides),
+    ]
+    (table,) = tables(results)
+    text = full_table(table, OUT)
+    assert "with `train_cfg.max_iters=9`" in text
+    assert [line[2] for line in lines_of(text)[2:]] == ["three_d_aware (depth=feature, metric_rays=false)", "none"]
+    assert "[mtan+three_d_aware (depth=feature, metric_rays=false) seed 1](" in text
+    rows = {row["regularizer"]: row["overrides"] for row in csv.DictReader(io.StringIO(csv_text([table], OUT)))}
+    assert rows["three_d_aware"] == (
+        'regularizer.depth="feature" regularizer.metric_rays=false train_cfg.max_iters=9'
+    )
+    assert rows["none"] == "train_cfg.max_iters=9"
+
+
 def test_rows_lead_to_their_files_and_commits(results):
     text = full_table(tables(results)[0], OUT)
     assert "`01234567`, `01234567*`" in text
