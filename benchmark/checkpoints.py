@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -124,10 +125,16 @@ def latest_state(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def training_state(runner: Runner, iteration: int) -> dict[str, Any]:
-    """Everything that the rest of the training depends on."""
+def trained_seconds(state: Mapping[str, Any] | None) -> float:
+    """What the training up to a state took, without what was done after it and lost; 0 for no state."""
+    return float(state.get("seconds", 0.0)) if state else 0.0
+
+
+def training_state(runner: Runner, iteration: int, seconds: float) -> dict[str, Any]:
+    """Everything that the rest of the training depends on, and the seconds that it took so far."""
     return {
         "iteration": iteration,
+        "seconds": seconds,
         "data": trained_on(runner),
         "module": runner.model.state_dict(),
         "optimizer": runner.optim_wrapper.state_dict(),
@@ -180,9 +187,12 @@ class ResumableStateHook(Hook):
         self.folder = Path(folder)
         self.interval = interval
         self.state = state
+        self.seconds_before = trained_seconds(state)
+        self.began = time.perf_counter()
 
     def before_train(self, runner: Runner) -> None:
         """Restore the state, once everything is built."""
+        self.began = time.perf_counter()
         if self.state is not None:
             restore_training_state(runner, self.state)
             self.state = None
@@ -196,8 +206,9 @@ class ResumableStateHook(Hook):
     def save(self, runner: Runner, iteration: int) -> None:
         """Write the state beside the one before it."""
         newest, previous = self.folder / STATE_FILE, self.folder / PREVIOUS_FILE
+        seconds = self.seconds_before + time.perf_counter() - self.began
         with replacing(newest) as temporary:
-            torch.save(training_state(runner, iteration), temporary)
+            torch.save(training_state(runner, iteration, seconds), temporary)
             if newest.exists():
                 os.replace(newest, previous)
 

@@ -30,6 +30,7 @@ from benchmark.checkpoints import (
     remove_training_state,
     save_model,
     save_regularizer,
+    trained_seconds,
 )
 from benchmark.compose import ConfigError, compose, load_recipe
 from benchmark.contracts import Method, Regularizer
@@ -156,7 +157,7 @@ def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
     runner = Runner.from_cfg(compose(spec, folder, start_iteration=done))
     runner.register_hook(ResumableStateHook(str(folder), recipe.checkpoint_interval, state))
     cost: dict[str, Any] = _start(runner, spec, folder)
-    cost |= parameter_counts(runner.model) | _train(runner, steps=recipe.train_cfg.max_iters - done)
+    cost |= parameter_counts(runner.model) | _train(runner, trained_seconds(state))
     seconds = cost["train_seconds"] + (cost.get("needed_train_seconds") or 0.0)
     save_model(runner.model.model, folder / MODEL_FILE, {"run_id": spec.run_id, TRAIN_SECONDS: repr(seconds)})
     save_regularizer(runner.model.regularizer, folder / REGULARIZER_FILE, {"run_id": spec.run_id})
@@ -189,8 +190,8 @@ def _start(runner: Runner, spec: RunSpec, folder: Path) -> dict[str, float | Non
     return {"needed_train_seconds": sum(known) if len(known) == len(seconds) else None}
 
 
-def _train(runner: Runner, steps: int) -> dict[str, float]:
-    """Train, unless there is nothing to train; returns the seconds."""
+def _train(runner: Runner, seconds_before: float) -> dict[str, float]:
+    """Train, unless there is nothing to train; returns the seconds, with those before an interruption."""
     method: Method = runner.model.model.method
     regularizer: Regularizer | None = runner.model.regularizer
     # The data set must stand, and be cached, before the clock starts.
@@ -203,8 +204,8 @@ def _train(runner: Runner, steps: int) -> dict[str, float]:
         return {"train_seconds": 0.0, "seconds_per_step": 0.0}
     before = time.perf_counter()
     runner.train()
-    seconds = time.perf_counter() - before
-    return {"train_seconds": seconds, "seconds_per_step": seconds / max(1, steps)}
+    seconds = seconds_before + time.perf_counter() - before
+    return {"train_seconds": seconds, "seconds_per_step": seconds / max(1, runner.train_loop.max_iters)}
 
 
 def diagnostics_of(runner: Runner) -> dict[str, float | None]:

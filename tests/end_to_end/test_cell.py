@@ -76,9 +76,14 @@ def test_an_interrupted_cell_continues_bit_for_bit(
         patch.setattr(ResumableStateHook, "save", save_and_die)
         with pytest.raises(KeyboardInterrupt):
             run_cell(cell, tmp_path / "broken")
-    assert (tmp_path / "broken" / STATE_FILE).exists()
+    file = tmp_path / "broken" / STATE_FILE
+    state = torch.load(file, weights_only=True)
+    assert state["seconds"] > 0
+    torch.save({**state, "seconds": 1000.0}, file)
     result = run_cell(cell, tmp_path / "broken")
     assert result.status == "done", result.error
+    assert result.cost["train_seconds"] > 1000, "the training before the interruption counts"
+    assert result.cost["seconds_per_step"] == result.cost["train_seconds"] / 4
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
 
 
