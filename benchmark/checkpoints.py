@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from benchmark.atomic import replacing
+from benchmark.provenance import code_state
 
 STATE_FILE = "training_state.pt"
 PREVIOUS_FILE = "training_state.previous.pt"
@@ -125,16 +126,23 @@ def latest_state(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def trained_seconds(state: Mapping[str, Any] | None) -> float:
-    """What the training up to a state took, without what was done after it and lost; 0 for no state."""
-    return float(state.get("seconds", 0.0)) if state else 0.0
+def parts_before(state: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The parts of an interrupted training, without what came after the last save and was lost.
+
+    Args:
+        state: from `latest_state`.
+
+    Returns:
+        of each part the iteration `until` which it led, the `seconds` that it took, and the `commit` with its `dirty`.
+    """
+    return list(state.get("parts", [])) if state else []
 
 
-def training_state(runner: Runner, iteration: int, seconds: float) -> dict[str, Any]:
-    """Everything that the rest of the training depends on, and the seconds that it took so far."""
+def training_state(runner: Runner, iteration: int, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Everything that the rest of the training depends on, and what `parts_before` reads."""
     return {
         "iteration": iteration,
-        "seconds": seconds,
+        "parts": [dict(part) for part in parts],
         "data": trained_on(runner),
         "module": runner.model.state_dict(),
         "optimizer": runner.optim_wrapper.state_dict(),
@@ -187,7 +195,7 @@ class ResumableStateHook(Hook):
         self.folder = Path(folder)
         self.interval = interval
         self.state = state
-        self.seconds_before = trained_seconds(state)
+        self.parts = parts_before(state)
         self.began = time.perf_counter()
 
     def before_train(self, runner: Runner) -> None:
@@ -206,9 +214,9 @@ class ResumableStateHook(Hook):
     def save(self, runner: Runner, iteration: int) -> None:
         """Write the state beside the one before it."""
         newest, previous = self.folder / STATE_FILE, self.folder / PREVIOUS_FILE
-        seconds = self.seconds_before + time.perf_counter() - self.began
+        part = {"until": iteration, "seconds": time.perf_counter() - self.began, **code_state()}
         with replacing(newest) as temporary:
-            torch.save(training_state(runner, iteration, seconds), temporary)
+            torch.save(training_state(runner, iteration, [*self.parts, part]), temporary)
             if newest.exists():
                 os.replace(newest, previous)
 

@@ -145,7 +145,7 @@ class RunResult:
         cost: numbers by name: parameters_training, parameters_inference, train_seconds, evaluate_seconds,
             seconds_per_step, peak_memory_mb and what else was counted; None where it could not be measured.
         provenance: where it comes from: commit, dirty, command, versions, hardware, data {id, fingerprint},
-            recipe_sha256, started, finished.
+            recipe_sha256, started, finished; earlier_parts of an interrupted training, see `checkpoints.parts_before`.
         error: one line; None where the status is done.
         diagnostics: what the regularizer measured of itself, numbers by name; see `Regularizer.diagnostics`.
 

@@ -27,10 +27,10 @@ from benchmark.checkpoints import (
     ResumableStateHook,
     latest_state,
     load_model,
+    parts_before,
     remove_training_state,
     save_model,
     save_regularizer,
-    trained_seconds,
 )
 from benchmark.compose import ConfigError, compose, load_recipe
 from benchmark.contracts import Method, Regularizer
@@ -80,12 +80,14 @@ class Origin:
         started: time.time() at the start.
         imports: a user's own files that take part.
         data: id, fingerprint and size of what is scored, once it is known.
+        parts: of the training before this process, if it was interrupted.
     """
 
     spec: RunSpec
     started: float
     imports: tuple[str | Path, ...] = ()
     data: dict[str, Any] = field(default_factory=dict)
+    parts: Sequence[Mapping[str, Any]] = ()
 
     def provenance(self) -> dict[str, Any]:
         """As the result keeps it."""
@@ -94,7 +96,8 @@ class Origin:
         except ConfigError:
             text = ""
         gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
-        return provenance(
+        earlier = {"earlier_parts": [dict(part) for part in self.parts]} if self.parts else {}
+        return earlier | provenance(
             started=self.started, data=self.data, config_text=text, hardware_extra=gpu, imports=self.imports
         )
 
@@ -157,7 +160,8 @@ def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
     runner = Runner.from_cfg(compose(spec, folder, start_iteration=done))
     runner.register_hook(ResumableStateHook(str(folder), recipe.checkpoint_interval, state))
     cost: dict[str, Any] = _start(runner, spec, folder)
-    cost |= parameter_counts(runner.model) | _train(runner, trained_seconds(state))
+    origin.parts = parts_before(state)
+    cost |= parameter_counts(runner.model) | _train(runner, sum(part["seconds"] for part in origin.parts))
     seconds = cost["train_seconds"] + (cost.get("needed_train_seconds") or 0.0)
     save_model(runner.model.model, folder / MODEL_FILE, {"run_id": spec.run_id, TRAIN_SECONDS: repr(seconds)})
     save_regularizer(runner.model.regularizer, folder / REGULARIZER_FILE, {"run_id": spec.run_id})

@@ -60,8 +60,8 @@ def _record(table: Table, row: Row, folder: Path) -> dict[str, Any]:
         record["cost_hardware"] = "; ".join(str(origin.get("hardware")) for origin in origins)
     return record | {
         "hardware": "; ".join(str(entry) for entry in row.provenance("hardware")),
-        "commits": " ".join(str(entry) for entry in row.provenance("commit")),
-        "dirty": any(row.provenance("dirty")),
+        "commits": " ".join(dict.fromkeys(str(commit) for commit, _ in row.code())),
+        "dirty": any(dirty for _, dirty in row.code()),
         "recipe_sha256": " ".join(str(entry) for entry in row.provenance("recipe_sha256")),
         "files": " ".join(way(folder, cell.path) for cell in row.cells),
     }

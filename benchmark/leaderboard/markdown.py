@@ -232,8 +232,7 @@ def _scaled(summary: Summary | None, unit: float, decimals: int) -> str:
 
 def _commits(row: Row) -> str:
     """Short hashes; a star marks a checkout with changes that no commit holds."""
-    states = {(cell.result.provenance.get("commit"), cell.result.provenance.get("dirty")) for cell in row.cells}
-    marks = sorted(f"{str(commit)[:8]}{'*' if dirty else ''}" if commit else "none" for commit, dirty in states)
+    marks = sorted(f"{str(commit)[:8]}{'*' if dirty else ''}" if commit else "none" for commit, dirty in row.code())
     return ", ".join(code(mark) for mark in marks)
 
 
@@ -268,7 +267,7 @@ def _notes(table: Table) -> list[str]:
 
 
 def _star(table: Table) -> list[str]:
-    dirty = any(cell.result.provenance.get("dirty") for row in table.rows for cell in row.cells)
+    dirty = any(changed for row in table.rows for _, changed in row.code())
     return ["A star marks a commit with uncommitted changes."] if dirty else []
 
 

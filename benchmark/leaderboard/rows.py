@@ -81,6 +81,12 @@ class Row:
         found = [cell.result.provenance.get(name) for cell in self.cells]
         return [value for position, value in enumerate(found) if value not in found[:position]]
 
+    def code(self) -> list[tuple[str | None, bool | None]]:
+        """The different commits, and whether each had changes on top, that trained cells or parts of them."""
+        origins = [cell.result.provenance for cell in self.cells]
+        origins += [part for origin in origins for part in origin.get("earlier_parts", ())]
+        return list(dict.fromkeys((origin.get("commit"), origin.get("dirty")) for origin in origins))
+
 
 @dataclass(frozen=True)
 class Table:

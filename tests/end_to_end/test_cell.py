@@ -78,12 +78,15 @@ def test_an_interrupted_cell_continues_bit_for_bit(
             run_cell(cell, tmp_path / "broken")
     file = tmp_path / "broken" / STATE_FILE
     state = torch.load(file, weights_only=True)
-    assert state["seconds"] > 0
-    torch.save({**state, "seconds": 1000.0}, file)
+    (part,) = state["parts"]
+    assert part["until"] == 2
+    assert part["seconds"] > 0
+    torch.save({**state, "parts": [{"until": 2, "seconds": 1000.0, "commit": "a" * 40, "dirty": False}]}, file)
     result = run_cell(cell, tmp_path / "broken")
     assert result.status == "done", result.error
     assert result.cost["train_seconds"] > 1000, "the training before the interruption counts"
     assert result.cost["seconds_per_step"] == result.cost["train_seconds"] / 4
+    assert [earlier["commit"] for earlier in result.provenance["earlier_parts"]] == ["a" * 40]
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
 
 

@@ -114,6 +114,17 @@ def test_rows_lead_to_their_files_and_commits(results):
     assert "`a \\| pipe and <b>`" in text
 
 
+def test_a_cell_that_another_commit_began_names_both(cell):
+    part = {"until": 5, "seconds": 1.0, "commit": "f" * 40, "dirty": True}
+    (table,) = tables([cell("mtan", values={"mIoU": 20.0}, provenance={"earlier_parts": [part]})])
+    text = full_table(table, OUT)
+    assert "`01234567`, `ffffffff*`" in text
+    assert "A star marks" in text
+    (row,) = csv.DictReader(io.StringIO(csv_text([table], OUT)))
+    assert row["commits"] == f"0123456789abcdef {'f' * 40}"
+    assert row["dirty"] == "True"
+
+
 def test_links_are_relative_to_where_the_text_lies(results):
     assert "](../results/runs/smoke/" in full_table(tables(results)[0], Path("elsewhere"))
 
