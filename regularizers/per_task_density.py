@@ -8,32 +8,14 @@ Consulted: nothing.
 
 from __future__ import annotations
 
-from typing import Any
-
-from benchmark.contracts import FeatureSpec
 from benchmark.registry import REGULARIZERS
-from benchmark.tasks import TaskSet
-from regularizers.three_d_aware.regularizer import ThreeDAware, without_options
+from regularizers.three_d_aware.variant import Variant
 
 
 @REGULARIZERS.register(
     "per_task_density", title="Per-task density", paper="https://arxiv.org/abs/2310.00986", year=2024
 )
-class PerTaskDensity(ThreeDAware):
-    """`three_d_aware` with a density head for each task.
-
-    Args:
-        tasks: tasks of the run.
-        feature_specs: maps of the method.
-        weight: factor beside the tasks' own loss weights.
-        options: the others of `three_d_aware`.
-    """
+class PerTaskDensity(Variant, fixed={"per_task_density": True}):
+    """`three_d_aware` with a density head for each task."""
 
     label = "per_task_density"
-
-    __signature__ = without_options("per_task_density")
-
-    def __init__(
-        self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 0.5, **options: Any
-    ) -> None:
-        super().__init__(tasks, feature_specs, weight, per_task_density=True, **options)

@@ -23,9 +23,10 @@ from benchmark.registry import REGULARIZERS
 from benchmark.tasks import IGNORE_LABEL, Task, TaskSet
 from regularizers.three_d_aware.camera import Camera, inside_cube
 from regularizers.three_d_aware.rays import Rays
-from regularizers.three_d_aware.regularizer import ThreeDAware, without_options
+from regularizers.three_d_aware.regularizer import ThreeDAware
 from regularizers.three_d_aware.sampler import Triplane
 from regularizers.three_d_aware.scene import source_camera
+from regularizers.three_d_aware.variant import without_options
 
 TOWARDS_CAMERA = (1.0, 1.0, -1.0)
 """The axes of labelled normals in those of the camera: z is counted towards it."""

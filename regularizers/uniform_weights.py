@@ -10,30 +10,17 @@ Consulted: nothing.
 
 from __future__ import annotations
 
-from typing import Any
-
-from benchmark.contracts import FeatureSpec
 from benchmark.registry import REGULARIZERS
-from benchmark.tasks import TaskSet
-from regularizers.three_d_aware.regularizer import ThreeDAware, without_options
+from regularizers.three_d_aware.variant import Variant
+
+WITHOUT_DENSITY = {
+    "depth": "feature", "metric_rays": False, "opaque_far": True, "detach_weights_for": (), "per_task_density": False,
+}
 
 
 @REGULARIZERS.register("uniform_weights", title="Uniform weights", paper="https://arxiv.org/abs/2310.00986", year=2024)
-class UniformWeights(ThreeDAware):
-    """`three_d_aware` with weights of 1 / samples.
-
-    Args:
-        tasks: tasks of the run.
-        feature_specs: maps of the method.
-        weight: factor beside the tasks' own loss weights.
-        options: those of `three_d_aware`, but for what concerns a density.
-    """
+class UniformWeights(Variant, fixed=WITHOUT_DENSITY):
+    """`three_d_aware` with weights of 1 / samples; what concerns a density cannot be chosen."""
 
     label = "uniform_weights"
     weighing = "equal"
-    __signature__ = without_options("depth", "opaque_far", "detach_weights_for", "per_task_density", "metric_rays")
-
-    def __init__(
-        self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 0.5, **options: Any
-    ) -> None:
-        super().__init__(tasks, feature_specs, weight, depth="feature", metric_rays=False, **options)

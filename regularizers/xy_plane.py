@@ -8,30 +8,12 @@ Consulted: nothing.
 
 from __future__ import annotations
 
-from typing import Any
-
-from benchmark.contracts import FeatureSpec
 from benchmark.registry import REGULARIZERS
-from benchmark.tasks import TaskSet
-from regularizers.three_d_aware.regularizer import ThreeDAware, without_options
+from regularizers.three_d_aware.variant import Variant
 
 
 @REGULARIZERS.register("xy_plane", title="XY plane", paper="https://arxiv.org/abs/2310.00986", year=2024)
-class XYPlane(ThreeDAware):
-    """`three_d_aware` whose field reads the plane of the image and z.
-
-    Args:
-        tasks: tasks of the run.
-        feature_specs: maps of the method.
-        weight: factor beside the tasks' own loss weights.
-        options: the others of `three_d_aware`.
-    """
+class XYPlane(Variant, fixed={"rows": "none", "read_z": True, "plane_depth": 1}):
+    """`three_d_aware` whose field reads the plane of the image and z."""
 
     label = "xy_plane"
-
-    __signature__ = without_options("rows", "read_z", "plane_depth")
-
-    def __init__(
-        self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 0.5, **options: Any
-    ) -> None:
-        super().__init__(tasks, feature_specs, weight, rows="none", read_z=True, **options)

@@ -14,9 +14,8 @@ Consulted: no code of the paper is public.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -150,15 +149,6 @@ class ThreeDAware(SmallPredictions):
     def diagnostics(self) -> dict[str, Tensor]:
         """See `diagnostics.diagnose`; empty after a step that was left out."""
         return self.found
-
-
-def without_options(*names: str, also: Mapping[str, Any] | None = None) -> inspect.Signature:
-    """The signature of `ThreeDAware` without options that a variant decides, and with others and their defaults."""
-    signature = inspect.signature(ThreeDAware)
-    left = [parameter for name, parameter in signature.parameters.items() if name not in names]
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    more = [inspect.Parameter(name, kind, default=value) for name, value in (also or {}).items()]
-    return signature.replace(parameters=[*left, *more])
 
 
 def _check(tasks: TaskSet, depth: str | None, task: str | None, expected: str | None, cut: Collection[str]) -> None:

@@ -21,7 +21,7 @@ from regularizers.three_d_aware.regularizer import ThreeDAware
 from regularizers.three_d_aware.volume import composite, equal_weights, shuffled_composite
 
 SPECS = (FeatureSpec(6, 4), FeatureSpec(10, 8))
-SMALL: dict[str, Any] = {"samples": 6, "channels": 4, "plane_depth": 5, "hidden": 8}
+SMALL: dict[str, Any] = {"samples": 6, "channels": 4, "hidden": 8}
 
 
 def parameters(name: str, tasks: TaskSet, specs: tuple[FeatureSpec, ...], **options: Any) -> int:
