@@ -155,6 +155,6 @@ def tasks_by_maps(
         chosen = [position for position in readable if strides is None or feature_specs[position].stride in strides]
         if not chosen:
             there = ", ".join(str(feature_specs[position].stride) for position in readable)
-            raise ValueError(f"strides={list(strides or ())}: no map for {name} has one of them; there are {there}")
+            raise ValueError(f"strides={list(strides or ())} chooses no map for {name}; strides there are {there}")
         groups.setdefault(tuple(chosen), []).append(name)
     return groups

@@ -136,5 +136,5 @@ def test_maps_are_chosen_by_their_stride() -> None:
     assert tasks_by_maps(specs, ["depth"], strides=[16, 4]) == {(1, 0): ["depth"]}
     own = (FeatureSpec(8, 4, task="semseg"), FeatureSpec(8, 8, task="depth"))
     assert tasks_by_maps(own, ["semseg"], strides=[4]) == {(0,): ["semseg"]}
-    with pytest.raises(ValueError, match=r"strides=\[32\]: no map for depth has one of them; there are 4, 8, 16"):
+    with pytest.raises(ValueError, match=r"strides=\[32\] chooses no map for depth; strides there are 4, 8, 16"):
         tasks_by_maps(specs, ["depth"], strides=[32])
