@@ -16,6 +16,7 @@ Terms = Mapping[str, Tensor]
 
 LOOKS = 5
 """The training is looked at each time that another such part of it is done: a look costs as much as a few steps."""
+RATIO = "gradient_ratio"
 CALIBRATED = "calibrated"
 CALIBRATED_RATIO = 0.3
 CALIBRATION_STEPS = 100
@@ -81,6 +82,12 @@ class Calibration(nn.Module):
                 self.count += 1
         factor = self.factor()
         return {name: factor * term for name, term in terms.items()}
+
+    def applied(self, measured: Terms) -> dict[str, Tensor]:
+        """What a `Watch` measured of terms that were not scaled yet, for the scaled ones; with the factor."""
+        factor = self.factor()
+        ratios = {name: factor * value for name, value in measured.items() if name.startswith(RATIO)}
+        return {**measured, **ratios, "calibrated_factor": torch.tensor(factor)}
 
 
 def gradient_ratio(terms: Iterable[Tensor], losses: Iterable[Tensor], features: Sequence[Tensor]) -> Tensor:
@@ -151,11 +158,11 @@ class Watch:
         self.done = part
         _gradients(terms.values(), [*features, *weights])
         found = {"seconds": torch.tensor(time.perf_counter() - before), "memory_mb": torch.tensor(kept.mb)}
-        found["gradient_ratio"] = gradient_ratio(terms.values(), losses.values(), features)
+        found[RATIO] = gradient_ratio(terms.values(), losses.values(), features)
         for task in tasks:
             own, of_task = ([term for name, term in part.items() if _is_of(name, task)] for part in (terms, losses))
             if own:
-                found[f"gradient_ratio_{task}"] = gradient_ratio(own, of_task, features)
+                found[f"{RATIO}_{task}"] = gradient_ratio(own, of_task, features)
         return terms, found
 
 

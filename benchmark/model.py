@@ -163,7 +163,7 @@ class TrainingModule(BaseModel):
         )
         if self.calibration is not None:
             terms = self.calibration(terms, losses, output.features, self.training)
-            measured["calibrated_factor"] = torch.tensor(self.calibration.factor())
+            measured = self.calibration.applied(measured)
         # mmengine sums the keys that contain "loss" and logs the others.
         summed = {name if "loss" in name else f"loss_{name}": term for name, term in terms.items()}
         found = {**regularizer.diagnostics(), **measured}
