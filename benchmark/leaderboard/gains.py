@@ -20,19 +20,20 @@ Metric card
 
 `Delta_reg`
 * **Formula**: `100 / T * sum over t of s_t (M_t - B_t) / B_t, B = the same method without a regularizer`
-* **Source**: as Delta_m, with another baseline.
+* **Source**: as Delta_m, with another baseline. "Over X" in a table of regularizers has the same method with X as B.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from benchmark.leaderboard.statistics import Summary, relative_gain, summarize
 from benchmark.records import NO_REGULARIZER, REFERENCE_METHOD
 
-BySeed = Mapping[int, Mapping[str, float | None]]
-"""seed -> task -> value of its ranking metric, None where it was not measured."""
+BySeed = Mapping[Any, Mapping[str, float | None]]
+"""seed, or what else makes pairs of cells -> task -> value of its ranking metric, None where it was not measured."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +67,24 @@ def delta_m(values: BySeed, reference: BySeed, measured: Sequence[Column]) -> Ga
     return _gain(values, reference, common, measured, REFERENCE_METHOD)
 
 
-def delta_reg(values: BySeed, without: BySeed, measured: Sequence[Column]) -> Gain:
-    """Gain of a regularizer over the same method without it, over the seeds that both have."""
+def delta_reg(values: BySeed, without: BySeed, measured: Sequence[Column], name: str = NO_REGULARIZER) -> Gain:
+    """Gain of a regularizer over the same method without it, over the seeds that both have.
+
+    Args:
+        values: of the cells with it.
+        without: of those that they are compared with.
+        measured: the metrics that count.
+        name: of the regularizer that those have.
+    """
     common = [seed for seed in values if seed in without]
     if not common:
         return Gain(None, "no seed without it")
-    gain = _gain(values, without, common, measured, NO_REGULARIZER)
+    gain = _gain(values, without, common, measured, name)
     partial = f"{len(common)}/{len(values)} seeds" if len(common) < len(values) else ""
     return replace(gain, note=gain.note or partial)
 
 
-def _gain(values: BySeed, baseline: BySeed, seeds: Sequence[int], measured: Sequence[Column], name: str) -> Gain:
+def _gain(values: BySeed, baseline: BySeed, seeds: Sequence[Any], measured: Sequence[Column], name: str) -> Gain:
     if not measured:
         return Gain(None, "no metric")
     directions = {column.task: column.higher_is_better for column in measured}

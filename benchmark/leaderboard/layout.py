@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmark.leaderboard.gains import Gain
+
 ABSENT = "\N{EN DASH}"
 
 
@@ -21,6 +23,21 @@ def with_options(name: str, options: Mapping[str, Any]) -> str:
         for key, value in options.items()
     ]
     return f"{name} ({', '.join(shown)})" if shown else name
+
+
+def gain_text(gain: Gain) -> str:
+    """A paired gain with its interval, or why there is none: "+0.25 [-0.48, +0.98]"."""
+    if gain.summary is None:
+        return f"n/a ({gain.note})" if gain.note else ABSENT
+    mean, half = gain.summary.mean, gain.summary.ci95
+    interval = f" [{signed(mean - half)}, {signed(mean + half)}]" if half is not None else ""
+    return f"{signed(mean)}{interval}" + (f" ({gain.note})" if gain.note else "")
+
+
+def signed(value: float) -> str:
+    """A number with its sign and two decimals; 0.00 has none."""
+    text = f"{value:+.2f}"
+    return "0.00" if float(text) == 0 else text
 
 
 def lay_out(lines: Sequence[Sequence[str]]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from benchmark.leaderboard.contrasts import contrast_table
 from benchmark.leaderboard.cost_table import (
     CostRow,
     compute_table,
@@ -16,7 +17,7 @@ from benchmark.leaderboard.cost_table import (
     short_hardware,
 )
 from benchmark.leaderboard.gains import Column, Gain
-from benchmark.leaderboard.layout import ABSENT, lay_out, plain, with_options
+from benchmark.leaderboard.layout import ABSENT, gain_text, lay_out, plain, signed, with_options
 from benchmark.leaderboard.links import way
 from benchmark.leaderboard.reported import ReportedTable
 from benchmark.leaderboard.rows import Row, Setting, Table
@@ -76,7 +77,8 @@ def full_table(table: Table, folder: Path) -> str:
     parts = [f"## {code(table.setting.recipe)}\n", describe(table.setting) + "\n", _grid(columns, table.rows)]
     notes = [*_notes(table), *_star(table), *(f"Hardware {letter}: {text}" for text, letter in machines.items())]
     notes += [_not_done(cell, folder) for cell in table.not_done]
-    return "\n".join(part for part in (*parts, "".join(f"* {note}\n" for note in notes), cost_tables(table)) if part)
+    parts += ["".join(f"* {note}\n" for note in notes), contrast_table(table), cost_tables(table)]
+    return "\n".join(part for part in parts if part)
 
 
 def cost_tables(table: Table) -> str:
@@ -154,7 +156,7 @@ def _results(table: Table) -> list[Cells]:
     rivals = table.rows if table.ranked_by else ()
     columns += [(heading(column), _bold_best(rivals, column)) for column in table.columns]
     columns.append(("Δm ↑ (%)", _bold_gain(rivals, lambda row: row.delta_m, _delta_m_text)))
-    columns.append(("Δreg ↑ (%)", _bold_gain(rivals, lambda row: row.delta_reg, _delta_reg_text)))
+    columns.append(("Δreg ↑ (%)", _bold_gain(rivals, lambda row: row.delta_reg, gain_text)))
     return columns
 
 
@@ -196,11 +198,11 @@ def _bold_best(rows: Iterable[Row], column: Column) -> Callable[[Row], str]:
 def _bold_gain(rows: Iterable[Row], gain: Callable[[Row], Gain], text: Callable[[Gain], str]) -> Callable[[Row], str]:
     """A column of gains; those that print like the best mean are bold."""
     means = [summary.mean for row in rows if (summary := gain(row).summary)]
-    best = _signed(max(means)) if means else None
+    best = signed(max(means)) if means else None
 
     def show(row: Row) -> str:
         summary = gain(row).summary
-        return f"**{text(gain(row))}**" if summary and _signed(summary.mean) == best else text(gain(row))
+        return f"**{text(gain(row))}**" if summary and signed(summary.mean) == best else text(gain(row))
 
     return show
 
@@ -209,21 +211,8 @@ def _delta_m_text(gain: Gain) -> str:
     if gain.summary is None:
         return f"n/a ({gain.note})"
     if gain.note:
-        return f"{_signed(gain.summary.mean)} ({gain.note})"
-    return _signed(gain.summary.mean) + (f" ± {gain.summary.std:.2f}" if gain.summary.std is not None else "")
-
-
-def _delta_reg_text(gain: Gain) -> str:
-    if gain.summary is None:
-        return f"n/a ({gain.note})" if gain.note else ABSENT
-    mean, half = gain.summary.mean, gain.summary.ci95
-    interval = f" [{_signed(mean - half)}, {_signed(mean + half)}]" if half is not None else ""
-    return f"{_signed(mean)}{interval}" + (f" ({gain.note})" if gain.note else "")
-
-
-def _signed(value: float) -> str:
-    text = f"{value:+.2f}"
-    return "0.00" if float(text) == 0 else text
+        return f"{signed(gain.summary.mean)} ({gain.note})"
+    return signed(gain.summary.mean) + (f" ± {gain.summary.std:.2f}" if gain.summary.std is not None else "")
 
 
 def _scaled(summary: Summary | None, unit: float, decimals: int) -> str:

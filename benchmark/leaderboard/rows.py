@@ -172,11 +172,11 @@ def _table(setting: Setting, cells: Sequence[Stored], not_done: Sequence[Stored]
     groups: dict[Contender, list[Stored]] = defaultdict(list)
     for cell in sorted(cells, key=lambda cell: cell.result.spec.seed):
         groups[_contender(cell)].append(cell)
-    by_seed = {contender: _by_seed(group, measured) for contender, group in groups.items()}
+    values = {contender: by_seed(group, measured) for contender, group in groups.items()}
     rows = [
         Row(
             *contender, tuple(group), {column: _summary(group, column) for column in columns},
-            _gain_over_reference(contender, by_seed, measured), _gain_over_none(contender, by_seed, measured),
+            _gain_over_reference(contender, values, measured), _gain_over_none(contender, values, measured),
         )
         for contender, group in groups.items()
     ]
@@ -204,18 +204,18 @@ def _name(row: Row) -> tuple[str, str, str]:
 
 
 def _gain_over_reference(
-    contender: Contender, by_seed: Mapping[Contender, BySeed], measured: Sequence[Column]
+    contender: Contender, values: Mapping[Contender, BySeed], measured: Sequence[Column]
 ) -> Gain:
     reference = (REFERENCE_METHOD, NO_REGULARIZER, Overrides())
-    gain = delta_m(by_seed[contender], by_seed.get(reference, {}), measured)
+    gain = delta_m(values[contender], values.get(reference, {}), measured)
     return replace(gain, note="reference") if contender == reference and gain.summary else gain
 
 
-def _gain_over_none(contender: Contender, by_seed: Mapping[Contender, BySeed], measured: Sequence[Column]) -> Gain:
+def _gain_over_none(contender: Contender, values: Mapping[Contender, BySeed], measured: Sequence[Column]) -> Gain:
     method, regularizer, _ = contender
     if regularizer == NO_REGULARIZER:
         return Gain(None)
-    return delta_reg(by_seed[contender], by_seed.get((method, NO_REGULARIZER, Overrides()), {}), measured)
+    return delta_reg(values[contender], values.get((method, NO_REGULARIZER, Overrides()), {}), measured)
 
 
 def _column(task: str, results: Sequence[RunResult]) -> Column | None:
@@ -243,7 +243,8 @@ def _measured(columns: Iterable[Column], results: Sequence[RunResult]) -> tuple[
     return tuple(column for column in columns if any(_value(result, column) is not None for result in results))
 
 
-def _by_seed(cells: Iterable[Stored], measured: Iterable[Column]) -> dict[int, dict[str, float | None]]:
+def by_seed(cells: Iterable[Stored], measured: Iterable[Column]) -> dict[int, dict[str, float | None]]:
+    """The values of cells that differ in their seed alone."""
     return {cell.result.spec.seed: {column.task: _value(cell.result, column) for column in measured} for cell in cells}
 
 
