@@ -7,8 +7,8 @@ Differs from the paper: what could be read of it leaves open how image rows beco
 sizes of planes and networks, the samples per ray, the weights, and how small predictions meet large labels; the
 defaults here are ours, each beside its alternatives in the arguments. The density is shared by all tasks. The last
 interval of a ray has no end, so that every pixel has a prediction. Depth is the mean depth that the weights of a ray
-give, not a further prediction: on NYU-v2 the weights stayed flat without, see results/THREE_D.md. Lengths are metres
-where the camera is known; metric_rays=False and depth="feature" is the reading closest to the paper.
+give, not a further prediction: on NYU-v2 the density learnt no surfaces without, see results/THREE_D.md. Lengths are
+metres where the camera is known; metric_rays=False and depth="feature" is the reading closest to the paper.
 Consulted: no code of the paper is public.
 """
 
