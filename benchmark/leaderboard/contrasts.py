@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from benchmark.leaderboard.gains import BySeed, Column, Gain, delta_reg
 from benchmark.leaderboard.layout import ABSENT, gain_text, lay_out, plain, with_options
@@ -17,7 +16,8 @@ from benchmark.leaderboard.rows import Table, by_seed
 from benchmark.overrides import Overrides
 from benchmark.records import NO_REGULARIZER
 
-ALL = ""
+Group = Mapping[str, BySeed]
+"""regularizer -> the values of its cells."""
 
 NOTE = """\
 Gain of a row over the regularizer of the column: the same method, seed and settings of the regularizer, paired by seed,
@@ -27,17 +27,17 @@ with its 95 % confidence interval. In the rows of all methods every pair of a me
 
 @dataclass(frozen=True)
 class Contrast:
-    """A regularizer of a method beside the others.
+    """A regularizer beside the others.
 
     Args:
-        method: its name; `ALL` for the methods that have rivals, together.
+        methods: the method that they stand beside; several, for these methods together.
         regularizer: its name.
         options: settings of the recipe that were changed for it and for the others.
         cells: how many it has.
         over: gain over each of the others, and over none, where both have a seed in common.
     """
 
-    method: str
+    methods: tuple[str, ...]
     regularizer: str
     options: Overrides
     cells: int
@@ -48,30 +48,28 @@ def contrasts(table: Table) -> list[Contrast]:
     """Those of each method that has two regularizers or more with the same settings, then those of all such methods."""
     if not table.ranked_by:
         return []
-    without = {row.method: by_seed(row.cells, table.measured) for row in table.rows if _is_none(row.regularizer)}
-    groups: dict[tuple[str, Overrides], dict[str, BySeed]] = defaultdict(dict)
-    for row in sorted(table.rows, key=lambda row: (row.method, str(row.options), row.regularizer)):
-        if not _is_none(row.regularizer):
-            groups[row.method, row.options][row.regularizer] = by_seed(row.cells, table.measured)
-    rivals = {key: group for key, group in groups.items() if len(group) > 1}
-    of_methods = {key: {NO_REGULARIZER: without.get(key[0], {}), **group} for key, group in rivals.items()}
-    return [
-        line for (method, options), group in {**of_methods, **_together(of_methods)}.items()
-        for line in _contrasts(method, options, group, table.measured)
+    measured = table.measured
+    rivals = _rivals(table, measured)
+    lines = [
+        line for (method, options), group in rivals.items() for line in _contrasts((method,), options, group, measured)
     ]
+    for options in dict.fromkeys(options for _, options in rivals):
+        alike = {method: group for (method, theirs), group in rivals.items() if theirs == options}
+        if len(alike) > 1:
+            lines += _contrasts(tuple(alike), options, _together(alike), measured)
+    return lines
 
 
 def contrast_table(table: Table) -> str:
     """The contrasts of a table as Markdown, with what they mean; empty where there are none."""
     lines = contrasts(table)
-    others = sorted({name for line in lines for name in line.over}, key=lambda name: (not _is_none(name), name))
+    others = sorted({name for line in lines for name in line.over}, key=lambda name: (name != NO_REGULARIZER, name))
     if not others:
         return ""
-    methods = len({line.method for line in lines if line.method != ALL})
     head = ["method", "regularizer", "n", *(f"over {plain(name)} (%)" for name in others)]
     body = [
         [
-            plain(line.method) if line.method != ALL else f"all {methods}",
+            plain(line.methods[0]) if len(line.methods) == 1 else f"all {len(line.methods)}",
             plain(with_options(line.regularizer, line.options)), str(line.cells),
             *(gain_text(line.over[name]) if name in line.over else ABSENT for name in others),
         ]
@@ -80,32 +78,35 @@ def contrast_table(table: Table) -> str:
     return "\n".join(["### Regularizers beside each other\n", NOTE, lay_out([head, *body])])
 
 
-def _together(groups: Mapping[tuple[str, Overrides], Mapping[str, BySeed]]) -> dict[tuple[str, Overrides], Any]:
-    """The cells of all methods with the same options, by method and seed; of two methods or more."""
-    joined: dict[tuple[str, Overrides], dict[str, dict[Any, Any]]] = {}
-    for options in dict.fromkeys(options for _, options in groups):
-        parts = {method: group for (method, theirs), group in groups.items() if theirs == options}
-        if len(parts) < 2:
-            continue
-        pooled: dict[str, dict[Any, Any]] = defaultdict(dict)
-        for method, group in parts.items():
-            for regularizer, values in group.items():
-                pooled[regularizer] |= {f"{seed} of {method}": found for seed, found in values.items()}
-        joined[ALL, options] = pooled
-    return joined
+def _rivals(table: Table, measured: Sequence[Column]) -> dict[tuple[str, Overrides], dict[str, BySeed]]:
+    """Of each method and settings that have two regularizers or more: these, and none, which has no settings."""
+    values = {(row.method, row.options, row.regularizer): by_seed(row.cells, measured) for row in table.rows}
+    groups: dict[tuple[str, Overrides], dict[str, BySeed]] = defaultdict(dict)
+    for method, options, regularizer in sorted(values, key=lambda key: (key[0], str(key[1]), key[2])):
+        if regularizer != NO_REGULARIZER:
+            groups[method, options][regularizer] = values[method, options, regularizer]
+    return {
+        (method, options): {NO_REGULARIZER: values.get((method, Overrides(), NO_REGULARIZER), {}), **group}
+        for (method, options), group in groups.items() if len(group) > 1
+    }
+
+
+def _together(groups: Mapping[str, Group]) -> Group:
+    """The cells of several methods, paired by method and seed."""
+    pooled: dict[str, dict[str, Mapping[str, float | None]]] = defaultdict(dict)
+    for method, group in groups.items():
+        for regularizer, values in group.items():
+            pooled[regularizer] |= {f"{seed} of {method}": found for seed, found in values.items()}
+    return pooled
 
 
 def _contrasts(
-    method: str, options: Overrides, group: Mapping[str, BySeed], measured: Sequence[Column]
+    methods: tuple[str, ...], options: Overrides, group: Group, measured: Sequence[Column]
 ) -> Iterable[Contrast]:
     for regularizer, values in group.items():
-        if not _is_none(regularizer):
+        if regularizer != NO_REGULARIZER:
             over = {
                 other: delta_reg(values, theirs, measured, other)
                 for other, theirs in group.items() if other != regularizer and not values.keys().isdisjoint(theirs)
             }
-            yield Contrast(method, regularizer, options, len(values), over)
-
-
-def _is_none(regularizer: str) -> bool:
-    return regularizer == NO_REGULARIZER
+            yield Contrast(methods, regularizer, options, len(values), over)

@@ -133,7 +133,9 @@ def test_a_result_keeps_what_the_regularizer_measured_of_itself(tmp_path: Path) 
     result = run_cell(spec(regularizer="three_d_aware", overrides={"regularizer.weight": "calibrated"}), tmp_path)
     assert result.status == "done", result.error
     found = result.diagnostics
-    assert {"ray_entropy", "depth_correlation", "gradient_ratio", "gradient_ratio_depth", "seconds"} <= set(found)
+    assert {
+        "ray_entropy", "depth_correlation", "gradient_ratio", "gradient_ratio_depth", "seconds", "calibrated_factor",
+    } <= set(found)
     # Four steps of a thin field: the weights are those of the first step, near flat over 64 samples.
     assert 2 < found["ray_entropy"] < 4.16
     assert found["gradient_ratio"] == pytest.approx(0.3, rel=0.5)

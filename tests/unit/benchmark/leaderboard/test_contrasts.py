@@ -34,8 +34,11 @@ def pap(cell):
 
 
 def found(results):
+    """By method, "" for all together, and regularizer."""
     (table,) = tables(results)
-    return {(line.method, line.regularizer): line for line in contrasts(table)}
+    return {
+        (line.methods[0] if len(line.methods) == 1 else "", line.regularizer): line for line in contrasts(table)
+    }
 
 
 def test_a_regularizer_is_compared_with_the_others_of_its_method_by_seed(mtan):
@@ -121,6 +124,20 @@ def test_the_table_gives_each_pair_with_its_interval(mtan, pap):
     half = stats.t.ppf(0.975, 1) * 5
     assert body[1][4] == f"+15.00 [{15 - half:+.2f}, {15 + half:+.2f}]"
     assert body[1][5] == ABSENT
+
+
+def test_all_methods_are_those_of_the_same_settings(cell, mtan, pap):
+    """Three methods have rivals; two of them have the light ones."""
+    results = mtan + pap + cells_of(cell, "atrc", {"none": [10.0], "flat": [10.0], "solid": [11.0]})
+    for method in ("mtan", "pap"):
+        light = {"overrides": {"regularizer.weight": 0.1}}
+        results += cells_of(cell, method, {"flat": [20.0], "solid": [25.0]}, **light)
+    (table,) = tables(results)
+    named = [[entry.strip() for entry in line.split("|")[1:4]] for line in contrast_table(table).splitlines()]
+    assert [entry for entry in named if entry and entry[0].startswith("all")] == [
+        ["all 3", "flat", "5"], ["all 3", "solid", "5"],
+        ["all 2", "flat (weight=0.1)", "2"], ["all 2", "solid (weight=0.1)", "2"],
+    ]
 
 
 def test_the_table_stands_in_the_leaderboard(mtan):
