@@ -26,7 +26,7 @@ CHECK_PYTHON := import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or
 	"as in: make demo PYTHON=python3.11")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit slow clean
+.PHONY: help demo test lint format unit slow clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,13 +37,18 @@ demo: $(INSTALLED) ## train a small grid on the embedded data set and print its 
 
 test: lint unit ## lint, types, import rules, then all tests but the slow ones
 
-lint: $(INSTALLED) ## ruff, mypy and the import rules
+lint: $(INSTALLED) ## format, ruff, mypy and the import rules
+	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports --no-logo
 
 unit: $(INSTALLED) ## the tests alone, without the slow ones
 	$(PYTEST) -m "not slow"
+
+format: $(INSTALLED) ## format the code and sort the imports
+	$(BIN)/python -m ruff check --select I --fix .
+	$(BIN)/python -m ruff format .
 
 slow: $(INSTALLED) ## the slow tests
 	$(PYTEST) -m slow

@@ -16,21 +16,21 @@ from torch import Tensor, nn
 from benchmark.tasks import TaskSet
 
 
-class OtherView(TypedDict):
-    """A second view of the scene of each sample, where there is one.
+class SecondView(TypedDict):
+    """A second posed view of the scene of each sample.
 
     Attributes:
         targets: as in `Batch`, of the second view.
         intrinsics: as in `Batch`, of the second view.
         pose: (B, 4, 4) float32 from the camera of the sample to that of the second view, metres; x right, y down, z
             forward.
-        there: (B,) whether a sample has a second view; without, the rest means nothing.
+        has_second_view: (B,) bool; the other fields are undefined where it is False.
     """
 
     targets: dict[str, Tensor]
     intrinsics: Tensor
     pose: Tensor
-    there: Tensor
+    has_second_view: Tensor
 
 
 class Batch(TypedDict, total=False):
@@ -43,7 +43,7 @@ class Batch(TypedDict, total=False):
         index: (B,) position of each sample in its split.
         name: the sample names, B strings.
         window: (B, 4) top, left, height, width of each image within its padding; there if an evaluation is padded.
-        other: there if pairs of posed views are merged into the training split.
+        second_view: present if pairs of posed views are merged into the training split.
     """
 
     images: Tensor
@@ -52,7 +52,7 @@ class Batch(TypedDict, total=False):
     index: Tensor
     name: list[str]
     window: Tensor
-    other: OtherView
+    second_view: SecondView
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Prediction heads and resizing that methods and regularizers share."""
+"""Prediction heads, resizing, and the reading of raw predictions, shared by methods, regularizers and evaluation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.tasks import TaskSet
+from benchmark.tasks import Task, TaskSet
 
 
 def upsample_to(maps: Tensor, size: Sequence[int]) -> Tensor:
@@ -78,3 +78,25 @@ def task_heads(channels: int, tasks: TaskSet, width: int | None = None) -> nn.Mo
     """
     width = width or head_width(channels)
     return nn.ModuleDict({name: FCNHead(channels, width, task.channels) for name, task in tasks.items()})
+
+
+def read_out(task: Task, prediction: Tensor) -> Tensor:
+    """What a raw prediction (B, C, H, W) says.
+
+    Returns:
+        (B, 1, H, W) classes, probabilities or values; (B, 3, H, W) unit vectors for directions.
+    """
+    if task.readout == "class":
+        return prediction.argmax(dim=1, keepdim=True)
+    if task.readout == "direction":
+        return F.normalize(prediction.float(), dim=1)
+    if task.readout == "probability":
+        return prediction.float().sigmoid()
+    if task.readout == "mask":
+        return foreground(prediction.float())
+    return prediction.float()
+
+
+def foreground(logits: Tensor) -> Tensor:
+    """Probability (B, 1, H, W) of the foreground of a mask, from one logit, or from two by their softmax."""
+    return (logits if logits.shape[1] == 1 else logits[:, 1:2] - logits[:, :1]).sigmoid()

@@ -24,6 +24,8 @@ from typing import Any, TypeVar
 import mmengine.registry
 import mmseg.registry
 
+from benchmark.tasks import TaskSet
+
 ENTRY_POINT_GROUP = "dense_mtl_benchmark"
 """Installed packages that name a module in this entry-point group are imported on the first look-up."""
 
@@ -129,7 +131,8 @@ class Registry(mmengine.registry.Registry):
         chosen: dict[str, None] = {}
         for pattern in patterns or ("*",):
             matches = [
-                name for name in known
+                name
+                for name in known
                 if (self._entries[name].in_all if pattern == "all" else fnmatchcase(name, pattern))
             ]
             if not matches:
@@ -231,7 +234,7 @@ def import_files(paths: Iterable[str | Path]) -> None:
 
 
 def _line_in(error: BaseException, file: Path) -> str:
-    """", line 12" of the user's file, where the traceback passes through it."""
+    """The text ", line 12" for the user's file, where the traceback passes through it."""
     trace, line = error.__traceback__, 0
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(file):
@@ -262,3 +265,14 @@ METHODS = Registry("method", "mtl_methods", parent=mmseg.registry.MODELS)
 REGULARIZERS = Registry("regularizer", "regularizers", parent=mmseg.registry.MODELS)
 BACKBONES = Registry("backbone", "mtl_methods._shared.backbones", parent=mmseg.registry.MODELS)
 DATASETS = Registry("data set", "datasets", parent=mmseg.registry.DATASETS)
+JOIN_PAIRS = "datasets.loading.pairs:join_pairs"
+"""Function that merges pairs of posed views into a training split; a string, so that the core imports no sibling."""
+
+
+def offered_by(dataset: str, root: str | Path | None) -> TaskSet:
+    """All tasks of a registered data set; with their default settings."""
+    factory: Any = DATASETS.entry(dataset).factory
+    # A data set from outside the suite may have nothing but the class attribute.
+    from_root = root is not None and hasattr(factory, "offered")
+    offered: TaskSet = factory.offered(Path(str(root))) if from_root else factory.tasks
+    return offered

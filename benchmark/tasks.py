@@ -15,7 +15,7 @@ IGNORE_LABEL = 255
 """Marks an unlabelled pixel of class maps, boundaries and masks."""
 
 Readout = Literal["class", "value", "direction", "probability", "mask"]
-"""What a prediction says. It decides how a label is stored and moved (`datasets.kinds`), and how it is measured."""
+"""Kind of prediction. It decides how a label is stored (`datasets.layout.label_kinds`) and how it is measured."""
 
 
 def labelled(target: Any) -> Any:
@@ -145,56 +145,102 @@ class TaskSet(Mapping[str, Task]):
 
 
 SEMSEG = Task(
-    name="semseg", channels=40, unit="class", primary_metric="mIoU", higher_is_better=True,
-    loss="cross_entropy", valid=labelled, readout="class",
+    name="semseg",
+    channels=40,
+    unit="class",
+    primary_metric="mIoU",
+    higher_is_better=True,
+    loss="cross_entropy",
+    valid=labelled,
+    readout="class",
 )
 """40-class segmentation of NYU-v2. Target: (B, H, W) int64, 0..39, 255 unlabelled."""
 
 DEPTH = Task(
-    name="depth", channels=1, unit="m", primary_metric="rmse@pixel", higher_is_better=False,
-    loss="l1", valid=measured, readout="value",
+    name="depth",
+    channels=1,
+    unit="m",
+    primary_metric="rmse@pixel",
+    higher_is_better=False,
+    loss="l1",
+    valid=measured,
+    readout="value",
 )
 """Distance along the optical axis. Target: (B, 1, H, W) float32 metres, 0 missing."""
 
 NORMALS = Task(
-    name="normals", channels=3, unit="deg", primary_metric="mean@pixel", higher_is_better=False,
-    loss="normals_l1", valid=oriented, readout="direction",
-    loss_weight=10.0, loss_options={"divisor": "pixels"},
+    name="normals",
+    channels=3,
+    unit="deg",
+    primary_metric="mean@pixel",
+    higher_is_better=False,
+    loss="normals_l1",
+    valid=oriented,
+    readout="direction",
+    loss_weight=10.0,
+    loss_options={"divisor": "pixels"},
 )
 """Surface normals, camera frame: x right, y down, z towards the camera. Target: (B, 3, H, W) float32 unit vectors,
 zero missing. A fronto-parallel wall is (0, 0, 1), a floor has y < 0."""
 
 BOUNDARY = Task(
-    name="boundary", channels=1, unit="probability", primary_metric="odsF@seism", higher_is_better=True,
-    loss="balanced_bce", valid=labelled_map, readout="probability",
-    loss_weight=50.0, loss_options={"positive_weight": 0.8},
+    name="boundary",
+    channels=1,
+    unit="probability",
+    primary_metric="odsF@seism",
+    higher_is_better=True,
+    loss="balanced_bce",
+    valid=labelled_map,
+    readout="probability",
+    loss_weight=50.0,
+    loss_options={"positive_weight": 0.8},
 )
 """Semantic boundaries. Target: (B, 1, H, W) float32 in 0..1, 255 unlabelled."""
 
 HUMAN_PARTS = Task(
-    name="human_parts", channels=7, unit="class", primary_metric="mIoU", higher_is_better=True,
-    loss="cross_entropy", valid=labelled, readout="class", loss_weight=2.0, background=0,
+    name="human_parts",
+    channels=7,
+    unit="class",
+    primary_metric="mIoU",
+    higher_is_better=True,
+    loss="cross_entropy",
+    valid=labelled,
+    readout="class",
+    loss_weight=2.0,
+    background=0,
 )
 """Background and six parts of the human body. Target: (B, H, W) int64, 0..6, 255 unlabelled. An image without people
 counts nothing, in training (as it is after the crop) and in evaluation, as in ASTMT, ATRC and InvPT."""
 
 SALIENCY = Task(
-    name="saliency", channels=2, unit="probability", primary_metric="maxF", higher_is_better=True,
-    loss="balanced_cross_entropy", valid=labelled_map, readout="mask",
-    loss_weight=5.0, loss_options={"positive_weight": None},
+    name="saliency",
+    channels=2,
+    unit="probability",
+    primary_metric="maxF",
+    higher_is_better=True,
+    loss="balanced_cross_entropy",
+    valid=labelled_map,
+    readout="mask",
+    loss_weight=5.0,
+    loss_options={"positive_weight": None},
 )
 """What stands out. Target: (B, 1, H, W) float32, 1 salient, 0 not, 255 unlabelled. Two channels, softmax and class
 weights from each batch, as in ATRC and InvPT; the survey's code has one channel and `balanced_bce`."""
 
 NYUV2_TASKS = TaskSet((SEMSEG, DEPTH, NORMALS, BOUNDARY))
 
-PASCAL_TASKS = TaskSet((
-    replace(SEMSEG, channels=21), HUMAN_PARTS, SALIENCY, NORMALS,
-    replace(
-        BOUNDARY, loss_options={"positive_weight": 0.95}, metric_options={"max_distance": 0.0075, "outlined": True}
-    ),
-))
+PASCAL_TASKS = TaskSet(
+    (
+        replace(SEMSEG, channels=21),
+        HUMAN_PARTS,
+        SALIENCY,
+        NORMALS,
+        replace(
+            BOUNDARY, loss_options={"positive_weight": 0.95}, metric_options={"max_distance": 0.0075, "outlined": True}
+        ),
+    )
+)
 """PASCAL-Context: the background is class 0 of `semseg`, and counts."""
 
 STANDARD_TASKS = TaskSet((SEMSEG, DEPTH, NORMALS, BOUNDARY, HUMAN_PARTS, SALIENCY))
-"""Every task that has a name of its own; a data set may offer others (`datasets.folder`)."""
+"""Every task that has a name of its own; a data set may offer others (`datasets.own.folder`)."""

@@ -90,9 +90,7 @@ class MTAN(Method):
         for position, stage in enumerate(self.backbone.stages):
             before, after = run_opened(stage, state)
             state = self._handed_out(after, len(features)) if self._hands_out(position) else after
-            read, shared = (
-                self._attended(as_maps(maps)) for maps in (state if before is after else before, state)
-            )
+            read, shared = (self._attended(as_maps(maps)) for maps in (state if before is after else before, state))
             features = [*features, *shared] if self._hands_out(position) else features
             previous = {name: self._refined(states) for name, states in tasks.items()}
             attended: list[dict[str, Tensor]] = [

@@ -90,9 +90,7 @@ class MTINet(Method):
             InitialPredictions(tasks, own + coarser, own) for own, coarser in zip(channels, propagated, strict=True)
         )
         self.propagation = nn.ModuleList(FeaturePropagation(names, count, softmax) for count in channels[1:])
-        self.distillation = nn.ModuleList(
-            make_distillation("source", list(finals), names, count) for count in channels
-        )
+        self.distillation = nn.ModuleList(make_distillation("source", list(finals), names, count) for count in channels)
         self.heads = nn.ModuleDict(
             {name: HighResolutionHead(sum(channels), task.channels) for name, task in finals.items()}
         )

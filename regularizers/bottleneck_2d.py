@@ -67,14 +67,21 @@ class Bottleneck2D(SmallPredictions):
         self.render_stride = render_stride
         with torch.device("meta"):
             matched = ThreeDAware(
-                tasks, feature_specs, task_weights=task_weights, strides=strides, channels=channels,
+                tasks,
+                feature_specs,
+                task_weights=task_weights,
+                strides=strides,
+                channels=channels,
                 plane_depth=plane_depth,
             )
         groups = tasks_by_maps(feature_specs, strength.rendered, strides).items()
         self.networks = nn.ModuleList(
             Network(
-                maps, [feature_specs[at].channels for at in maps], {name: tasks[name].channels for name in names},
-                3 * channels, sum(parameter.numel() for parameter in scene.parameters()),
+                maps,
+                [feature_specs[at].channels for at in maps],
+                {name: tasks[name].channels for name in names},
+                3 * channels,
+                sum(parameter.numel() for parameter in scene.parameters()),
             )
             for (maps, names), scene in zip(groups, matched.scenes, strict=True)
         )
@@ -100,7 +107,11 @@ class Network(nn.Module):
     """
 
     def __init__(
-        self, maps: Sequence[int], in_channels: Sequence[int], outputs: Mapping[str, int], channels: int,
+        self,
+        maps: Sequence[int],
+        in_channels: Sequence[int],
+        outputs: Mapping[str, int],
+        channels: int,
         parameters: int,
     ) -> None:
         super().__init__()
@@ -110,10 +121,12 @@ class Network(nn.Module):
         taken = sum(parameter.numel() for parameter in self.parameters()) + sum(outputs.values())
         per_unit = sum(channels + 1 + count for count in outputs.values())
         hidden = max(1, round((parameters - taken) / per_unit))
-        self.heads = nn.ModuleDict({
-            name: nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, count, 1))
-            for name, count in outputs.items()
-        })
+        self.heads = nn.ModuleDict(
+            {
+                name: nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, count, 1))
+                for name, count in outputs.items()
+            }
+        )
 
     def forward(self, features: Sequence[Tensor], grid: tuple[int, int]) -> dict[str, Tensor]:
         """Feature maps of the method -> (B, C_task, H, W) with `grid` = (H, W)."""

@@ -49,8 +49,13 @@ class CrossTaskConsistency(Regularizer):
     needs_features = False
 
     def __init__(
-        self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 0.5, width: int = 32,
-        passes: int = 25, learning_rate: float = 2e-3,
+        self,
+        tasks: TaskSet,
+        feature_specs: tuple[FeatureSpec, ...],
+        weight: float = 0.5,
+        width: int = 32,
+        passes: int = 25,
+        learning_rate: float = 2e-3,
     ) -> None:
         super().__init__(tasks, feature_specs, weight)
         self.tasks = tasks
@@ -106,7 +111,9 @@ class CrossTaskConsistency(Regularizer):
 def task_to_task(in_channels: int, width: int, out_channels: int) -> nn.Sequential:
     """A small network from the map of one task to the raw prediction of another."""
     return nn.Sequential(
-        nn.Conv2d(in_channels, width, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(width, width, 3, padding=2, dilation=2), nn.ReLU(),
+        nn.Conv2d(in_channels, width, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(width, width, 3, padding=2, dilation=2),
+        nn.ReLU(),
         nn.Conv2d(width, out_channels, 3, padding=1),
     )

@@ -48,7 +48,11 @@ class CrossTaskMapping(Regularizer):
     needs_features = False
 
     def __init__(
-        self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 2.0, width: int = 64,
+        self,
+        tasks: TaskSet,
+        feature_specs: tuple[FeatureSpec, ...],
+        weight: float = 2.0,
+        width: int = 64,
         temperature: float = 1.0,
     ) -> None:
         super().__init__(tasks, feature_specs, weight)
@@ -59,9 +63,9 @@ class CrossTaskMapping(Regularizer):
         self.shared = sorted(shared, key=lambda position: feature_specs[position].stride)
         self.stride = min(spec.stride for spec in feature_specs)
         channels = sum(feature_specs[position].channels for position in self.shared)
-        self.entries = nn.ModuleDict({
-            name: nn.Conv2d(map_channels(task), width, 3, padding=1) for name, task in tasks.items()
-        })
+        self.entries = nn.ModuleDict(
+            {name: nn.Conv2d(map_channels(task), width, 3, padding=1) for name, task in tasks.items()}
+        )
         self.mapping = PairMapping(len(self.pairs), width, channels or width)
 
     def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:

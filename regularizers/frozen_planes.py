@@ -19,7 +19,10 @@ from regularizers.three_d_aware.regularizer import ThreeDAware
 
 
 @REGULARIZERS.register(
-    "frozen_planes", title="Frozen planes", paper="https://arxiv.org/abs/2310.00986", year=2024,
+    "frozen_planes",
+    title="Frozen planes",
+    paper="https://arxiv.org/abs/2310.00986",
+    year=2024,
     expected_failures={"sends_a_gradient_into_what_it_reads": "it stops the gradient: that is what it is for"},
 )
 class FrozenPlanes(ThreeDAware):

@@ -27,7 +27,10 @@ EXPECTED = {"attaches_to_four_tasks_two_and_one": "it compares depth with normal
 
 
 @REGULARIZERS.register(
-    "geometry_consistency", title="Geometry consistency", paper="https://arxiv.org/abs/1711.03665", year=2018,
+    "geometry_consistency",
+    title="Geometry consistency",
+    paper="https://arxiv.org/abs/1711.03665",
+    year=2018,
     expected_failures=EXPECTED,
 )
 class GeometryConsistency(Regularizer):

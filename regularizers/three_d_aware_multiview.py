@@ -5,7 +5,7 @@ https://arxiv.org/abs/2310.00986: its multi-view extension, where frames of vide
 set and the second view has a weight of its own.
 Differs from the paper: any label that the second view has supervises it, normals turned into its camera. Pixels whose
 surface lies outside the frustum of the first view count nothing; what is hidden in it is left to the volume. Poses come
-with the data, see `datasets.pairs`, where the paper runs COLMAP. The rest is as in `three_d_aware`.
+with the data, see `datasets.loading.pairs`, where the paper runs COLMAP. The rest is as in `three_d_aware`.
 Consulted: no code of the paper is public.
 """
 
@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.contracts import Batch, FeatureSpec, MultiTaskOutput, OtherView
+from benchmark.contracts import Batch, FeatureSpec, MultiTaskOutput, SecondView
 from benchmark.registry import REGULARIZERS
 from benchmark.tasks import IGNORE_LABEL, Task, TaskSet
 from regularizers.three_d_aware.camera import Camera, inside_cube
@@ -52,7 +52,11 @@ class ThreeDAwareMultiview(ThreeDAware):
     __signature__ = without_options("depth", "metric_rays", also={"view_weight": 1.0})
 
     def __init__(
-        self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 0.5, view_weight: float = 1.0,
+        self,
+        tasks: TaskSet,
+        feature_specs: tuple[FeatureSpec, ...],
+        weight: float = 0.5,
+        view_weight: float = 1.0,
         **options: Any,
     ) -> None:
         super().__init__(tasks, feature_specs, weight, **options)
@@ -65,7 +69,11 @@ class ThreeDAwareMultiview(ThreeDAware):
         planes = self.triplanes(batch, output.features)
         own = self.weighted(self.label, self.render(batch, planes), batch["targets"], factor)
         label = f"{self.label}_view"
-        chosen = batch["other"]["there"].nonzero()[:, 0] if "other" in batch else torch.zeros(0, dtype=torch.int64)
+        chosen = (
+            batch["second_view"]["has_second_view"].nonzero()[:, 0]
+            if "second_view" in batch
+            else torch.zeros(0, dtype=torch.int64)
+        )
         self.found = {**self.found, "paired": torch.tensor(len(chosen) / len(batch["images"]))}
         if not len(chosen) or not self.view_weight:
             return own | {f"loss_{label}_{name}": batch["images"].new_zeros(()) for name in self.strength.rendered}
@@ -78,14 +86,14 @@ class ThreeDAwareMultiview(ThreeDAware):
         """Predictions for the second views of some samples, and their labels where the first view shows the place.
 
         Args:
-            batch: with "other".
+            batch: with "second_view".
             planes: the triplanes of all its images.
             chosen: indices of the samples.
 
         Raises:
             ValueError: if the batch has no intrinsics.
         """
-        other = selected(batch["other"], chosen)
+        other = selected(batch["second_view"], chosen)
         whole = source_camera(batch, planes[0].xy)
         if whole is None:
             raise ValueError("a second view needs the camera of the first: the batch has no intrinsics")
@@ -104,11 +112,13 @@ class ThreeDAwareMultiview(ThreeDAware):
         return predictions, {name: hidden(self.tasks[name], labels, seen) for name, labels in other["targets"].items()}
 
 
-def selected(other: OtherView, chosen: Tensor) -> OtherView:
+def selected(other: SecondView, chosen: Tensor) -> SecondView:
     """The second views of some samples."""
-    return OtherView(
+    return SecondView(
         targets={name: labels[chosen] for name, labels in other["targets"].items()},
-        intrinsics=other["intrinsics"][chosen], pose=other["pose"][chosen], there=other["there"][chosen],
+        intrinsics=other["intrinsics"][chosen],
+        pose=other["pose"][chosen],
+        has_second_view=other["has_second_view"][chosen],
     )
 
 
@@ -154,4 +164,3 @@ def hidden(task: Task, labels: Tensor, seen: Tensor) -> Tensor:
     """Labels without those of pixels that are not seen."""
     missing = 0 if task.readout in ("value", "direction") else IGNORE_LABEL
     return torch.where(seen if labels.ndim == 3 else seen[:, None], labels, labels.new_tensor(missing))
-

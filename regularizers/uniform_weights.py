@@ -14,7 +14,11 @@ from benchmark.registry import REGULARIZERS
 from regularizers.three_d_aware.variant import Variant
 
 WITHOUT_DENSITY = {
-    "depth": "feature", "metric_rays": False, "opaque_far": True, "detach_weights_for": (), "per_task_density": False,
+    "depth": "feature",
+    "metric_rays": False,
+    "opaque_far": True,
+    "detach_weights_for": (),
+    "per_task_density": False,
 }
 
 

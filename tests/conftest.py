@@ -20,8 +20,14 @@ def shared() -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--import FILE`: let a user's own file take part in the contract tests."""
-    parser.addoption("--import", action="append", default=[], metavar="FILE", dest="imports",
-                     help="a Python file that registers methods or regularizers; may be given several times")
+    parser.addoption(
+        "--import",
+        action="append",
+        default=[],
+        metavar="FILE",
+        dest="imports",
+        help="a Python file that registers methods or regularizers; may be given several times",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

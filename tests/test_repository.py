@@ -179,6 +179,9 @@ def test_the_first_process_of_the_tests_makes_the_caches_that_the_others_read(tm
     """yapf, which mmengine imports, caches its grammar where a second process may read half of it."""
     subprocess.run(
         [sys.executable, "-m", "pytest", "--markers", "tests"],
-        cwd=CHECKOUT, env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)}, capture_output=True, check=True,
+        cwd=CHECKOUT,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        check=True,
     )
     assert len(list(tmp_path.glob("YAPF/*/*.pickle"))) == 2

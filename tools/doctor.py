@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.command_line import WRONG_USE, Parser, positive  # noqa: E402
+from tools.command_line import WRONG_USE, Parser, positive  # noqa: E402
 
 PROBLEMS = 1
 INTERRUPTED = 130
@@ -33,8 +33,14 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Command line."""
     parser = Parser(__doc__)
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of the data set, with dataset.json")
-    parser.add_argument("--quick", type=frames_to_read, metavar="N", nargs="?", const=60,
-                        help="read the files of N frames only, evenly spread (60 where N is not given)")
+    parser.add_argument(
+        "--quick",
+        type=frames_to_read,
+        metavar="N",
+        nargs="?",
+        const=60,
+        help="read the files of N frames only, evenly spread (60 where N is not given)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too, as JSON")
     parser.add_argument("--workers", type=positive, default=2, metavar="N", help="processes (default: %(default)s)")
     return parser.parse_args(arguments)
@@ -61,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     from concurrent.futures.process import BrokenProcessPool
 
-    from benchmark.atomic import write_text
+    from benchmark.records.atomic import write_text
     from datasets.doctor.examination import examine
     from datasets.doctor.tables import NoDatasetError
 

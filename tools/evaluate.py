@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.command_line import WRONG_USE, Parser
+from tools.command_line import WRONG_USE, Parser
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -36,10 +36,22 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--store", action="store_true", help="write the metrics into the result file")
     parser.add_argument("--imported", type=Path, metavar="DIR", help="folder that tools/import_checkpoint.py wrote")
     parser.add_argument("--recipe", help="name of a recipe, or path of your own: the protocol for --imported")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
-                        help="change a setting of the recipe, with --imported")
-    parser.add_argument("--import", action="append", default=[], metavar="FILE", dest="imports",
-                        help="your own Python file with methods, regularizers, data sets or backbones")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="change a setting of the recipe, with --imported",
+    )
+    parser.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        metavar="FILE",
+        dest="imports",
+        help="your own Python file with methods, regularizers, data sets or backbones",
+    )
     options = parser.parse_args(arguments)
     if (options.result is None) == (options.imported is None):
         parser.error("name either a result file or --imported DIR")
@@ -53,9 +65,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Score the cell or the imported weights; 0 when done, 2 when it was asked for wrongly."""
     options = parse_arguments(arguments)
-    from benchmark.checkpoints import CheckpointError
-    from benchmark.compose import ConfigError
     from benchmark.registry import import_files
+    from benchmark.training.checkpoints import CheckpointError
+    from benchmark.training.compose import ConfigError
 
     try:
         import_files(options.imports)
@@ -68,11 +80,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def score_cell(options: argparse.Namespace) -> None:
     """Score the weights of a cell, print the metrics beside the stored ones, and store them where that is asked."""
-    from benchmark.atomic import write_text
-    from benchmark.checkpoints import MODEL_FILE
-    from benchmark.records import RunResult
-    from benchmark.runs import evaluate_cell, scored_again
-    from benchmark.store import ResultStore
+    from benchmark.records.atomic import write_text
+    from benchmark.records.result import RunResult
+    from benchmark.records.store import ResultStore
+    from benchmark.training.cell import evaluate_cell, scored_again
+    from benchmark.training.checkpoints import MODEL_FILE
 
     started = time.time()
     stored = RunResult.from_text(options.result.read_text(), str(options.result))
@@ -89,8 +101,8 @@ def score_imported(options: argparse.Namespace) -> None:
     """Score imported weights under a recipe and print the metrics."""
     from tempfile import TemporaryDirectory
 
-    from benchmark.compose import parse_overrides
-    from benchmark.imported import evaluate_imported
+    from benchmark.training.compose import parse_overrides
+    from benchmark.training.imported import evaluate_imported
 
     overrides = parse_overrides(options.overrides)
     with TemporaryDirectory() as scratch:
@@ -98,8 +110,16 @@ def score_imported(options: argparse.Namespace) -> None:
         metrics, data = evaluate_imported(options.imported, options.recipe, overrides, work)
     print(f"{options.imported.name} under {options.recipe} on {data['id']}, {data['frames']} frames")
     print_metrics(metrics)
-    write_json(options.json, {"imported": options.imported.name, "recipe": options.recipe, "overrides": overrides,
-                              "data": data, "metrics": metrics})
+    write_json(
+        options.json,
+        {
+            "imported": options.imported.name,
+            "recipe": options.recipe,
+            "overrides": overrides,
+            "data": data,
+            "metrics": metrics,
+        },
+    )
 
 
 def print_metrics(metrics: Metrics, stored: Metrics | None = None) -> None:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmark.boundaries.protocols import PROTOCOLS, Protocol, evenly_spaced
-from benchmark.command_line import WRONG_USE, Parser, positive
+from tools.command_line import WRONG_USE, Parser, positive
 
 if TYPE_CHECKING:
     from benchmark.boundaries.counting import Counts
@@ -43,17 +43,34 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--pred", type=Path, required=True, metavar="DIR", help="predicted maps")
     parser.add_argument("--gt", type=Path, required=True, metavar="DIR", help="ground truth by the same names")
     parser.add_argument("--protocol", choices=PROTOCOLS, required=True, help="how to score")
-    parser.add_argument("--gt-variant", choices=("seism", "direct"),
-                        help="outlines of segments, thinned, or boundaries as drawn (default: the protocol's)")
-    parser.add_argument("--max-dist", type=share, metavar="SHARE",
-                        help="largest distance of a match in image diagonals (default: 0.011 seism, 0.0075 bsds)")
-    parser.add_argument("--thresholds", type=positive, metavar="N",
-                        help="N evenly spaced thresholds in place of the protocol's")
+    parser.add_argument(
+        "--gt-variant",
+        choices=("seism", "direct"),
+        help="outlines of segments, thinned, or boundaries as drawn (default: the protocol's)",
+    )
+    parser.add_argument(
+        "--max-dist",
+        type=share,
+        metavar="SHARE",
+        help="largest distance of a match in image diagonals (default: 0.011 seism, 0.0075 bsds)",
+    )
+    parser.add_argument(
+        "--thresholds", type=positive, metavar="N", help="N evenly spaced thresholds in place of the protocol's"
+    )
     parser.add_argument("--no-nms", action="store_true", help="seism: the maps have been through suppression before")
-    parser.add_argument("--workers", type=positive, default=cores(), metavar="N",
-                        help="processes; numbers do not depend on it (default: one per core, %(default)s)")
-    parser.add_argument("--counts", type=Path, metavar="FILE.npz",
-                        help="write cntR, sumR, cntP, sumP per image and threshold, with names and thresholds")
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        default=cores(),
+        metavar="N",
+        help="processes; numbers do not depend on it (default: one per core, %(default)s)",
+    )
+    parser.add_argument(
+        "--counts",
+        type=Path,
+        metavar="FILE.npz",
+        help="write cntR, sumR, cntP, sumP per image and threshold, with names and thresholds",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers and the curve")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the curve")
     return parser.parse_args(arguments)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.command_line import WRONG_USE, Parser, shown
+from tools.command_line import WRONG_USE, Parser, shown
 
 TENSORS = ("method.architecture", "method.decided", "method.step")
 
@@ -35,10 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     from safetensors import SafetensorError, safe_open
 
-    from benchmark.atomic import write_text
-    from benchmark.checkpoints import MODEL_FILE
-    from benchmark.records import RunResult
-    from benchmark.store import ResultStore
+    from benchmark.records.atomic import write_text
+    from benchmark.records.result import RunResult
+    from benchmark.records.store import ResultStore
+    from benchmark.training.checkpoints import MODEL_FILE
     from mtl_methods.atrc.genotypes import to_text
     from mtl_methods.atrc.search import genotype_of
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.command_line import WRONG_USE, Parser, shown
+from tools.command_line import WRONG_USE, Parser, shown
 
 if TYPE_CHECKING:
     from mtl_methods.published.importing import Imported
@@ -35,11 +35,21 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("file", type=Path, metavar="FILE", help="checkpoint or state dict that torch.save wrote")
     parser.add_argument("--format", required=True, choices=FORMATS, help="the public code that saved it")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model; made if missing")
-    parser.add_argument("--normals", choices=tuple(NORMALS), default="y-up",
-                        help="where y points in the normals that the network was trained on (default: y-up, as in the "
-                             "published copies of NYU-v2 and PASCAL-Context)")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="options",
-                        help="constructor argument that the file cannot tell, as in genotype=nyud_hrnet18")
+    parser.add_argument(
+        "--normals",
+        choices=tuple(NORMALS),
+        default="y-up",
+        help="where y points in the normals that the network was trained on (default: y-up, as in the "
+        "published copies of NYU-v2 and PASCAL-Context)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="options",
+        help="constructor argument that the file cannot tell, as in genotype=nyud_hrnet18",
+    )
     return parser.parse_args(arguments)
 
 
@@ -80,18 +90,21 @@ def write(imported: Imported, options: argparse.Namespace) -> dict[str, Any]:
     """Write weights and cards; returns what card.json holds."""
     import hashlib
 
-    from benchmark.atomic import write_text
-    from benchmark.checkpoints import MODEL_FILE, save_model
-    from benchmark.imported import CARD_FILE
-    from benchmark.model import MultiTaskModel
+    from benchmark.records.atomic import write_text
     from benchmark.registry import METHODS
+    from benchmark.training.checkpoints import MODEL_FILE, save_model
+    from benchmark.training.imported import CARD_FILE
+    from benchmark.training.model import MultiTaskModel
 
     description, digest = imported.description, hashlib.sha256(options.file.read_bytes()).hexdigest()
     folder: Path = options.out
     entry = METHODS.entry(description.method)
     card = {
-        "title": entry.title, "method": description.method, "backbone": f"{description.backbone}:scratch",
-        "tasks": {name: task.channels for name, task in imported.tasks.items()}, "options": dict(description.options),
+        "title": entry.title,
+        "method": description.method,
+        "backbone": f"{description.backbone}:scratch",
+        "tasks": {name: task.channels for name, task in imported.tasks.items()},
+        "options": dict(description.options),
         "signs": {name: NORMALS[options.normals] for name in imported.tasks if name == "normals"},
         "parameters": sum(parameter.numel() for parameter in imported.method.parameters()),
         "source": {"format": options.format, "file": options.file.name, "sha256": digest},
@@ -108,7 +121,8 @@ def page(card: dict[str, Any], paper: str, text: str) -> str:
 
     source = card["source"]
     rows = {
-        "Method": f"[{card['title']}]({paper}) (`{card['method']}`)", "Backbone": f"`{card['backbone']}`",
+        "Method": f"[{card['title']}]({paper}) (`{card['method']}`)",
+        "Backbone": f"`{card['backbone']}`",
         "Tasks": ", ".join(f"{name} ({channels})" for name, channels in card["tasks"].items()),
         "Options": ", ".join(f"`{name}={value}`" for name, value in card["options"].items()) or "defaults",
         "Parameters": f"{card['parameters']:,}",

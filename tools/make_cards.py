@@ -14,7 +14,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.command_line import Parser, shown  # noqa: E402
+from tools.command_line import Parser, shown  # noqa: E402
 
 METRICS, DATA = Path("benchmark/metrics/CARDS.md"), Path("datasets/CARDS.md")
 WITH_METRICS = ("benchmark/metrics", "benchmark/leaderboard")
@@ -49,7 +49,8 @@ def made() -> dict[Path, str]:
         raise CardError("\n".join(problem.replace(f"{CHECKOUT}/", "") for problem in problems))
     sets = [
         DataSet(entry.name, entry.title, entry.paper, source)
-        for entry, source in zip(entries, sources, strict=True) if source.is_relative_to(CHECKOUT)
+        for entry, source in zip(entries, sources, strict=True)
+        if source.is_relative_to(CHECKOUT)
     ]
     return {METRICS: metrics_text(cards, CHECKOUT), DATA: data_text(sets, CHECKOUT)}
 
@@ -57,8 +58,8 @@ def made() -> dict[Path, str]:
 def main(arguments: list[str] | None = None) -> int:
     """Write or compare; 0 when all is in order, 1 when not."""
     options = parse_arguments(arguments)
-    from benchmark.atomic import write_text
     from benchmark.cards.reading import CardError
+    from benchmark.records.atomic import write_text
 
     try:
         texts = made()

@@ -16,17 +16,23 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.command_line import WRONG_USE, Parser, shown  # noqa: E402
+from tools.command_line import WRONG_USE, Parser, shown  # noqa: E402
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = Parser(__doc__)
-    parser.add_argument("--results", type=Path, default=CHECKOUT / "results", metavar="DIR",
-                        help="folder with runs/ (default: results)")
+    parser.add_argument(
+        "--results", type=Path, default=CHECKOUT / "results", metavar="DIR", help="folder with runs/ (default: results)"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default: the folder of results)")
-    parser.add_argument("--reported", type=Path, metavar="FILE", default=CHECKOUT / "results" / "reported.json",
-                        help="published numbers (default: results/reported.json)")
+    parser.add_argument(
+        "--reported",
+        type=Path,
+        metavar="FILE",
+        default=CHECKOUT / "results" / "reported.json",
+        help="published numbers (default: results/reported.json)",
+    )
     parser.add_argument("--strict", action="store_true", help="end with exit code 1 if a file had to be left out")
     return parser.parse_args(arguments)
 
@@ -37,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     # Nothing here is cyclic, and with 10,000 results in memory the collector takes a fifth of the time.
     gc.disable()
     from benchmark.leaderboard.files import write_leaderboard
-    from benchmark.records import RecordError
+    from benchmark.records.result import RecordError
 
     if not options.results.is_dir():
         print(f"make_leaderboard.py: no folder {options.results}; --results names one with runs/", file=sys.stderr)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmark.boundaries.protocols import PROTOCOLS, Protocol
-from benchmark.command_line import WRONG_USE, Parser
+from tools.command_line import WRONG_USE, Parser
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,8 +32,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument("--protocol", choices=PROTOCOLS, default="seism", help="how to score (default: %(default)s)")
     parser.add_argument("--images", type=int, default=20, help="images to measure (default: %(default)s)")
-    parser.add_argument("--size", type=int, nargs=2, default=(425, 560), metavar=("HEIGHT", "WIDTH"),
-                        help="of synthetic images (default: 425 560)")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        default=(425, 560),
+        metavar=("HEIGHT", "WIDTH"),
+        help="of synthetic images (default: 425 560)",
+    )
     parser.add_argument("--segments", type=int, default=45, help="segments of a synthetic image (default: %(default)s)")
     parser.add_argument("--pred", type=Path, metavar="DIR", help="folder of predicted maps")
     parser.add_argument("--gt", type=Path, metavar="DIR", help="folder of ground truth")
@@ -61,8 +67,10 @@ def main(arguments: list[str] | None = None) -> int:
         return WRONG_USE
     # The first image waits for the compiler.
     height, width, true = np.median(found, axis=0)
-    print(f"{len(seconds) - 1} images of {height:.0f}x{width:.0f}, {true:.0f} true boundary pixels (medians), "
-          f"{len(protocol.thresholds)} thresholds, {'numba' if compiler() else 'plain Python'}, one core")
+    print(
+        f"{len(seconds) - 1} images of {height:.0f}x{width:.0f}, {true:.0f} true boundary pixels (medians), "
+        f"{len(protocol.thresholds)} thresholds, {'numba' if compiler() else 'plain Python'}, one core"
+    )
     print(f"median {np.median(seconds[1:]):.3f} s, longest {max(seconds[1:]):.3f} s; the first took {seconds[0]:.1f} s")
     return 0
 

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.command_line import WRONG_USE, Parser, positive
+from tools.command_line import WRONG_USE, Parser, positive
 
 if TYPE_CHECKING:
     from benchmark.cost.report import Report
-    from benchmark.cost.subject import Subject
-    from benchmark.store import Stored
+    from benchmark.cost.target import Subject
+    from benchmark.records.store import Stored
 
 KINDS = ("parameters", "macs", "inference", "step")
 
@@ -38,26 +38,43 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = Parser(__doc__)
     parser.add_argument("--recipe", required=True, help="name of a recipe, or path of your own")
-    parser.add_argument("--methods", default="all", type=names, metavar="A,B",
-                        help="names or wildcards such as '*net' (default: all)")
-    parser.add_argument("--regularizers", default=["none"], type=names, metavar="A,B",
-                        help="names or wildcards (default: none)")
+    parser.add_argument(
+        "--methods", default="all", type=names, metavar="A,B", help="names or wildcards such as '*net' (default: all)"
+    )
+    parser.add_argument(
+        "--regularizers", default=["none"], type=names, metavar="A,B", help="names or wildcards (default: none)"
+    )
     parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")
     parser.add_argument("--size", type=size, metavar="HxW", help="size of the images (default: the recipe's)")
-    parser.add_argument("--batch", type=positive, nargs="+", default=[1, 8], metavar="N",
-                        help="batch sizes of inference (default: 1 8)")
-    parser.add_argument("--step-batch", type=positive, metavar="N",
-                        help="images in a training step (default: the recipe's)")
+    parser.add_argument(
+        "--batch", type=positive, nargs="+", default=[1, 8], metavar="N", help="batch sizes of inference (default: 1 8)"
+    )
+    parser.add_argument(
+        "--step-batch", type=positive, metavar="N", help="images in a training step (default: the recipe's)"
+    )
     parser.add_argument("--runs", type=positive, default=20, metavar="N", help="timed runs of each (default: 20)")
-    parser.add_argument("--measure", type=kinds, default=KINDS, metavar="A,B",
-                        help=f"some of {','.join(KINDS)} (default: all)")
+    parser.add_argument(
+        "--measure", type=kinds, default=KINDS, metavar="A,B", help=f"some of {','.join(KINDS)} (default: all)"
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is a GPU")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to this file too")
     parser.add_argument("--store", type=Path, metavar="DIR", help="write them into the results below DIR/runs")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
-                        help="change a setting of the recipe; may be given several times")
-    parser.add_argument("--import", action="append", default=[], metavar="FILE", dest="imports",
-                        help="your own Python file with methods, regularizers, data sets or backbones")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="change a setting of the recipe; may be given several times",
+    )
+    parser.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        metavar="FILE",
+        dest="imports",
+        help="your own Python file with methods, regularizers, data sets or backbones",
+    )
     return parser.parse_args(arguments)
 
 
@@ -94,10 +111,10 @@ def subjects(options: argparse.Namespace) -> list[Subject]:
     """
     import torch
 
-    from benchmark.compose import check_spec, load_recipe, parse_overrides
-    from benchmark.cost.subject import Subject, image_size
-    from benchmark.grid import cells
+    from benchmark.cost.target import Subject, image_size
+    from benchmark.grid.cells import cells
     from benchmark.registry import METHODS, REGULARIZERS, import_files
+    from benchmark.training.compose import check_spec, load_recipe, parse_overrides
 
     import_files(options.imports)
     has_gpu = torch.cuda.is_available()
@@ -107,8 +124,16 @@ def subjects(options: argparse.Namespace) -> list[Subject]:
     overrides = parse_overrides(options.overrides)
     recipe = load_recipe(options.recipe, overrides)
     plain = [name for name in methods if not METHODS.entry(name).accepts_regularizers]
-    specs = cells(options.recipe, methods, regularizers, [0], options.backbone or str(recipe.backbone),
-                  tuple(recipe.tasks), overrides, plain)
+    specs = cells(
+        options.recipe,
+        methods,
+        regularizers,
+        [0],
+        options.backbone or str(recipe.backbone),
+        tuple(recipe.tasks),
+        overrides,
+        plain,
+    )
     for spec in specs:
         check_spec(spec)
     device = options.device or ("cuda" if has_gpu else "cpu")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datasets.canonical import CanonicalDataset
+    from datasets.loading.canonical import CanonicalDataset
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 LARGEST_CROP = (512, 512)
@@ -33,9 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     import cv2
     import torch
 
-    from benchmark.provenance import data_home
-    from datasets.canonical import CanonicalDataset
-    from datasets.layout import DataError, read_info
+    from benchmark.records.provenance import data_home
+    from datasets.layout.layout import DataError, read_info
+    from datasets.loading.canonical import CanonicalDataset
 
     root = options.root or data_home() / "nyuv2"
 

@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.command_line import Parser
+from tools.command_line import Parser
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -37,8 +37,8 @@ def prepared_runner(recipe: str, method: str, folder: Path, steps: int) -> Any:
     """A Runner that is ready for its first training step."""
     from mmengine.runner import Runner
 
-    from benchmark.compose import compose, recipe_defaults
-    from benchmark.records import RunSpec
+    from benchmark.records.result import RunSpec
+    from benchmark.training.compose import compose, recipe_defaults
 
     backbone, tasks = recipe_defaults(recipe)
     spec = RunSpec(recipe, method, "none", backbone, tasks, seed=0, overrides={"train_cfg.max_iters": steps})
@@ -86,8 +86,8 @@ def main(arguments: list[str] | None = None) -> int:
     import torch
     from mmengine.registry import OPTIMIZERS
 
-    import benchmark.runs  # noqa: F401  (registers what configs name)
-    from benchmark.compose import load_recipe
+    import benchmark.training.cell  # noqa: F401  (registers what configs name)
+    from benchmark.training.compose import load_recipe
 
     steps = options.turns * options.steps + 10
     with tempfile.TemporaryDirectory() as folder:

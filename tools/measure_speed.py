@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.command_line import WRONG_USE, Parser, positive
+from tools.command_line import WRONG_USE, Parser, positive
 from tools.measure_cost import names, size, subjects
 
 
@@ -24,17 +24,30 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line; what it has in common with measure_cost.py means the same."""
     parser = Parser(__doc__)
     parser.add_argument("--recipe", required=True, help="name of a recipe, or path of your own")
-    parser.add_argument("--methods", default="all", type=names, metavar="A,B",
-                        help="names or wildcards such as '*net' (default: all)")
+    parser.add_argument(
+        "--methods", default="all", type=names, metavar="A,B", help="names or wildcards such as '*net' (default: all)"
+    )
     parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")
     parser.add_argument("--size", type=size, metavar="HxW", help="size of the images (default: the recipe's)")
     parser.add_argument("--batch", type=positive, default=4, metavar="N", help="images at a time (default: 4)")
     parser.add_argument("--runs", type=positive, default=10, metavar="N", help="timed runs of each (default: 10)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is a GPU")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
-                        help="change a setting of the recipe; may be given several times")
-    parser.add_argument("--import", action="append", default=[], metavar="FILE", dest="imports",
-                        help="your own Python file with methods or backbones")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="change a setting of the recipe; may be given several times",
+    )
+    parser.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        metavar="FILE",
+        dest="imports",
+        help="your own Python file with methods or backbones",
+    )
     parser.set_defaults(regularizers=["none"])
     return parser.parse_args(arguments)
 
@@ -44,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     try:
         wanted = subjects(options)
-        from benchmark.cost.ordinary import speed_ratios
+        from benchmark.cost.reference_layers import speed_ratios
     except (ValueError, KeyError, OSError, ImportError) as error:
         print(f"measure_speed.py: {error}", file=sys.stderr)
         return WRONG_USE

@@ -20,7 +20,7 @@ from string import Template
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.command_line import WRONG_USE, Parser, shown  # noqa: E402
+from tools.command_line import WRONG_USE, Parser, shown  # noqa: E402
 
 METHODS_FOLDER = CHECKOUT / "mtl_methods"
 SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -77,12 +77,18 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument("name", metavar="NAME", help="name on the command line and of the file, in snake_case")
     parser.add_argument("--title", help="name in tables, as in the paper (default: NAME in CamelCase)")
-    parser.add_argument("--paper", default="https://arxiv.org/abs/...", metavar="LINK",
-                        help="link to the paper (default: a gap to fill)")
-    parser.add_argument("--year", type=int, default=time.localtime().tm_year,
-                        help="year of publication (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, default=METHODS_FOLDER, metavar="DIR",
-                        help="where the file goes (default: mtl_methods)")
+    parser.add_argument(
+        "--paper",
+        default="https://arxiv.org/abs/...",
+        metavar="LINK",
+        help="link to the paper (default: a gap to fill)",
+    )
+    parser.add_argument(
+        "--year", type=int, default=time.localtime().tm_year, help="year of publication (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=METHODS_FOLDER, metavar="DIR", help="where the file goes (default: mtl_methods)"
+    )
     return parser.parse_args(arguments)
 
 

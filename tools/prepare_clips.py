@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
-from benchmark.provenance import data_home  # noqa: E402
+from benchmark.records.provenance import data_home  # noqa: E402
+from tools.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
 
 if TYPE_CHECKING:
-    from datasets.layout import DatasetInfo
+    from datasets.layout.layout import DatasetInfo
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -35,13 +35,19 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--out", type=Path, help="where to put it (default: posed_clip below $MTL_DATA, else data/posed_clip)"
     )
     parser.add_argument(
-        "--intrinsics", type=float, nargs=4, metavar=("FX", "FY", "CX", "CY"),
+        "--intrinsics",
+        type=float,
+        nargs=4,
+        metavar=("FX", "FY", "CX", "CY"),
         help="the camera of all clips, in pixels of the files, as it is published for them: the centre of the first "
         "pixel is (0, 0) in TUM RGB-D and (0.5, 0.5) in 7-Scenes (default: the usual camera of the format)",
     )
     parser.add_argument("--every", type=positive, default=1, metavar="N", help="take every Nth frame (default: all)")
     parser.add_argument(
-        "--test-share", type=share, default=0.2, metavar="S",
+        "--test-share",
+        type=share,
+        default=0.2,
+        metavar="S",
         help="share of each clip, its last frames, that is for testing (default: %(default)s)",
     )
     parser.add_argument("--workers", type=positive, default=2, metavar="N", help="processes (default: %(default)s)")
@@ -66,9 +72,9 @@ def run(options: argparse.Namespace, out: Path) -> DatasetInfo:
     Raises:
         DataError: in one line, when the input or the place is wrong.
     """
-    from datasets.layout import exclusive
+    from datasets.layout.layout import exclusive
     from datasets.posed_clip.opening import open_clips
-    from datasets.preparing import check_vacant, prepare, progress
+    from datasets.preparation.preparing import check_vacant, prepare, progress
 
     check_vacant(out, options.overwrite)
     intrinsics = tuple(options.intrinsics) if options.intrinsics else None
@@ -80,7 +86,7 @@ def run(options: argparse.Namespace, out: Path) -> DatasetInfo:
 def main(arguments: list[str] | None = None) -> int:
     """Run; 0 when the data set is in place, 2 when the input or the place is wrong."""
     options = parse(arguments)
-    from datasets.layout import DataError
+    from datasets.layout.layout import DataError
 
     out = options.out or data_home() / "posed_clip"
     try:

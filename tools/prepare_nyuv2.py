@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
-from benchmark.provenance import data_home  # noqa: E402
+from benchmark.records.provenance import data_home  # noqa: E402
+from tools.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
 
 if TYPE_CHECKING:
-    from datasets.layout import DatasetInfo
-    from datasets.preparing import Source
+    from datasets.layout.layout import DatasetInfo
+    from datasets.preparation.preparing import Source
 
 RELEASES = ("astmt", "mtl_pytorch", "atrc")
 
@@ -33,7 +33,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--from-mat", type=Path, metavar="FILE", help="the official nyu_depth_v2_labeled.mat")
     source.add_argument(
-        "--from-release", type=Path, metavar="PATH",
+        "--from-release",
+        type=Path,
+        metavar="PATH",
         help="NYUD_MT of ASTMT or of Multi-Task-Learning-PyTorch, or NYUDv2 of ATRC and InvPT",
     )
     source.add_argument("--from-mtan", type=Path, metavar="PATH", help="MTAN's 288x384 arrays: train/ and val/")
@@ -60,7 +62,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def open_source(options: argparse.Namespace, out: Path, stack: ExitStack) -> Source:
     """The source that the options name; archives are unpacked until `stack` is closed."""
-    from datasets.archives import unpacked
+    from datasets.preparation.archives import unpacked
 
     if options.from_mat is not None:
         from datasets.nyuv2.sources.official import open_official
@@ -86,8 +88,8 @@ def run(options: argparse.Namespace, out: Path) -> DatasetInfo:
     Raises:
         DataError: in one line, when the input or the place is wrong.
     """
-    from datasets.layout import exclusive
-    from datasets.preparing import check_vacant, prepare, progress
+    from datasets.layout.layout import exclusive
+    from datasets.preparation.preparing import check_vacant, prepare, progress
 
     check_vacant(out, options.overwrite)
     with ExitStack() as stack:
@@ -99,7 +101,7 @@ def run(options: argparse.Namespace, out: Path) -> DatasetInfo:
 def main(arguments: list[str] | None = None) -> int:
     """Run; 0 when the data set is in place, 2 when the input or the place is wrong."""
     options = parse(arguments)
-    from datasets.layout import DataError
+    from datasets.layout.layout import DataError
 
     out = options.out or data_home() / "nyuv2"
     try:

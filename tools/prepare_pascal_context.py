@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
-from benchmark.provenance import data_home  # noqa: E402
+from benchmark.records.provenance import data_home  # noqa: E402
+from tools.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
 
 if TYPE_CHECKING:
-    from datasets.layout import DatasetInfo
+    from datasets.layout.layout import DatasetInfo
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -42,10 +42,10 @@ def run(options: argparse.Namespace, out: Path) -> DatasetInfo:
     Raises:
         DataError: in one line, when the input or the place is wrong.
     """
-    from datasets.archives import unpacked
-    from datasets.layout import exclusive
+    from datasets.layout.layout import exclusive
     from datasets.pascal_context.release import open_release
-    from datasets.preparing import check_vacant, prepare, progress
+    from datasets.preparation.archives import unpacked
+    from datasets.preparation.preparing import check_vacant, prepare, progress
 
     check_vacant(out, options.overwrite)
     with exclusive(out.absolute()), unpacked(options.release, out) as folder:
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace, out: Path) -> DatasetInfo:
 def main(arguments: list[str] | None = None) -> int:
     """Run; 0 when the data set is in place, 2 when the input or the place is wrong."""
     options = parse(arguments)
-    from datasets.layout import DataError
+    from datasets.layout.layout import DataError
 
     out = options.out or data_home() / "pascal_context"
     try:

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.command_line import WRONG_USE, Parser, shown
+from tools.command_line import WRONG_USE, Parser, shown
 
 if TYPE_CHECKING:
-    from benchmark.model import TrainingModule
-    from benchmark.records import RunResult
+    from benchmark.records.result import RunResult
+    from benchmark.training.model import TrainingModule
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -33,10 +33,21 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--frames", type=int, nargs="+", default=[0], metavar="N", help="frames, counted from 0")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where pictures go (default: triplane, below WORK)")
     parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: work beside runs)")
-    parser.add_argument("--swing", type=float, default=0.3, metavar="METRES",
-                        help="how far the camera of the other views moves to either side (default: 0.3)")
-    parser.add_argument("--import", action="append", default=[], metavar="FILE", dest="imports",
-                        help="your own Python file with methods, regularizers, data sets or backbones")
+    parser.add_argument(
+        "--swing",
+        type=float,
+        default=0.3,
+        metavar="METRES",
+        help="how far the camera of the other views moves to either side (default: 0.3)",
+    )
+    parser.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        metavar="FILE",
+        dest="imports",
+        help="your own Python file with methods, regularizers, data sets or backbones",
+    )
     options = parser.parse_args(arguments)
     if not 0 < options.swing < math.inf:
         parser.error(f"--swing takes metres above 0, found {options.swing:g}")
@@ -46,9 +57,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Draw the frames; 0 when done, 2 when it was asked for wrongly."""
     options = parse_arguments(arguments)
-    from benchmark.checkpoints import CheckpointError
-    from benchmark.compose import ConfigError
     from benchmark.registry import import_files
+    from benchmark.training.checkpoints import CheckpointError
+    from benchmark.training.compose import ConfigError
 
     try:
         import_files(options.imports)
@@ -66,9 +77,9 @@ def draw_cell(options: argparse.Namespace) -> None:
     Raises:
         ValueError: if its regularizer is another, or a frame is not there.
     """
-    from benchmark.records import RunResult
-    from benchmark.store import ResultStore
-    from benchmark.trained import trained_module, untouched_split
+    from benchmark.records.result import RunResult
+    from benchmark.records.store import ResultStore
+    from benchmark.training.restore import trained_module, untouched_split
 
     stored = RunResult.from_text(options.result.read_text(), str(options.result))
     check_regularizer(stored)
@@ -81,8 +92,10 @@ def draw_cell(options: argparse.Namespace) -> None:
     out = options.out or folder / "triplane"
     out.mkdir(parents=True, exist_ok=True)
     if no_novel_views(module, split[options.frames[0]]):
-        print("render_triplane.py: no orbit: novel views need metric rays and the intrinsics of the camera",
-              file=sys.stderr)
+        print(
+            "render_triplane.py: no orbit: novel views need metric rays and the intrinsics of the camera",
+            file=sys.stderr,
+        )
     for frame in options.frames:
         draw_frame(module, split[frame], out, options.swing)
 
@@ -116,8 +129,8 @@ def draw_frame(module: TrainingModule, item: dict[str, Any], out: Path, swing: f
     import torch
     from torch.utils.data import default_collate
 
-    from benchmark.records import safe_name
-    from datasets.transforms import MEAN, STD
+    from benchmark.records.result import safe_name
+    from datasets.loading.transforms import MEAN, STD
     from regularizers.three_d_aware.orbit import arc, walk
     from regularizers.three_d_aware.pictures import look, orbit, panel, slices
     from regularizers.three_d_aware.scene import source_camera

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
+from tools.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
 
 if TYPE_CHECKING:
-    from benchmark.grid import Report
-    from benchmark.records import RunSpec
-    from benchmark.store import ResultStore
+    from benchmark.grid.cells import Report
+    from benchmark.records.result import RunSpec
+    from benchmark.records.store import ResultStore
 
 SIGNAL_EXIT = 128
 RETRYABLE = ("failed", "diverged")
@@ -34,25 +34,49 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = Parser(__doc__)
     parser.add_argument("--recipe", required=True, help="name of a recipe, or path of your own")
-    parser.add_argument("--methods", default="all", metavar="A,B",
-                        help="names or wildcards such as '*net' (default: all; a search such as atrc_search is named)")
+    parser.add_argument(
+        "--methods",
+        default="all",
+        metavar="A,B",
+        help="names or wildcards such as '*net' (default: all; a search such as atrc_search is named)",
+    )
     parser.add_argument("--regularizers", default="none", metavar="A,B", help="names or wildcards (default: none)")
     parser.add_argument("--seeds", type=seed, nargs="+", default=[0], metavar="N", help="seeds (default: 0)")
     parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")
     parser.add_argument("--tasks", metavar="A,B", help="task names (default: the recipe's)")
-    parser.add_argument("--workers", type=positive, metavar="N",
-                        help="cells at a time, which share the cores (default: 1 with a GPU, else one per core as far "
-                             "as memory goes)")
-    parser.add_argument("--out", type=Path, default=CHECKOUT / "results", metavar="DIR",
-                        help="folder of results (default: results)")
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="cells at a time, which share the cores (default: 1 with a GPU, else one per core as far as memory goes)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=CHECKOUT / "results", metavar="DIR", help="folder of results (default: results)"
+    )
     parser.add_argument("--work", type=Path, metavar="DIR", help="folder of logs and checkpoints (default: OUT/work)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
-                        help="change a setting of the recipe; may be given several times")
-    parser.add_argument("--import", action="append", default=[], metavar="FILE", dest="imports",
-                        help="your own Python file with methods, regularizers, data sets or backbones")
-    parser.add_argument("--retry", type=statuses, default=("failed",), metavar="STATUS",
-                        help="which stored failures to run again: failed, diverged, both with a comma, or none "
-                             "(default: failed)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="change a setting of the recipe; may be given several times",
+    )
+    parser.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        metavar="FILE",
+        dest="imports",
+        help="your own Python file with methods, regularizers, data sets or backbones",
+    )
+    parser.add_argument(
+        "--retry",
+        type=statuses,
+        default=("failed",),
+        metavar="STATUS",
+        help="which stored failures to run again: failed, diverged, both with a comma, or none (default: failed)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only check everything and list the cells")
     return parser.parse_args(arguments)
 
@@ -79,10 +103,10 @@ def requested_cells(options: argparse.Namespace) -> tuple[list[RunSpec], list[st
     Raises:
         ValueError, KeyError, OSError, ImportError: for whatever was asked for wrongly, in one line.
     """
-    from benchmark.compose import check_spec, parse_overrides, recipe_defaults
-    from benchmark.dependencies import with_needed
-    from benchmark.grid import cells, dropped_pairs
+    from benchmark.grid.cells import cells, dropped_pairs
     from benchmark.registry import METHODS, REGULARIZERS, import_files
+    from benchmark.training.compose import check_spec, parse_overrides, recipe_defaults
+    from benchmark.training.dependencies import with_needed
 
     import_files(options.imports)
     methods = METHODS.names(*names(options.methods, "--methods"))
@@ -111,8 +135,8 @@ def prepare_data(options: argparse.Namespace) -> None:
     Raises:
         ValueError, OSError: if it is not there and cannot be made; the message says what to do.
     """
-    from benchmark.compose import data_root, load_recipe, parse_overrides, posed_pairs
     from benchmark.registry import DATASETS
+    from benchmark.training.compose import data_root, load_recipe, parse_overrides, posed_pairs
 
     recipe = load_recipe(options.recipe, parse_overrides(options.overrides))
     factory: Any = DATASETS.entry(recipe.dataset).factory
@@ -125,8 +149,8 @@ def prepare_data(options: argparse.Namespace) -> None:
 
 def note_other_data(options: argparse.Namespace, grid: Sequence[RunSpec], store: ResultStore) -> None:
     """Say which results were scored on other data than lies here now: they count as done all the same."""
-    from benchmark.compose import data_root, load_recipe, parse_overrides
-    from datasets.layout import DataError, read_info
+    from benchmark.training.compose import data_root, load_recipe, parse_overrides
+    from datasets.layout.layout import DataError, read_info
 
     try:
         here = read_info(data_root(load_recipe(options.recipe, parse_overrides(options.overrides))))
@@ -136,9 +160,11 @@ def note_other_data(options: argparse.Namespace, grid: Sequence[RunSpec], store:
     scored = [result.provenance.get("data", {}) for result in results]
     other = [data.get("id") for data in scored if data.get("fingerprint", here.fingerprint) != here.fingerprint]
     if other:
-        print(f"{len(other)} of {len(grid)} cells have a result on {', '.join(sorted(map(str, set(other))))}, here is "
-              f"{here.id}; they count as done and get a table of their own, another --out measures them anew",
-              file=sys.stderr)
+        print(
+            f"{len(other)} of {len(grid)} cells have a result on {', '.join(sorted(map(str, set(other))))}, here is "
+            f"{here.id}; they count as done and get a table of their own, another --out measures them anew",
+            file=sys.stderr,
+        )
 
 
 def names(text: str, option: str) -> list[str]:
@@ -160,7 +186,7 @@ def ordered(chosen: Sequence[str], known: Sequence[str]) -> list[str]:
 
 def print_plan(grid: Sequence[RunSpec], store: ResultStore) -> None:
     """List the cells with their state."""
-    from benchmark.records import RecordError
+    from benchmark.records.result import RecordError
 
     left = 0
     for spec in grid:
@@ -176,7 +202,7 @@ def print_plan(grid: Sequence[RunSpec], store: ResultStore) -> None:
 
 def print_report(report: Report) -> None:
     """Name the cells that failed or diverged, each with its error, on standard error, and count those left."""
-    from benchmark.grid import LEFT
+    from benchmark.grid.cells import LEFT
 
     left = [spec for spec, outcome in report.outcomes.items() if outcome.status == LEFT]
     for spec, outcome in report.not_done.items():
@@ -211,8 +237,8 @@ def refuse(error: object) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run the grid; the exit codes are in the description above."""
     options = parse_arguments(arguments)
-    from benchmark.records import RecordError
-    from benchmark.store import ResultStore
+    from benchmark.records.result import RecordError
+    from benchmark.records.store import ResultStore
 
     try:
         grid, notes = requested_cells(options)
@@ -247,11 +273,11 @@ def run_cells(grid: Sequence[RunSpec], store: ResultStore, options: argparse.Nam
     """Run the cells that are left, as processes on this machine."""
     import torch
 
-    from benchmark.dependencies import needs_of
-    from benchmark.executors.local import LocalExecutor, default_workers
-    from benchmark.grid import run
-    from benchmark.progress import progress_on
-    from benchmark.provenance import hardware
+    from benchmark.grid.cells import run
+    from benchmark.grid.executors.local import LocalExecutor, default_workers
+    from benchmark.grid.progress import progress_on
+    from benchmark.records.provenance import hardware
+    from benchmark.training.dependencies import needs_of
 
     store.work.mkdir(parents=True, exist_ok=True)
     machine = hardware()

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.command_line import Parser
+from tools.command_line import Parser
 
 if TYPE_CHECKING:
-    from benchmark.records import RunSpec
+    from benchmark.records.result import RunSpec
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -31,10 +31,22 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")
     parser.add_argument("--tasks", help="comma-separated task names (default: the recipe's)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, order and augmentation (default: 0)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
-                        help="change a setting of the recipe; may be given several times")
-    parser.add_argument("--import", action="append", default=[], metavar="FILE", dest="imports",
-                        help="your own Python file with methods, regularizers, data sets or backbones")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="change a setting of the recipe; may be given several times",
+    )
+    parser.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        metavar="FILE",
+        dest="imports",
+        help="your own Python file with methods, regularizers, data sets or backbones",
+    )
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
     parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: OUT/work)")
     return parser.parse_args(arguments)
@@ -42,8 +54,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def requested_spec(options: argparse.Namespace) -> RunSpec:
     """The cell that the command line describes, with the recipe's backbone and tasks where it names none."""
-    from benchmark.compose import ConfigError, parse_overrides, recipe_defaults
-    from benchmark.records import RunSpec
+    from benchmark.records.result import RunSpec
+    from benchmark.training.compose import ConfigError, parse_overrides, recipe_defaults
 
     if options.spec:
         return RunSpec.from_text(options.spec, "--spec")
@@ -53,19 +65,24 @@ def requested_spec(options: argparse.Namespace) -> RunSpec:
     backbone, tasks = recipe_defaults(options.recipe, overrides)
     names = tuple(options.tasks.split(",")) if options.tasks else tasks
     return RunSpec(
-        recipe=options.recipe, method=options.method, regularizer=options.regularizer,
-        backbone=options.backbone or backbone, tasks=names, seed=options.seed, overrides=overrides,
+        recipe=options.recipe,
+        method=options.method,
+        regularizer=options.regularizer,
+        backbone=options.backbone or backbone,
+        tasks=names,
+        seed=options.seed,
+        overrides=overrides,
     )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the cell; 0 when its result is done, 1 when it failed or diverged, 2 when it was asked for wrongly."""
     options = parse_arguments(arguments)
-    from benchmark.compose import ConfigError, check_spec
-    from benchmark.records import RecordError
+    from benchmark.records.result import RecordError
+    from benchmark.records.store import ResultStore, StoreError
     from benchmark.registry import import_files
-    from benchmark.runs import run_cell
-    from benchmark.store import ResultStore, StoreError
+    from benchmark.training.cell import run_cell
+    from benchmark.training.compose import ConfigError, check_spec
 
     try:
         import_files(options.imports)

@@ -35,9 +35,7 @@ def count_boundaries(strength: NDArray[Any], truths: Sequence[Mask], protocol: P
     return count_sets(predicted_sets(in_unit_range(strength, protocol), protocol), truths, protocol)
 
 
-def count_sets(
-    predicted: tuple[list[Pixels], NDArray[np.int64]], truths: Sequence[Mask], protocol: Protocol
-) -> Counts:
+def count_sets(predicted: tuple[list[Pixels], NDArray[np.int64]], truths: Sequence[Mask], protocol: Protocol) -> Counts:
     """Counts of one image from its predicted pixels, as `predicted_sets` gives them."""
     sets, position = predicted
     matched, found = match_annotators(sets, truths, protocol)
@@ -84,9 +82,7 @@ def predicted_sets(strength: NDArray[np.floating[Any]], protocol: Protocol) -> t
     return [order[positions] for positions in left], position
 
 
-def match_annotators(
-    sets: Sequence[Pixels], truths: Sequence[Mask], protocol: Protocol
-) -> tuple[list[int], list[int]]:
+def match_annotators(sets: Sequence[Pixels], truths: Sequence[Mask], protocol: Protocol) -> tuple[list[int], list[int]]:
     """Matched true pixels of all annotators, and predicted pixels that are matched for any, per predicted set."""
     shape = truths[0].shape
     tolerance = tolerance_of((shape[0], shape[1]), protocol.max_distance)

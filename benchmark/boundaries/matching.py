@@ -81,8 +81,14 @@ def match_sets(
     far = _side(truth, places_before(truth, tolerance), np.zeros(len(truth), np.int64), tolerance, present=1)
     mates = loop_values(np.full(len(everyone), loops.NONE, np.int32))
     loops.match_in_turn(
-        loop_values(first[everyone]), loop_values(ends), loop_values(np.zeros(len(pixels), np.int32)), near, far,
-        _window(tolerance, scale), _search(max(len(pixels), len(truth))), mates,
+        loop_values(first[everyone]),
+        loop_values(ends),
+        loop_values(np.zeros(len(pixels), np.int32)),
+        near,
+        far,
+        _window(tolerance, scale),
+        _search(max(len(pixels), len(truth))),
+        mates,
     )
     return np.split(np.asarray(mates, np.int64), ends[:-1])
 
@@ -130,7 +136,10 @@ def _window(tolerance: Tolerance, scale: int) -> loops.Window:
     steps = np.abs(np.arange(1 - len(tolerance.half), len(tolerance.half)))
     gain = (tolerance.lost - tolerance.weight[np.ix_(steps, steps)]) * scale
     return loops.Window(
-        tolerance.height, tolerance.width, len(tolerance.half) - 1, loop_values(tolerance.half[steps]),
+        tolerance.height,
+        tolerance.width,
+        len(tolerance.half) - 1,
+        loop_values(tolerance.half[steps]),
         loop_values(gain.reshape(-1)),
     )
 

@@ -30,16 +30,46 @@ def plot_curve(summary: Summary, label: str, path: Path) -> None:
         # F = 2 P R / (P + R) solved for P; it reaches 1 where R = F / (2 - F).
         recall = np.linspace(level / (2 - level), 1, 200)
         axes.plot(recall, level * recall / (2 * recall - level), color=GREEN, linewidth=0.6, alpha=0.6)
-        axes.annotate(f"F {level:.1f}", (1, level / (2 - level)), xytext=(3, 0), textcoords="offset points",
-                      va="center", fontsize=6, color=GREEN, annotation_clip=False)
+        axes.annotate(
+            f"F {level:.1f}",
+            (1, level / (2 - level)),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=6,
+            color=GREEN,
+            annotation_clip=False,
+        )
     reached = summary.curve[:, 2] > 0
     ods = summary.ods
-    axes.plot(summary.curve[reached, 0], summary.curve[reached, 1], color="#b02418", linewidth=1.8,
-              label=f"AP {100 * summary.ap:.1f} %", zorder=3)
-    axes.plot(ods.recall, ods.precision, "o", color="#b02418", markersize=6, zorder=4, clip_on=False,
-              label=f"odsF {100 * ods.f:.1f} % at {ods.threshold:.3g}")
-    axes.plot(summary.ois.recall, summary.ois.precision, "s", color="#333333", markersize=4.5, zorder=4, clip_on=False,
-              label=f"oisF {100 * summary.ois.f:.1f} %")
+    axes.plot(
+        summary.curve[reached, 0],
+        summary.curve[reached, 1],
+        color="#b02418",
+        linewidth=1.8,
+        label=f"AP {100 * summary.ap:.1f} %",
+        zorder=3,
+    )
+    axes.plot(
+        ods.recall,
+        ods.precision,
+        "o",
+        color="#b02418",
+        markersize=6,
+        zorder=4,
+        clip_on=False,
+        label=f"odsF {100 * ods.f:.1f} % at {ods.threshold:.3g}",
+    )
+    axes.plot(
+        summary.ois.recall,
+        summary.ois.precision,
+        "s",
+        color="#333333",
+        markersize=4.5,
+        zorder=4,
+        clip_on=False,
+        label=f"oisF {100 * summary.ois.f:.1f} %",
+    )
     axes.set_title(f"Boundaries, {label}", fontsize=10)
     axes.grid(color="#dddddd", linewidth=0.5)
     axes.set_axisbelow(True)

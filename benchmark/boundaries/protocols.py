@@ -60,16 +60,28 @@ def evenly_spaced(count: int) -> tuple[float, ...]:
 
 
 SEISM = Protocol(
-    name="seism", thresholds=(0.001, *(step / 100 for step in range(1, 100)), 0.999), comparison=">",
-    suppressed=True, thinned=True, ground_truth="seism", interpolated=False, max_distance=MAX_DISTANCE["nyud"],
+    name="seism",
+    thresholds=(0.001, *(step / 100 for step in range(1, 100)), 0.999),
+    comparison=">",
+    suppressed=True,
+    thinned=True,
+    ground_truth="seism",
+    interpolated=False,
+    max_distance=MAX_DISTANCE["nyud"],
 )
 """What papers on multi-task learning report as odsF: Pont-Tuset and Marques, "Supervised evaluation of image
 segmentation and object proposal techniques", IEEE PAMI 2016, with their tool SEISM, as it was adapted to NYUD-v2.
 PASCAL-Context has a `max_distance` of its own."""
 
 BSDS = Protocol(
-    name="bsds", thresholds=evenly_spaced(99), comparison=">=",
-    suppressed=False, thinned=True, ground_truth="direct", interpolated=True, max_distance=MAX_DISTANCE["bsds"],
+    name="bsds",
+    thresholds=evenly_spaced(99),
+    comparison=">=",
+    suppressed=False,
+    thinned=True,
+    ground_truth="direct",
+    interpolated=True,
+    max_distance=MAX_DISTANCE["bsds"],
 )
 """What papers on boundary detection report: Arbelaez, Maire, Fowlkes, Malik, "Contour detection and hierarchical image
 segmentation", IEEE PAMI 2011. Its maps have been through non-maximum suppression before."""

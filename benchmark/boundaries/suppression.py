@@ -68,9 +68,7 @@ def _slope(values: Map, axis: int) -> Map:
     return np.moveaxis(slope, 0, axis)
 
 
-def maxima(
-    strength: Map, angle: Map, row: NDArray[np.int64], column: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def maxima(strength: Map, angle: Map, row: NDArray[np.int64], column: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which of some pixels are not clearly weaker than the map one pixel to either side, along their angle."""
     right = np.cos(angle, dtype=np.float64).astype(np.float32)
     down = np.sin(angle, dtype=np.float64).astype(np.float32)
@@ -90,8 +88,10 @@ def interpolated(strength: Map, row: Map, column: Map) -> Map:
     up, back = np.float32(1) - down, np.float32(1) - right
     bottom, end = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
     return (
-        strength[top, left] * back * up + strength[top, end] * right * up
-        + strength[bottom, left] * back * down + strength[bottom, end] * right * down
+        strength[top, left] * back * up
+        + strength[top, end] * right * up
+        + strength[bottom, left] * back * down
+        + strength[bottom, end] * right * down
     )
 
 

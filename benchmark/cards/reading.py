@@ -68,7 +68,8 @@ def section(text: str, heading: str) -> str:
     """What stands below an underlined heading, up to the next one; empty where there is no such heading."""
     lines = text.splitlines()
     underlined = [
-        number for number in range(len(lines) - 1)
+        number
+        for number in range(len(lines) - 1)
         if lines[number].strip() and re.fullmatch(r"[-=]{3,}", lines[number + 1].strip())
     ]
     starts = [number for number in underlined if lines[number].strip() == heading]
@@ -146,12 +147,16 @@ def incomplete(cards: Iterable[MetricCards], wanted: Iterable[str]) -> list[str]
     known = list(cards)
     problems = [
         f"{group.module}: the card of {name!r} lacks {field!r}"
-        for group in known for name in group.own for field in METRIC_FIELDS if not group.field(name, field)
+        for group in known
+        for name in group.own
+        for field in METRIC_FIELDS
+        if not group.field(name, field)
     ]
     there = {name for group in known for name in group.own}
     return problems + [
         f"no docstring of benchmark/metrics has a card of {name!r}; write one below {METRIC_HEADING!r}"
-        for name in wanted if name not in there
+        for name in wanted
+        if name not in there
     ]
 
 

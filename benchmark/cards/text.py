@@ -93,6 +93,7 @@ def _own(group: MetricCards) -> str:
     lines = [
         f"* `{name}`, **{field}**: {text}"
         for name, own in group.own.items()
-        for field, text in own.items() if field not in (METRIC_FIELDS[0], "Unit", "Better")
+        for field, text in own.items()
+        if field not in (METRIC_FIELDS[0], "Unit", "Better")
     ]
     return "\n".join(lines) + "\n" if lines else ""

@@ -13,12 +13,12 @@ import torch
 
 from benchmark.cost.batches import random_batch
 from benchmark.cost.memory import PeakMemory
-from benchmark.cost.subject import Subject, build, build_shapes
+from benchmark.cost.target import Subject, build, build_shapes
 from benchmark.cost.timing import alternating_seconds, percentile
-from benchmark.model import TrainingModule
-from benchmark.optim import PartsOptimWrapperConstructor
-from benchmark.records import NO_REGULARIZER
+from benchmark.records.result import NO_REGULARIZER
 from benchmark.registry import import_files
+from benchmark.training.model import TrainingModule
+from benchmark.training.optim import PartsOptimWrapperConstructor
 
 Cost = dict[str, float | None]
 

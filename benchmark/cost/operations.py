@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from benchmark.cost.subject import Subject, build, build_shapes
+from benchmark.cost.target import Subject, build, build_shapes
 
 
 def gigamacs(subject: Subject) -> float:

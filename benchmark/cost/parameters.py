@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from benchmark.contracts import Method, MultiTaskOutput
 from benchmark.cost.batches import random_batch
-from benchmark.cost.subject import Subject, build, build_shapes
-from benchmark.model import MultiTaskModel, TrainingModule
+from benchmark.cost.target import Subject, build, build_shapes
+from benchmark.training.model import MultiTaskModel, TrainingModule
 
 GRAPH_SIZE = (64, 96)
 """(H, W) at which the graph is walked where it has to be computed."""

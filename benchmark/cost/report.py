@@ -11,10 +11,10 @@ import torch
 from benchmark.cost.measure import Cost, MeasurementError, all_step_costs, in_own_process, inference_cost, trains
 from benchmark.cost.operations import gigamacs
 from benchmark.cost.parameters import count_parameters
-from benchmark.cost.subject import Subject
+from benchmark.cost.target import Subject
 from benchmark.leaderboard.cost_table import CostRow, compute_table, parameter_table, short_hardware
-from benchmark.provenance import provenance
-from benchmark.records import NO_REGULARIZER
+from benchmark.records.provenance import provenance
+from benchmark.records.result import NO_REGULARIZER
 
 
 class Report:
@@ -71,8 +71,12 @@ class Report:
         """Everything, as plain JSON values."""
         spec = self.first.spec
         return {
-            "recipe": spec.recipe, "backbone": spec.backbone, "tasks": list(spec.tasks),
-            "overrides": dict(spec.overrides), "origin": self.origin(), "failures": self.failures,
+            "recipe": spec.recipe,
+            "backbone": spec.backbone,
+            "tasks": list(spec.tasks),
+            "overrides": dict(spec.overrides),
+            "origin": self.origin(),
+            "failures": self.failures,
             "rows": [
                 {"method": row.method, "regularizer": row.regularizer, "cost": dict(row.cost)} for row in self.rows
             ],
@@ -82,7 +86,10 @@ class Report:
         """Where and how it was measured."""
         gpu = {"gpu": torch.cuda.get_device_name()} if self.first.device == "cuda" else {}
         from_here = provenance(
-            started=self.started, data={}, config_text=self.first.recipe.pretty_text, hardware_extra=gpu,
+            started=self.started,
+            data={},
+            config_text=self.first.recipe.pretty_text,
+            hardware_extra=gpu,
             imports=self.first.imports,
         )
         del from_here["data"]

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.atomic import write_text
 from benchmark.leaderboard.cost_table import from_measurement
-from benchmark.records import DONE, RunSpec
-from benchmark.store import ResultStore, Stored
+from benchmark.records.atomic import write_text
+from benchmark.records.result import DONE, RunSpec
+from benchmark.records.store import ResultStore, Stored
 
 Cost = Mapping[str, float | None]
 SAME = ("size", "step_batch", "hardware")
@@ -70,9 +70,7 @@ def store_cost(found: Stored, cost: Cost, origin: Mapping[str, Any]) -> None:
     before = found.result.provenance.get("cost") or {}
     joins = all(before.get(key) == origin.get(key) for key in SAME)
     kept = {name: value for name, value in found.result.cost.items() if joins or not from_measurement(name)}
-    result = replace(
-        found.result, cost={**kept, **cost}, provenance={**found.result.provenance, "cost": dict(origin)}
-    )
+    result = replace(found.result, cost={**kept, **cost}, provenance={**found.result.provenance, "cost": dict(origin)})
     write_text(found.path, result.to_text())
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from benchmark.leaderboard.gains import BySeed, Column, Gain, delta_reg
 from benchmark.leaderboard.layout import ABSENT, gain_text, lay_out, plain, with_options
 from benchmark.leaderboard.rows import Table, by_seed
-from benchmark.overrides import Overrides
-from benchmark.records import NO_REGULARIZER
+from benchmark.records.overrides import Overrides
+from benchmark.records.result import NO_REGULARIZER
 
 Group = Mapping[str, BySeed]
 """regularizer -> the values of its cells."""
@@ -70,7 +70,8 @@ def contrast_table(table: Table) -> str:
     body = [
         [
             plain(line.methods[0]) if len(line.methods) == 1 else f"all {len(line.methods)}",
-            plain(with_options(line.regularizer, line.options)), str(line.cells),
+            plain(with_options(line.regularizer, line.options)),
+            str(line.cells),
             *(gain_text(line.over[name]) if name in line.over else ABSENT for name in others),
         ]
         for line in lines
@@ -87,7 +88,8 @@ def _rivals(table: Table, measured: Sequence[Column]) -> dict[tuple[str, Overrid
             groups[method, options][regularizer] = values[method, options, regularizer]
     return {
         (method, options): {NO_REGULARIZER: values.get((method, Overrides(), NO_REGULARIZER), {}), **group}
-        for (method, options), group in groups.items() if len(group) > 1
+        for (method, options), group in groups.items()
+        if len(group) > 1
     }
 
 
@@ -107,6 +109,7 @@ def _contrasts(
         if regularizer != NO_REGULARIZER:
             over = {
                 other: delta_reg(values, theirs, measured, other)
-                for other, theirs in group.items() if other != regularizer and not values.keys().isdisjoint(theirs)
+                for other, theirs in group.items()
+                if other != regularizer and not values.keys().isdisjoint(theirs)
             }
             yield Contrast(methods, regularizer, options, len(values), over)

@@ -41,7 +41,9 @@ def from_measurement(name: str) -> bool:
 def parameter_table(rows: Sequence[CostRow]) -> str:
     """Parameters in millions, at training, at inference and by part."""
     columns = {
-        "training": "parameters_training", "inference": "parameters_inference", "backbone": "parameters_backbone",
+        "training": "parameters_training",
+        "inference": "parameters_inference",
+        "backbone": "parameters_backbone",
         "shared": "parameters_shared",
     }
     tasks = dict.fromkeys(name for row in rows for name in row.cost if name.startswith(OF_TASK))

@@ -15,8 +15,13 @@ from benchmark.leaderboard.rows import Row, Table
 from benchmark.leaderboard.statistics import Summary, summarize
 
 COSTS = (
-    "parameters_training", "parameters_inference", "train_seconds", "seconds_per_step", "evaluate_seconds",
-    "peak_memory_mb", "needed_train_seconds",
+    "parameters_training",
+    "parameters_inference",
+    "train_seconds",
+    "seconds_per_step",
+    "evaluate_seconds",
+    "peak_memory_mb",
+    "needed_train_seconds",
 )
 
 
@@ -39,11 +44,18 @@ def csv_text(tables: Iterable[Table], folder: Path) -> str:
 def _record(table: Table, row: Row, folder: Path) -> dict[str, Any]:
     setting = table.setting
     record: dict[str, Any] = {
-        "recipe": setting.recipe, "data": setting.data, "data_fingerprint": setting.fingerprint,
-        "backbone": setting.backbone, "tasks": " ".join(setting.tasks),
+        "recipe": setting.recipe,
+        "data": setting.data,
+        "data_fingerprint": setting.fingerprint,
+        "backbone": setting.backbone,
+        "tasks": " ".join(setting.tasks),
         "overrides": str(row.cells[0].result.spec.overrides),
-        "rank": row.rank, "ranked_by": table.ranked_by, "method": row.method, "regularizer": row.regularizer,
-        "n": len(row.cells), "seeds": " ".join(str(cell.result.spec.seed) for cell in row.cells),
+        "rank": row.rank,
+        "ranked_by": table.ranked_by,
+        "method": row.method,
+        "regularizer": row.regularizer,
+        "n": len(row.cells),
+        "seeds": " ".join(str(cell.result.spec.seed) for cell in row.cells),
     }
     for name, gain in (("delta_m [%]", row.delta_m), ("delta_reg [%]", row.delta_reg)):
         record.update(zip(_fields(name), _numbers(gain.summary), strict=True))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.atomic import write_text
 from benchmark.leaderboard.csv_table import csv_text
 from benchmark.leaderboard.markdown import leaderboard
 from benchmark.leaderboard.reported import read_reported
 from benchmark.leaderboard.rows import Table, tables
-from benchmark.store import ResultStore, Stored, Unreadable
+from benchmark.records.atomic import write_text
+from benchmark.records.store import ResultStore, Stored, Unreadable
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.leaderboard.rows import setting_of
-from benchmark.records import DONE, RunResult
-from benchmark.store import ResultStore, Stored
+from benchmark.records.result import DONE, RunResult
+from benchmark.records.store import ResultStore, Stored
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    "recipe", "data", "fingerprint", "method", "regularizer", "backbone", "seed", "overrides", "task", "metric",
-    "value", "unit", "higher_is_better", "run_id",
+    "recipe",
+    "data",
+    "fingerprint",
+    "method",
+    "regularizer",
+    "backbone",
+    "seed",
+    "overrides",
+    "task",
+    "metric",
+    "value",
+    "unit",
+    "higher_is_better",
+    "run_id",
 )
 
 
@@ -46,9 +58,15 @@ def results_frame(root: str | Path, recipe: str | None = None, data: str | None 
 def _records(result: RunResult) -> list[dict[str, Any]]:
     spec, setting = result.spec, setting_of(result)
     cell = {
-        "recipe": spec.recipe, "data": setting.data or None, "fingerprint": setting.fingerprint or None,
-        "method": spec.method, "regularizer": spec.regularizer, "backbone": spec.backbone, "seed": spec.seed,
-        "overrides": str(spec.overrides), "run_id": result.run_id,
+        "recipe": spec.recipe,
+        "data": setting.data or None,
+        "fingerprint": setting.fingerprint or None,
+        "method": spec.method,
+        "regularizer": spec.regularizer,
+        "backbone": spec.backbone,
+        "seed": spec.seed,
+        "overrides": str(spec.overrides),
+        "run_id": result.run_id,
     }
     return [
         {**cell, "task": task, "metric": metric, **{key: entry[key] for key in ("value", "unit", "higher_is_better")}}

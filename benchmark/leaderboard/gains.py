@@ -30,7 +30,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmark.leaderboard.statistics import Summary, relative_gain, summarize
-from benchmark.records import NO_REGULARIZER, REFERENCE_METHOD
+from benchmark.records.result import NO_REGULARIZER, REFERENCE_METHOD
 
 BySeed = Mapping[Any, Mapping[str, float | None]]
 """seed, or what else makes pairs of cells -> task -> value of its ranking metric, None where it was not measured."""

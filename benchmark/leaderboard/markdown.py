@@ -9,21 +9,15 @@ from typing import Any
 from urllib.parse import quote
 
 from benchmark.leaderboard.contrasts import contrast_table
-from benchmark.leaderboard.cost_table import (
-    CostRow,
-    compute_table,
-    from_measurement,
-    parameter_table,
-    short_hardware,
-)
+from benchmark.leaderboard.cost_table import CostRow, compute_table, from_measurement, parameter_table, short_hardware
 from benchmark.leaderboard.gains import Column, Gain
 from benchmark.leaderboard.layout import ABSENT, gain_text, lay_out, plain, signed, with_options
 from benchmark.leaderboard.links import way
 from benchmark.leaderboard.reported import ReportedTable
 from benchmark.leaderboard.rows import Row, Setting, Table
 from benchmark.leaderboard.statistics import Summary
-from benchmark.overrides import Overrides
-from benchmark.store import Stored
+from benchmark.records.overrides import Overrides
+from benchmark.records.store import Stored
 
 DECIMALS = {"%": 2, "deg": 2, "m": 4}
 OTHER_DECIMALS = 4
@@ -69,7 +63,8 @@ def full_table(table: Table, folder: Path) -> str:
     """A table with its heading, all columns and its notes."""
     machines = _machines(table.rows)
     columns = [
-        *_results(table), *_costs(),
+        *_results(table),
+        *_costs(),
         ("hardware", lambda row: ", ".join(machines[text] for text in _machines([row]))),
         ("commit", _commits),
         ("runs by seed", lambda row: " ".join(_link(str(cell.result.spec.seed), cell, folder) for cell in row.cells)),
@@ -102,7 +97,9 @@ def reported_table(table: ReportedTable) -> str:
     """A published table; its rows are neither ranked nor mixed with ours."""
     kinds = {
         (task, name): Column(task, name, entry["unit"], entry["higher_is_better"])
-        for row in table.rows for task, entries in row.metrics.items() for name, entry in entries.items()
+        for row in table.rows
+        for task, entries in row.metrics.items()
+        for name, entry in entries.items()
     }
     lines = [["method", "backbone", "how the backbone is known", *(heading(column) for column in kinds.values())]]
     for row in table.rows:

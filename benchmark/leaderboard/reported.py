@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.records import RecordError, check_metrics
-from benchmark.strict_json import expect_mapping, expect_name, member, parse_json, read_from, refuse
+from benchmark.records.result import RecordError, check_metrics
+from benchmark.records.strict_json import expect_mapping, expect_name, member, parse_json, read_from, refuse
 
 SCHEMA_VERSION = 1
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from benchmark.leaderboard.gains import BySeed, Column, Gain, delta_m, delta_reg
 from benchmark.leaderboard.statistics import Summary, ranks, summarize
-from benchmark.overrides import Overrides
-from benchmark.records import DONE, NO_REGULARIZER, REFERENCE_METHOD, RunResult
-from benchmark.store import Stored
+from benchmark.records.overrides import Overrides
+from benchmark.records.result import DONE, NO_REGULARIZER, REFERENCE_METHOD, RunResult
+from benchmark.records.store import Stored
 from benchmark.tasks import STANDARD_TASKS
 
 Contender = tuple[str, str, Overrides]
@@ -134,7 +134,11 @@ def setting_of(result: RunResult) -> Setting:
     known = data if isinstance(data, Mapping) else {}
     spec = result.spec
     return Setting(
-        spec.recipe, str(known.get("id") or ""), str(known.get("fingerprint") or ""), spec.backbone, spec.tasks,
+        spec.recipe,
+        str(known.get("id") or ""),
+        str(known.get("fingerprint") or ""),
+        spec.backbone,
+        spec.tasks,
         Overrides(spec.overrides).split("regularizer")[1],
     )
 
@@ -159,7 +163,12 @@ def _homes(not_done: Iterable[Stored], done: Iterable[Setting]) -> dict[Setting,
 
 def _order(setting: Setting) -> tuple[Any, ...]:
     return (
-        setting.recipe, setting.data, setting.fingerprint, setting.backbone, -len(setting.tasks), setting.tasks,
+        setting.recipe,
+        setting.data,
+        setting.fingerprint,
+        setting.backbone,
+        -len(setting.tasks),
+        setting.tasks,
         str(setting.overrides),
     )
 
@@ -175,8 +184,11 @@ def _table(setting: Setting, cells: Sequence[Stored], not_done: Sequence[Stored]
     values = {contender: by_seed(group, measured) for contender, group in groups.items()}
     rows = [
         Row(
-            *contender, tuple(group), {column: _summary(group, column) for column in columns},
-            _gain_over_reference(contender, values, measured), _gain_over_none(contender, values, measured),
+            *contender,
+            tuple(group),
+            {column: _summary(group, column) for column in columns},
+            _gain_over_reference(contender, values, measured),
+            _gain_over_none(contender, values, measured),
         )
         for contender, group in groups.items()
     ]
@@ -203,9 +215,7 @@ def _name(row: Row) -> tuple[str, str, str]:
     return row.method, row.regularizer, str(row.options)
 
 
-def _gain_over_reference(
-    contender: Contender, values: Mapping[Contender, BySeed], measured: Sequence[Column]
-) -> Gain:
+def _gain_over_reference(contender: Contender, values: Mapping[Contender, BySeed], measured: Sequence[Column]) -> Gain:
     reference = (REFERENCE_METHOD, NO_REGULARIZER, Overrides())
     gain = delta_m(values[contender], values.get(reference, {}), measured)
     return replace(gain, note="reference") if contender == reference and gain.summary else gain

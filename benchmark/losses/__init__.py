@@ -26,9 +26,24 @@ from benchmark.losses.regression import l1, normals_cosine, normals_l1, normals_
 from benchmark.tasks import Task, TaskSet
 
 __all__ = [
-    "LOSSES", "Loss", "Losses", "UnknownLossError", "balanced_bce", "balanced_cross_entropy", "bce",
-    "boundary_cross_entropy", "check_losses", "cross_entropy", "depth_bin_cross_entropy", "l1",
-    "normals_cluster_cross_entropy", "normals_cosine", "normals_l1", "normals_l2", "task_loss", "task_losses",
+    "LOSSES",
+    "Loss",
+    "Losses",
+    "UnknownLossError",
+    "balanced_bce",
+    "balanced_cross_entropy",
+    "bce",
+    "boundary_cross_entropy",
+    "check_losses",
+    "cross_entropy",
+    "depth_bin_cross_entropy",
+    "l1",
+    "normals_cluster_cross_entropy",
+    "normals_cosine",
+    "normals_l1",
+    "normals_l2",
+    "task_loss",
+    "task_losses",
 ]
 
 

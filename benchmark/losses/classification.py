@@ -123,9 +123,7 @@ def _two_class_cross_entropy(
     if prediction.shape[1] != 2:
         raise ValueError(f"{name}: needs 2 logits per pixel, found {prediction.shape[1]}")
     weight = torch.as_tensor(positive_weight, dtype=prediction.dtype, device=prediction.device)
-    return _mean_cross_entropy(
-        prediction, (target[:, 0] >= 0.5).long(), valid, torch.stack([1 - weight, weight])
-    )
+    return _mean_cross_entropy(prediction, (target[:, 0] >= 0.5).long(), valid, torch.stack([1 - weight, weight]))
 
 
 def _mean_cross_entropy(prediction: Tensor, classes: Tensor, valid: Tensor, weights: Tensor | None = None) -> Tensor:

@@ -195,8 +195,12 @@ class BoundaryMetric(TaskMetric[BoundaryCounts]):
     """
 
     def __init__(
-        self, task: Task, max_distance: float = SEISM.max_distance, outlined: bool = False,
-        collect_device: str = "cpu", collect_dir: str | None = None,
+        self,
+        task: Task,
+        max_distance: float = SEISM.max_distance,
+        outlined: bool = False,
+        collect_device: str = "cpu",
+        collect_dir: str | None = None,
     ) -> None:
         super().__init__(task, collect_device=collect_device, collect_dir=collect_dir)
         self.max_distance = max_distance

@@ -6,13 +6,13 @@ from typing import Any
 
 from mmengine.registry import METRICS
 
-from benchmark.builders import offered_by
 from benchmark.metrics.base import TaskMetric
 from benchmark.metrics.boundary import BoundaryMetric
 from benchmark.metrics.depth import DepthMetric
 from benchmark.metrics.normals import NormalsMetric
 from benchmark.metrics.saliency import SaliencyMetric
 from benchmark.metrics.semseg import SegmentationMetric
+from benchmark.registry import offered_by
 from benchmark.tasks import NYUV2_TASKS, Task
 
 METRIC_OF_READOUT: dict[str, type[TaskMetric[Any]]] = {

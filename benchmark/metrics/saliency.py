@@ -172,9 +172,7 @@ def _means_of_images(images: Sequence[_Hits]) -> dict[str, float]:
     parts = [_precision_and_recall(image) for image in images]
     precision, recall = (_mean([part[position][used] for part in parts]) for position in (0, 1))
     ious = _mean([_iou(image)[used] for image in images])
-    return {
-        "maxF@image": percent(_largest_f(precision, recall, 1.0), 1), "maxIoU@image": percent(float(ious.max()), 1),
-    }
+    return {"maxF@image": percent(_largest_f(precision, recall, 1.0), 1), "maxIoU@image": percent(float(ious.max()), 1)}
 
 
 def _iou(image: _Hits) -> Floats:

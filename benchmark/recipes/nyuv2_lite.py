@@ -32,8 +32,7 @@ test_dataloader = dict(batch_size=8, num_workers=0, dataset=dict(size=(120, 160)
 # Fused AdamW updates all weights in one pass; on a CPU that is half the time of the step.
 # The pretrained backbone learns at 0.4 of the rate: one rate for all (2.5e-3) cost 1.5 points of mIoU.
 optim_wrapper = dict(
-    optimizer=dict(type="AdamW", lr=4e-3, weight_decay=0.05, fused=True),
-    paramwise_cfg=dict(backbone_lr_mult=0.4),
+    optimizer=dict(type="AdamW", lr=4e-3, weight_decay=0.05, fused=True), paramwise_cfg=dict(backbone_lr_mult=0.4)
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.02, by_epoch=False, begin=0, end=50),

@@ -33,9 +33,7 @@ tasks = dict(
 
 train_cfg = dict(max_iters=9900)
 train_dataloader = dict(
-    batch_size=8,
-    num_workers=8,
-    dataset=dict(size=(480, 640), augmentation=dict(zoom=(1.0, 1.5), flip=0.5)),
+    batch_size=8, num_workers=8, dataset=dict(size=(480, 640), augmentation=dict(zoom=(1.0, 1.5), flip=0.5))
 )
 test_dataloader = dict(batch_size=8, num_workers=8, dataset=dict(size=(480, 640)))
 

@@ -1,6 +1,6 @@
 """smoke: does a method train at all? Four iterations of 2 embedded rooms at 64x96; its numbers mean nothing.
 
-    python tools/run_grid.py --recipe smoke --methods my_method --import path/to/my_method.py
+python tools/run_grid.py --recipe smoke --methods my_method --import path/to/my_method.py
 """
 
 _base_ = ["synthetic_demo.py"]

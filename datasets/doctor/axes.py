@@ -35,10 +35,13 @@ worst frame has 25."""
 
 
 def _signed_permutations() -> Floats:
-    return np.array([
-        np.diag(signs) @ np.eye(3)[list(order)]
-        for order in permutations(range(3)) for signs in product((1, -1), repeat=3)
-    ])
+    return np.array(
+        [
+            np.diag(signs) @ np.eye(3)[list(order)]
+            for order in permutations(range(3))
+            for signs in product((1, -1), repeat=3)
+        ]
+    )
 
 
 ORDERS = _signed_permutations()

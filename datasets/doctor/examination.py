@@ -17,9 +17,9 @@ from datasets.doctor import summary
 from datasets.doctor.frames import FrameFacts, examine_frame
 from datasets.doctor.report import Report, grouped
 from datasets.doctor.tables import Tables, check_tables, open_tables
-from datasets.kinds import IMAGES
-from datasets.layout import DatasetInfo, FrameRecord
-from datasets.modalities import modality_path
+from datasets.layout.frame_files import modality_path
+from datasets.layout.label_kinds import IMAGES
+from datasets.layout.layout import DatasetInfo, FrameRecord
 
 Track = Callable[[Iterator[FrameFacts], int], Iterator[FrameFacts]]
 
@@ -49,7 +49,12 @@ def examine(root: Path, *, sample: int | None, workers: int, track: Track) -> Re
         findings += summary.check_labels(root, tables.info, frames)
     counts = dict(sorted(Counter(record.split for record in tables.records).items(), reverse=True))
     return Report(
-        str(root), tables.info.id, counts, len(chosen), len(tables.records), summary.lines(tables.info, frames),
+        str(root),
+        tables.info.id,
+        counts,
+        len(chosen),
+        len(tables.records),
+        summary.lines(tables.info, frames),
         sorted(findings, key=lambda finding: finding.level),
     )
 

@@ -14,13 +14,23 @@ from numpy.typing import NDArray
 from datasets.doctor.axes import Agreement, agreement
 from datasets.doctor.hints import hint
 from datasets.doctor.report import PREPARE_AGAIN, Finding, problem, warning
-from datasets.kinds import CODES, IMAGES
-from datasets.layout import DatasetInfo, FrameRecord, read_label
-from datasets.modalities import Array, DataError, digest, modality_path
+from datasets.layout.frame_files import Array, DataError, digest, modality_path
+from datasets.layout.label_kinds import CODES, IMAGES
+from datasets.layout.layout import DatasetInfo, FrameRecord, read_label
 
 UNREADABLE = (
-    OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, MemoryError, RuntimeError,
-    SyntaxError, TokenError, cv2.error,
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    TokenError,
+    cv2.error,
 )
 """What reading a damaged file may raise: numpy parses the head of an array as Python. `DataError` is a ValueError."""
 
@@ -76,9 +86,7 @@ class FrameFacts:
     agreement: Agreement | None = None
 
 
-def examine_frame(
-    root: Path, info: DatasetInfo, record: FrameRecord, expected: Mapping[str, str],
-) -> FrameFacts:
+def examine_frame(root: Path, info: DatasetInfo, record: FrameRecord, expected: Mapping[str, str]) -> FrameFacts:
     """Read and check all files of a frame.
 
     Args:
@@ -189,11 +197,13 @@ def _normals(array: Array, path: Path) -> tuple[Labels, list[Finding]]:
     if not wrong.any():
         return labels, []
     row, column = divmod(int(wrong.argmax()), array.shape[1])
-    return labels, [problem(
-        path,
-        f"{int(wrong.sum())} of {labels.valid} normals have no unit length, the first {lengths[wrong][0]:.3f} at row "
-        f"{row}, column {column}; divide them by their length, or write zero where there is none, and prepare again",
-    )]
+    return labels, [
+        problem(
+            path,
+            f"{int(wrong.sum())} of {labels.valid} normals lack unit length, the first {lengths[wrong][0]:.3f} at "
+            f"row {row}, column {column}; divide them by their length, or write zero where there is no label",
+        )
+    ]
 
 
 def _two_valued(array: Array, kind: str, path: Path) -> tuple[Labels, list[Finding]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.kinds import KINDS
-from datasets.modalities import Array, read_npy, read_png
+from datasets.layout.frame_files import Array, read_npy, read_png
+from datasets.layout.label_kinds import KINDS
 
 
 def hint(path: Path, kind: str, size: tuple[int, int], num_classes: int) -> str:
@@ -15,7 +15,7 @@ def hint(path: Path, kind: str, size: tuple[int, int], num_classes: int) -> str:
 
     Args:
         path: of the file.
-        kind: see `datasets.kinds`.
+        kind: see `datasets.layout.label_kinds`.
         size: (H, W) that it should have.
         num_classes: C of a class map.
 

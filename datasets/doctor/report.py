@@ -128,11 +128,20 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON holds it."""
         return {
-            "root": self.root, "id": self.id, "ok": not self.problems, "frames": self.counts,
-            "examined": self.examined, "total": self.total,
+            "root": self.root,
+            "id": self.id,
+            "ok": not self.problems,
+            "frames": self.counts,
+            "examined": self.examined,
+            "total": self.total,
             "modalities": [
-                {"modality": line.modality, "split": line.split, "frames": line.frames, "coverage": line.coverage,
-                 **line.facts}
+                {
+                    "modality": line.modality,
+                    "split": line.split,
+                    "frames": line.frames,
+                    "coverage": line.coverage,
+                    **line.facts,
+                }
                 for line in self.lines
             ],
             "findings": [

@@ -13,9 +13,9 @@ from datasets.doctor.axes import UNRELATED, Agreement, advice, best_order, spell
 from datasets.doctor.frames import FrameFacts, Labels
 from datasets.doctor.report import Finding, ModalityLine, problem, warning
 from datasets.doctor.tables import Tables
-from datasets.kinds import IMAGES
-from datasets.layout import DatasetInfo
-from datasets.modalities import modality_path
+from datasets.layout.frame_files import modality_path
+from datasets.layout.label_kinds import IMAGES
+from datasets.layout.layout import DatasetInfo
 
 MOST_NAMES = 6
 """Classes that are named in one line."""
@@ -53,8 +53,10 @@ def check_pictures(root: Path, tables: Tables, frames: Sequence[FrameFacts]) -> 
     for across, level in ((True, problem), (False, warning)):
         if doubled[across]:
             path, name, split = doubled[across][0]
-            why = "a test frame must not be trained on; remove one at the source and prepare again" if across else (
-                "it counts twice"
+            why = (
+                "a test frame must not be trained on; remove one at the source and prepare again"
+                if across
+                else ("it counts twice")
             )
             yield level(root / path, f"the same picture as {split} frame {name!r} ({len(doubled[across])} such); {why}")
 
@@ -81,9 +83,13 @@ def check_axes(root: Path, info: DatasetInfo, frames: Sequence[FrameFacts]) -> I
         if agreement.best:
             yield task, problem(path, _wrong_axes(agreement.angle, agreement.best_angle, agreement.best))
         elif agreement.angle > UNRELATED:
-            yield task, problem(
-                path, f"the normals are {agreement.angle:.0f} degrees off those of the depth, in any order and sign of "
-                "the axes; are both of this frame, and neither flipped? Prepare again",
+            yield (
+                task,
+                problem(
+                    path,
+                    f"the normals are {agreement.angle:.0f} degrees off those of the depth, in any order and sign of "
+                    "the axes; are both of this frame, and neither flipped? Prepare again",
+                ),
             )
     if known and not any(agreement.best for _, agreement in known):
         yield from ((task, finding) for finding in _wrong_on_average(root / task, [found for _, found in known]))
@@ -104,7 +110,8 @@ def _wrong_on_average(folder: Path, agreements: Sequence[Agreement]) -> Iterator
     if order:
         angle = float(np.average([agreement.angle for agreement in agreements], weights=weights))
         yield problem(
-            folder, f"wrong axes: over all frames the normals, {angle:.0f} degrees off those of the depth, would agree "
+            folder,
+            f"wrong axes: over all frames the normals, {angle:.0f} degrees off those of the depth, would agree "
             f"better as {spelled(order)}; {advice(order)} and prepare again",
         )
 
@@ -148,9 +155,7 @@ def _line(info: DatasetInfo, modality: str, split: str, frames: Sequence[FrameFa
     return ModalityLine(modality, split, len(labels), coverage, _facts(info, modality, labels, frames))
 
 
-def _facts(
-    info: DatasetInfo, modality: str, labels: Sequence[Labels], frames: Sequence[FrameFacts]
-) -> dict[str, Any]:
+def _facts(info: DatasetInfo, modality: str, labels: Sequence[Labels], frames: Sequence[FrameFacts]) -> dict[str, Any]:
     kind, valid = info.kinds[modality], sum(one.valid for one in labels)
     if not valid:
         return {}

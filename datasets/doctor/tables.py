@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from datasets.doctor.report import PREPARE_AGAIN, Finding, problem, warning
-from datasets.kinds import IMAGES
-from datasets.layout import DatasetInfo, FrameRecord, fingerprint, read_frames, read_info
-from datasets.modalities import DataError, modality_path
-from datasets.poses import is_rigid
+from datasets.layout.frame_files import DataError, modality_path
+from datasets.layout.label_kinds import IMAGES
+from datasets.layout.layout import DatasetInfo, FrameRecord, fingerprint, read_frames, read_info
+from datasets.loading.poses import is_rigid
 
 OFFICIAL_COUNTS = {"nyuv2": {"train": 795, "test": 654}, "pascal": {"train": 4998, "test": 5105}}
 """Frames per split of the complete data sets, by the beginning of the id."""
@@ -161,7 +161,8 @@ def _names(root: Path, tables: Tables) -> Iterator[Finding]:
         known = splits.setdefault(record.name, record.split)
         if known != record.split:
             yield problem(
-                root / "frames.csv", f"frame {record.name!r} is in {known} and in {record.split}: a test frame must "
+                root / "frames.csv",
+                f"frame {record.name!r} is in {known} and in {record.split}: a test frame must "
                 "not be trained on; take it out of one at the source and prepare again",
             )
             return
@@ -178,7 +179,8 @@ def _scenes(root: Path, tables: Tables) -> Iterator[Finding]:
     shared = sorted(scene for scene, names in splits.items() if len(names) > 1)
     if shared:
         yield warning(
-            root / "frames.csv", f"scene {shared[0]!r} is in more than one split, as are {len(shared) - 1} others of "
+            root / "frames.csv",
+            f"scene {shared[0]!r} is in more than one split, as are {len(shared) - 1} others of "
             f"{len(splits)}; test scores will be too good unless the official split is like that",
         )
 
@@ -242,9 +244,11 @@ def _fingerprint(
     content = fingerprint(digests, records, info.classes, info.labels)
     if content != info.fingerprint:
         yield problem(
-            root / "dataset.json", f"the fingerprint is {info.fingerprint[:8]}, the tables give {content[:8]}: "
+            root / "dataset.json",
+            f"the fingerprint is {info.fingerprint[:8]}, the tables give {content[:8]}: "
             f"frames.csv, checksums.csv or the class names were changed; {PREPARE_AGAIN}",
         )
     elif not info.id.endswith(content[:8]):
-        yield problem(root / "dataset.json", f"the id {info.id} does not end with the fingerprint {content[:8]}; "
-                      f"{PREPARE_AGAIN}")
+        yield problem(
+            root / "dataset.json", f"the id {info.id} does not end with the fingerprint {content[:8]}; {PREPARE_AGAIN}"
+        )

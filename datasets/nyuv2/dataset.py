@@ -39,12 +39,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.registry import DATASETS
-from datasets.canonical import CanonicalDataset
-from datasets.modalities import DataError
+from datasets.layout.frame_files import DataError
+from datasets.loading.canonical import CanonicalDataset
 
 
 @DATASETS.register(
-    "nyuv2", title="NYU-Depth-V2", paper="https://cs.nyu.edu/~fergus/datasets/indoor_seg_support.pdf", year=2012,
+    "nyuv2", title="NYU-Depth-V2", paper="https://cs.nyu.edu/~fergus/datasets/indoor_seg_support.pdf", year=2012
 )
 class NYUv2(CanonicalDataset):
     """One split of NYU-Depth-V2; the data card is at the top of this module.

@@ -90,7 +90,9 @@ def _relative_noise(depth: Map, known: NDArray[np.bool_], quantisation: float) -
 
 
 def _fit_planes(
-    inverse: NDArray[np.float64], known: NDArray[np.bool_], rays: tuple[NDArray[np.float64], NDArray[np.float64]],
+    inverse: NDArray[np.float64],
+    known: NDArray[np.bool_],
+    rays: tuple[NDArray[np.float64], NDArray[np.float64]],
     window: int,
 ) -> _Fit:
     """Least squares of the inverse depth over the known pixels of every window, by the normal equations."""
@@ -124,8 +126,13 @@ def _fit_planes(
 
 
 def _take_better(
-    best: Map, plane: Map, fit: _Fit, inverse: Map, rays: tuple[NDArray[np.float64], NDArray[np.float64]],
-    tolerance: Map, order: int,
+    best: Map,
+    plane: Map,
+    fit: _Fit,
+    inverse: Map,
+    rays: tuple[NDArray[np.float64], NDArray[np.float64]],
+    tolerance: Map,
+    order: int,
 ) -> None:
     """Let every pixel adopt, in place, the plane of a window around it where that scores better."""
     height, width = best.shape

@@ -38,13 +38,11 @@ from typing import ClassVar
 
 from benchmark.registry import DATASETS
 from benchmark.tasks import PASCAL_TASKS, TaskSet
-from datasets.canonical import CanonicalDataset
-from datasets.modalities import DataError
+from datasets.layout.frame_files import DataError
+from datasets.loading.canonical import CanonicalDataset
 
 
-@DATASETS.register(
-    "pascal_context", title="PASCAL-Context", paper="https://arxiv.org/abs/1904.08918", year=2019,
-)
+@DATASETS.register("pascal_context", title="PASCAL-Context", paper="https://arxiv.org/abs/1904.08918", year=2019)
 class PASCALContext(CanonicalDataset):
     """One split of PASCAL-Context; the data card is at the top of this module.
 

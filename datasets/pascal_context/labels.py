@@ -18,11 +18,30 @@ from numpy.typing import NDArray
 
 from benchmark.boundaries.ground_truth import outlines
 from benchmark.boundaries.thinning import thin
-from datasets.modalities import Array
+from datasets.layout.frame_files import Array
 
 CLASSES = (
-    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
-    "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+    "background",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
 )
 """The 20 classes of PASCAL VOC and the background, which counts as a class."""
 
@@ -87,7 +106,7 @@ def people(annotation: Any) -> Iterator[tuple[str, Array]]:
     """Name and mask of every part of every person, from the variable `anno` of a file of PASCAL-Part.
 
     Args:
-        annotation: as `datasets.matlab` reads it.
+        annotation: as `datasets.preparation.matlab` reads it.
 
     Raises:
         LookupError, TypeError, ValueError: if it has another structure.

@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.archives import folder_with
-from datasets.index import FrameRecord, LabelInfo, assumed_intrinsics
-from datasets.indexed import read_indices
-from datasets.matlab import read_variable
-from datasets.modalities import Array, DataError
-from datasets.nyuv2.sources.reading import check_shape, read_colour
+from datasets.layout.frame_files import Array, DataError
+from datasets.layout.manifest_tables import FrameRecord, LabelInfo, assumed_intrinsics
+from datasets.layout.palette_png import read_indices
 from datasets.pascal_context import labels
+from datasets.preparation.archives import folder_with
+from datasets.preparation.matlab import read_variable
+from datasets.preparation.reading import check_shape, read_colour
 
 TASKS = ("semseg", "human_parts", "saliency", "normals", "boundary")
 SPLITS = {"train": "train", "val": "test"}
@@ -44,13 +44,20 @@ NOTES = (
     "network predictions, not measurements. The test split is the published val split."
 )
 
-_FOLDERS = ("JPEGImages", "ImageSets/Context", "pascal-context/trainval", "semseg", "human_parts", "normals_distill",
-            "sal_distill")
+_FOLDERS = (
+    "JPEGImages",
+    "ImageSets/Context",
+    "pascal-context/trainval",
+    "semseg",
+    "human_parts",
+    "normals_distill",
+    "sal_distill",
+)
 
 
 @dataclass(frozen=True)
 class Release:
-    """A release on disk; see `datasets.preparing.Source`."""
+    """A release on disk; see `datasets.preparation.preparing.Source`."""
 
     root: Path
     frames: tuple[tuple[str, str], ...]
@@ -144,8 +151,11 @@ def semseg_file(root: Path, name: str) -> Path:
 
 def _files(root: Path, name: str) -> list[Path]:
     return [
-        root / "JPEGImages" / f"{name}.jpg", root / "pascal-context" / "trainval" / f"{name}.mat",
-        semseg_file(root, name), root / "human_parts" / f"{name}.mat", root / "normals_distill" / f"{name}.png",
+        root / "JPEGImages" / f"{name}.jpg",
+        root / "pascal-context" / "trainval" / f"{name}.mat",
+        semseg_file(root, name),
+        root / "human_parts" / f"{name}.mat",
+        root / "normals_distill" / f"{name}.png",
         root / "sal_distill" / f"{name}.png",
     ]
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from datasets.modalities import Array, DataError, read_png
-from datasets.nyuv2.sources.reading import check_shape, describe
-from datasets.poses import is_rigid
+from datasets.layout.frame_files import Array, DataError, read_png
+from datasets.loading.poses import is_rigid
+from datasets.preparation.reading import check_shape, describe
 
 Intrinsics = tuple[float, float, float, float]
 """fx, fy, cx, cy; pixel centres are at integer + 0.5."""

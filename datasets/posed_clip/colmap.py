@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.modalities import Array, DataError
-from datasets.nyuv2.sources.reading import check_presence
+from datasets.layout.frame_files import Array, DataError
+from datasets.loading.poses import inverse
 from datasets.posed_clip.clip import MILLIMETRES, Camera, Clip, ClipFrame, Intrinsics, flat, frame_names
 from datasets.posed_clip.colmap_text import ColmapImage, observed_points, read_cameras, read_images, read_points
-from datasets.poses import inverse
+from datasets.preparation.reading import check_presence
 
 KIND = "COLMAP"
 LOOKED_FOR = "cameras.txt with images.txt and points3D.txt"

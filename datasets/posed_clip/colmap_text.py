@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.modalities import DataError
+from datasets.layout.frame_files import DataError
 from datasets.posed_clip.clip import Camera, numbers_of, pose_of, read_lines
 
 _FOCAL_LENGTHS = {"SIMPLE_PINHOLE": 1, "PINHOLE": 2, "SIMPLE_RADIAL": 1, "RADIAL": 1, "OPENCV": 2, "FULL_OPENCV": 2}

@@ -32,14 +32,16 @@ from pathlib import Path
 
 from benchmark.registry import DATASETS
 from benchmark.tasks import DEPTH, TaskSet
-from datasets.canonical import CanonicalDataset
-from datasets.modalities import DataError
+from datasets.layout.frame_files import DataError
+from datasets.loading.canonical import CanonicalDataset
 from datasets.posed_clip.example import write_clips
 
 
 @DATASETS.register(
-    "posed_clip", title="Posed RGB-D clips",
-    paper="https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/", year=2013,
+    "posed_clip",
+    title="Posed RGB-D clips",
+    paper="https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/",
+    year=2013,
 )
 class PosedClip(CanonicalDataset):
     """One split of posed RGB-D clips; the data card is at the top of this module.

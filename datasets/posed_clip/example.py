@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.index import FrameRecord, assumed_intrinsics
-from datasets.layout import CanonicalWriter
-from datasets.modalities import Array
+from datasets.layout.frame_files import Array
+from datasets.layout.layout import CanonicalWriter
+from datasets.layout.manifest_tables import FrameRecord, assumed_intrinsics
 
 SIZE = (48, 64)
 SPLITS = ("train", "train", "train", "test")
@@ -41,9 +41,7 @@ def _pose(number: int) -> NDArray[np.float64]:
     return pose
 
 
-def _seen(
-    intrinsics: NDArray[np.float64], pose: NDArray[np.float64], slopes: tuple[float, float]
-) -> dict[str, Array]:
+def _seen(intrinsics: NDArray[np.float64], pose: NDArray[np.float64], slopes: tuple[float, float]) -> dict[str, Array]:
     """Image and depth of the wall; a ray has z = 1 in the camera, so its length is the depth."""
     rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
     pixels = np.stack((columns, rows, np.ones(SIZE)), axis=-1)

@@ -1,4 +1,4 @@
-"""Clips in folders, each recognised by its files, as one source for `datasets.preparing`."""
+"""Clips in folders, each recognised by its files, as one source for `datasets.preparation.preparing`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.index import FrameRecord, LabelInfo
-from datasets.modalities import Array, DataError
-from datasets.own_labels import read_image
+from datasets.layout.frame_files import Array, DataError
+from datasets.layout.manifest_tables import FrameRecord, LabelInfo
+from datasets.own.user_labels import read_image
 from datasets.posed_clip import colmap, seven_scenes, tum
 from datasets.posed_clip.clip import Clip, ClipFrame, DepthCode, Intrinsics
 
@@ -30,7 +30,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class ClipSource:
-    """Clips; see `datasets.preparing.Source`. `placed` has the frames by their names in the data set."""
+    """Clips; see `datasets.preparation.preparing.Source`. `placed` has the frames by their names in the data set."""
 
     placed: Mapping[str, Placed]
     kinds: Mapping[str, str]
@@ -70,9 +70,7 @@ class ClipSource:
         return record, {"images": image, "depth": depth}
 
 
-def open_clips(
-    folders: Sequence[Path], intrinsics: Intrinsics | None, *, every: int, test_share: float
-) -> ClipSource:
+def open_clips(folders: Sequence[Path], intrinsics: Intrinsics | None, *, every: int, test_share: float) -> ClipSource:
     """The clips of some folders as one source.
 
     Args:

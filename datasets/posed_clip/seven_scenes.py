@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.modalities import DataError
+from datasets.layout.frame_files import DataError
 from datasets.posed_clip.clip import (
     MILLIMETRES,
     Camera,

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.modalities import DataError
-from datasets.nyuv2.sources.reading import check_presence
+from datasets.layout.frame_files import DataError
 from datasets.posed_clip.clip import (
     Camera,
     Clip,
@@ -24,6 +23,7 @@ from datasets.posed_clip.clip import (
     pose_of,
     read_lines,
 )
+from datasets.preparation.reading import check_presence
 
 KIND = "TUM RGB-D"
 LOOKED_FOR = "rgb.txt with depth.txt and groundtruth.txt"
@@ -122,7 +122,8 @@ class _Row:
 
 def _read_table(path: Path) -> list[_Row]:
     rows = [
-        _Row(line, f"{path}, line {number}") for number, line in enumerate(read_lines(path), start=1)
+        _Row(line, f"{path}, line {number}")
+        for number, line in enumerate(read_lines(path), start=1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
     if not rows:

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.provenance import data_home
-from datasets.layout import DataError, exclusive
+from benchmark.records.provenance import data_home
+from datasets.layout.layout import DataError, exclusive
 from datasets.synthetic.generate import RoomPlan, generate
 from datasets.synthetic.preview import contact_sheet
 

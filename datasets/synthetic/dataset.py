@@ -30,7 +30,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.registry import DATASETS
-from datasets.canonical import CanonicalDataset
+from datasets.loading.canonical import CanonicalDataset
 from datasets.synthetic import generate
 
 

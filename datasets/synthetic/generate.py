@@ -16,7 +16,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from datasets.layout import (
+from datasets.layout.frame_files import Array, modality_path, write_frame
+from datasets.layout.layout import (
     CanonicalWriter,
     DataError,
     DatasetInfo,
@@ -26,7 +27,6 @@ from datasets.layout import (
     read_frames,
     read_info,
 )
-from datasets.modalities import Array, modality_path, write_frame
 from datasets.synthetic.classes import NYU40
 from datasets.synthetic.render import Frame, render_room
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.layout import DatasetInfo, FrameRecord, read_frames, read_info, read_label
+from datasets.layout.layout import DatasetInfo, FrameRecord, read_frames, read_info, read_label
 
 Picture = NDArray[np.uint8]
 

@@ -198,8 +198,22 @@ Pattern = Callable[[Floats, Floats, Seeds, Floats], Shade]
 PATTERNS: dict[str, Pattern] = {
     pattern.__name__: pattern
     for pattern in (
-        plain, wood, planks, tiles, checker, bricks, stripes, medallions, carpet, fabric, plaid, dots, stone, painting,
-        outdoors, strokes,
+        plain,
+        wood,
+        planks,
+        tiles,
+        checker,
+        bricks,
+        stripes,
+        medallions,
+        carpet,
+        fabric,
+        plaid,
+        dots,
+        stone,
+        painting,
+        outdoors,
+        strokes,
     )
 }
 """Every pattern by name. Arguments: u, v (N,) in repeats, seed (N,), footprint (N,) of a ray in repeats."""

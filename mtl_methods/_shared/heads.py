@@ -77,11 +77,7 @@ def _deeplab(channels: int, out_channels: int) -> nn.Module:
     return head
 
 
-HEADS: dict[str, Callable[[int, int], nn.Module]] = {
-    "fcn": _fcn,
-    "hrnet": HighResolutionHead,
-    "deeplab": _deeplab,
-}
+HEADS: dict[str, Callable[[int, int], nn.Module]] = {"fcn": _fcn, "hrnet": HighResolutionHead, "deeplab": _deeplab}
 """(channels, out_channels) -> head, by kind."""
 
 

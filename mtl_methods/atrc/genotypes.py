@@ -39,18 +39,10 @@ def _table(tasks: str, **rows: str) -> Genotype:
 
 PUBLISHED: dict[str, Genotype] = {
     "nyud_hrnet18": _table(
-        "semseg depth normals boundary",
-        semseg="  T T s s",
-        depth="   s T s s",
-        normals=" s T T s",
-        boundary="T T g T",
+        "semseg depth normals boundary", semseg="  T T s s", depth="   s T s s", normals=" s T T s", boundary="T T g T"
     ),
     "nyud_hrnet48": _table(
-        "semseg depth normals boundary",
-        semseg="  T - - s",
-        depth="   s g g s",
-        normals=" s g g s",
-        boundary="T T T T",
+        "semseg depth normals boundary", semseg="  T - - s", depth="   s g g s", normals=" s g g s", boundary="T T T T"
     ),
     "pascal_hrnet18": _table(
         "semseg human_parts saliency normals boundary",

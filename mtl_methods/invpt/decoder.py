@@ -164,8 +164,7 @@ class Decoder(nn.Module):
     def __init__(self, tasks: Sequence[str], widths: Sequence[int], num_heads: int, mlp_ratio: int) -> None:
         super().__init__()
         self.embeds = nn.ModuleList(
-            nn.ModuleDict({name: UpEmbed(before, after) for name in tasks})
-            for before, after in pairwise(widths)
+            nn.ModuleDict({name: UpEmbed(before, after) for name in tasks}) for before, after in pairwise(widths)
         )
         # The cells grow with the resolution, so each stage has the same keys.
         self.blocks = nn.ModuleList(

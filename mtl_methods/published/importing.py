@@ -29,9 +29,14 @@ CONTAINERS = ("state_dict", "model", "model_state_dict", "network")
 """Where public training code keeps the state dict in its checkpoint."""
 
 _NUMPY = (
-    np.dtype, np.ndarray, *(type(np.dtype(kind)) for kind in (*"?bhilqBHILQefd", "U", "S")),
-    *((getattr(multiarray, name), f"numpy.{core}.multiarray.{name}")
-      for name in ("scalar", "_reconstruct") for core in ("core", "_core")),
+    np.dtype,
+    np.ndarray,
+    *(type(np.dtype(kind)) for kind in (*"?bhilqBHILQefd", "U", "S")),
+    *(
+        (getattr(multiarray, name), f"numpy.{core}.multiarray.{name}")
+        for name in ("scalar", "_reconstruct")
+        for core in ("core", "_core")
+    ),
 )
 PLAIN: tuple[Any, ...] = (Namespace, *_NUMPY)
 """What public training code keeps beside its tensors: options, and scores as NumPy numbers. None of them runs code."""
@@ -102,7 +107,8 @@ def _of_lightning(path: Path) -> list[tuple[type, str]]:
     # A class for each name: two callbacks are two keys of one mapping. Torch fills no mapping but its own and dict.
     return [
         (dict if name.endswith("Dict") else type("Nothing", (_Nothing,), {}), name)
-        for name in named if name.startswith(LIGHTNING)
+        for name in named
+        if name.startswith(LIGHTNING)
     ]
 
 

@@ -137,6 +137,4 @@ def task_rules(prefix: str, ours: str, tasks: Iterable[str], inner: tuple[str, s
         inner: what stands behind the task, in the file and in our method, with a dot at its end.
     """
     theirs, mine = inner
-    return [
-        (re.escape(f"{prefix}.{published_task(task)}.{theirs}"), f"{ours}.{task}.{mine}") for task in tasks
-    ]
+    return [(re.escape(f"{prefix}.{published_task(task)}.{theirs}"), f"{ours}.{task}.{mine}") for task in tasks]

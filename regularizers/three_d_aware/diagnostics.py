@@ -30,8 +30,10 @@ def diagnose(renderings: Iterable[Rendering], depth: Tensor, label: tuple[Task, 
         depth_correlation: of expected with true depth over valid pixels, there with `label`.
     """
     pairs = [(part.weights[name], part.left[name]) for part in renderings for name in part.weights]
-    found = {"ray_entropy": [ray_entropy(weights) for weights, _ in pairs],
-             "ray_opacity": [1 - left.mean() for _, left in pairs]}
+    found = {
+        "ray_entropy": [ray_entropy(weights) for weights, _ in pairs],
+        "ray_opacity": [1 - left.mean() for _, left in pairs],
+    }
     if label is not None:
         found["depth_correlation"] = [depth_correlation(weights, depth, *label) for weights, _ in pairs]
     return {name: torch.stack(values).mean() for name, values in found.items()}

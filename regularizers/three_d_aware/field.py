@@ -8,7 +8,7 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from regularizers.three_d_aware.hidden import AxisHidden, DenseHidden
+from regularizers.three_d_aware.factored_mlp import AxisHidden, DenseHidden
 from regularizers.three_d_aware.sampler import AxisSamples
 
 SHARED = "density"
@@ -45,9 +45,9 @@ class TaskField(nn.Module):
         sizes: dict[str, int] = {} if densities == "none" else dict.fromkeys(self.densities.values(), 1)
         sizes |= {f"task_{name}": count for name, count in outputs.items() if count is not None}
         self.trunks = {head: "trunk" if shared_trunk else head for head in sizes}
-        self.first = nn.ModuleDict({
-            trunk: nn.Linear(channels + read_z, hidden) for trunk in dict.fromkeys(self.trunks.values())
-        })
+        self.first = nn.ModuleDict(
+            {trunk: nn.Linear(channels + read_z, hidden) for trunk in dict.fromkeys(self.trunks.values())}
+        )
         self.last = nn.ModuleDict({head: nn.Linear(hidden, count) for head, count in sizes.items()})
 
     def hidden_on_axis(self, samples: AxisSamples, trunk: str, row_chunk: int | None = None) -> AxisHidden:

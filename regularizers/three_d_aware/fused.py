@@ -53,8 +53,15 @@ def composite_gradient(
 
     def work(i: int, part: int, rows: slice) -> None:
         loop(
-            a[i, rows], b[i], c[i, rows], w[i, rows], g[i, rows],
-            to_a[i, rows], to_b[part, i], to_c[i, rows], to_w[i, rows],
+            a[i, rows],
+            b[i],
+            c[i, rows],
+            w[i, rows],
+            g[i, rows],
+            to_a[i, rows],
+            to_b[part, i],
+            to_c[i, rows],
+            to_w[i, rows],
         )
 
     _share_out(xy, work)
@@ -106,7 +113,8 @@ def _share_out(maps: Tensor, work: Callable[[int, int, slice], None]) -> None:
     parts = _number_of_parts(images)
     shares = [
         (image, part, slice(height * part // parts, height * (part + 1) // parts))
-        for image in range(images) for part in range(parts)
+        for image in range(images)
+        for part in range(parts)
     ]
     threads = min(torch.get_num_threads(), len(shares))
     if threads == 1:

@@ -47,8 +47,15 @@ def project_loop(xy: Array, xz: Array, yz: Array, vector: Array, products: Array
 
 
 def composite_gradient_loop(
-    xy: Array, xz: Array, yz: Array, weights: Array, given: Array,
-    to_xy: Array, to_xz: Array, to_yz: Array, to_weights: Array,
+    xy: Array,
+    xz: Array,
+    yz: Array,
+    weights: Array,
+    given: Array,
+    to_xy: Array,
+    to_xz: Array,
+    to_yz: Array,
+    to_weights: Array,
 ) -> None:
     """Gradients of `composite_loop` from that of its sums; all but `to_weights` are zero before."""
     height, width, hidden = xy.shape
@@ -70,8 +77,15 @@ def composite_gradient_loop(
 
 
 def project_gradient_loop(
-    xy: Array, xz: Array, yz: Array, vector: Array, given: Array,
-    to_xy: Array, to_xz: Array, to_yz: Array, to_vector: Array,
+    xy: Array,
+    xz: Array,
+    yz: Array,
+    vector: Array,
+    given: Array,
+    to_xy: Array,
+    to_xz: Array,
+    to_yz: Array,
+    to_vector: Array,
 ) -> None:
     """Gradients of `project_loop` from that of its products; all are zero before."""
     height, width, hidden = xy.shape

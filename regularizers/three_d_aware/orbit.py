@@ -58,16 +58,22 @@ def arc(swing: float, distance: float, steps: int = STEPS) -> list[Tensor]:
 def _facing(turn: float, distance: float) -> Tensor:
     """The pose at an angle of the arc, in radians, positive to the right; columns are right, down and forward."""
     sine, cosine = math.sin(turn), math.cos(turn)
-    return torch.tensor([
-        [cosine, 0.0, -sine, distance * sine],
-        [0.0, 1.0, 0.0, 0.0],
-        [sine, 0.0, cosine, distance * (1 - cosine)],
-        [0.0, 0.0, 0.0, 1.0],
-    ])
+    return torch.tensor(
+        [
+            [cosine, 0.0, -sine, distance * sine],
+            [0.0, 1.0, 0.0, 0.0],
+            [sine, 0.0, cosine, distance * (1 - cosine)],
+            [0.0, 0.0, 0.0, 1.0],
+        ]
+    )
 
 
 def walk(
-    views: Views, scenes: nn.ModuleList, planes: Sequence[Triplane], source: Camera, poses: Sequence[Tensor],
+    views: Views,
+    scenes: nn.ModuleList,
+    planes: Sequence[Triplane],
+    source: Camera,
+    poses: Sequence[Tensor],
     depth_task: str | None,
 ) -> Iterator[OrbitView]:
     """Render one image from other places.

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark.contracts import Batch, MultiTaskOutput
-from benchmark.drawing import Picture, Span, coloured, labelled, on_scale, resized, said, span_of
 from benchmark.tasks import Task, TaskSet
+from benchmark.visualization import Picture, Span, coloured, labelled, on_scale, resized, said, span_of
 from regularizers.three_d_aware.diagnostics import entropies
 from regularizers.three_d_aware.orbit import OrbitView, densities_of, weights_of
 from regularizers.three_d_aware.rays import Rays
@@ -110,9 +110,15 @@ def look(
     """
     rays, renderings = regularizer.views.source(regularizer.scenes, planes, batch, jittered=False)
     return Seen(
-        image, regularizer.tasks, {name: target[0] for name, target in batch["targets"].items()},
-        {name: maps[0] for name, maps in output.predictions.items()}, rays, renderings, regularizer.scenes,
-        regularizer.depth_task, regularizer.views.renderer.opaque_far,
+        image,
+        regularizer.tasks,
+        {name: target[0] for name, target in batch["targets"].items()},
+        {name: maps[0] for name, maps in output.predictions.items()},
+        rays,
+        renderings,
+        regularizer.scenes,
+        regularizer.depth_task,
+        regularizer.views.renderer.opaque_far,
     )
 
 
@@ -140,7 +146,8 @@ def slices(seen: Seen) -> Figure:
     """For each density the weights of the rays at samples spread over depth, their mean depth and their entropy."""
     densities = [
         (served_by(scene, name), weights[0].cpu())
-        for scene, part in zip(seen.scenes, seen.renderings, strict=True) for name, weights in part.weights.items()
+        for scene, part in zip(seen.scenes, seen.renderings, strict=True)
+        for name, weights in part.weights.items()
     ]
     metres = seen.rays.depth[0].cpu()
     chosen = np.unique(np.linspace(0, len(metres) - 1, SLICES).round().astype(int))

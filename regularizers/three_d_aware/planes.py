@@ -92,8 +92,11 @@ class ResidualBlock(nn.Module):
         super().__init__()
         groups = 32 if width % 32 == 0 else 1
         self.branch = nn.Sequential(
-            nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False), nn.GroupNorm(groups, width), nn.ReLU(),
-            nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False), nn.GroupNorm(groups, width),
+            nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False),
+            nn.GroupNorm(groups, width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False),
+            nn.GroupNorm(groups, width),
         )
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -177,5 +180,8 @@ class LonePlane(nn.Module):
 
 
 ROWS: dict[str, type[AxisPlanes | ReshapedPlanes | LiftedPlanes | LonePlane]] = {
-    "axis": AxisPlanes, "reshape": ReshapedPlanes, "lift": LiftedPlanes, "none": LonePlane,
+    "axis": AxisPlanes,
+    "reshape": ReshapedPlanes,
+    "lift": LiftedPlanes,
+    "none": LonePlane,
 }

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from regularizers.three_d_aware.factored_mlp import AxisHidden, DenseHidden
 from regularizers.three_d_aware.field import TaskField
-from regularizers.three_d_aware.hidden import AxisHidden, DenseHidden
 from regularizers.three_d_aware.rays import Rays
 from regularizers.three_d_aware.sampler import Triplane, sample_axis_aligned, sample_points
 from regularizers.three_d_aware.volume import composite, equal_weights, expected_depth

@@ -111,7 +111,9 @@ class Views:
 
 
 def _rendered(
-    render: Callable[[TaskField, Triplane, Rays], Rendering], scenes: nn.ModuleList, planes: Sequence[Triplane],
+    render: Callable[[TaskField, Triplane, Rays], Rendering],
+    scenes: nn.ModuleList,
+    planes: Sequence[Triplane],
     rays: Rays,
 ) -> list[Rendering]:
     with torch.autocast(planes[0].xy.device.type, enabled=False):

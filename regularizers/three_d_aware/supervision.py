@@ -118,7 +118,11 @@ class SmallPredictions(Regularizer):
     """Prefix of the names of its terms."""
 
     def __init__(
-        self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float, strength: Strength,
+        self,
+        tasks: TaskSet,
+        feature_specs: tuple[FeatureSpec, ...],
+        weight: float,
+        strength: Strength,
         label_stride: int,
     ) -> None:
         super().__init__(tasks, feature_specs, weight)
@@ -150,7 +154,8 @@ class SmallPredictions(Regularizer):
     ) -> dict[str, Tensor]:
         """One term per rendered task, `loss_<label>_<task>`."""
         return {
-            f"loss_{label}_{name}": factor * self.strength.of_task(name)
+            f"loss_{label}_{name}": factor
+            * self.strength.of_task(name)
             * rendered_loss(self.tasks[name], predictions[name], targets[name], self.label_stride)
             for name in self.strength.rendered
         }

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts import Batch, Method
-from benchmark.model import MultiTaskModel
 from benchmark.registry import METHODS
 from benchmark.tasks import NYUV2_TASKS, TaskSet
+from benchmark.training.model import MultiTaskModel
 
 BACKBONE = "resnet18"
 TASK_SETS = {

@@ -11,10 +11,10 @@ import pytest
 import torch
 from scenes import TASK_SETS, build_method, predict, random_batch, total
 
-from benchmark.model import MultiTaskModel
-from benchmark.perturbation import sources
 from benchmark.registry import BACKBONES, METHODS
 from benchmark.tasks import NYUV2_TASKS, TaskSet
+from benchmark.training.feature_hooks import sources
+from benchmark.training.model import MultiTaskModel
 
 CHECKS: dict[str, Callable[[str], None]] = {}
 
@@ -97,7 +97,8 @@ def predicts_from_the_features_that_it_returns(name: str) -> None:
         output = method(images)
         for task, prediction in output.predictions.items():
             read = [
-                feature for feature, spec in zip(output.features, method.feature_specs, strict=True)
+                feature
+                for feature, spec in zip(output.features, method.feature_specs, strict=True)
                 if spec.task in (None, task)
             ]
             for feature in read:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from benchmark.metrics import described, metric_of
 from benchmark.metrics.evaluators import METRIC_OF_READOUT
-from benchmark.model import data_samples
 from benchmark.tasks import STANDARD_TASKS, Task, TaskSet
+from benchmark.training.model import data_samples
 
 IMAGES = 7
 SIZE = (24, 32)

@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file
 from scenes import BACKBONE, TASK_SETS, build_method, predict, random_batch, random_targets, total
 
-from benchmark.checkpoints import MODEL_FILE, save_model
 from benchmark.contracts import Batch, Regularizer
-from benchmark.model import MultiTaskModel, TrainingModule
 from benchmark.registry import METHODS, REGULARIZERS
 from benchmark.tasks import NYUV2_TASKS, TaskSet
+from benchmark.training.checkpoints import MODEL_FILE, save_model
+from benchmark.training.model import MultiTaskModel, TrainingModule
 
 PAIR_CHECKS: dict[str, Callable[..., None]] = {}
 QUICK_PARTNERS = ("hard_sharing", "single_task")

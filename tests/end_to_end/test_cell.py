@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmark.checkpoints import MODEL_FILE, STATE_FILE, ResumableStateHook
-from benchmark.records import RunResult, RunSpec
-from benchmark.runs import evaluate_cell, run_cell
+from benchmark.records.result import RunResult, RunSpec
+from benchmark.training.cell import evaluate_cell, run_cell
+from benchmark.training.checkpoints import MODEL_FILE, STATE_FILE, ResumableStateHook
 
 TASKS = ("semseg", "depth", "normals", "boundary")
 
@@ -26,7 +26,12 @@ def data(small_rooms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def spec(**changes: Any) -> RunSpec:
     """A cell of the smoke recipe: four steps of two images."""
     values: dict[str, Any] = dict(
-        recipe="smoke", method="hard_sharing", regularizer="none", backbone="resnet18", tasks=TASKS, seed=0,
+        recipe="smoke",
+        method="hard_sharing",
+        regularizer="none",
+        backbone="resnet18",
+        tasks=TASKS,
+        seed=0,
         overrides={},
     )
     return RunSpec(**{**values, **changes})
@@ -134,7 +139,12 @@ def test_a_result_keeps_what_the_regularizer_measured_of_itself(tmp_path: Path) 
     assert result.status == "done", result.error
     found = result.diagnostics
     assert {
-        "ray_entropy", "depth_correlation", "gradient_ratio", "gradient_ratio_depth", "seconds", "calibrated_factor",
+        "ray_entropy",
+        "depth_correlation",
+        "gradient_ratio",
+        "gradient_ratio_depth",
+        "seconds",
+        "calibrated_factor",
     } <= set(found)
     # Four steps of a thin field: the weights are those of the first step, near flat over 64 samples.
     assert 2 < found["ray_entropy"] < 4.16

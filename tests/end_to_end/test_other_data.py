@@ -7,22 +7,33 @@ from typing import Any
 
 import pytest
 
-from benchmark.compose import load_recipe
 from benchmark.leaderboard.rows import tables
-from benchmark.records import RunSpec
+from benchmark.records.result import RunSpec
+from benchmark.records.store import Stored
 from benchmark.registry import DATASETS
-from benchmark.runs import run_cell
-from benchmark.store import Stored
+from benchmark.training.cell import run_cell
+from benchmark.training.compose import load_recipe
 
-SMALL = {"train_cfg.max_iters": 2, "train_dataloader.batch_size": 2, "train_dataloader.num_workers": 0,
-         "test_dataloader.batch_size": 2, "test_dataloader.num_workers": 0}
+SMALL = {
+    "train_cfg.max_iters": 2,
+    "train_dataloader.batch_size": 2,
+    "train_dataloader.num_workers": 0,
+    "test_dataloader.batch_size": 2,
+    "test_dataloader.num_workers": 0,
+}
 PASCAL = {
-    **SMALL, "train_dataloader.dataset.augmentation.crop": (64, 64), "train_dataloader.dataset.augmentation.pad": None,
+    **SMALL,
+    "train_dataloader.dataset.augmentation.crop": (64, 64),
+    "train_dataloader.dataset.augmentation.pad": None,
     "test_dataloader.dataset.augmentation.pad": (64, 64),
 }
 OWN = {
-    **SMALL, "root": "rooms", "train_dataloader.dataset.size": (64, 64), "test_dataloader.dataset.size": (64, 64),
-    "train_dataloader.dataset.cache": False, "test_dataloader.dataset.cache": False,
+    **SMALL,
+    "root": "rooms",
+    "train_dataloader.dataset.size": (64, 64),
+    "test_dataloader.dataset.size": (64, 64),
+    "train_dataloader.dataset.cache": False,
+    "test_dataloader.dataset.cache": False,
 }
 CASES = {"pascal_hrnet18": ("pascal_context", PASCAL), "folder_lite": ("rooms", OWN)}
 
@@ -43,7 +54,12 @@ def test_every_task_of_the_data_is_learned_measured_and_has_a_column(
     assert tuple(result.metrics) == tasks
     (table,) = tables([Stored(result, tmp_path / "cell.json")])
     primary = {
-        "semseg": "mIoU", "human_parts": "mIoU", "saliency": "maxF", "normals": "mean@pixel", "depth": "rmse@pixel",
-        "boundary": "odsF@seism", "material": "mIoU",
+        "semseg": "mIoU",
+        "human_parts": "mIoU",
+        "saliency": "maxF",
+        "normals": "mean@pixel",
+        "depth": "rmse@pixel",
+        "boundary": "odsF@seism",
+        "material": "mIoU",
     }
     assert [(column.task, column.name) for column in table.measured] == [(task, primary[task]) for task in tasks]

@@ -7,7 +7,7 @@ then runs compiled, in training and evaluation, with the same weights under the 
 # Folder of the data: a name below MTL_DATA, or a path; None where it has the name of the data set.
 root = None
 # Pairs of posed views that are merged into the training split, for regularizers that know what to do with two views:
-# the name of a data set, or its name, root and gap, see `datasets.pairs`.
+# the name of a data set, or its name, root and gap, see `datasets.loading.pairs`.
 # And the share of the training frames that is used.
 train_dataloader = dict(dataset=dict(pairs=None, share=1.0))
 train_cfg = dict(type="ExactIterLoop", max_iters=0)
@@ -29,7 +29,7 @@ default_hooks = dict(
     timer=dict(type="IterTimerHook"),
     logger=dict(type="LoggerHook", interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type="ParamSchedulerHook"),
-    # Resuming and sample order are ours: benchmark/checkpoints.py and benchmark/loops.py.
+    # Resuming and sample order are ours: benchmark/training/checkpoints.py and benchmark/training/loops.py.
     checkpoint=None,
     sampler_seed=None,
 )

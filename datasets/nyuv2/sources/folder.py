@@ -14,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.index import FrameRecord
-from datasets.modalities import Array, DataError, read_png
-from datasets.nyuv2.sources.reading import check_presence, check_shape, describe, read_jpeg
+from datasets.layout.frame_files import Array, DataError, read_png
+from datasets.layout.manifest_tables import FrameRecord
 from datasets.nyuv2.sources.source import (
     CROPPED_SIZE,
     OFFICIAL_SIZE,
@@ -27,6 +26,7 @@ from datasets.nyuv2.sources.source import (
     cropped,
     with_derived,
 )
+from datasets.preparation.reading import check_presence, check_shape, describe, read_jpeg
 
 NUM_CLASSES = 40
 MERGED_LABEL = 255

@@ -14,21 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.archives import folder_with
-from datasets.index import FrameRecord
-from datasets.modalities import Array, DataError
+from datasets.layout.frame_files import Array, DataError
+from datasets.layout.manifest_tables import FrameRecord
 from datasets.nyuv2.classes import NAMES_13
 from datasets.nyuv2.sources.orientation import AS_STORED, Agreement, Signs, agreement, check_frame, signs_of
-from datasets.nyuv2.sources.reading import (
-    check_presence,
-    check_shape,
-    describe,
-    read_array,
-    read_map,
-    to_labels,
-    to_metres,
-    to_normals,
-)
 from datasets.nyuv2.sources.source import (
     CROPPED_SIZE,
     DERIVED_BOUNDARY,
@@ -39,6 +28,17 @@ from datasets.nyuv2.sources.source import (
     cropped,
     resized,
     with_derived,
+)
+from datasets.preparation.archives import folder_with
+from datasets.preparation.reading import (
+    check_presence,
+    check_shape,
+    describe,
+    read_array,
+    read_map,
+    to_labels,
+    to_metres,
+    to_normals,
 )
 
 SIZE = (288, 384)
@@ -138,7 +138,8 @@ def open_mtan(folder: Path) -> MtanSource:
     root = folder_with(folder, tuple(_FOLDERS.values()), "MTAN's NYU-v2")
     records = tuple(
         FrameRecord(f"{split}-{number:04d}", split, INTRINSICS)
-        for split, name in _FOLDERS.items() for number in range(_count(root / name))
+        for split, name in _FOLDERS.items()
+        for number in range(_count(root / name))
     )
     has_normals = any((root / name / "normal").is_dir() for name in _FOLDERS.values())
     source = MtanSource(root, records, has_normals)
@@ -152,9 +153,7 @@ def open_mtan(folder: Path) -> MtanSource:
 
 def _count(folder: Path) -> int:
     """Frames of a split: one more than the highest number of any file, so that a gap is a missing file."""
-    numbers = [
-        int(path.stem) for name in REQUIRED for path in (folder / name).glob("*.npy") if path.stem.isdecimal()
-    ]
+    numbers = [int(path.stem) for name in REQUIRED for path in (folder / name).glob("*.npy") if path.stem.isdecimal()]
     if not numbers:
         raise DataError(f"{folder}: no frames; expected {', '.join(f'{name}/0.npy' for name in REQUIRED)} and so on")
     return max(numbers) + 1

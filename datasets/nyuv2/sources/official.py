@@ -17,12 +17,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from datasets.index import FrameRecord
-from datasets.matlab import read_variable
-from datasets.modalities import Array, DataError
+from datasets.layout.frame_files import Array, DataError
+from datasets.layout.manifest_tables import FrameRecord
 from datasets.nyuv2.boundaries import boundaries_from_labels
 from datasets.nyuv2.classes import NAMES_40, class_of_name
-from datasets.nyuv2.sources.reading import read_array, to_labels, to_metres
 from datasets.nyuv2.sources.source import (
     CROPPED_SIZE,
     DERIVED_NORMALS,
@@ -35,6 +33,8 @@ from datasets.nyuv2.sources.source import (
     cropped,
     with_derived,
 )
+from datasets.preparation.matlab import read_variable
+from datasets.preparation.reading import read_array, to_labels, to_metres
 
 HEIGHT, WIDTH = OFFICIAL_SIZE
 NUM_CLASSES = 40
@@ -51,7 +51,10 @@ SOURCES = {
 }
 
 _SHAPES = {
-    "images": (3, WIDTH, HEIGHT), "depths": (WIDTH, HEIGHT), "labels": (WIDTH, HEIGHT), "instances": (WIDTH, HEIGHT),
+    "images": (3, WIDTH, HEIGHT),
+    "depths": (WIDTH, HEIGHT),
+    "labels": (WIDTH, HEIGHT),
+    "instances": (WIDTH, HEIGHT),
 }
 _KINDS = {"images": ("u", "uint8"), "labels": ("ui", "whole numbers"), "instances": ("ui", "whole numbers")}
 _INTERNAL = {"#refs#", "#subsystem#"}
@@ -98,7 +101,9 @@ class OfficialSource(NYUv2Source):
         to_labels(labels, len(self.table) - 1, OFFICIAL_SIZE, self._where("labels", frame))
         objects = np.where(labels > 0, labels.astype(np.int64) * 2**16 + self._array("instances", frame).T, 0)
         arrays = {
-            "images": np.ascontiguousarray(image), "semseg": np.array(self.table, np.uint8)[labels], "depth": depth,
+            "images": np.ascontiguousarray(image),
+            "semseg": np.array(self.table, np.uint8)[labels],
+            "depth": depth,
             "boundary": boundaries_from_labels(objects),
         }
         arrays = with_derived(arrays, OFFICIAL_INTRINSICS)

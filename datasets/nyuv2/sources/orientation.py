@@ -22,8 +22,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.index import FrameRecord
-from datasets.modalities import Array, DataError
+from datasets.layout.frame_files import Array, DataError
+from datasets.layout.manifest_tables import FrameRecord
 from datasets.nyuv2.sources.source import Intrinsics
 
 Order = tuple[int, ...]
@@ -92,7 +92,7 @@ def agreement(depth: Array, normals: Array, intrinsics: Intrinsics) -> Agreement
 
 
 def signs_of(
-    frames: Sequence[FrameRecord], agreement_of: Callable[[FrameRecord], Agreement], where: str,
+    frames: Sequence[FrameRecord], agreement_of: Callable[[FrameRecord], Agreement], where: str
 ) -> tuple[Signs, str]:
     """What the components of a release's normals are multiplied with, and a note on it.
 

@@ -25,22 +25,10 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.archives import folder_with
-from datasets.index import FrameRecord
-from datasets.modalities import Array, DataError
+from datasets.layout.frame_files import Array, DataError
+from datasets.layout.manifest_tables import FrameRecord
 from datasets.nyuv2.classes import NAMES_40
 from datasets.nyuv2.sources.orientation import AS_STORED, Agreement, Signs, agreement, check_frame, signs_of
-from datasets.nyuv2.sources.reading import (
-    check_presence,
-    check_shape,
-    read_array,
-    read_colour,
-    read_map,
-    to_boundary,
-    to_labels,
-    to_metres,
-    to_normals,
-)
 from datasets.nyuv2.sources.source import (
     CROPPED_SIZE,
     DERIVED_BOUNDARY,
@@ -52,6 +40,18 @@ from datasets.nyuv2.sources.source import (
     check_splits,
     cropped,
     with_derived,
+)
+from datasets.preparation.archives import folder_with
+from datasets.preparation.reading import (
+    check_presence,
+    check_shape,
+    read_array,
+    read_colour,
+    read_map,
+    to_boundary,
+    to_labels,
+    to_metres,
+    to_normals,
 )
 
 NUM_CLASSES = 40
@@ -72,16 +72,20 @@ class Release:
 
 
 def _release(title: str, images: str, segmentation: str, depth: str, normals: str, edge: str) -> Release:
-    return Release(title, {
-        "images": images, "segmentation": segmentation, "depth": depth, "normals": normals, "edge": edge
-    })
+    return Release(
+        title, {"images": images, "segmentation": segmentation, "depth": depth, "normals": normals, "edge": edge}
+    )
 
 
 RELEASES = {
     "astmt": _release("NYUD_MT of ASTMT (Maninis et al., CVPR 2019)", ".jpg", ".mat", ".mat", ".jpg", ".png"),
     "mtl_pytorch": _release(
         "NYUD_MT of Multi-Task-Learning-PyTorch (Vandenhende et al., TPAMI 2021)",
-        ".jpg", ".png", ".npy", ".npy", ".npy",
+        ".jpg",
+        ".png",
+        ".npy",
+        ".npy",
+        ".npy",
     ),
     "atrc": _release("NYUDv2 of ATRC (Bruggemann et al., ICCV 2021)", ".png", ".png", ".npy", ".png", ".png"),
 }

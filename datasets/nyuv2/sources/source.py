@@ -11,8 +11,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.index import FrameRecord, LabelInfo
-from datasets.modalities import Array, DataError
+from datasets.layout.frame_files import Array, DataError
+from datasets.layout.manifest_tables import FrameRecord, LabelInfo
 from datasets.nyuv2.boundaries import boundaries_from_labels
 from datasets.nyuv2.normals import normals_from_depth
 
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class NYUv2Source(ABC):
-    """A NYU-v2 somewhere on disk, opened, checked as far as that needs no pixels: a `datasets.preparing.Source`.
+    """An opened copy of NYU-v2 on disk whose files are checked without reading pixels: a `preparing.Source`.
 
     Subclasses are frozen dataclasses with these fields.
 
@@ -85,7 +85,7 @@ class NYUv2Source(ABC):
 
     @abstractmethod
     def arrays(self, frame: FrameRecord) -> dict[str, Array]:
-        """All modalities of a frame, coded as `datasets.modalities` says.
+        """All modalities of a frame, coded as `datasets.layout.frame_files` says.
 
         Raises:
             DataError: naming the file that is truncated or wrong.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.layout import CanonicalWriter, FrameRecord
+from datasets.layout.layout import CanonicalWriter, FrameRecord
 
 SIZE = (12, 16)
 CLASSES = tuple(f"class {number}" for number in range(1, 41))

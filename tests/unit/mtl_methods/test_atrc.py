@@ -169,7 +169,8 @@ def test_predictions_train_the_label_maps_that_they_read():
     method = build(genotype=MIXED)
     method(torch.randn(2, 3, 64, 64)).predictions["boundary"].square().mean().backward()
     touched = {
-        name.split(".")[1] for name, parameter in method.named_parameters()
+        name.split(".")[1]
+        for name, parameter in method.named_parameters()
         if parameter.grad is not None and name.startswith("auxiliary_heads.")
     }
     assert touched == {"semseg", "boundary"}

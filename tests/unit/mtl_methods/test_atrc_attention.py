@@ -11,13 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from mtl_methods.atrc.attention import (
-    class_contexts,
-    global_attention,
-    label_attention,
-    local_attention,
-    over_pixels,
-)
+from mtl_methods.atrc.attention import class_contexts, global_attention, label_attention, local_attention, over_pixels
 
 
 def maps(*shape: int, seed: int = 0) -> Tensor:

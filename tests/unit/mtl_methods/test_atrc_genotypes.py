@@ -17,9 +17,7 @@ PASCAL = ["semseg", "human_parts", "saliency", "normals", "boundary"]
 NUMBERS = {
     "nyud_hrnet18": (NYUD, [[3, 3, 4, 4], [4, 3, 4, 4], [4, 3, 3, 4], [3, 3, 1, 3]]),
     "nyud_hrnet48": (NYUD, [[3, 0, 0, 4], [4, 1, 1, 4], [4, 1, 1, 4], [3, 3, 3, 3]]),
-    "pascal_hrnet18": (
-        PASCAL, [[3, 3, 4, 0, 4], [3, 3, 4, 3, 4], [3, 3, 3, 4, 3], [3, 3, 3, 3, 4], [3, 3, 3, 1, 3]]
-    ),
+    "pascal_hrnet18": (PASCAL, [[3, 3, 4, 0, 4], [3, 3, 4, 3, 4], [3, 3, 3, 4, 3], [3, 3, 3, 3, 4], [3, 3, 3, 1, 3]]),
 }
 
 
@@ -43,8 +41,12 @@ def test_label_maps_are_needed_of_targets_with_t_label_and_sources_with_s_label(
 @pytest.mark.parametrize(
     ("tasks", "channels", "name"),
     [
-        (NYUD, 270, "nyud_hrnet18"), (NYUD, 720, "nyud_hrnet48"), (NYUD, 64, "nyud_hrnet18"),
-        (NYUD[::-1], 270, "nyud_hrnet18"), (PASCAL, 270, "pascal_hrnet18"), (PASCAL, 720, "pascal_hrnet18"),
+        (NYUD, 270, "nyud_hrnet18"),
+        (NYUD, 720, "nyud_hrnet48"),
+        (NYUD, 64, "nyud_hrnet18"),
+        (NYUD[::-1], 270, "nyud_hrnet18"),
+        (PASCAL, 270, "pascal_hrnet18"),
+        (PASCAL, 720, "pascal_hrnet18"),
     ],
 )
 def test_the_default_is_the_published_genotype_of_tasks_and_width(tasks: list[str], channels: int, name: str):
@@ -65,7 +67,8 @@ def test_edges_of_a_task_without_a_published_genotype_are_global():
 
 def test_a_context_stands_for_all_edges():
     assert resolve("local", ["depth", "flow"], 64) == {
-        "depth": {"depth": "local", "flow": "local"}, "flow": {"depth": "local", "flow": "local"}
+        "depth": {"depth": "local", "flow": "local"},
+        "flow": {"depth": "local", "flow": "local"},
     }
 
 
@@ -80,7 +83,8 @@ def test_a_file_of_the_public_search_is_read_with_our_names(tmp_path: Path):
     table = {"semseg": {"semseg": 3, "edge": 4}, "edge": {"semseg": 0, "edge": 1}}
     file.write_text(json.dumps({"data": table, "step": 40000}))
     assert read(file) == {
-        "semseg": {"semseg": "t_label", "boundary": "s_label"}, "boundary": {"semseg": "none", "boundary": "global"}
+        "semseg": {"semseg": "t_label", "boundary": "s_label"},
+        "boundary": {"semseg": "none", "boundary": "global"},
     }
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.optim import PartsOptimWrapperConstructor
 from benchmark.tasks import NYUV2_TASKS
+from benchmark.training.optim import PartsOptimWrapperConstructor
 from mtl_methods.atrc.genotypes import CONTEXTS
 from mtl_methods.atrc.method import ATRC
 from mtl_methods.atrc.search import ATRCSearch

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.model import read_out
+from benchmark.heads import read_out
 from benchmark.tasks import DEPTH, NYUV2_TASKS, SALIENCY, SEMSEG, Task, TaskSet
 from mtl_methods.constant import Constant
 

@@ -107,9 +107,10 @@ def test_the_last_map_of_a_transformer_goes_to_the_regularizer():
     assert (method.feature_specs[0].channels, method.feature_specs[0].stride) == (192, 16)
 
 
-@pytest.mark.parametrize(("backbone", "maps"), [
-    ("resnet18", [(128, 8), (256, 16), (512, 32)]), ("hrnet_w18_small_v2", [(18, 4), (36, 8), (72, 16), (144, 32)]),
-])
+@pytest.mark.parametrize(
+    ("backbone", "maps"),
+    [("resnet18", [(128, 8), (256, 16), (512, 32)]), ("hrnet_w18_small_v2", [(18, 4), (36, 8), (72, 16), (144, 32)])],
+)
 def test_the_maps_of_a_pyramid_that_are_read_go_to_the_regularizer(backbone: str, maps: list[tuple[int, int]]):
     """The three that the decoder reads; of parallel branches all."""
     with torch.device("meta"):

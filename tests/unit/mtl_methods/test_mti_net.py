@@ -125,7 +125,10 @@ def test_a_size_that_is_no_multiple_of_32_is_padded_and_cropped():
 def test_auxiliary_predictions_stay_at_their_stride_where_nothing_is_padded():
     output = small()(torch.randn(1, 3, 64, 96))
     assert {part.name: tuple(part.prediction.shape[-2:]) for part in output.auxiliary} == {
-        "scale_0": (16, 24), "scale_1": (8, 12), "scale_2": (4, 6), "scale_3": (2, 3),
+        "scale_0": (16, 24),
+        "scale_1": (8, 12),
+        "scale_2": (4, 6),
+        "scale_3": (2, 3),
     }
 
 

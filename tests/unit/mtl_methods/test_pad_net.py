@@ -89,7 +89,8 @@ def test_every_final_task_is_supervised_twice_and_every_other_once():
     method = small(final_tasks=FINALS)
     output = method(torch.randn(1, 3, 64, 96))
     assert [(part.name, part.task, part.weight) for part in output.auxiliary] == [
-        ("initial", "semseg", 1.0), ("initial", "depth", 1.0),
+        ("initial", "semseg", 1.0),
+        ("initial", "depth", 1.0),
     ]
     assert list(output.predictions) == list(NYUV2_TASKS)
     normals = method.initial["normals"](method.branches["normals"](output.features[0]))

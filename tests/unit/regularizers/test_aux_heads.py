@@ -17,10 +17,7 @@ TASKS = NYUV2_TASKS.select(["semseg", "depth"])
 
 def random_batch(tasks: TaskSet) -> Batch:
     torch.manual_seed(1)
-    targets = {
-        "semseg": torch.randint(0, 40, (2, 64, 64)),
-        "depth": torch.rand(2, 1, 64, 64) + 1.0,
-    }
+    targets = {"semseg": torch.randint(0, 40, (2, 64, 64)), "depth": torch.rand(2, 1, 64, 64) + 1.0}
     return Batch(images=torch.randn(2, 3, 64, 64), targets={name: targets[name] for name in tasks})
 
 

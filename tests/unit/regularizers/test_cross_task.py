@@ -38,8 +38,12 @@ def perfect(targets: dict[str, Tensor]) -> dict[str, Tensor]:
     """Predictions that say exactly what the labels say; nonsense where there are none."""
     classes = F.one_hot(targets["semseg"].clamp(max=39), 40).permute(0, 3, 1, 2).float()
     edges = targets["boundary"].clamp(max=1)
-    return {"semseg": 200 * classes, "depth": targets["depth"] + (targets["depth"] == 0) * 3.0,
-            "normals": 5 * targets["normals"], "boundary": 200 * (edges - 0.5)}
+    return {
+        "semseg": 200 * classes,
+        "depth": targets["depth"] + (targets["depth"] == 0) * 3.0,
+        "normals": 5 * targets["normals"],
+        "boundary": 200 * (edges - 0.5),
+    }
 
 
 def test_labels_become_maps():
@@ -87,8 +91,10 @@ def test_the_networks_between_tasks_learn_from_labels_and_then_stay():
     targets = labels((32, 32))
     targets = {"semseg": targets["semseg"] % 2, "depth": (targets["semseg"] % 2).float()[:, None] + 1}
     # Large patches, which a quarter of the size still shows.
-    targets = {name: target[..., ::16, ::16].repeat_interleave(16, -1).repeat_interleave(16, -2)
-               for name, target in targets.items()}
+    targets = {
+        name: target[..., ::16, ::16].repeat_interleave(16, -1).repeat_interleave(16, -2)
+        for name, target in targets.items()
+    }
     regularizer = CrossTaskConsistency(tasks, SHARED, passes=150)
     before = regularizer.translation_loss(targets).item()
     regularizer.calibrate(iter([targets]))
@@ -164,6 +170,6 @@ def test_distillation_without_teachers_says_so():
     with pytest.raises(RuntimeError, match="no teachers"):
         regularizer(batch_of({}), MultiTaskOutput({}, (torch.zeros(1, 8, 4, 4),)))
     with pytest.raises(ValueError, match="no map of boundary"):
-        regularizer.start_from({"single_task": Teacher(TASKS, {
-            name: torch.zeros(1, 2, 2, 2) for name in ("semseg", "depth", "normals")
-        })})
+        regularizer.start_from(
+            {"single_task": Teacher(TASKS, {name: torch.zeros(1, 2, 2, 2) for name in ("semseg", "depth", "normals")})}
+        )

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import FeatureSpec, Method, MultiTaskOutput
-from benchmark.model import MultiTaskModel, TrainingModule
-from benchmark.perturbation import changed, sources
 from benchmark.registry import METHODS
 from benchmark.tasks import NYUV2_TASKS
+from benchmark.training.feature_hooks import changed, sources
+from benchmark.training.model import MultiTaskModel, TrainingModule
 from regularizers.feature_dropout import FeatureDropout
 
 TASKS = NYUV2_TASKS.select(["depth"])

@@ -25,8 +25,8 @@ def plane(normal: tuple[float, float, float], distance: float) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("forward", "towards"),
     [
-        ((0.0, 0.0, 1.0), (0.0, 0.0, 1.0)),                    # a wall in front
-        ((0.0, 1.0, 0.2), (0.0, -1.0, 0.2)),                   # a floor below, which looks up: y < 0
+        ((0.0, 0.0, 1.0), (0.0, 0.0, 1.0)),  # a wall in front
+        ((0.0, 1.0, 0.2), (0.0, -1.0, 0.2)),  # a floor below, which looks up: y < 0
         ((math.sin(0.5), 0.0, math.cos(0.5)), (-math.sin(0.5), 0.0, math.cos(0.5))),
     ],
 )
@@ -44,8 +44,14 @@ def test_planes_have_their_normals(forward, towards):
 
 def outputs(depth: torch.Tensor, normal: tuple[float, float, float]) -> MultiTaskOutput:
     normals = torch.tensor(normal).view(1, 3, 1, 1).expand(1, 3, 24, 32)
-    return MultiTaskOutput({"semseg": torch.zeros(1, 40, 24, 32), "depth": depth.float(), "normals": normals,
-                            "boundary": torch.zeros(1, 1, 24, 32)})
+    return MultiTaskOutput(
+        {
+            "semseg": torch.zeros(1, 40, 24, 32),
+            "depth": depth.float(),
+            "normals": normals,
+            "boundary": torch.zeros(1, 1, 24, 32),
+        }
+    )
 
 
 def test_a_wall_agrees_with_its_normals_and_not_with_others():
@@ -77,9 +83,11 @@ def test_tasks_without_depth_or_normals_are_refused(tasks):
 
 
 def test_depth_and_normals_are_found_by_what_they_are():
-    renamed = TaskSet([
-        type(NYUV2_TASKS["depth"])(**{**vars(NYUV2_TASKS["depth"]), "name": "range"}),
-        type(NYUV2_TASKS["normals"])(**{**vars(NYUV2_TASKS["normals"]), "name": "facing"}),
-    ])
+    renamed = TaskSet(
+        [
+            type(NYUV2_TASKS["depth"])(**{**vars(NYUV2_TASKS["depth"]), "name": "range"}),
+            type(NYUV2_TASKS["normals"])(**{**vars(NYUV2_TASKS["normals"]), "name": "facing"}),
+        ]
+    )
     regularizer = GeometryConsistency(renamed, SPECS)
     assert (regularizer.depth, regularizer.normals, regularizer.segments) == ("range", "facing", None)

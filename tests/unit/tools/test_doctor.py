@@ -39,7 +39,10 @@ def test_a_sound_data_set_ends_with_0_and_a_damaged_one_with_1(data, tmp_path, c
 @pytest.mark.parametrize("options", [["absent"], ["."], [".", "--quick", "0"], ["--quick", "x"], []])
 def test_wrong_use_is_one_line_and_2(tmp_path, options):
     run = subprocess.run(
-        [sys.executable, str(CHECKOUT / "tools" / "doctor.py"), *options], cwd=tmp_path, capture_output=True, text=True,
+        [sys.executable, str(CHECKOUT / "tools" / "doctor.py"), *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
         check=False,
     )
     assert run.returncode == 2

@@ -49,8 +49,24 @@ def test_folders_are_scored_and_everything_is_written(
     folders: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     counts, numbers, plot = (tmp_path / name for name in ("counts.npz", "numbers.json", "plot.png"))
-    assert main([*folders, "--protocol", "seism", "--workers", "1", "--counts", str(counts), "--json", str(numbers),
-                 "--plot", str(plot)]) == 0
+    assert (
+        main(
+            [
+                *folders,
+                "--protocol",
+                "seism",
+                "--workers",
+                "1",
+                "--counts",
+                str(counts),
+                "--json",
+                str(numbers),
+                "--plot",
+                str(plot),
+            ]
+        )
+        == 0
+    )
     expected = expected_counts(tmp_path)
     stored = np.load(counts)
     assert stored["names"].tolist() == list(NAMES)
@@ -60,7 +76,9 @@ def test_folders_are_scored_and_everything_is_written(
     summary, told = summarise(expected, SEISM), json.loads(numbers.read_text())
     values = {name: entry["value"] for name, entry in told["metrics"].items()}
     assert values == {
-        "odsF@seism": 100 * summary.ods.f, "oisF@seism": 100 * summary.ois.f, "ap@seism": 100 * summary.ap,
+        "odsF@seism": 100 * summary.ods.f,
+        "oisF@seism": 100 * summary.ois.f,
+        "ap@seism": 100 * summary.ap,
     }
     assert told["images"] == 4
     assert told["protocol"]["max_distance"] == 0.011
@@ -74,8 +92,14 @@ def test_folders_are_scored_and_everything_is_written(
 
 def test_options_change_the_protocol_and_the_name_of_the_numbers(folders: list[str], tmp_path: Path) -> None:
     told = {}
-    for options in (["seism"], ["seism", "--gt-variant", "direct"], ["seism", "--max-dist", "0.03"], ["bsds"],
-                    ["bsds", "--thresholds", "5"], ["seism", "--no-nms"]):
+    for options in (
+        ["seism"],
+        ["seism", "--gt-variant", "direct"],
+        ["seism", "--max-dist", "0.03"],
+        ["bsds"],
+        ["bsds", "--thresholds", "5"],
+        ["seism", "--no-nms"],
+    ):
         path = tmp_path / "numbers.json"
         assert main([*folders, "--workers", "1", "--json", str(path), "--protocol", *options]) == 0
         told[tuple(options)] = json.loads(path.read_text())

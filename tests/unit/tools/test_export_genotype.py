@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from benchmark.checkpoints import MODEL_FILE
-from benchmark.records import RunResult, RunSpec
-from benchmark.store import ResultStore
+from benchmark.records.result import RunResult, RunSpec
+from benchmark.records.store import ResultStore
+from benchmark.training.checkpoints import MODEL_FILE
 from mtl_methods.atrc.genotypes import CONTEXTS, resolve
 
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "export_genotype.py"
@@ -44,7 +44,9 @@ def searched(tmp_path) -> Path:
     architecture[..., CONTEXTS.index("t_label")] = 1.0
     decided = torch.tensor([[-1, CONTEXTS.index("local")], [-1, -1]])
     tensors = {
-        "method.architecture": architecture, "method.decided": decided, "method.step": torch.tensor(7),
+        "method.architecture": architecture,
+        "method.decided": decided,
+        "method.step": torch.tensor(7),
         "method.other": torch.zeros(3),
     }
     return cell(tmp_path, "atrc_search", tensors)
@@ -55,7 +57,8 @@ def test_the_genotype_of_a_search_is_one_that_atrc_takes(searched: Path, tmp_pat
     answer = call(searched, "--out", out)
     assert answer.returncode == 0, answer.stderr
     assert resolve(str(out), TASKS, 64) == {
-        "semseg": {"semseg": "t_label", "depth": "local"}, "depth": {"semseg": "t_label", "depth": "t_label"}
+        "semseg": {"semseg": "t_label", "depth": "local"},
+        "depth": {"semseg": "t_label", "depth": "t_label"},
     }
     assert '"steps": 7' in out.read_text()
 

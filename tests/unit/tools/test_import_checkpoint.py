@@ -16,13 +16,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.builders import build_split
-from benchmark.checkpoints import MODEL_FILE
-from benchmark.compose import ConfigError
 from benchmark.contracts import MultiTaskOutput
-from benchmark.imported import CARD_FILE, ImportedCard, read_card, spec_of, turn_axes
+from benchmark.records.strict_json import RecordError
 from benchmark.registry import DATASETS
-from benchmark.strict_json import RecordError
+from benchmark.training.builders import build_split
+from benchmark.training.checkpoints import MODEL_FILE
+from benchmark.training.compose import ConfigError
+from benchmark.training.imported import CARD_FILE, ImportedCard, read_card, spec_of, turn_axes
 from mtl_methods.published.importing import import_state
 from tools import evaluate, import_checkpoint
 
@@ -185,8 +185,13 @@ def test_axes_are_turned_in_the_prediction_alone():
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["a.json", "--imported", "b", "--recipe", "smoke"], ["--imported", "b"], ["a.json", "--recipe", "smoke"],
-     ["--imported", "b", "--recipe", "smoke", "--store"]],
+    [
+        [],
+        ["a.json", "--imported", "b", "--recipe", "smoke"],
+        ["--imported", "b"],
+        ["a.json", "--recipe", "smoke"],
+        ["--imported", "b", "--recipe", "smoke", "--store"],
+    ],
 )
 def test_a_result_and_imported_weights_are_not_mixed(arguments):
     with pytest.raises(SystemExit) as end:
@@ -204,9 +209,10 @@ def test_no_folder_of_imported_weights_is_half_made(tmp_path, capsys):
 def lightning(monkeypatch: pytest.MonkeyPatch) -> tuple[type, type]:
     """Classes that look as if they were Lightning's: a callback, and its mapping of options."""
     module = ModuleType("pytorch_lightning.callbacks")
-    callback, options = (type(name, bases, {"__module__": module.__name__}) for name, bases in (
-        ("ModelCheckpoint", ()), ("AttributeDict", (dict,)),
-    ))
+    callback, options = (
+        type(name, bases, {"__module__": module.__name__})
+        for name, bases in (("ModelCheckpoint", ()), ("AttributeDict", (dict,)))
+    )
     module.ModelCheckpoint, module.AttributeDict = callback, options  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pytorch_lightning", ModuleType("pytorch_lightning"))
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -219,10 +225,15 @@ def test_classes_of_lightning_beside_the_weights_are_neither_imported_nor_in_the
     """Older versions keep the state of a callback under its class, and options in a mapping of their own."""
     with monkeypatch.context() as patch:
         callback, options = lightning(patch)
-        file = saved({
-            "state_dict": public_state, "callbacks": {callback: {"best_model_score": torch.tensor(0.4)}},
-            "hyper_parameters": options(lr=0.1), "callback": callback(),
-        }, tmp_path)
+        file = saved(
+            {
+                "state_dict": public_state,
+                "callbacks": {callback: {"best_model_score": torch.tensor(0.4)}},
+                "hyper_parameters": options(lr=0.1),
+                "callback": callback(),
+            },
+            tmp_path,
+        )
     assert "pytorch_lightning" not in sys.modules
     arguments = ["--format", "mtl_pytorch", file, "--out", str(tmp_path / "imported")]
     assert import_checkpoint.main(arguments) == 0

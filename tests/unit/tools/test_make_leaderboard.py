@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.records import RunResult, RunSpec
-from benchmark.store import ResultStore
+from benchmark.records.result import RunResult, RunSpec
+from benchmark.records.store import ResultStore
 
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "make_leaderboard.py"
 METRICS = {"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": True}}}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.records import RunResult, RunSpec
-from benchmark.store import ResultStore, read_result
+from benchmark.records.result import RunResult, RunSpec
+from benchmark.records.store import ResultStore, read_result
 from tools.measure_cost import main
 
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "measure_cost.py"
@@ -71,7 +71,10 @@ def test_results_of_another_network_are_left_as_they_are(tmp_path: Path) -> None
     ],
 )
 def test_wrong_requests_get_one_line(
-    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)

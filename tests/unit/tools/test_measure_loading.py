@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from datasets.layout import CanonicalWriter, FrameRecord
+from datasets.layout.layout import CanonicalWriter, FrameRecord
 from tools.measure_loading import main
 
 TASKS = ("semseg", "depth", "normals", "boundary")
@@ -15,8 +15,11 @@ TASKS = ("semseg", "depth", "normals", "boundary")
 def test_it_prints_images_per_second_and_says_of_what(tmp_path, capsys):
     size = (24, 32)
     arrays = {
-        "images": np.zeros((*size, 3), np.uint8), "semseg": np.ones(size, np.uint8), "depth": np.ones(size, np.float32),
-        "normals": np.zeros((*size, 3), np.float16), "boundary": np.zeros(size, np.uint8),
+        "images": np.zeros((*size, 3), np.uint8),
+        "semseg": np.ones(size, np.uint8),
+        "depth": np.ones(size, np.float32),
+        "normals": np.zeros((*size, 3), np.float16),
+        "boundary": np.zeros(size, np.uint8),
     }
     with CanonicalWriter(tmp_path / "d", name="d", size=size, tasks=TASKS, classes=("a",), sources={}) as writer:
         writer.write(FrameRecord("0001", "train", (1.0, 1.0, 0.0, 0.0)), arrays)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmark.registry import DATASETS
-from datasets.layout import read_info
+from datasets.layout.layout import read_info
 from tools import doctor
 from tools.prepare_clips import main
 
@@ -75,10 +75,18 @@ def test_what_is_wrong_is_one_line_and_leaves_what_was_there(tmp_path, capsys):
     assert (out / "dataset.json").read_text() == before
 
 
-@pytest.mark.parametrize("options", [
-    ["--test-share", "1"], ["--test-share", "-0.1"], ["--test-share", "nan"], ["--every", "0"],
-    ["--intrinsics", "0", "1", "2", "3"], ["--intrinsics", "1", "1", "2"], ["--intrinsics", "1", "1", "nan", "2"],
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--test-share", "1"],
+        ["--test-share", "-0.1"],
+        ["--test-share", "nan"],
+        ["--every", "0"],
+        ["--intrinsics", "0", "1", "2", "3"],
+        ["--intrinsics", "1", "1", "2"],
+        ["--intrinsics", "1", "1", "nan", "2"],
+    ],
+)
 def test_options_that_mean_nothing_are_refused(tmp_path, options, capsys):
     with pytest.raises(SystemExit) as end:
         main(["--from", str(tmp_path), *options])

@@ -15,14 +15,14 @@ from matplotlib import colormaps
 from numpy.testing import assert_allclose
 from safetensors.torch import load_file
 
-from benchmark.checkpoints import MODEL_FILE, REGULARIZER_FILE
-from benchmark.dependencies import build_cell_model
-from benchmark.drawing import class_colours, coloured, labelled, span_of
-from benchmark.records import RunSpec
-from benchmark.runs import run_cell
-from benchmark.store import ResultStore
+from benchmark.records.result import RunSpec
+from benchmark.records.store import ResultStore
 from benchmark.tasks import BOUNDARY, DEPTH, NORMALS, NYUV2_TASKS, SEMSEG
-from benchmark.trained import trained_module
+from benchmark.training.cell import run_cell
+from benchmark.training.checkpoints import MODEL_FILE, REGULARIZER_FILE
+from benchmark.training.dependencies import build_cell_model
+from benchmark.training.restore import trained_module
+from benchmark.visualization import class_colours, coloured, labelled, span_of
 from regularizers.three_d_aware.orbit import OrbitView, arc
 from regularizers.three_d_aware.pictures import Seen, orbit, panel, served_by, slices
 from regularizers.three_d_aware.rays import Rays
@@ -136,20 +136,24 @@ def test_flat_weights_of_a_triplane_per_task_are_drawn_without_other_views(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize(("case", "message"), [
-    ("another regularizer", "none has no triplane; cells of"),
-    ("no weights", "regularizer.safetensors: no such file"),
-    ("no such frame", "--frames 99: the test split has frames 0 to"),
-    ("no such split", "no split named 'holdout'"),
-    ("no result", "No such file"),
-    ("too wide a swing", "the swing must lie between 0 and the median depth"),
-])
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("another regularizer", "none has no triplane; cells of"),
+        ("no weights", "regularizer.safetensors: no such file"),
+        ("no such frame", "--frames 99: the test split has frames 0 to"),
+        ("no such split", "no split named 'holdout'"),
+        ("no result", "No such file"),
+        ("too wide a swing", "the swing must lie between 0 and the median depth"),
+    ],
+)
 def test_what_cannot_be_drawn_is_refused_in_one_line(
     case: str, message: str, store: Store, cell: tuple[RunSpec, Path], tmp_path: Path, capsys: Any
 ) -> None:
     spec, result = cell
     arguments = {
-        "no such frame": ["--frames", "99"], "no such split": ["--split", "holdout"],
+        "no such frame": ["--frames", "99"],
+        "no such split": ["--split", "holdout"],
         "too wide a swing": ["--swing", "50"],
     }.get(case, [])
     if case == "another regularizer":
@@ -203,14 +207,17 @@ def made_up() -> Seen:
     label[:, 0] = 0.0
     head = torch.zeros(40, 16, 32)
     head[5] = 1.0
-    rendering = Rendering(
-        {"semseg": classes, "depth": depth}, {"density": weights}, {"density": torch.zeros(1, 4, 8)}
-    )
+    rendering = Rendering({"semseg": classes, "depth": depth}, {"density": weights}, {"density": torch.zeros(1, 4, 8)})
     return Seen(
-        np.full((16, 32, 3), 0.5, np.float32), NYUV2_TASKS,
-        {"semseg": torch.full((16, 32), 255), "depth": label}, {"semseg": head, "depth": torch.full((1, 16, 32), 4.0)},
-        Rays(torch.zeros(1, 4), DEPTHS, torch.ones(1, 1, 1)), [rendering], torch.nn.ModuleList([Fields()]),
-        "depth", opaque_far=True,
+        np.full((16, 32, 3), 0.5, np.float32),
+        NYUV2_TASKS,
+        {"semseg": torch.full((16, 32), 255), "depth": label},
+        {"semseg": head, "depth": torch.full((1, 16, 32), 4.0)},
+        Rays(torch.zeros(1, 4), DEPTHS, torch.ones(1, 1, 1)),
+        [rendering],
+        torch.nn.ModuleList([Fields()]),
+        "depth",
+        opaque_far=True,
     )
 
 
@@ -263,7 +270,10 @@ def test_slices_name_the_tasks_of_each_density(flat: tuple[RunSpec, Path], store
     """Four triplanes of one density each; and one density that all four tasks share."""
     module = trained_module(flat[0], store.store.work_folder(flat[0]))
     assert [served_by(scene, "density") for scene in module.regularizer.scenes] == [
-        "semseg", "depth", "normals", "boundary"
+        "semseg",
+        "depth",
+        "normals",
+        "boundary",
     ]
     assert served_by(Fields(), "density") == "semseg, depth,\nnormals, boundary"
 

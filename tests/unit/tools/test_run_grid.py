@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.executors import local
+from benchmark.grid.executors import local
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 TOOL = CHECKOUT / "tools" / "run_grid.py"
@@ -38,7 +38,7 @@ def run_grid():
 @pytest.fixture
 def call(run_grid, tmp_path, monkeypatch, capfd):
     """`call(*arguments)`: exit code, stdout and stderr of the tool, whose cells are the fakes of the grid's tests."""
-    fake = CHECKOUT / "tests" / "unit" / "benchmark" / "fake_cell.py"
+    fake = CHECKOUT / "tests" / "unit" / "benchmark" / "grid" / "fake_cell.py"
     monkeypatch.setattr(run_grid, "prepare_data", lambda options: None)
     monkeypatch.setattr(local.LocalExecutor.__init__, "__defaults__", (1, (), fake))
 

@@ -48,13 +48,22 @@ def golden_case(golden: Any, name: str) -> GoldenCase:
         return golden[f"{name}/{field}"]
 
     protocol = replace(
-        SEISM if str(stored("cmp")) == "gt" else BSDS, thresholds=tuple(stored("thr").tolist()), suppressed=False,
-        thinned=bool(stored("thin")), max_distance=float(stored("maxdist")),
+        SEISM if str(stored("cmp")) == "gt" else BSDS,
+        thresholds=tuple(stored("thr").tolist()),
+        suppressed=False,
+        thinned=bool(stored("thin")),
+        max_distance=float(stored("maxdist")),
     )
     return GoldenCase(
-        name, stored("pred"), stored("raw") if f"{name}/raw" in golden.files else None,
-        unpacked(golden, f"{name}/gt"), unpacked(golden, f"{name}/bin"), protocol,
-        stored("counts").astype(np.int64), stored("ideal_card"), stored("ideal_cost100"),
+        name,
+        stored("pred"),
+        stored("raw") if f"{name}/raw" in golden.files else None,
+        unpacked(golden, f"{name}/gt"),
+        unpacked(golden, f"{name}/bin"),
+        protocol,
+        stored("counts").astype(np.int64),
+        stored("ideal_card"),
+        stored("ideal_cost100"),
     )
 
 

@@ -121,8 +121,10 @@ def test_thresholds_are_those_of_the_published_list(golden: Any) -> None:
 def test_matlab_results_on_five_bsds_images_are_met(golden: Any) -> None:
     """R and F within 4e-4 everywhere; P too, but for the threshold at which the original has 3 more of 5533 pixels."""
     protocol = replace(BSDS, thresholds=evenly_spaced(5))
-    stored = [(golden[f"matlab_bsds5/{name}/png"], unpacked(golden, f"matlab_bsds5/{name}/gt"))
-              for name in golden["matlab_bsds5/ids"]]
+    stored = [
+        (golden[f"matlab_bsds5/{name}/png"], unpacked(golden, f"matlab_bsds5/{name}/gt"))
+        for name in golden["matlab_bsds5/ids"]
+    ]
     counts = np.stack([count_boundaries(strength, list(truths), protocol) for strength, truths in stored])
     found = summarise(counts, protocol)
     difference = np.abs(found.curve - golden["matlab_bsds5/eval_bdry_thr"][:, 1:])

@@ -52,8 +52,13 @@ def brute_force(predicted: Pixels, truth: Pixels, shape: tuple[int, int], share:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    seed=st.integers(0, 10_000), height=st.integers(1, 14), width=st.integers(1, 14), share=st.floats(0.02, 0.4),
-    predicted=st.floats(0, 0.8), true=st.floats(0, 0.8), annotator=st.sampled_from([None, 0, 3]),
+    seed=st.integers(0, 10_000),
+    height=st.integers(1, 14),
+    width=st.integers(1, 14),
+    share=st.floats(0.02, 0.4),
+    predicted=st.floats(0, 0.8),
+    true=st.floats(0, 0.8),
+    annotator=st.sampled_from([None, 0, 3]),
 )
 def test_size_and_cost_are_those_of_a_dense_assignment(
     seed: int, height: int, width: int, share: float, predicted: float, true: float, annotator: int | None

@@ -14,9 +14,7 @@ morphology = pytest.importorskip("skimage.morphology")
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    seed=st.integers(0, 10_000), height=st.integers(1, 40), width=st.integers(1, 40), share=st.floats(0, 1)
-)
+@given(seed=st.integers(0, 10_000), height=st.integers(1, 40), width=st.integers(1, 40), share=st.floats(0, 1))
 def test_thinning_is_that_of_skimage(seed: int, height: int, width: int, share: float) -> None:
     boundary = scattered(seed, (height, width), share)
     assert np.array_equal(thin(boundary), morphology.thin(boundary))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.compose import ConfigError, load_recipe
 from benchmark.cost.batches import random_batch
 from benchmark.cost.measure import (
     MeasurementError,
@@ -15,8 +14,9 @@ from benchmark.cost.measure import (
     training_step,
     trains,
 )
-from benchmark.cost.subject import Subject, image_size
-from benchmark.records import RunSpec
+from benchmark.cost.target import Subject, image_size
+from benchmark.records.result import RunSpec
+from benchmark.training.compose import ConfigError, load_recipe
 
 
 def subject(method: str = "hard_sharing", regularizer: str = "none", **changes: object) -> Subject:
@@ -50,9 +50,7 @@ def test_a_method_that_only_counts_has_no_training_step() -> None:
 @pytest.mark.slow
 def test_a_process_of_its_own_measures_inference_and_steps() -> None:
     inference = in_own_process(inference_cost, subject(), 2)
-    assert set(inference) == {
-        "latency_p50_seconds_batch2", "latency_p95_seconds_batch2", "inference_memory_mb_batch2",
-    }
+    assert set(inference) == {"latency_p50_seconds_batch2", "latency_p95_seconds_batch2", "inference_memory_mb_batch2"}
     step = all_step_costs(subject(regularizer="aux_heads"), 2)
     assert set(step) == {"step_seconds", "step_memory_mb", "step_time_ratio", "step_memory_ratio"}
     assert min(value for value in [*inference.values(), *step.values()] if value is not None) > 0
@@ -74,7 +72,9 @@ def test_a_measurement_that_fails_is_named_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("recipe", "size"),
     [
-        ("nyuv2_lite", (120, 160)), ("nyuv2_hrnet18", (425, 560)), ("nyuv2_vit_l", (448, 576)),
+        ("nyuv2_lite", (120, 160)),
+        ("nyuv2_hrnet18", (425, 560)),
+        ("nyuv2_vit_l", (448, 576)),
         ("pascal_hrnet48", (512, 512)),
     ],
 )

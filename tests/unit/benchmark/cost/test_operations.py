@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.cost.operations import gigamacs, macs
-from benchmark.cost.subject import Subject
-from benchmark.records import RunSpec
+from benchmark.cost.target import Subject
+from benchmark.records.result import RunSpec
 
 NYUV2 = ("semseg", "normals", "boundary", "depth")
 

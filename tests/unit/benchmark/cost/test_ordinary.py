@@ -8,9 +8,9 @@ from timm.layers import Conv2dSame
 from torch import nn
 
 from benchmark.cost.batches import random_batch
-from benchmark.cost.ordinary import framework_class, ordinary, speed_ratios
-from benchmark.cost.subject import Subject, build
-from benchmark.records import RunSpec
+from benchmark.cost.reference_layers import framework_class, ordinary, speed_ratios
+from benchmark.cost.target import Subject, build
+from benchmark.records.result import RunSpec
 from mtl_methods._shared.backbones.convolutions import DepthwiseConv2dSame, PointwiseConv2d
 from mtl_methods._shared.backbones.linear import OneDNNLinear
 from tools.measure_speed import main

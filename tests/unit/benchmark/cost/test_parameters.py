@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from benchmark.contracts import Auxiliary, Method, MultiTaskOutput
 from benchmark.cost.parameters import count_parameters, parts
-from benchmark.cost.subject import Subject
-from benchmark.records import RunSpec
+from benchmark.cost.target import Subject
+from benchmark.records.result import RunSpec
 from benchmark.registry import BACKBONES
 
 NYUV2 = ("semseg", "depth", "normals", "boundary")
@@ -45,8 +45,12 @@ def parts_of(method: Sorted, of_backbones: Sequence[nn.Parameter] = ()) -> dict[
 def test_each_parameter_counts_for_one_part() -> None:
     method = Sorted()
     assert parts_of(method, [method.trunk.weight]) == {
-        "parameters_backbone": 4, "parameters_shared": 4, "parameters_task_semseg": 4, "parameters_task_depth": 6,
-        "parameters_auxiliary": 6, "parameters_unused": 6,
+        "parameters_backbone": 4,
+        "parameters_shared": 4,
+        "parameters_task_semseg": 4,
+        "parameters_task_depth": 6,
+        "parameters_auxiliary": 6,
+        "parameters_unused": 6,
     }
 
 
@@ -63,8 +67,7 @@ def test_backbones_are_recognised_by_who_made_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "regularizer", "inference"),
-    [("hard_sharing", "aux_heads", 4_515_556), ("pad_net", "none", 19_521_848)],
+    ("method", "regularizer", "inference"), [("hard_sharing", "aux_heads", 4_515_556), ("pad_net", "none", 19_521_848)]
 )
 def test_counts_are_those_of_the_public_code(method: str, regularizer: str, inference: int) -> None:
     """Published counts; the trunk of HRNet-W18-small-v2 has 3,860,720."""

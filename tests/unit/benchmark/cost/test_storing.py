@@ -10,15 +10,23 @@ from benchmark.cost.storing import check_parameters, results_of, store_cost
 from benchmark.leaderboard.csv_table import csv_text
 from benchmark.leaderboard.markdown import leaderboard
 from benchmark.leaderboard.rows import tables
-from benchmark.records import RunResult, RunSpec
-from benchmark.store import ResultStore, Stored
+from benchmark.records.result import RunResult, RunSpec
+from benchmark.records.store import ResultStore, Stored
 
 METRICS = {"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": True}}}
 TRAINED = {"parameters_training": 10.0, "parameters_inference": 10.0, "train_seconds": 60.0}
 COST = {
-    "parameters_training": 10.0, "parameters_inference": 10.0, "parameters_backbone": 4e6, "gmacs": 1.25,
-    "latency_p50_seconds_batch1": 0.0123, "latency_p95_seconds_batch1": 0.02, "inference_memory_mb_batch1": 99.6,
-    "step_seconds": 0.5, "step_memory_mb": 512.0, "step_time_ratio": 1.337, "step_memory_ratio": None,
+    "parameters_training": 10.0,
+    "parameters_inference": 10.0,
+    "parameters_backbone": 4e6,
+    "gmacs": 1.25,
+    "latency_p50_seconds_batch1": 0.0123,
+    "latency_p95_seconds_batch1": 0.02,
+    "inference_memory_mb_batch1": 99.6,
+    "step_seconds": 0.5,
+    "step_memory_mb": 512.0,
+    "step_time_ratio": 1.337,
+    "step_memory_ratio": None,
 }
 ORIGIN = {"size": [120, 160], "step_batch": 8, "hardware": {"cpu": "Abacus 9", "threads": 1}}
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from benchmark.records import RunResult, RunSpec, failure
-from benchmark.store import Stored
+from benchmark.records.result import RunResult, RunSpec, failure
+from benchmark.records.store import Stored
 
 KINDS = {
-    "mIoU": ("semseg", "%", True), "rmse@pixel": ("depth", "m", False), "mean@pixel": ("normals", "deg", False),
+    "mIoU": ("semseg", "%", True),
+    "rmse@pixel": ("depth", "m", False),
+    "mean@pixel": ("normals", "deg", False),
     "odsF@seism": ("boundary", "%", True),
 }
 
@@ -23,8 +25,13 @@ def cell() -> Callable[..., Stored]:
 
     def make(method: str, regularizer: str = "none", seed: int = 0, values: Any = None, **changes: Any) -> Stored:
         spec = RunSpec(
-            changes.pop("recipe", "smoke"), method, regularizer, changes.pop("backbone", "b"),
-            changes.pop("tasks", ("semseg", "depth", "normals")), seed, changes.pop("overrides", {}),
+            changes.pop("recipe", "smoke"),
+            method,
+            regularizer,
+            changes.pop("backbone", "b"),
+            changes.pop("tasks", ("semseg", "depth", "normals")),
+            seed,
+            changes.pop("overrides", {}),
         )
         metrics: dict[str, dict[str, Any]] = {}
         for name, value in (values or {}).items():

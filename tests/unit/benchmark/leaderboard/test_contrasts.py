@@ -17,7 +17,8 @@ def cells_of(cell, method, values, **changes):
     """Cells of a method: `values` has the mIoU of each seed, by regularizer."""
     return [
         cell(method, regularizer, seed, {"mIoU": value}, tasks=("semseg",), **changes)
-        for regularizer, by_seed in values.items() for seed, value in enumerate(by_seed)
+        for regularizer, by_seed in values.items()
+        for seed, value in enumerate(by_seed)
     ]
 
 
@@ -36,9 +37,7 @@ def pap(cell):
 def found(results):
     """By method, "" for all together, and regularizer."""
     (table,) = tables(results)
-    return {
-        (line.methods[0] if len(line.methods) == 1 else "", line.regularizer): line for line in contrasts(table)
-    }
+    return {(line.methods[0] if len(line.methods) == 1 else "", line.regularizer): line for line in contrasts(table)}
 
 
 def test_a_regularizer_is_compared_with_the_others_of_its_method_by_seed(mtan):
@@ -86,7 +85,10 @@ def test_regularizers_are_compared_in_the_same_settings(cell, mtan):
     (table,) = tables(results)
     lines = {(line.regularizer, str(line.options)): line.over for line in contrasts(table)}
     assert set(lines) == {
-        ("flat", ""), ("solid", ""), ("flat", "regularizer.weight=0.1"), ("solid", "regularizer.weight=0.1"),
+        ("flat", ""),
+        ("solid", ""),
+        ("flat", "regularizer.weight=0.1"),
+        ("solid", "regularizer.weight=0.1"),
     }
     light_solid = lines["solid", "regularizer.weight=0.1"]
     assert light_solid["flat"].summary.mean == pytest.approx(25)
@@ -113,13 +115,20 @@ def test_fewer_pairs_than_cells_are_named(cell):
 
 def test_the_table_gives_each_pair_with_its_interval(mtan, pap):
     (table,) = tables(mtan + pap)
-    rows = [[entry.strip() for entry in line.strip("|").split("|")]
-            for line in contrast_table(table).splitlines() if line.startswith("| ")]
+    rows = [
+        [entry.strip() for entry in line.strip("|").split("|")]
+        for line in contrast_table(table).splitlines()
+        if line.startswith("| ")
+    ]
     head, _, *body = rows
     assert head == ["method", "regularizer", "n", "over none (%)", "over flat (%)", "over solid (%)"]
     assert [row[:3] for row in body] == [
-        ["mtan", "flat", "2"], ["mtan", "solid", "2"], ["pap", "flat", "2"], ["pap", "solid", "2"],
-        ["all 2", "flat", "4"], ["all 2", "solid", "4"],
+        ["mtan", "flat", "2"],
+        ["mtan", "solid", "2"],
+        ["pap", "flat", "2"],
+        ["pap", "solid", "2"],
+        ["all 2", "flat", "4"],
+        ["all 2", "solid", "4"],
     ]
     half = stats.t.ppf(0.975, 1) * 5
     assert body[1][4] == f"+15.00 [{15 - half:+.2f}, {15 + half:+.2f}]"
@@ -135,8 +144,10 @@ def test_all_methods_are_those_of_the_same_settings(cell, mtan, pap):
     (table,) = tables(results)
     named = [[entry.strip() for entry in line.split("|")[1:4]] for line in contrast_table(table).splitlines()]
     assert [entry for entry in named if entry and entry[0].startswith("all")] == [
-        ["all 3", "flat", "5"], ["all 3", "solid", "5"],
-        ["all 2", "flat (weight=0.1)", "2"], ["all 2", "solid (weight=0.1)", "2"],
+        ["all 3", "flat", "5"],
+        ["all 3", "solid", "5"],
+        ["all 2", "flat (weight=0.1)", "2"],
+        ["all 2", "solid (weight=0.1)", "2"],
     ]
 
 

@@ -15,8 +15,8 @@ from benchmark.leaderboard.files import write_leaderboard
 from benchmark.leaderboard.frame import results_frame
 from benchmark.leaderboard.markdown import brief_table, full_table
 from benchmark.leaderboard.rows import Table, tables
-from benchmark.records import RunResult, RunSpec
-from benchmark.store import ResultStore
+from benchmark.records.result import RunResult, RunSpec
+from benchmark.records.store import ResultStore
 
 OURS = {"id": "nyuv2-40c-425x560-26136dbf", "fingerprint": "26136dbf" + 56 * "0"}
 MTAN = {"id": "nyuv2-13c-288x384-0a0b0c0d", "fingerprint": "0a0b0c0d" + 56 * "0"}
@@ -27,9 +27,17 @@ OUT = Path("results")
 def grid(cell: Any, data: dict[str, str], shift: float = 0.0, methods: Sequence[str] = ("single_task", "mtan")) -> list:
     """Two methods, with and without a regularizer, over two seeds."""
     return [
-        cell(method, regularizer, seed, data=data, values={
-            "mIoU": 30.0 + 3 * place + bonus + seed + shift, "rmse@pixel": 0.8 - 0.1 * place, "mean@pixel": 30.0,
-        })
+        cell(
+            method,
+            regularizer,
+            seed,
+            data=data,
+            values={
+                "mIoU": 30.0 + 3 * place + bonus + seed + shift,
+                "rmse@pixel": 0.8 - 0.1 * place,
+                "mean@pixel": 30.0,
+            },
+        )
         for place, method in enumerate(methods)
         for regularizer, bonus in (("none", 0.0), ("aux_heads", 1.0))
         for seed in (0, 1)
@@ -100,7 +108,8 @@ def test_a_grid_over_data_that_were_prepared_again_gives_two_tables(mixed):
     assert "35.00" not in text, "the mean over both"
     rows = list(csv.DictReader(io.StringIO(written.csv.read_text())))
     assert [(row["data"], row["n"], float(row["semseg/mIoU [%] mean"])) for row in rows] == [
-        (MTAN["id"], "2", 45.0), (OURS["id"], "2", 25.0)
+        (MTAN["id"], "2", 45.0),
+        (OURS["id"], "2", 25.0),
     ]
     assert {row["data_fingerprint"] for row in rows} == {OURS["fingerprint"], MTAN["fingerprint"]}
 
@@ -108,7 +117,8 @@ def test_a_grid_over_data_that_were_prepared_again_gives_two_tables(mixed):
 def test_the_pandas_table_says_the_data_of_every_number_and_can_be_asked_for_one(mixed):
     frame = results_frame(mixed)
     assert frame.groupby(["data", "fingerprint"])["value"].mean().to_dict() == {
-        tuple(OURS.values()): 25.0, tuple(MTAN.values()): 45.0
+        tuple(OURS.values()): 25.0,
+        tuple(MTAN.values()): 45.0,
     }
     assert results_frame(mixed, "lite", data=OURS["id"])["value"].tolist() == [20.0, 30.0]
     assert results_frame(mixed, data="nyuv2").empty, "a part of an id is no id"
@@ -120,7 +130,9 @@ def test_cells_that_do_not_say_their_data_are_not_compared_with_each_other(tmp_p
     written = write_leaderboard(tmp_path, tmp_path, tmp_path / "reported.json")
     (table,) = written.tables
     assert [(row.method, len(row.cells), row.rank) for row in table.rows] == [
-        ("mtan", 1, None), ("mtan", 1, None), ("single_task", 1, None)
+        ("mtan", 1, None),
+        ("mtan", 1, None),
+        ("single_task", 1, None),
     ]
     assert all(row.delta_m.summary is None and row.delta_reg.summary is None for row in table.rows)
     text = written.markdown.read_text()

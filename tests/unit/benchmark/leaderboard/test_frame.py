@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.leaderboard.frame import COLUMNS, results_frame
-from benchmark.records import RunResult, RunSpec
-from benchmark.store import ResultStore
+from benchmark.records.result import RunResult, RunSpec
+from benchmark.records.store import ResultStore
 
 
 def store_cell(root: Path, seed: int, miou: float, status: str = "done") -> None:
@@ -16,7 +16,11 @@ def store_cell(root: Path, seed: int, miou: float, status: str = "done") -> None
     spec = RunSpec("lite", "mtan", "none", "resnet18", ("semseg",), seed, {})
     metrics = {"semseg": {"mIoU": {"value": miou, "unit": "%", "higher_is_better": True}}}
     result = RunResult(
-        spec, status, metrics if status == "done" else {}, {}, {"data": {"id": "nyuv2-40c"}},
+        spec,
+        status,
+        metrics if status == "done" else {},
+        {},
+        {"data": {"id": "nyuv2-40c"}},
         None if status == "done" else "it broke",
     )
     store = ResultStore(root)

@@ -28,8 +28,10 @@ def test_delta_m_by_hand(cell):
 def test_delta_m_is_paired_by_seed(cell):
     """Both improve by 10 % at their own seed, so there is no spread, though the means of the metric differ much."""
     results = [
-        cell("single_task", seed=0, values={"mIoU": 20.0}), cell("single_task", seed=1, values={"mIoU": 40.0}),
-        cell("mtan", seed=0, values={"mIoU": 22.0}), cell("mtan", seed=1, values={"mIoU": 44.0}),
+        cell("single_task", seed=0, values={"mIoU": 20.0}),
+        cell("single_task", seed=1, values={"mIoU": 40.0}),
+        cell("mtan", seed=0, values={"mIoU": 22.0}),
+        cell("mtan", seed=1, values={"mIoU": 44.0}),
     ]
     (table,) = tables(results)
     summary = row_of(table, "mtan").delta_m.summary
@@ -53,8 +55,11 @@ def test_single_task_with_a_regularizer_is_no_reference(cell):
 @pytest.mark.parametrize(
     "other",
     [
-        {"recipe": "other"}, {"backbone": "other"}, {"overrides": {"lr": 1}},
-        {"data": {"id": "other", "fingerprint": "f"}}, {"data": {"id": "d", "fingerprint": "other"}},
+        {"recipe": "other"},
+        {"backbone": "other"},
+        {"overrides": {"lr": 1}},
+        {"data": {"id": "other", "fingerprint": "f"}},
+        {"data": {"id": "d", "fingerprint": "other"}},
         {"tasks": ("semseg", "depth", "normals", "boundary")},
     ],
 )
@@ -90,7 +95,9 @@ def test_settings_of_a_regularizer_make_rows_of_one_table(cell):
     assert str(table.setting.overrides) == ""
     gains = {str(row.options): row.delta_reg.summary and row.delta_reg.summary.mean for row in table.rows}
     assert gains == {
-        "": None, "regularizer.weight=0.1": pytest.approx(10), 'regularizer.weight="calibrated"': pytest.approx(20),
+        "": None,
+        "regularizer.weight=0.1": pytest.approx(10),
+        'regularizer.weight="calibrated"': pytest.approx(20),
     }
     assert [len(row.cells) for row in table.rows] == [2, 2, 2]
 
@@ -98,7 +105,8 @@ def test_settings_of_a_regularizer_make_rows_of_one_table(cell):
 def test_settings_of_a_regularizer_do_not_hide_the_others(cell):
     share, weight = {"train_dataloader.dataset.share": 0.25}, {"regularizer.weight": 0.1}
     results = [
-        cell("mtan", values={"mIoU": 40.0}), cell("mtan", values={"mIoU": 20.0}, overrides=share),
+        cell("mtan", values={"mIoU": 40.0}),
+        cell("mtan", values={"mIoU": 20.0}, overrides=share),
         cell("mtan", "aux", values={"mIoU": 22.0}, overrides=share | weight),
     ]
     _, quarter = tables(results)

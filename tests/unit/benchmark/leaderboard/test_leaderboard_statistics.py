@@ -35,7 +35,8 @@ def test_one_seed_has_no_spread_and_none_has_no_mean():
 def test_gain_by_hand():
     """mIoU 40 -> 44 is +10 %, RMSE 0.5 -> 0.45 m is +10 %, mErr 20 -> 22 degrees is -10 %: the mean is +3.33 %."""
     gain = relative_gain(
-        {"semseg": 44.0, "depth": 0.45, "normals": 22.0}, {"semseg": 40.0, "depth": 0.5, "normals": 20.0},
+        {"semseg": 44.0, "depth": 0.45, "normals": 22.0},
+        {"semseg": 40.0, "depth": 0.5, "normals": 20.0},
         {"semseg": True, "depth": False, "normals": False},
     )
     assert gain == pytest.approx(10 / 3, rel=1e-12)

@@ -22,7 +22,9 @@ def results(cell):
     made = []
     for seed in range(3):
         options = {
-            "seed": seed, "tasks": TASKS, "provenance": {"dirty": seed == 2, "hardware": {"cpu": "X|Y", "cores": 1}},
+            "seed": seed,
+            "tasks": TASKS,
+            "provenance": {"dirty": seed == 2, "hardware": {"cpu": "X|Y", "cores": 1}},
             "cost": {"parameters_training": 3_456_789.0, "parameters_inference": 3_400_000.0, "train_seconds": 573.4},
         }
         base = {"mIoU": 20.0 + seed, "rmse@pixel": 0.91234, "mean@pixel": 30.0}
@@ -48,8 +50,13 @@ def test_every_row_has_every_column(results):
 def test_training_counts_that_of_the_cells_it_started_from(cell):
     """90 and 150 seconds of its own, 60 and 120 of others: 3.5 minutes on average."""
     made = [
-        cell("cross_stitch", seed=seed, tasks=TASKS, values={"mIoU": 20.0},
-             cost={"train_seconds": 90.0 + 60 * seed, "needed_train_seconds": 60.0 + 60 * seed})
+        cell(
+            "cross_stitch",
+            seed=seed,
+            tasks=TASKS,
+            values={"mIoU": 20.0},
+            cost={"train_seconds": 90.0 + 60 * seed, "needed_train_seconds": 60.0 + 60 * seed},
+        )
         for seed in range(2)
     ]
     head, _, row = lines_of(full_table(tables(made)[0], OUT))
@@ -59,7 +66,10 @@ def test_training_counts_that_of_the_cells_it_started_from(cell):
 def test_headings_say_metric_direction_and_unit(results):
     head = lines_of(full_table(tables(results)[0], OUT))[0]
     assert head[4:8] == [
-        "semseg mIoU ↑ (%)", "depth rmse@pixel ↓ (m)", "normals mean@pixel ↓ (deg)", "boundary odsF@seism ↑"
+        "semseg mIoU ↑ (%)",
+        "depth rmse@pixel ↓ (m)",
+        "normals mean@pixel ↓ (deg)",
+        "boundary odsF@seism ↑",
     ]
 
 
@@ -98,9 +108,7 @@ def test_settings_of_a_regularizer_stand_behind_its_name(cell):
     assert [line[2] for line in lines_of(text)[2:]] == ["three_d_aware (depth=feature, metric_rays=false)", "none"]
     assert "[mtan+three_d_aware (depth=feature, metric_rays=false) seed 1](" in text
     rows = {row["regularizer"]: row["overrides"] for row in csv.DictReader(io.StringIO(csv_text([table], OUT)))}
-    assert rows["three_d_aware"] == (
-        'regularizer.depth="feature" regularizer.metric_rays=false train_cfg.max_iters=9'
-    )
+    assert rows["three_d_aware"] == ('regularizer.depth="feature" regularizer.metric_rays=false train_cfg.max_iters=9')
     assert rows["none"] == "train_cfg.max_iters=9"
 
 

@@ -11,7 +11,7 @@ import pytest
 from benchmark.leaderboard.markdown import leaderboard
 from benchmark.leaderboard.reported import read_reported
 from benchmark.leaderboard.rows import tables
-from benchmark.records import RecordError
+from benchmark.records.result import RecordError
 
 REPORTED = Path(__file__).resolve().parents[4] / "results" / "reported.json"
 
@@ -26,8 +26,11 @@ def test_the_file_holds_the_published_table(shared):
     (table,) = read_reported(REPORTED)
     shown = [
         (
-            row.title, f"{row.metrics['semseg']['mIoU']['value']:.2f}", f"{row.metrics['depth']['RMSE']['value']:.4f}",
-            f"{row.metrics['normals']['mErr']['value']:.2f}", f"{row.metrics['boundary']['odsF']['value']:.2f}",
+            row.title,
+            f"{row.metrics['semseg']['mIoU']['value']:.2f}",
+            f"{row.metrics['depth']['RMSE']['value']:.4f}",
+            f"{row.metrics['normals']['mErr']['value']:.2f}",
+            f"{row.metrics['boundary']['odsF']['value']:.2f}",
             row.backbone,
         )
         for row in table.rows

@@ -25,13 +25,27 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "normals_cluster_cross_entropy": {"centroids": CENTROIDS},
 }
 TASK_OF = {
-    "cross_entropy": "semseg", "l1": "depth", "depth_bin_cross_entropy": "depth", "normals_l1": "normals",
-    "normals_l2": "normals", "normals_cosine": "normals", "normals_cluster_cross_entropy": "normals",
-    "balanced_bce": "boundary", "bce": "boundary", "boundary_cross_entropy": "boundary",
+    "cross_entropy": "semseg",
+    "l1": "depth",
+    "depth_bin_cross_entropy": "depth",
+    "normals_l1": "normals",
+    "normals_l2": "normals",
+    "normals_cosine": "normals",
+    "normals_cluster_cross_entropy": "normals",
+    "balanced_bce": "boundary",
+    "bce": "boundary",
+    "boundary_cross_entropy": "boundary",
     "balanced_cross_entropy": "boundary",
 }
-CHANNELS = {"cross_entropy": 40, "depth_bin_cross_entropy": 7, "l1": 1, "balanced_bce": 1, "bce": 1,
-            "boundary_cross_entropy": 2, "balanced_cross_entropy": 2}
+CHANNELS = {
+    "cross_entropy": 40,
+    "depth_bin_cross_entropy": 7,
+    "l1": 1,
+    "balanced_bce": 1,
+    "bce": 1,
+    "boundary_cross_entropy": 2,
+    "balanced_cross_entropy": 2,
+}
 MISSING = {"semseg": 255, "depth": 0.0, "normals": 0.0, "boundary": 255.0}
 
 
@@ -40,8 +54,11 @@ def random_target(task: str, size: tuple[int, int] = (6, 7)) -> Tensor:
     shape = (2, 3 if task == "normals" else 1, *size)
     if task == "semseg":
         return torch.from_numpy(random.integers(0, 40, (2, *size)))
-    values = {"depth": random.uniform(1, 9, shape), "normals": random.normal(size=shape),
-              "boundary": (random.random(shape) < 0.3).astype(float)}[task]
+    values = {
+        "depth": random.uniform(1, 9, shape),
+        "normals": random.normal(size=shape),
+        "boundary": (random.random(shape) < 0.3).astype(float),
+    }[task]
     return torch.from_numpy(values).float()
 
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from benchmark.heads import read_out
 from benchmark.losses import task_loss
-from benchmark.model import data_samples, read_out
 from benchmark.tasks import PASCAL_TASKS, SALIENCY, TaskSet
+from benchmark.training.model import data_samples
 
 ONE_CHANNEL = SALIENCY.adjusted(channels=1, loss="balanced_bce")
 

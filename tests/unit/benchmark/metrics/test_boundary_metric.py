@@ -47,11 +47,16 @@ def test_fully_labelled_images_are_scored_by_the_published_protocol() -> None:
     expected = {}
     for variant, names in (("seism", ("odsF", "oisF")), ("direct", ("odsF",))):
         protocol = replace(SEISM, ground_truth=variant)
-        counts = np.stack([
-            count_boundaries(np.floor(255 * predicted).astype(np.uint8),
-                             [true_boundaries(annotation_of(drawn.astype(np.uint8) * 255), variant)], protocol)
-            for predicted, drawn in pairs
-        ])
+        counts = np.stack(
+            [
+                count_boundaries(
+                    np.floor(255 * predicted).astype(np.uint8),
+                    [true_boundaries(annotation_of(drawn.astype(np.uint8) * 255), variant)],
+                    protocol,
+                )
+                for predicted, drawn in pairs
+            ]
+        )
         summary = summarise(counts, protocol)
         expected |= {f"{name}@{protocol.label}": 100 * getattr(summary, name[:3]).f for name in names}
     found = evaluate(pairs)

@@ -37,10 +37,9 @@ def pooled(task: str, samples: list[Any], valid: Any) -> tuple[Any, Any]:
 
 def test_depth_rmse_weighs_pixels_not_images() -> None:
     """One image with 1 valid pixel (error 3 m), one with 3 (error 1 m): sqrt((9 + 3) / 4); per image (3 + 1) / 2."""
-    found = evaluate("depth", [
-        sample("depth", [[[5.0, 9, 9]]], [[[2.0, 0, 0]]]),
-        sample("depth", [[[1.0, 1, 3]]], [[[2.0, 2, 2]]]),
-    ])
+    found = evaluate(
+        "depth", [sample("depth", [[[5.0, 9, 9]]], [[[2.0, 0, 0]]]), sample("depth", [[[1.0, 1, 3]]], [[[2.0, 2, 2]]])]
+    )
     assert found["rmse@pixel"] == pytest.approx(3**0.5)
     assert found["rmse@image"] == pytest.approx(2)
 
@@ -64,10 +63,9 @@ def test_depth_that_is_not_positive_becomes_a_nanometre() -> None:
 
 def test_miou_counts_an_absent_class_as_zero() -> None:
     """Class 0: 2 of 3 pixels, class 1: 1 of 2; the other 38 classes count 0."""
-    found = evaluate("semseg", [
-        sample("semseg", [[[0, 0, 1, 7]]], [[[0, 0, 0, 255]]]),
-        sample("semseg", [[[1]]], [[[1]]]),
-    ])
+    found = evaluate(
+        "semseg", [sample("semseg", [[[0, 0, 1, 7]]], [[[0, 0, 0, 255]]]), sample("semseg", [[[1]]], [[[1]]])]
+    )
     assert found["mIoU"] == pytest.approx(100 * (2 / 3 + 1 / 2) / 40)
     assert found["pixAcc"] == pytest.approx(75)
 
@@ -119,7 +117,9 @@ def test_normals_are_those_of_numpy_over_all_pixels() -> None:
     cosine = (prediction * target).sum(0) / np.linalg.norm(prediction, axis=0) / np.linalg.norm(target, axis=0)
     angles = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
     expected = {
-        "mean@pixel": angles.mean(), "median": np.median(angles), "rmse": np.sqrt((angles**2).mean()),
+        "mean@pixel": angles.mean(),
+        "median": np.median(angles),
+        "rmse": np.sqrt((angles**2).mean()),
         **{name: 100 * (angles < float(name)).mean() for name in ("11.25", "22.5", "30")},
     }
     found = evaluate("normals", samples)

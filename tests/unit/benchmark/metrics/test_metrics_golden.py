@@ -41,9 +41,7 @@ def test_miou_is_one_confusion_over_the_set(golden: Golden) -> None:
 def test_pixel_accuracy_of_thirteen_classes(golden: Golden) -> None:
     """metric.lorenmt.miou_acc_with_absent_class: [NaN, accuracy]; predictions are the first 12 logits."""
     target = golden["in.lorenmt.seg13_gt"][:, None]
-    found = scores(
-        "semseg", golden["in.semseg_logits"][:, :12].argmax(1)[:, None], np.where(target == -1, 255, target)
-    )
+    found = scores("semseg", golden["in.semseg_logits"][:, :12].argmax(1)[:, None], np.where(target == -1, 255, target))
     assert found["pixAcc"] == pytest.approx(100 * golden["metric.lorenmt.miou_acc_with_absent_class"][1], rel=1e-5)
 
 
@@ -73,6 +71,12 @@ def test_normals_read_from_eight_bit_images(golden: Golden) -> None:
     unit = prediction / np.linalg.norm(prediction, axis=1, keepdims=True)
     stored = ((unit + 1) * 255 / 2).astype(np.uint8)
     found = scores("normals", stored / 255.0 * 2 - 1, without_255(golden["in.normals_gt"]))
-    for name, key in (("mean@pixel", "mean"), ("median", "median"), ("rmse", "rmse"), ("11.25", "11.25"),
-                      ("22.5", "22.5"), ("30", "30")):
+    for name, key in (
+        ("mean@pixel", "mean"),
+        ("median", "median"),
+        ("rmse", "rmse"),
+        ("11.25", "11.25"),
+        ("22.5", "22.5"),
+        ("30", "30"),
+    ):
         assert found[name] == pytest.approx(golden[f"metric.simon.normals_offline.{key}"], rel=1e-5), name

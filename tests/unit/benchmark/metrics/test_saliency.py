@@ -48,9 +48,7 @@ def test_a_threshold_is_reached_at_equality_but_not_exceeded() -> None:
 
 def test_both_definitions_against_plain_loops() -> None:
     rng = np.random.default_rng(0)
-    images = [
-        (rng.random(500).astype(np.float32), (rng.random(500) < 0.3).astype(np.float32)) for _ in range(4)
-    ]
+    images = [(rng.random(500).astype(np.float32), (rng.random(500) < 0.3).astype(np.float32)) for _ in range(4)]
     best, precision, recall, iou = 0.0, np.zeros(15), np.zeros(15), np.zeros(15)
     for threshold in np.arange(0.05, 0.99, 0.05).astype(np.float32):
         said = np.concatenate([p >= threshold for p, _ in images])
@@ -77,7 +75,10 @@ def test_unlabelled_pixels_and_images_do_not_count() -> None:
         sample = {name: {"data": torch.tensor([[values]])} for name, values in fields.items()}
         metric.process({}, [sample])
     assert metric.evaluate(2) == {
-        "saliency/maxF": 100, "saliency/maxF@image": 100, "saliency/maxIoU@image": 100, "saliency/IoU": 100,
+        "saliency/maxF": 100,
+        "saliency/maxF@image": 100,
+        "saliency/maxIoU@image": 100,
+        "saliency/IoU": 100,
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.layout import CanonicalWriter, FrameRecord
+from datasets.layout.layout import CanonicalWriter, FrameRecord
 
 SIZE = (48, 64)
 INTRINSICS = (52.0, 52.0, 32.0, 24.0)
@@ -51,7 +51,9 @@ def write_corner() -> Callable[..., Path]:
     """Write frames 0001..0004 (train) and 0005, 0006 (test); `changes` edits the arrays of the frames that it names."""
 
     def write(
-        root: Path, changes: Mapping[str, Callable[[Arrays], None]] | None = None, name: str = "corner-40c",
+        root: Path,
+        changes: Mapping[str, Callable[[Arrays], None]] | None = None,
+        name: str = "corner-40c",
         scenes: Mapping[str, str] | None = None,
     ) -> Path:
         with CanonicalWriter(

@@ -11,8 +11,8 @@ import pytest
 
 from datasets.doctor.examination import examine, spread
 from datasets.doctor.report import Report
-from datasets.layout import FrameRecord
-from datasets.modalities import encode_png
+from datasets.layout.frame_files import encode_png
+from datasets.layout.layout import FrameRecord
 
 
 def doctor(root: Path, sample: int | None = None) -> Report:
@@ -96,9 +96,8 @@ def test_a_missing_frame_is_named(good):
         path.unlink()
     report = doctor(good)
     assert [finding.where for finding in report.problems] == [
-        str(good / name) for name in (
-            "images/0002.png", "semseg/0002.png", "depth/0002.npy", "normals/0002.npy", "boundary/0002.png"
-        )
+        str(good / name)
+        for name in ("images/0002.png", "semseg/0002.png", "depth/0002.npy", "normals/0002.npy", "boundary/0002.png")
     ]
     assert all("the file is missing" in finding.text for finding in report.problems)
 

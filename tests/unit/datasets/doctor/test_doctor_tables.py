@@ -11,8 +11,8 @@ import pytest
 from test_doctor_files import doctor, only_problem
 
 from datasets.doctor.tables import NoDatasetError, read_checksums
-from datasets.layout import CanonicalWriter, FrameRecord, LabelInfo
-from datasets.modalities import DataError
+from datasets.layout.frame_files import DataError
+from datasets.layout.layout import CanonicalWriter, FrameRecord, LabelInfo
 
 
 def edit(path: Path, change: Callable[[str], str]) -> None:
@@ -64,9 +64,12 @@ def test_normals_of_another_place_are_named(tmp_path, write_corner):
 
 
 def test_a_frame_in_both_splits_is_named(good):
-    edit(good / "frames.csv", lambda text: text + next(
-        line for line in text.splitlines() if line.startswith("0001")
-    ).replace("train", "test") + "\n")
+    edit(
+        good / "frames.csv",
+        lambda text: (
+            text + next(line for line in text.splitlines() if line.startswith("0001")).replace("train", "test") + "\n"
+        ),
+    )
     lines = [finding.line() for finding in doctor(good).problems]
     assert any("frame '0001' is in train and in test" in line for line in lines)
 
@@ -89,10 +92,13 @@ def test_the_same_picture_in_both_splits_is_named(tmp_path, write_corner):
 
 def test_the_same_picture_twice_in_a_split_is_a_warning(tmp_path, write_corner):
     pictures = {}
-    root = write_corner(tmp_path / "double", {
-        "0001": lambda arrays: pictures.update(kept=arrays["images"]),
-        "0002": lambda arrays: arrays.update(images=pictures["kept"]),
-    })
+    root = write_corner(
+        tmp_path / "double",
+        {
+            "0001": lambda arrays: pictures.update(kept=arrays["images"]),
+            "0002": lambda arrays: arrays.update(images=pictures["kept"]),
+        },
+    )
     report = doctor(root)
     assert not report.problems
     assert any("it counts twice" in finding.text for finding in report.findings)
@@ -150,9 +156,10 @@ def test_lost_intrinsics_are_named(good):
 
 def test_a_pose_that_is_no_motion_is_named(good):
     scaled = " ".join(map(str, (np.eye(4) * 2).ravel()))
-    edit(good / "frames.csv", lambda text: "\n".join(
-        line + (scaled if line.startswith("0003") else "") for line in text.splitlines()
-    ) + "\n")
+    edit(
+        good / "frames.csv",
+        lambda text: "\n".join(line + (scaled if line.startswith("0003") else "") for line in text.splitlines()) + "\n",
+    )
     assert any("line 4: the pose is no rotation" in finding.text for finding in doctor(good).problems)
 
 
@@ -204,23 +211,31 @@ def test_any_tasks_and_frames_of_any_size_are_examined(tmp_path):
     labels = {"rooms": LabelInfo("class", ("kitchen", "bath")), "glass": LabelInfo("mask")}
     root = tmp_path / "own"
     with CanonicalWriter(
-        root, name="own", size=None, tasks=("rooms", "glass", "human_parts"), classes=(),
-        sources={}, labels=labels | {"human_parts": LabelInfo("class", ("background", "head"))},
+        root,
+        name="own",
+        size=None,
+        tasks=("rooms", "glass", "human_parts"),
+        classes=(),
+        sources={},
+        labels=labels | {"human_parts": LabelInfo("class", ("background", "head"))},
     ) as writer:
         for number, size in enumerate([(40, 50), (33, 71)]):
             rng = np.random.default_rng(number)
             record = FrameRecord(f"f{number}", "train" if number else "test", (50.0, 50.0, 25.0, 16.0), size=size)
-            writer.write(record, {
-                "images": rng.integers(0, 256, (*size, 3), dtype=np.uint8),
-                "rooms": rng.integers(0, 3, size, dtype=np.uint8),
-                "glass": rng.choice(np.array([0, 128, 255], np.uint8), size),
-                "human_parts": rng.integers(0, 3, size, dtype=np.uint8),
-            })
+            writer.write(
+                record,
+                {
+                    "images": rng.integers(0, 256, (*size, 3), dtype=np.uint8),
+                    "rooms": rng.integers(0, 3, size, dtype=np.uint8),
+                    "glass": rng.choice(np.array([0, 128, 255], np.uint8), size),
+                    "human_parts": rng.integers(0, 3, size, dtype=np.uint8),
+                },
+            )
     report = doctor(root)
     assert not report.problems, report.text()
     assert {line.modality for line in report.lines} == {"images", "rooms", "glass", "human_parts"}
     glass = np.full((33, 71), 7, np.uint8)
-    from datasets.modalities import encode_png
+    from datasets.layout.frame_files import encode_png
 
     (root / "glass" / "f1.png").write_bytes(encode_png(glass, 6))
     assert f"{root / 'glass' / 'f1.png'}: mask code 7" in only_problem(root)

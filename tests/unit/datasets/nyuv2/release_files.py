@@ -17,11 +17,11 @@ CROPPED_CAMERA = (518.857901, 519.469611, 285.582449, 208.736166)
 
 # Planes n . X = offset with X in x right, y down, z forward; n towards the room.
 PLANES = (
-    ((0.0, -1.0, 0.0), -1.2),   # floor, 1.2 m below the camera
-    ((0.0, 1.0, 0.0), -1.6),    # ceiling
-    ((1.0, 0.0, 0.0), -1.9),    # left wall
+    ((0.0, -1.0, 0.0), -1.2),  # floor, 1.2 m below the camera
+    ((0.0, 1.0, 0.0), -1.6),  # ceiling
+    ((1.0, 0.0, 0.0), -1.9),  # left wall
     ((-0.8, 0.0, -0.6), -3.0),  # slanted wall at the right
-    ((0.0, 0.0, -1.0), -4.0),   # back wall
+    ((0.0, 0.0, -1.0), -4.0),  # back wall
 )
 # As annotated: floor, ceiling, wall, wall, bookshelf; classes 2, 22, 1, 1, 10.
 NAMES = ("floor", "ceiling", "wall", "wall", "bookshelf")
@@ -94,7 +94,10 @@ TRAIN, VAL = ("0003",), ("0001", "0002")
 
 
 def write_release(
-    folder: Path, kind: str, signs: tuple[int, int, int] = (1, -1, 1), train: tuple[str, ...] = TRAIN,
+    folder: Path,
+    kind: str,
+    signs: tuple[int, int, int] = (1, -1, 1),
+    train: tuple[str, ...] = TRAIN,
     val: tuple[str, ...] = VAL,
 ) -> Path:
     """A release of some frames, its normals in the published frame (y up) unless other signs are asked for."""
@@ -108,7 +111,10 @@ def write_release(
             normals = np.round((normals + 1) * 127.5).astype(np.uint8)
         edge = edges(one.part)
         arrays = {
-            "images": one.image, "segmentation": one.classes(CLASSES_40), "depth": one.depth, "normals": normals,
+            "images": one.image,
+            "segmentation": one.classes(CLASSES_40),
+            "depth": one.depth,
+            "normals": normals,
             "edge": (edge / 255).astype(np.float32) if suffixes["edge"] == "npy" else edge,
         }
         for sub, array in arrays.items():
@@ -128,7 +134,9 @@ def write_mtan(folder: Path, camera: tuple[float, float, float, float]) -> Path:
             labels = one.classes(CLASSES_13).astype(np.float32) - 1
             labels[2] = -1
             arrays = {
-                "image": one.image / np.float32(255), "label": labels, "depth": one.depth[..., None],
+                "image": one.image / np.float32(255),
+                "label": labels,
+                "depth": one.depth[..., None],
                 "normal": one.normals * np.float32([1, -1, 1]),
             }
             for sub, array in arrays.items():
@@ -148,8 +156,10 @@ def mat_arrays(rooms: list[Room], names: list[str]) -> dict[str, np.ndarray]:
     for array in (labels, instances):
         array[..., 318:322][floor[..., 318:322]] = 0
     return {
-        "images": np.stack([one.image for one in rooms]), "depths": np.stack([one.depth for one in rooms]),
-        "labels": labels, "instances": instances,
+        "images": np.stack([one.image for one in rooms]),
+        "depths": np.stack([one.depth for one in rooms]),
+        "labels": labels,
+        "instances": instances,
     }
 
 

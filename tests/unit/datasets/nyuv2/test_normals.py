@@ -53,9 +53,7 @@ def test_a_plane_has_one_normal(normal, expected):
 
 def room() -> tuple[np.ndarray, np.ndarray]:
     """Depth and normals of a corner: floor, two walls, and a box face in front of them with a jump in depth."""
-    planes = [
-        (np.array([0.0, 0.94, 0.34]), 1.3), (np.array([0.8, 0.0, 0.6]), 2.0), (np.array([-0.5, 0.0, 0.866]), 2.5),
-    ]
+    planes = [(np.array([0.0, 0.94, 0.34]), 1.3), (np.array([0.8, 0.0, 0.6]), 2.0), (np.array([-0.5, 0.0, 0.866]), 2.5)]
     depths = np.stack([plane_depth(normal, distance) for normal, distance in planes])
     depths[depths <= 0] = np.inf
     nearest = depths.argmin(0)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from release_files import CLASSES_13, room, write_mtan
 
-from datasets.canonical import CanonicalDataset
-from datasets.layout import read_frames, read_info
-from datasets.modalities import read_modality
+from datasets.layout.frame_files import read_modality
+from datasets.layout.layout import read_frames, read_info
+from datasets.loading.canonical import CanonicalDataset
 from tools.prepare_nyuv2 import main
 
 SIZE = (288, 384)
@@ -101,19 +101,23 @@ CORRUPTIONS = {
     ),
     "no validation": (lambda f: shutil.rmtree(f / "val"), "not MTAN's NYU-v2, which has train, val"),
     "no arrays": (
-        lambda f: [shutil.rmtree(f / "val" / kind) for kind in ("image", "label", "depth")], "val: no frames; expected"
+        lambda f: [shutil.rmtree(f / "val" / kind) for kind in ("image", "label", "depth")],
+        "val: no frames; expected",
     ),
     "channels first": (
-        edit("train/image/0.npy", lambda a: a.transpose(2, 0, 1)), "found 3x288x384, expected 288x384x3: the axes are"
+        edit("train/image/0.npy", lambda a: a.transpose(2, 0, 1)),
+        "found 3x288x384, expected 288x384x3: the axes are",
     ),
     "image 0..255": (
-        edit("train/image/0.npy", lambda a: a * 255), "train/image/0.npy: found 288x384x3 float32 from 0 to 255"
+        edit("train/image/0.npy", lambda a: a * 255),
+        "train/image/0.npy: found 288x384x3 float32 from 0 to 255",
     ),
     "label 41": (edit("val/label/1.npy", lambda a: a * 0 + 41), "val/label/1.npy: label 41 at row 0, column 0"),
     "label 13": (edit("val/label/1.npy", lambda a: a * 0 + 13), "column 0 (110592 such pixels), allowed are -1 to 12"),
     "millimetres": (edit("val/depth/1.npy", lambda a: a * 1000), "val/depth/1.npy: depth of type float32, median"),
     "H and W swapped": (
-        edit("val/depth/1.npy", lambda a: a.swapaxes(0, 1)), "found 384x288, expected 288x384: the axes are swapped"
+        edit("val/depth/1.npy", lambda a: a.swapaxes(0, 1)),
+        "found 384x288, expected 288x384: the axes are swapped",
     ),
     "x and z swapped": (edit("val/normal/1.npy", lambda a: a[..., ::-1]), "val/normal/1.npy: with"),
 }
@@ -132,11 +136,17 @@ def test_a_corruption_is_named_in_one_line(folder, tmp_path, capsys, case):
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out.lock", "in"]
 
 
-@pytest.mark.parametrize("options", [
-    ["--from-mtan", "a", "--from-folder", "b"], ["--from-mtan", "a", "--splits", "b"], [],
-    ["--from-mtan", "a", "--full-size"], ["--from-mat", "a", "--release", "atrc"],
-    ["--from-release", "a", "--release", "x"],
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--from-mtan", "a", "--from-folder", "b"],
+        ["--from-mtan", "a", "--splits", "b"],
+        [],
+        ["--from-mtan", "a", "--full-size"],
+        ["--from-mat", "a", "--release", "atrc"],
+        ["--from-release", "a", "--release", "x"],
+    ],
+)
 def test_options_that_do_not_go_together_are_refused_in_one_line(capsys, options):
     with pytest.raises(SystemExit) as caught:
         main(options)

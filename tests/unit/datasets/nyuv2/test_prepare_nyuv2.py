@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from datasets.canonical import CanonicalDataset
-from datasets.layout import read_frames, read_info
-from datasets.modalities import read_modality
+from datasets.layout.frame_files import read_modality
+from datasets.layout.layout import read_frames, read_info
+from datasets.loading.canonical import CanonicalDataset
 from tools.prepare_nyuv2 import main
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -42,8 +42,17 @@ def source(tmp_path) -> Path:
         cv2.imwrite(str(folder / "rgb" / f"{name}.jpg"), image[..., ::-1])
         cv2.imwrite(str(folder / "depth8" / f"{name}.png"), np.full((480, 640), 127, np.uint8))
         cv2.imwrite(str(folder / "label40" / f"{name}.png"), labels)
-        rows.append([f"nyuv2/{name}", f"nyuv2/rgb/{name}.jpg", f"nyuv2/depth8/{name}.png", f"nyuv2/label40/{name}.png",
-                     "4.0", INTRINSICS, split])
+        rows.append(
+            [
+                f"nyuv2/{name}",
+                f"nyuv2/rgb/{name}.jpg",
+                f"nyuv2/depth8/{name}.png",
+                f"nyuv2/label40/{name}.png",
+                "4.0",
+                INTRINSICS,
+                split,
+            ]
+        )
     with open(folder / "INDEX.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "path_rgb", "path_depth", "path_label", "depth_max_m", "intrinsics", "split"])

@@ -12,8 +12,8 @@ import pytest
 import scipy.io
 from release_files import CLASSES_40, CROPPED_CAMERA, FULL, FULL_CAMERA, mat_arrays, room, write_mat, write_strings
 
-from datasets.layout import read_frames, read_info
-from datasets.modalities import read_modality
+from datasets.layout.frame_files import read_modality
+from datasets.layout.layout import read_frames, read_info
 from datasets.nyuv2.classes import NAMES_13, NAMES_40, class_of_name
 from datasets.nyuv2.sources.official import open_official
 from tools.prepare_nyuv2 import main
@@ -65,7 +65,9 @@ def test_frames_are_the_documented_crop(original, arrays, tmp_path, capsys):
     assert info.id in capsys.readouterr().out
     assert info.classes == NAMES_40
     assert [(f.name, f.split, f.scene) for f in frames] == [
-        ("0001", "test", "room_0001"), ("0002", "train", "room_0002"), ("0003", "test", "room_0003")
+        ("0001", "test", "room_0001"),
+        ("0002", "train", "room_0002"),
+        ("0003", "test", "room_0003"),
     ]
     assert frames[0].intrinsics == pytest.approx(CROPPED_CAMERA)
     assert info.sources["normals"].startswith("derived")
@@ -227,7 +229,8 @@ CORRUPTIONS = {
     "frame last": (replaced("labels", lambda a: a.transpose(2, 1, 0)), "labels is 480x640x3, expected Nx640x480"),
     "another size": (replaced("labels", lambda a: a[:, ::2]), "labels is 3x320x480, expected Nx640x480"),
     "missing frame": (
-        replaced("depths", without_a_frame), "a frame is missing, the numbers of frames are images 3, depths 2"
+        replaced("depths", without_a_frame),
+        "a frame is missing, the numbers of frames are images 3, depths 2",
     ),
     "images as floats": (replaced("images", lambda a: a / 255.0), "labeled.mat: images is float64, expected uint8"),
     "millimetres": (replaced("depths", lambda a: a * 1000), "depths, frame 0001: depth of type float32, median"),
@@ -237,7 +240,8 @@ CORRUPTIONS = {
     "in both splits": (splits([1, 2], [3, 1]), "testNdxs: frame 0001 is in the train split too, and 0 others"),
     "twice": (splits([2, 2], [1]), "splits.mat: trainNdxs: frame 0002 is listed twice"),
     "not there": (
-        splits([2], [1, 4]), "splits.mat: testNdxs names frame 4, which is not there; labeled.mat has frames 1 to 3"
+        splits([2], [1, 4]),
+        "splits.mat: testNdxs names frame 4, which is not there; labeled.mat has frames 1 to 3",
     ),
     "counted from 0": (splits([0, 1], [2]), "splits.mat: trainNdxs names frame 0, which is not there"),
     "no frames": (splits([], []), "splits.mat: lists no frames"),

@@ -80,17 +80,20 @@ CORRUPTIONS = {
     "truncated labels": ("astmt", cut("segmentation/0001.mat"), "segmentation/0001.mat: truncated or not a MATLAB"),
     "truncated depth": ("atrc", cut("depth/0001.npy"), "depth/0001.npy: truncated or not a .npy"),
     "H and W swapped": (
-        "mtl_pytorch", edit("depth/0001.npy", np.transpose),
+        "mtl_pytorch",
+        edit("depth/0001.npy", np.transpose),
         "depth/0001.npy: found 640x480, expected 480x640: the axes are swapped",
     ),
     "labels turned": (
-        "atrc", edit("segmentation/0003.png", lambda a: a.T.copy()),
+        "atrc",
+        edit("segmentation/0003.png", lambda a: a.T.copy()),
         "segmentation/0003.png: found 560x425, expected 425x560: the axes are swapped",
     ),
     "missing depth": ("atrc", lambda r: (r / "depth/0003.npy").unlink(), "depth/0003.npy: the file is missing"),
     "missing folder": ("atrc", lambda r: shutil.rmtree(r / "depth"), "depth: the folder is missing"),
     "no normals left": (
-        "atrc", lambda r: [path.unlink() for path in (r / "normals").iterdir()],
+        "atrc",
+        lambda r: [path.unlink() for path in (r / "normals").iterdir()],
         "normals/0003.png: the file is missing, and 1 other files too",
     ),
     "millimetres": ("atrc", edit("depth/0003.npy", lambda a: a * 1000), "0003.npy: depth of type float32, median"),
@@ -98,13 +101,19 @@ CORRUPTIONS = {
     "label 41": ("atrc", edit("segmentation/0001.png", paint(41)), "0001.png: label 41 at row 7, column 9"),
     "edges beyond 255": ("mtl_pytorch", edit("edge/0003.npy", lambda a: a * 1000), "0003.npy: boundary values 0 to"),
     "another size": (
-        "atrc", edit("images/0001.png", lambda a: a[:400]), "images/0001.png: found 400x560x3, expected 425x560x3"
+        "atrc",
+        edit("images/0001.png", lambda a: a[:400]),
+        "images/0001.png: found 400x560x3, expected 425x560x3",
     ),
     "all of another size": (
-        "atrc", edit("images/0003.png", lambda a: a[::2, ::2]), "0003.png: found 213x280, a release has 425x560 or"
+        "atrc",
+        edit("images/0003.png", lambda a: a[::2, ::2]),
+        "0003.png: found 213x280, a release has 425x560 or",
     ),
     "in both splits": (
-        "atrc", lines("val.txt", "0001\n0003\n"), "val.txt: frame 0003 is in the train split too, and 0 others"
+        "atrc",
+        lines("val.txt", "0001\n0003\n"),
+        "val.txt: frame 0003 is in the train split too, and 0 others",
     ),
     "twice": ("atrc", lines("train.txt", "0003\n0003\n"), "gt_sets/train.txt: frame 0003 is listed twice"),
     "not there": ("atrc", lines("train.txt", "0003\n0009\n"), "images/0009.png: the file is missing, and 4 other"),

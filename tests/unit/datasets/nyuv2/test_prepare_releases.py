@@ -9,17 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from release_files import (
-    CLASSES_40,
-    FORMATS,
-    TOP,
-    edges,
-    room,
-    write_release,
-)
+from release_files import CLASSES_40, FORMATS, TOP, edges, room, write_release
 
-from datasets.layout import read_frames, read_info
-from datasets.modalities import read_modality
+from datasets.layout.frame_files import read_modality
+from datasets.layout.layout import read_frames, read_info
 from tools.prepare_nyuv2 import main
 
 TITLES = {"astmt": "ASTMT", "mtl_pytorch": "Multi-Task-Learning-PyTorch", "atrc": "ATRC"}
@@ -66,9 +59,7 @@ def test_a_release_is_recognised_and_exact(originals, tmp_path, capsys, kind):
     assert info.id.startswith(f"nyuv2-40c-{size[0]}x{size[1]}-")
     assert info.id in capsys.readouterr().out
     assert TITLES[kind] in info.sources["images"]
-    assert [(frame.name, frame.split) for frame in frames] == [
-        ("0001", "test"), ("0002", "test"), ("0003", "train")
-    ]
+    assert [(frame.name, frame.split) for frame in frames] == [("0001", "test"), ("0002", "test"), ("0003", "train")]
     assert frames[0].intrinsics == pytest.approx(camera)
     assert info.classes[0] == "wall"
     assert info.classes[39] == "otherprop"
@@ -107,10 +98,15 @@ def test_several_workers_write_the_same_data(originals, tmp_path):
     assert read_info(tmp_path / "one") == read_info(tmp_path / "two")
 
 
-@pytest.mark.parametrize(("signs", "note"), [
-    ((1, 1, 1), "signs as stored"), ((1, -1, 1), "The sign of y of the normals was changed"),
-    ((-1, -1, 1), "The sign of x, y of"), ((-1, -1, -1), "The sign of x, y, z of"),
-])
+@pytest.mark.parametrize(
+    ("signs", "note"),
+    [
+        ((1, 1, 1), "signs as stored"),
+        ((1, -1, 1), "The sign of y of the normals was changed"),
+        ((-1, -1, 1), "The sign of x, y of"),
+        ((-1, -1, -1), "The sign of x, y, z of"),
+    ],
+)
 def test_the_frame_of_the_normals_is_found_out_from_the_depth(tmp_path, signs, note):
     write_release(tmp_path / "in", "atrc", signs, val=("0001",))
     assert prepare(tmp_path / "in", tmp_path / "out") == 0

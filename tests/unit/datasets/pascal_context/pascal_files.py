@@ -70,8 +70,15 @@ def _write_frame(root: Path, name: str, size: tuple[int, int]) -> None:
     normals[:] = (128, 51, 230)
     saliency = np.where(labels == PERSON, 200, 100).astype(np.uint8)
     saliency[0, :2] = 127, 128
-    for file in ("JPEGImages", "pascal-context/trainval", "semseg/VOC12", "semseg/pascal-context", "human_parts",
-                 "normals_distill", "sal_distill"):
+    for file in (
+        "JPEGImages",
+        "pascal-context/trainval",
+        "semseg/VOC12",
+        "semseg/pascal-context",
+        "human_parts",
+        "normals_distill",
+        "sal_distill",
+    ):
         (root / file).mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(root / "JPEGImages" / f"{name}.jpg"), np.full((*size, 3), (10, 100, 200), np.uint8))
     savemat(root / "pascal-context" / "trainval" / f"{name}.mat", {"LabelMap": labels}, do_compression=True)

@@ -12,9 +12,9 @@ from skimage.segmentation import find_boundaries
 
 from benchmark.registry import DATASETS
 from benchmark.tasks import PASCAL_TASKS
-from datasets.layout import DataError, read_frames, read_info, read_label
-from datasets.matlab import read_variable
+from datasets.layout.layout import DataError, read_frames, read_info, read_label
 from datasets.pascal_context import labels
+from datasets.preparation.matlab import read_variable
 from tools.prepare_pascal_context import main
 
 FIRST, LAST = "2008_000001", "2008_000003"
@@ -48,7 +48,11 @@ def test_the_data_set_is_as_its_class_says(prepared):
     data = DATASETS.create("pascal_context", prepared, "test", augmentation={"pad": (512, 512)})
     assert list(data.tasks) == list(PASCAL_TASKS)
     assert {name: task.channels for name, task in data.tasks.items()} == {
-        "semseg": 21, "human_parts": 7, "saliency": 2, "normals": 3, "boundary": 1,
+        "semseg": 21,
+        "human_parts": 7,
+        "saliency": 2,
+        "normals": 3,
+        "boundary": 1,
     }
     assert data[0]["window"].tolist() == [(512 - 40) // 2, (512 - 56) // 2, 40, 56]
 
@@ -90,8 +94,9 @@ def test_normals_count_where_nyu_has_the_class(prepared):
     found, classes = read(prepared, FIRST, "normals"), label_map(SIZES[FIRST])
     vector = 2 * np.array([128, 51, 230]) / 255 - 1
     assert not found[classes == 360].any(), "sky"
-    np.testing.assert_allclose(found[classes != 360], np.broadcast_to(vector / np.linalg.norm(vector), (48 * 32, 3)),
-                               atol=1e-3)
+    np.testing.assert_allclose(
+        found[classes != 360], np.broadcast_to(vector / np.linalg.norm(vector), (48 * 32, 3)), atol=1e-3
+    )
     assert len(labels.classes_with_normals()) == 170
 
 
@@ -140,8 +145,9 @@ def spoil(root, kind):
         "label 21": lambda: Image.fromarray(np.full((48, 64), 21, np.uint8)).save(root / f"semseg/VOC12/{FIRST}.png"),
         "small masks": lambda: savemat(parts, annotation((30, 30), people=True)),
         "both splits": lambda: (root / "ImageSets/Context/val.txt").write_text(f"{FIRST}\n"),
-        "no folder": lambda: [path.unlink() for path in (root / "sal_distill").iterdir()]
-        and (root / "sal_distill").rmdir(),
+        "no folder": lambda: (
+            [path.unlink() for path in (root / "sal_distill").iterdir()] and (root / "sal_distill").rmdir()
+        ),
     }
     changes[kind]()
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from benchmark.registry import DATASETS
-from datasets.layout import DataError, content_fingerprint, read_frames, read_info
-from datasets.modalities import read_modality
+from datasets.layout.frame_files import read_modality
+from datasets.layout.layout import DataError, content_fingerprint, read_frames, read_info
 from datasets.synthetic import __main__ as command
 from datasets.synthetic import generate
 from datasets.synthetic.classes import NYU40
@@ -122,8 +122,10 @@ def test_ensure_renders_where_there_is_nothing(tmp_path, remade):
         (lambda root: (root / "dataset.json").unlink(), "there is none"),
         (lambda root: (root / "frames.csv").unlink(), "frames.csv"),
         (lambda root: (root / "checksums.csv").write_text("path,sha256\n"), "do not agree"),
-        (lambda root: (root / "frames.csv").write_text((root / "frames.csv").read_text().replace("test-", "tset-")),
-         "do not agree"),
+        (
+            lambda root: (root / "frames.csv").write_text((root / "frames.csv").read_text().replace("test-", "tset-")),
+            "do not agree",
+        ),
     ],
 )
 def test_damaged_data_are_noticed_and_rendered_again(copied, remade, damage, reason, capsys):

@@ -170,16 +170,16 @@ class Transformer(nn.Module):
         super().__init__()
         tasks, widths = len(channels), [width, width // 2, width // 4]
         self.norm_mts = nn.ModuleList(nn.LayerNorm(tasks * own) for own in widths)
-        self.redu_chan = nn.ModuleList(
-            nn.ModuleList(nn.Conv2d(own, width, 1) for _ in range(tasks)) for own in widths
-        )
+        self.redu_chan = nn.ModuleList(nn.ModuleList(nn.Conv2d(own, width, 1) for _ in range(tasks)) for own in widths)
         self.invpt_stages = nn.ModuleList(
             Stage(tasks, 2 * own, own, heads, number) for number, own in enumerate(widths)
         )
         self.norm_mt = nn.LayerNorm(width)
         self.mt_proj = nn.ModuleDict(
-            {name: nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU())
-             for name in channels}
+            {
+                name: nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU())
+                for name in channels
+            }
         )
         self.mix_proj = nn.ModuleDict(
             {name: nn.Sequential(nn.Conv2d(task_width + own, width, 1)) for name, own in channels.items()}
@@ -203,9 +203,7 @@ class Transformer(nn.Module):
 class Decoder(nn.Module):
     def __init__(self, start: int, channels: Mapping[str, int], task_width: int, width: int, heads: int) -> None:
         super().__init__()
-        self.intermediate_head = nn.ModuleDict(
-            {name: nn.Conv2d(task_width, own, 1) for name, own in channels.items()}
-        )
+        self.intermediate_head = nn.ModuleDict({name: nn.Conv2d(task_width, own, 1) for name, own in channels.items()})
         self.invpt = Transformer(channels, task_width, width, heads)
         self.preliminary_decoder = nn.ModuleDict(
             {name: nn.Sequential(ConvBN(start, start), ConvBN(start, task_width)) for name in channels}

@@ -33,7 +33,8 @@ def state_of(shared: Path, run: str, channels: Mapping[str, int], genotype: Numb
         shapes |= contexts(list(channels), genotype, channels, wide)
     for task, count in channels.items():
         shapes |= {
-            f"head.final_logits.{task}.weight": (count, wide // 4, 1, 1), f"head.final_logits.{task}.bias": (count,)
+            f"head.final_logits.{task}.weight": (count, wide // 4, 1, 1),
+            f"head.final_logits.{task}.bias": (count,),
         }
     return {name: filled(name, shape) for name, shape in shapes.items()}
 
@@ -46,9 +47,7 @@ def contexts(tasks: Sequence[str], genotype: Numbers, channels: Mapping[str, int
         if 3 in genotype[task].values() or any(genotype[target][task] == 4 for target in tasks):
             count = AUXILIARY.get(task, channels[task])
             shapes |= normalised(f"head.aux_conv.{task}", wide, wide)
-            shapes |= {
-                f"head.aux_logits.{task}.weight": (count, wide, 1, 1), f"head.aux_logits.{task}.bias": (count,)
-            }
+            shapes |= {f"head.aux_logits.{task}.weight": (count, wide, 1, 1), f"head.aux_logits.{task}.bias": (count,)}
         sources = [source for source in tasks if genotype[task][source]]
         for source in sources:
             block = f"head.atrc_module.cp_blocks.{task}.{source}."

@@ -50,7 +50,8 @@ def pascal(shared: Path) -> dict[str, Tensor]:
             if (task, source) != ("semseg", "normals"):
                 state |= {
                     name.replace(block, f"head.atrc_module.cp_blocks.{task}.{source}."): torch.zeros(shape)
-                    for name, shape in shapes.items() if name.startswith(block)
+                    for name, shape in shapes.items()
+                    if name.startswith(block)
                 }
     return state
 

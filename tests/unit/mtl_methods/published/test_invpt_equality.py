@@ -39,9 +39,7 @@ CASES = {
 def _small_transformer(monkeypatch: pytest.MonkeyPatch) -> None:
     def small_backbone(name: str) -> Backbone:
         width, blocks, heads = SMALL
-        return vit_with_class_token(
-            "vit_tiny_patch16_224", "scratch", depth=blocks, embed_dim=width, num_heads=heads
-        )
+        return vit_with_class_token("vit_tiny_patch16_224", "scratch", depth=blocks, embed_dim=width, num_heads=heads)
 
     monkeypatch.setattr(invpt_method, "make_backbone", small_backbone)
     monkeypatch.setitem(invpt.BACKBONES, SMALL[:2], "small")
@@ -135,9 +133,7 @@ def test_parameters_without_effect_get_no_gradient_in_the_plain_network():
     assert {name for name, _ in plain.named_parameters()} - set(found) == set(left_out)
 
 
-@pytest.mark.parametrize(
-    ("run", "encoder"), [("invpt_vitB_DERIVED", (768, 12, 12)), ("invpt_vitL", (1024, 24, 16))]
-)
+@pytest.mark.parametrize(("run", "encoder"), [("invpt_vitB_DERIVED", (768, 12, 12)), ("invpt_vitL", (1024, 24, 16))])
 def test_the_plain_network_has_the_tensors_of_the_public_one(shared: Path, run: str, encoder: tuple[int, int, int]):
     with torch.device("meta"):
         plain = PlainInvPT(NYUV2, encoder, (448, 576))

@@ -20,9 +20,10 @@ def axis_points(grid: tuple[int, int], z: Tensor) -> Tensor:
     y = (torch.arange(height, dtype=z.dtype) + 0.5) * 2 / height - 1
     x = (torch.arange(width, dtype=z.dtype) + 0.5) * 2 / width - 1
     shape = (len(z), height, width, z.shape[1])
-    return torch.stack([
-        x[None, None, :, None].expand(shape), y[None, :, None, None].expand(shape), z[:, None, None].expand(shape)
-    ], dim=-1)
+    return torch.stack(
+        [x[None, None, :, None].expand(shape), y[None, :, None, None].expand(shape), z[:, None, None].expand(shape)],
+        dim=-1,
+    )
 
 
 def read(planes: Triplane, points: Tensor) -> Tensor:
@@ -66,7 +67,8 @@ def render(
     for task, channels in fields.outputs.items():
         share = weights[fields.densities[task]][..., None]
         values = (
-            depth[:, None, None, :, None] / (1 if opaque_far else share.sum(-2, keepdim=True)) if channels is None
+            depth[:, None, None, :, None] / (1 if opaque_far else share.sum(-2, keepdim=True))
+            if channels is None
             else network(fields, f"task_{task}", features, points[..., 2])
         )
         predictions[task] = (share * values).sum(-2).movedim(-1, 1)

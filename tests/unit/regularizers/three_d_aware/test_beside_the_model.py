@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import Batch
-from benchmark.loops import tell_progress
-from benchmark.model import MultiTaskModel, TrainingModule
 from benchmark.tasks import NYUV2_TASKS
+from benchmark.training.loops import tell_progress
+from benchmark.training.model import MultiTaskModel, TrainingModule
 from mtl_methods.hard_sharing import HardSharing
 from regularizers.three_d_aware.regularizer import ThreeDAware
 
@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).resolve().parents[4]
 TASKS = NYUV2_TASKS.select(["semseg", "depth"])
 AT_INFERENCE = """
 import sys, torch
-from benchmark.builders import build_model
+from benchmark.training.builders import build_model
 from benchmark.tasks import NYUV2_TASKS
 model = build_model("hard_sharing", "resnet18", NYUV2_TASKS, {}).eval()
 with torch.no_grad():
@@ -82,9 +82,7 @@ def test_the_exported_graph_is_that_of_the_bare_model() -> None:
 
 @pytest.mark.slow
 def test_inference_imports_nothing_of_the_regularizers() -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", AT_INFERENCE], cwd=CHECKOUT, capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", AT_INFERENCE], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1] == "[]"
 
 

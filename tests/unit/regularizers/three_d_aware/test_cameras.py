@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from datasets.transforms import Frame, crop, flip, resize
+from datasets.loading.transforms import Frame, crop, flip, resize
 from regularizers.three_d_aware.camera import Camera, DepthMap
 from regularizers.three_d_aware.rays import RaySampler
 from regularizers.three_d_aware.volume import composite, expected_depth
@@ -148,8 +148,11 @@ def test_intrinsics_of_the_batch_follow_the_image(change: str) -> None:
     """The pixel that shows a point moves with the image: this camera and the transforms of the data agree."""
     matrix = intrinsics()[0].numpy()
     frame = Frame(np.zeros((*SIZE, 3), np.uint8), matrix, {})
-    changed = {"resize": lambda: resize(frame, (96, 64)), "crop": lambda: crop(frame, 5, 9, (30, 40)),
-               "mirror": lambda: flip(frame)}[change]()
+    changed = {
+        "resize": lambda: resize(frame, (96, 64)),
+        "crop": lambda: crop(frame, 5, 9, (30, 40)),
+        "mirror": lambda: flip(frame),
+    }[change]()
     camera = Camera(torch.from_numpy(changed.intrinsics)[None], changed.size)
     point = torch.tensor([[0.2, 0.3, 2.0]], dtype=torch.float64)
     column, row = 60 * 0.1 + 30, 55 * 0.15 + 25

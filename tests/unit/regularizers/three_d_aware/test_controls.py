@@ -8,15 +8,15 @@ import direct
 import pytest
 import torch
 
-from benchmark.builders import build_training_module
-from benchmark.compose import ConfigError, check_spec
 from benchmark.contracts import FeatureSpec, MultiTaskOutput
 from benchmark.cost.batches import random_batch
-from benchmark.model import TrainingModule
-from benchmark.optim import PartsOptimWrapperConstructor
-from benchmark.records import RunSpec
+from benchmark.records.result import RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
 from benchmark.tasks import NYUV2_TASKS, PASCAL_TASKS, TaskSet
+from benchmark.training.builders import build_training_module
+from benchmark.training.compose import ConfigError, check_spec
+from benchmark.training.model import TrainingModule
+from benchmark.training.optim import PartsOptimWrapperConstructor
 from regularizers.three_d_aware.regularizer import ThreeDAware
 from regularizers.three_d_aware.volume import composite, equal_weights, shuffled_composite
 
@@ -30,10 +30,15 @@ def parameters(name: str, tasks: TaskSet, specs: tuple[FeatureSpec, ...], **opti
 
 
 @pytest.mark.parametrize("tasks", [NYUV2_TASKS, PASCAL_TASKS, NYUV2_TASKS.select(["depth"])], ids=["4", "5", "depth"])
-@pytest.mark.parametrize(("method", "backbone"), [
-    ("hard_sharing", "efficientnet_lite0"), ("single_task", "resnet18"), ("mti_net", "hrnet_w18_small_v2"),
-    ("invpt", "vit_tiny"),
-])
+@pytest.mark.parametrize(
+    ("method", "backbone"),
+    [
+        ("hard_sharing", "efficientnet_lite0"),
+        ("single_task", "resnet18"),
+        ("mti_net", "hrnet_w18_small_v2"),
+        ("invpt", "vit_tiny"),
+    ],
+)
 def test_the_2d_bottleneck_has_as_many_parameters(tasks: TaskSet, method: str, backbone: str) -> None:
     with torch.device("meta"):
         specs = METHODS.create(method, tasks, backbone).feature_specs

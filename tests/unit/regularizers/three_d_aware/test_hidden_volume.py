@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from regularizers.three_d_aware import fused
-from regularizers.three_d_aware.hidden import AxisHidden, DenseHidden
+from regularizers.three_d_aware.factored_mlp import AxisHidden, DenseHidden
 
 BATCH, HEIGHT, WIDTH, SAMPLES, HIDDEN = 2, 5, 7, 6, 16
 QUICK, PLAIN = "compiled loops", "tensor operations"
@@ -36,8 +36,11 @@ def leaves(dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
     """Planes of a head, weights of rays and a vector, with gradients."""
     torch.manual_seed(0)
     shapes = {
-        "xy": (BATCH, HEIGHT, WIDTH, HIDDEN), "xz": (BATCH, WIDTH, SAMPLES, HIDDEN),
-        "yz": (BATCH, HEIGHT, SAMPLES, HIDDEN), "weights": (BATCH, HEIGHT, WIDTH, SAMPLES), "vector": (HIDDEN,),
+        "xy": (BATCH, HEIGHT, WIDTH, HIDDEN),
+        "xz": (BATCH, WIDTH, SAMPLES, HIDDEN),
+        "yz": (BATCH, HEIGHT, SAMPLES, HIDDEN),
+        "weights": (BATCH, HEIGHT, WIDTH, SAMPLES),
+        "vector": (HIDDEN,),
     }
     return {name: torch.randn(shape, dtype=dtype).requires_grad_() for name, shape in shapes.items()}
 

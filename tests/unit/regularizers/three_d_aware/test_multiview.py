@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.contracts import Batch, FeatureSpec, MultiTaskOutput, OtherView
+from benchmark.contracts import Batch, FeatureSpec, MultiTaskOutput, SecondView
 from benchmark.cost.batches import random_batch
 from benchmark.tasks import NYUV2_TASKS, TaskSet
 from regularizers.three_d_aware_multiview import ThreeDAwareMultiview, hidden, inverted, turned
@@ -28,9 +28,11 @@ def paired(there: list[bool], pose: Tensor | None = None) -> Batch:
     """A batch whose second views are the first ones, from another pose."""
     batch = random_batch(NYUV2_TASKS, len(there), SIZE)
     pose = torch.eye(4) if pose is None else pose
-    batch["other"] = OtherView(
-        targets=dict(batch["targets"]), intrinsics=batch["intrinsics"], pose=pose.expand(len(there), 4, 4),
-        there=torch.tensor(there),
+    batch["second_view"] = SecondView(
+        targets=dict(batch["targets"]),
+        intrinsics=batch["intrinsics"],
+        pose=pose.expand(len(there), 4, 4),
+        has_second_view=torch.tensor(there),
     )
     return batch
 
@@ -56,7 +58,7 @@ def second_views(beside: ThreeDAwareMultiview, batch: Batch) -> tuple[dict[str, 
 def test_from_the_same_place_the_second_view_has_the_losses_of_the_first() -> None:
     beside, batch = regularizer().eval(), paired([True, True])
     batch["targets"]["depth"] = batch["targets"]["depth"].clamp(0.6, 9.0)
-    batch["other"]["targets"] = dict(batch["targets"])
+    batch["second_view"]["targets"] = dict(batch["targets"])
     terms = beside(batch, features(2))
     for name in NYUV2_TASKS:
         first, second = (terms[f"loss_three_d_aware_multiview{view}_{name}"].item() for view in ("", "_view"))
@@ -68,15 +70,15 @@ def test_from_the_same_place_the_second_view_has_the_losses_of_the_first() -> No
 def test_samples_without_a_second_view_count_nothing() -> None:
     beside = regularizer().eval()
     both, first = paired([True, True]), paired([True, False])
-    first["other"]["targets"] = {
+    first["second_view"]["targets"] = {
         name: torch.cat([labels[:1], torch.full_like(labels[1:], 3)])
-        for name, labels in first["other"]["targets"].items()
+        for name, labels in first["second_view"]["targets"].items()
     }
     alone = paired([True])
     for key in ("images", "intrinsics"):
         alone[key] = both[key][:1]  # type: ignore[literal-required]
     alone["targets"] = {name: labels[:1] for name, labels in both["targets"].items()}
-    alone["other"]["targets"] = dict(alone["targets"])
+    alone["second_view"]["targets"] = dict(alone["targets"])
     output = features(2)
     one = MultiTaskOutput({}, features=tuple(maps[:1] for maps in output.features))
     found, expected = beside(first, output), beside(alone, one)
@@ -93,12 +95,12 @@ def test_both_views_are_rendered_from_one_triplane() -> None:
     assert encoded == [2]
 
 
-@pytest.mark.parametrize("there", [[False, False], None])
+@pytest.mark.parametrize("has_second_view", [[False, False], None])
 def test_a_batch_without_second_views_is_that_of_three_d_aware(there: list[bool] | None) -> None:
     beside = regularizer().eval()
     batch = paired(there or [False, False])
     if there is None:
-        del batch["other"]
+        del batch["second_view"]
     terms = beside(batch, features(2))
     assert all(terms[f"loss_three_d_aware_multiview_view_{name}"] == 0 for name in NYUV2_TASKS)
     assert all(terms[f"loss_three_d_aware_multiview_{name}"] > 0 for name in NYUV2_TASKS)
@@ -106,7 +108,7 @@ def test_a_batch_without_second_views_is_that_of_three_d_aware(there: list[bool]
 
 def test_every_labelled_task_of_a_second_view_sends_a_gradient_and_missing_ones_are_no_nan() -> None:
     beside, batch, output = regularizer(), paired([True, True], shifted(x=0.2)), features(2)
-    batch["other"]["targets"]["semseg"] = torch.full_like(batch["targets"]["semseg"], 255)
+    batch["second_view"]["targets"]["semseg"] = torch.full_like(batch["targets"]["semseg"], 255)
     terms = beside(batch, output)
     for name in NYUV2_TASKS:
         term = terms[f"loss_three_d_aware_multiview_view_{name}"]
@@ -118,7 +120,7 @@ def test_every_labelled_task_of_a_second_view_sends_a_gradient_and_missing_ones_
 def test_what_the_first_camera_does_not_show_does_not_supervise_the_second() -> None:
     """A wall 2 m away, focal length = width: 2 m of it are seen. From 1 m to the right half of it is in both views."""
     beside, batch = regularizer().eval(), paired([True], shifted(x=1.0))
-    batch["other"]["targets"]["depth"] = torch.full((1, 1, *SIZE), 2.0)
+    batch["second_view"]["targets"]["depth"] = torch.full((1, 1, *SIZE), 2.0)
     _, targets = second_views(beside, batch)
     seen = targets["depth"][0, 0] > 0
     assert seen[:, : SIZE[1] // 2].all()
@@ -129,10 +131,10 @@ def test_what_the_first_camera_does_not_show_does_not_supervise_the_second() -> 
 
 def test_without_labelled_depth_a_ray_counts_that_is_mostly_inside() -> None:
     beside, batch = regularizer().eval(), paired([True], shifted(z=-100.0))
-    batch["other"]["targets"]["depth"] = torch.zeros(1, 1, *SIZE)
+    batch["second_view"]["targets"]["depth"] = torch.zeros(1, 1, *SIZE)
     _, targets = second_views(beside, batch)
     assert (targets["semseg"] == 255).all(), "from 100 m behind nothing within 10 m is in the frustum"
-    batch["other"]["pose"] = torch.eye(4)[None]
+    batch["second_view"]["pose"] = torch.eye(4)[None]
     _, targets = second_views(beside, batch)
     assert (targets["semseg"] != 255).all()
 

@@ -20,8 +20,13 @@ OUTPUTS: dict[str, int | None] = {"semseg": 5, "depth": None, "normals": 3, "bou
 CAMERA = Camera(
     torch.tensor([[[60.0, 0.0, 50.0], [0.0, 70.0, 30.0], [0.0, 0.0, 1.0]]] * 2, dtype=torch.float64), (40, 56)
 )
-FACES = [{}, {"densities": "per_task"}, {"shared_trunk": True}, {"shared_trunk": True, "densities": "per_task"},
-         {"read_z": True}]
+FACES = [
+    {},
+    {"densities": "per_task"},
+    {"shared_trunk": True},
+    {"shared_trunk": True, "densities": "per_task"},
+    {"read_z": True},
+]
 
 
 def random_field(outputs: dict[str, int | None] = OUTPUTS, **options: Any) -> TaskField:

@@ -88,8 +88,10 @@ def test_factors_are_those_of_tasks_and_of_the_user() -> None:
 @pytest.mark.parametrize(
     ("task_weights", "ramp", "every_k", "message"),
     [
-        ({"deph": 1.0}, 0.05, 1, "'deph'"), ({"depth": -1.0}, 0.05, 1, "no task weight negative"),
-        ({}, 1.5, 1, r"\[0, 1\]"), ({}, 0.05, 0, "every_k"),
+        ({"deph": 1.0}, 0.05, 1, "'deph'"),
+        ({"depth": -1.0}, 0.05, 1, "no task weight negative"),
+        ({}, 1.5, 1, r"\[0, 1\]"),
+        ({}, 0.05, 0, "every_k"),
         (dict.fromkeys(NYUV2_TASKS, 0.0), 0.05, 1, "nothing is rendered"),
     ],
 )

@@ -29,8 +29,10 @@ def random_batch(tasks: TaskSet = NYUV2_TASKS, size: tuple[int, int] = SIZE, ima
         return torch.rand(images, channels, *size, generator=generator)
 
     targets = {
-        "semseg": torch.randint(0, 40, (images, *size), generator=generator), "depth": uniform(1) * 3 + 1,
-        "normals": uniform(3) - 0.5, "boundary": (uniform(1) < 0.1).float(),
+        "semseg": torch.randint(0, 40, (images, *size), generator=generator),
+        "depth": uniform(1) * 3 + 1,
+        "normals": uniform(3) - 0.5,
+        "boundary": (uniform(1) < 0.1).float(),
     }
     matrix = torch.tensor([[60.0, 0.0, size[1] / 2], [0.0, 60.0, size[0] / 2], [0.0, 0.0, 1.0]])
     return Batch(
@@ -52,8 +54,12 @@ def regularizer(tasks: TaskSet = NYUV2_TASKS, **options: Any) -> ThreeDAware:
 
 
 FACES: list[dict[str, Any]] = [
-    {}, {"metric_rays": True}, {"depth": "expected"}, {"metric_rays": True, "depth": "feature", "opaque_far": False},
-    {"rows": "reshape", "shared_trunk": True}, {"rows": "lift", "per_task_density": True, "read_z": True},
+    {},
+    {"metric_rays": True},
+    {"depth": "expected"},
+    {"metric_rays": True, "depth": "feature", "opaque_far": False},
+    {"rows": "reshape", "shared_trunk": True},
+    {"rows": "lift", "per_task_density": True, "read_z": True},
     {"label_stride": 4, "depth_map": "disparity"},
 ]
 

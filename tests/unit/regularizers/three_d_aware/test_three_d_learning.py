@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from benchmark.builders import build_split
 from benchmark.contracts import Batch, FeatureSpec, MultiTaskOutput
 from benchmark.heads import upsample_to
 from benchmark.tasks import NYUV2_TASKS
+from benchmark.training.builders import build_split
 from regularizers.three_d_aware.camera import DepthMap
 from regularizers.three_d_aware.field import TaskField
 from regularizers.three_d_aware.rays import RaySampler
@@ -75,7 +75,12 @@ def seen_from(data: Any, first: int, second: int) -> Batch:
     poses = [np.array(data.frames[index].pose, np.float64).reshape(4, 4) for index in (first, second)]
     pose = torch.from_numpy((np.linalg.inv(poses[1]) @ poses[0]).astype(np.float32))
     item, other = data[first], data[second]
-    item["other"] = {"targets": other["targets"], "intrinsics": other["intrinsics"], "pose": pose, "there": True}
+    item["second_view"] = {
+        "targets": other["targets"],
+        "intrinsics": other["intrinsics"],
+        "pose": pose,
+        "has_second_view": True,
+    }
     batch: Batch = default_collate([item])
     return batch
 

@@ -42,8 +42,10 @@ def test_maps_of_any_stride_are_read_as_if_concatenated_on_the_grid(sizes: list[
     made.trunk.blocks.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     made(maps, (8, 12))
     resized = [
-        F.adaptive_avg_pool2d(level, (8, 12)) if level.shape[-1] > 12
-        else F.interpolate(level, size=(8, 12), mode="bilinear", align_corners=False) for level in maps
+        F.adaptive_avg_pool2d(level, (8, 12))
+        if level.shape[-1] > 12
+        else F.interpolate(level, size=(8, 12), mode="bilinear", align_corners=False)
+        for level in maps
     ]
     weight = torch.cat([layer.weight for layer in made.trunk.inputs], dim=1)
     joint = F.conv2d(torch.cat(resized, dim=1), weight, made.trunk.inputs[0].bias)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from datasets.layout import DataError
-from datasets.nyuv2.sources.reading import (
+from datasets.layout.layout import DataError
+from datasets.preparation.reading import (
     read_array,
     read_colour,
     read_map,
@@ -118,7 +118,9 @@ WRONG_VALUES = {
     "normals not finite": (to_normals, np.full((*SIZE, 3), np.nan), "normal [nan, nan, nan] at row 0, column 0 is not"),
     "normals 0..255": (to_normals, np.full((*SIZE, 3), 255.0), "at row 0, column 0 (48 such pixels) is longer than 1"),
     "8 bits of something else": (
-        to_normals, np.full((*SIZE, 3), 250, np.uint8), "F: 48 of its vectors are far from length 1; unit normals are"
+        to_normals,
+        np.full((*SIZE, 3), 250, np.uint8),
+        "F: 48 of its vectors are far from length 1; unit normals are",
     ),
     "edges beyond 255": (to_boundary, with_value(DEPTH, 300), "boundary values 1 to 300, expected 0 to 1 or 0 to 255"),
     "edges not finite": (to_boundary, with_value(DEPTH, np.nan), "F: boundary values nan to nan"),

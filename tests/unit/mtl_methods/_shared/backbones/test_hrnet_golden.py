@@ -66,10 +66,7 @@ def fill_as(network: nn.Module, listing: Path) -> None:
 
 @pytest.mark.parametrize(
     ("run", "outputs"),
-    [
-        ("stl_hrnet18_semseg", {"semseg": 40}),
-        ("mtl_hrnet18", {"semseg": 40, "normals": 3, "edge": 1, "depth": 1}),
-    ],
+    [("stl_hrnet18_semseg", {"semseg": 40}), ("mtl_hrnet18", {"semseg": 40, "normals": 3, "edge": 1, "depth": 1})],
 )
 @torch.no_grad()
 def test_hrnet_reproduces_the_public_implementation(shared: Path, run: str, outputs: dict[str, int]):

@@ -9,12 +9,7 @@ from torch import nn
 from benchmark.contracts import FeatureSpec
 from mtl_methods._shared.backbones import Backbone, make_backbone, weights
 from mtl_methods._shared.backbones.normalisation import Renormalise
-from mtl_methods._shared.backbones.vit import (
-    WHOLE_IMAGE,
-    fold_renormalisation,
-    resized_positions,
-    vit_with_class_token,
-)
+from mtl_methods._shared.backbones.vit import WHOLE_IMAGE, fold_renormalisation, resized_positions, vit_with_class_token
 
 timm = pytest.importorskip("timm")
 

@@ -1,0 +1,116 @@
+"""The grid: methods x regularizers x seeds -> cells, and running those that are left.
+
+A grid is a set of cells, not a running program: what is done follows from the store, who works on what from the
+leases. A launcher may be killed at any moment and started again, and several may share one grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.grid.executors import Executor
+from benchmark.grid.loop import LEFT, Dependencies, GridLoop, independent
+from benchmark.grid.progress import Outcome, Progress
+from benchmark.grid.signals import StopSignals
+from benchmark.records.overrides import Overrides
+from benchmark.records.result import DONE, FAILED, NO_REGULARIZER, REFERENCE_METHOD, RunSpec
+from benchmark.records.store import ResultStore
+
+__all__ = ["LEFT", "Report", "cells", "dropped_pairs", "run"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a grid.
+
+    Args:
+        outcomes: of every cell, in the order of the grid.
+        stopped_by: the signal that stopped it, None if it came to its end.
+    """
+
+    outcomes: Mapping[RunSpec, Outcome]
+    stopped_by: int | None = None
+
+    @property
+    def not_done(self) -> dict[RunSpec, Outcome]:
+        """The cells that have no result to rank."""
+        return {spec: outcome for spec, outcome in self.outcomes.items() if outcome.status != DONE}
+
+
+def cells(
+    recipe: str,
+    methods: Sequence[str],
+    regularizers: Sequence[str],
+    seeds: Sequence[int],
+    backbone: str,
+    tasks: Sequence[str],
+    overrides: Mapping[str, Any] | None = None,
+    plain_methods: Collection[str] = (),
+) -> list[RunSpec]:
+    """All cells of a grid in the order of running: the first seed of everything, then the next seed.
+
+    Within a seed the single-task cells come first, since Delta_m needs them.
+
+    Args:
+        recipe: name of the recipe.
+        methods: registered names.
+        regularizers: registered names, "none" among them where it is wanted.
+        seeds: in the order of running.
+        backbone: name of the backbone with its weights.
+        tasks: names in the recipe's order.
+        overrides: recipe settings that differ.
+        plain_methods: methods that take no regularizer; their other pairs are left out, see `dropped_pairs`.
+    """
+    dropped = dropped_pairs(methods, regularizers, plain_methods)
+    pairs = [(method, regularizer) for method in methods for regularizer in regularizers]
+    pairs = [pair for pair in pairs if pair not in dropped]
+    pairs.sort(key=lambda pair: (pair[0] != REFERENCE_METHOD, pair != (REFERENCE_METHOD, NO_REGULARIZER)))
+    specs = [
+        RunSpec(recipe, method, regularizer, backbone, tuple(tasks), seed, _that_apply(overrides or {}, regularizer))
+        for seed in seeds
+        for method, regularizer in pairs
+    ]
+    return list(dict.fromkeys(specs))
+
+
+def _that_apply(overrides: Mapping[str, Any], regularizer: str) -> Mapping[str, Any]:
+    """The overrides of a cell: settings of the regularizer mean nothing where there is none.
+
+    So a grid over several weights of a regularizer shares its cells without it.
+    """
+    return overrides if regularizer != NO_REGULARIZER else Overrides(overrides).split("regularizer")[1]
+
+
+def dropped_pairs(
+    methods: Iterable[str], regularizers: Iterable[str], plain_methods: Collection[str]
+) -> list[tuple[str, str]]:
+    """Pairs of method and regularizer that cannot be trained, since the method takes no regularizer."""
+    others = [regularizer for regularizer in regularizers if regularizer != NO_REGULARIZER]
+    return [(method, regularizer) for method in methods if method in plain_methods for regularizer in others]
+
+
+def run(
+    grid: Sequence[RunSpec],
+    store: ResultStore,
+    executor: Executor,
+    progress: Progress,
+    retry: Collection[str] = (FAILED,),
+    depends_on: Dependencies = independent,
+) -> Report:
+    """Run the cells that are left; those that other launchers work on are waited for.
+
+    Args:
+        grid: all cells, in the order of running.
+        store: where results are.
+        executor: where cells run.
+        progress: where the course is shown.
+        retry: statuses that are run again; cells that are done never are.
+        depends_on: cells that must be done before a cell can start.
+    """
+    loop = GridLoop(grid, store, executor, progress, depends_on)
+    loop.plan(retry)
+    with StopSignals() as signals:
+        loop.work(signals)
+    return Report({spec: loop.outcomes[spec] for spec in grid}, signals.first)

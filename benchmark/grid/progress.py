@@ -1,0 +1,199 @@
+"""How the course of a grid is shown: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from benchmark.records.result import DONE, RunSpec
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+LINE_SECONDS = 60.0
+"""Interval of the lines about running cells where there is no terminal."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it stands with a cell: done, failed, diverged or left to run, and why in one line."""
+
+    status: str
+    error: str | None = None
+
+
+class Progress(Protocol):
+    """Where the course of a grid is shown."""
+
+    def begin(self, left: int, total: int) -> None:
+        """The grid starts with `left` of `total` cells to run."""
+
+    def started(self, spec: RunSpec, log: Path) -> None:
+        """A cell was started."""
+
+    def advanced(self, spec: RunSpec, step: int, steps: int) -> None:
+        """A running cell has come this far."""
+
+    def ended(self, spec: RunSpec, outcome: Outcome) -> None:
+        """A cell has ended, here or at another launcher."""
+
+    def note(self, line: str) -> None:
+        """Something that the user should know."""
+
+    def close(self) -> None:
+        """The grid has ended."""
+
+
+def progress_on(stream: TextIO) -> Progress:
+    """Bars where the stream is a terminal, lines where it is not."""
+    return TerminalProgress(stream) if stream.isatty() else LineProgress(stream)
+
+
+class LineProgress:
+    """One line per event, and one a minute for each running cell, with the time left.
+
+    Args:
+        stream: where to write.
+        interval: seconds between two lines about running cells.
+    """
+
+    def __init__(self, stream: TextIO, interval: float = LINE_SECONDS) -> None:
+        self.stream, self.interval = stream, interval
+        self.left, self.over = 0, 0
+        self.since = self.last_line = time.monotonic()
+        self.cells: dict[RunSpec, tuple[float, float]] = {}
+
+    def begin(self, left: int, total: int) -> None:
+        """The grid starts with `left` of `total` cells to run."""
+        self.left = left
+        self.since = self.last_line = time.monotonic()
+        self._write(f"{total - left} of {total} cells have a result, {left} to run")
+
+    def started(self, spec: RunSpec, log: Path) -> None:
+        """A cell was started."""
+        self.cells[spec] = (time.monotonic(), 0.0)
+        self._write(f"start {name_of(spec)}, log {log}")
+
+    def advanced(self, spec: RunSpec, step: int, steps: int) -> None:
+        """A running cell has come this far."""
+        began, _ = self.cells[spec]
+        self.cells[spec] = (began, step / max(1, steps))
+        if time.monotonic() - self.last_line >= self.interval:
+            self.last_line = time.monotonic()
+            for running, (start, share) in self.cells.items():
+                self._write(f"  ... {name_of(running)} {share:.0%}, {time_left(start, share)}")
+            self._write(f"  ... grid {self._summary()}")
+
+    def ended(self, spec: RunSpec, outcome: Outcome) -> None:
+        """A cell has ended, here or at another launcher."""
+        began, _ = self.cells.pop(spec, (time.monotonic(), 0.0))
+        self.over += 1
+        took = clock(time.monotonic() - began)
+        self._write(f"{ending(spec, outcome)} after {took}; grid {self._summary()}")
+
+    def note(self, line: str) -> None:
+        """Something that the user should know."""
+        self._write(line)
+
+    def close(self) -> None:
+        """The grid has ended."""
+
+    def _summary(self) -> str:
+        share = (self.over + sum(part for _, part in self.cells.values())) / max(1, self.left)
+        return f"{self.over}/{self.left}, {time_left(self.since, share)}"
+
+    def _write(self, line: str) -> None:
+        print(line, file=self.stream, flush=True)
+
+
+class TerminalProgress:
+    """A bar for the grid and one for each running cell, with the time left.
+
+    Args:
+        stream: the terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        left = TextColumn("left", markup=False)
+        name = TextColumn("{task.description}", markup=False)
+        columns = (name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), left, TimeRemainingColumn())
+        # Drawn by the loop of the grid: a thread of its own would make starting processes unsafe.
+        self.bars = Progress(*columns, console=Console(file=stream), auto_refresh=False, speed_estimate_period=600)
+        self.over, self.left = 0, 0
+        self.cells: dict[RunSpec, TaskID] = {}
+
+    def begin(self, left: int, total: int) -> None:
+        """The grid starts with `left` of `total` cells to run."""
+        self.left = left
+        self.bars.start()
+        self.note(f"{total - left} of {total} cells have a result, {left} to run")
+        self.grid = self.bars.add_task(f"grid 0/{left}", total=max(1, left))
+
+    def started(self, spec: RunSpec, log: Path) -> None:
+        """A cell was started."""
+        if spec in self.cells:
+            self.bars.remove_task(self.cells[spec])
+        self.cells[spec] = self.bars.add_task(name_of(spec), total=None)
+
+    def advanced(self, spec: RunSpec, step: int, steps: int) -> None:
+        """A running cell has come this far."""
+        self.bars.update(self.cells[spec], completed=step, total=steps)
+        self._draw()
+
+    def ended(self, spec: RunSpec, outcome: Outcome) -> None:
+        """A cell has ended, here or at another launcher."""
+        if spec in self.cells:
+            self.bars.remove_task(self.cells.pop(spec))
+        self.over += 1
+        self.note(ending(spec, outcome))
+
+    def note(self, line: str) -> None:
+        """Something that the user should know."""
+        self.bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._draw()
+
+    def close(self) -> None:
+        """The grid has ended."""
+        self.bars.stop()
+
+    def _draw(self) -> None:
+        running = [self.bars.tasks[self.bars.task_ids.index(task)] for task in self.cells.values()]
+        shares = sum(task.completed / task.total for task in running if task.total)
+        if self.bars.tasks:
+            self.bars.update(self.grid, completed=self.over + shares, description=f"grid {self.over}/{self.left}")
+        self.bars.refresh()
+
+
+def name_of(spec: RunSpec) -> str:
+    """A cell in a few words; recipe, backbone and overrides are those of the grid."""
+    return f"{spec.method}+{spec.regularizer} seed {spec.seed}"
+
+
+def ending(spec: RunSpec, outcome: Outcome) -> str:
+    """What became of a cell, in one line."""
+    return f"{outcome.status} {name_of(spec)}" + ("" if outcome.status == DONE else f": {outcome.error}")
+
+
+def time_left(since: float, share: float) -> str:
+    """Time left when `share` of the work was done since a time of the monotonic clock."""
+    if share >= 1:
+        return "nearly done"
+    return f"{clock((time.monotonic() - since) * (1 - share) / share)} left" if share > 0 else "time left not known yet"
+
+
+def clock(seconds: float) -> str:
+    """H:MM:SS."""
+    minutes, second = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{second:02d}"

@@ -1,0 +1,1 @@
+"""Training and evaluating one cell on an mmengine Runner."""

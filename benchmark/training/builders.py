@@ -1,0 +1,97 @@
+"""What a composed config names: the training module, a split of a data set. mmengine builds them by these names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+import torch
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from torch.utils.data import Dataset
+
+from benchmark.registry import BACKBONES, DATASETS, JOIN_PAIRS, METHODS, REGULARIZERS, offered_by
+from benchmark.tasks import TaskSet
+from benchmark.training.gradient_calibration import Calibration, calibrated_ratio
+from benchmark.training.model import MultiTaskModel, TrainingModule
+
+REGULARIZER_SEED_OFFSET = 1_000_003
+"""Keeps the regularizer's random numbers apart from the model's, which start from the cell's seed."""
+
+
+def tasks_of(dataset: str, settings: Mapping[str, Mapping[str, Any]], root: str | Path | None = None) -> TaskSet:
+    """The tasks of a cell: what the data set offers, chosen and weighted by the recipe, in the order of the settings.
+
+    Args:
+        dataset: registered name.
+        settings: `{task: {"loss_weight": ..., "loss_options": ...}}`.
+        root: folder of the data, which some data sets ask for their tasks.
+    """
+    offered = offered_by(dataset, root)
+    return TaskSet(offered[name].adjusted(**dict(chosen)) for name, chosen in settings.items())
+
+
+def build_model(method: str, backbone: str, tasks: TaskSet, options: Mapping[str, Any]) -> MultiTaskModel:
+    """A method with its tasks, as it is evaluated."""
+    with BACKBONES.created() as backbones:
+        network = METHODS.create(method, tasks, backbone, **options)
+    return MultiTaskModel(network, tasks, backbones)
+
+
+@MMENGINE_MODELS.register_module(name="TrainingModuleOf")
+def build_training_module(
+    method: str,
+    method_options: Mapping[str, Any],
+    regularizer: str,
+    regularizer_options: Mapping[str, Any],
+    dataset: str,
+    tasks: Mapping[str, Mapping[str, Any]],
+    backbone: str,
+    seed: int,
+    memory_format: str,
+    root: str | None = None,
+    compile_options: Mapping[str, Any] | None = None,
+) -> TrainingModule:
+    """The model and, built after it on random numbers of its own, the regularizer.
+
+    With `compile_options`, keywords of `torch.compile`, the method runs compiled. It is compiled in place, at its first
+    call: modules, parameters and their names stay what they are.
+    """
+    task_set = tasks_of(dataset, tasks, root)
+    model = build_model(method, backbone, task_set, method_options)
+    options = dict(regularizer_options)
+    ratio = calibrated_ratio(options.get("weight"))
+    if ratio is not None:
+        del options["weight"]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed + REGULARIZER_SEED_OFFSET)
+        beside = REGULARIZERS.create(regularizer, task_set, model.method.feature_specs, **options)
+    if compile_options is not None:
+        model.method.compile(**compile_options)
+    # A regularizer without weights adds nothing to move, save or step.
+    calibration = None if ratio is None else Calibration(ratio)
+    module = TrainingModule(model, beside, seed + REGULARIZER_SEED_OFFSET, calibration)
+    return module.to(memory_format=getattr(torch, memory_format))
+
+
+@MMENGINE_DATASETS.register_module(name="SplitOf")
+def build_split(name: str, root: str, split: str, tasks: Sequence[str], seed: int, **options: Any) -> Dataset[Any]:
+    """One split of a registered data set, made first where the data set can make itself.
+
+    Sizes come from a config as lists; a data set expects tuples. With `pairs`, a mapping of `name`, `root` and `gap`,
+    pairs of posed views of that data set are merged into it, with the same options and the tasks that they have.
+    """
+    factory: Any = DATASETS.entry(name).factory
+    factory.ensure(Path(root))
+    options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    pairs = options.pop("pairs", None)
+    data: Any = factory(root=Path(root), split=split, tasks=tuple(tasks), seed=seed, **options)
+    if pairs:
+        known = [task for task in tasks if task in offered_by(pairs["name"], pairs["root"])]
+        options.pop("share", None)
+        views = build_split(pairs["name"], pairs["root"], split, known, seed, **options)
+        data = resolve_name(JOIN_PAIRS)(data, views, tuple(tasks), pairs.get("gap", 1))
+    whole: Dataset[Any] = data
+    return whole

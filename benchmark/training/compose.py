@@ -1,0 +1,286 @@
+"""RunSpec + recipe -> mmengine Config. Names and overrides that mean nothing are refused here, before anything runs."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterable, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from benchmark.losses import check_losses
+from benchmark.records.provenance import data_home
+from benchmark.records.result import RunSpec
+from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS, offered_by, split_backbone
+from benchmark.training import compiling
+from benchmark.training.builders import tasks_of
+from benchmark.training.gradient_calibration import calibrated_ratio
+from benchmark.training.recipe_keys import ConfigError, literal, near, override
+
+__all__ = [
+    "ConfigError",
+    "check_spec",
+    "compose",
+    "data_folder",
+    "data_root",
+    "load_recipe",
+    "parse_overrides",
+    "posed_pairs",
+    "recipe_defaults",
+    "recipe_names",
+]
+
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+MAX_ITERS = "max_iters"
+"""Stands for the number of iterations wherever a recipe needs it, so that overriding it keeps the schedule whole."""
+_COMPOSED = count()
+
+ALL_TASKS = "all"
+"""Stands for every task that the data offers, with the losses that it offers them with."""
+
+
+def data_folder(dataset: str, root: str | None = None) -> Path:
+    """Where a data set lies: below `MTL_DATA`, or below `data/` in the checkout.
+
+    Args:
+        dataset: registered name.
+        root: name of its folder there, or a path; None where the folder has the name of the data set.
+    """
+    return data_home() / str(root or dataset)
+
+
+def recipe_names() -> list[str]:
+    """Names of all recipes."""
+    return sorted(path.stem for path in RECIPES.glob("*.py") if not path.stem.startswith("_"))
+
+
+def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Config:
+    """A recipe with overrides applied.
+
+    Args:
+        name: file name without ending below benchmark/recipes, or the path of a user's own recipe file.
+        overrides: dotted key -> value; a string is read as a Python literal where it is one.
+
+    Raises:
+        ConfigError: for an unknown recipe or key.
+    """
+    path = Path(name) if name.endswith(".py") else RECIPES / f"{name}.py"
+    if not path.is_file():
+        known = recipe_names()
+        raise ConfigError(f"no recipe named {name!r}.{near(name, known)} Recipes: {', '.join(known)}")
+    try:
+        recipe = Config.fromfile(path)
+    except (SyntaxError, NameError, TypeError, KeyError, OSError) as error:
+        raise ConfigError(f"recipe {path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    # Config itself is no mapping; its settings are, at every level.
+    settings: dict[str, Any] = recipe._cfg_dict
+    values = {key: literal(value) for key, value in (overrides or {}).items()}
+    for key in ("dataset", "root", "tasks"):
+        if key in values:
+            override(settings, key, values.pop(key))
+    if settings.get("tasks") == ALL_TASKS:
+        # Tasks must have names before one of their losses can be overridden.
+        settings["tasks"] = _all_tasks(settings)
+    for key, value in values.items():
+        override(settings, key, value)
+    return recipe
+
+
+def _all_tasks(settings: Mapping[str, Any]) -> ConfigDict:
+    try:
+        offered = offered_by(settings["dataset"], data_folder(settings["dataset"], settings.get("root")))
+    except (KeyError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+    return ConfigDict({name: {} for name in offered})
+
+
+def recipe_defaults(name: str, overrides: Mapping[str, Any] | None = None) -> tuple[str, tuple[str, ...]]:
+    """Backbone and task names of a recipe, once its overrides have proven valid."""
+    recipe = load_recipe(name, overrides)
+    return str(recipe.backbone), tuple(recipe.tasks)
+
+
+def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
+    """`["train_cfg.max_iters=10"]` -> `{"train_cfg.max_iters": 10}`.
+
+    Raises:
+        ConfigError: for an argument without "=".
+    """
+    overrides = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set takes key=value, found {assignment!r}")
+        overrides[key.strip()] = literal(value.strip())
+    return overrides
+
+
+def check_spec(spec: RunSpec) -> None:
+    """Refuse what `compose` would refuse, without building anything.
+
+    Raises:
+        ConfigError: for an unknown name, a misspelt override, or a pair that cannot be trained together.
+    """
+    try:
+        method = METHODS.entry(spec.method)
+        regularizer = REGULARIZERS.entry(spec.regularizer)
+        BACKBONES.entry(split_backbone(spec.backbone)[0])
+        recipe = load_recipe(spec.recipe, spec.overrides)
+        DATASETS.entry(recipe.dataset)
+        pairs = posed_pairs(recipe)
+        if pairs is not None:
+            DATASETS.entry(pairs["name"])
+        compiling.compile_options(recipe)
+        calibrated_ratio(recipe.regularizer.get("weight"))
+    except (KeyError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+    if not method.accepts_regularizers and spec.regularizer != "none":
+        raise ConfigError(f"{spec.method} has nothing to train: it takes the regularizer none, not {spec.regularizer}")
+    unknown = [task for task in spec.tasks if task not in recipe.tasks]
+    if unknown:
+        hint = near(unknown[0], list(recipe.tasks))
+        raise ConfigError(f"recipe {spec.recipe} has no task {unknown[0]!r}.{hint} Tasks: {', '.join(recipe.tasks)}")
+    try:
+        check_losses(tasks_of(recipe.dataset, {task: recipe.tasks[task] for task in spec.tasks}, data_root(recipe)))
+    except (KeyError, ValueError) as error:
+        raise ConfigError(f"recipe {spec.recipe}: {error}") from error
+    _check_keywords(method.factory, recipe.method, f"method {spec.method}")
+    _check_keywords(regularizer.factory, recipe.regularizer, f"regularizer {spec.regularizer}")
+
+
+def compose(spec: RunSpec, folder: Path, start_iteration: int = 0) -> Config:
+    """The complete configuration of a cell, for mmengine's Runner.
+
+    Args:
+        spec: what is measured.
+        folder: work folder of the cell.
+        start_iteration: iterations that an interrupted run has already done.
+
+    Raises:
+        ConfigError: see `check_spec`.
+    """
+    check_spec(spec)
+    recipe = load_recipe(spec.recipe, spec.overrides)
+    config = Config(_runner_config(recipe, spec, folder))
+    config.train_dataloader.sampler = dict(
+        type="PositionSampler", seed=spec.seed, start=start_iteration * recipe.train_dataloader.batch_size
+    )
+    return config
+
+
+def data_root(recipe: Config) -> Path:
+    """Folder of the data of a recipe."""
+    return data_folder(recipe.dataset, recipe.get("root"))
+
+
+def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any]:
+    tasks = {name: dict(recipe.tasks[name]) for name in spec.tasks}
+    return dict(
+        model=dict(
+            type="TrainingModuleOf",
+            method=spec.method,
+            method_options=dict(recipe.method),
+            regularizer=spec.regularizer,
+            regularizer_options=dict(recipe.regularizer),
+            dataset=recipe.dataset,
+            root=str(data_root(recipe)),
+            tasks=tasks,
+            backbone=spec.backbone,
+            seed=spec.seed,
+            memory_format=recipe.memory_format,
+            compile_options=compiling.compile_options(recipe),
+        ),
+        train_cfg=dict(recipe.train_cfg),
+        test_cfg=dict(recipe.test_cfg),
+        train_dataloader=_dataloader(recipe, spec, "train", persistent=True),
+        test_dataloader=_dataloader(recipe, spec, "test", persistent=False)
+        | dict(sampler=dict(type="DefaultSampler", shuffle=False, round_up=False)),
+        test_evaluator=[
+            dict(type="MetricOf", dataset=recipe.dataset, root=str(data_root(recipe)), task=name) for name in tasks
+        ],
+        optim_wrapper=dict(recipe.optim_wrapper),
+        param_scheduler=_with_length(recipe.param_scheduler, recipe.train_cfg.max_iters),
+        default_hooks=dict(recipe.default_hooks),
+        custom_hooks=[
+            dict(type="FiniteLossHook", interval=10),
+            dict(type="ProgressFileHook", path=str(folder / "progress.json")),
+        ],
+        visualizer=dict(type="Visualizer", vis_backends=list(recipe.vis_backends), save_dir=str(folder)),
+        log_processor=dict(recipe.log_processor),
+        log_level=recipe.log_level,
+        randomness=dict(seed=spec.seed),
+        # mmengine keeps every runner of a process by this name and a time in seconds, and warns of one name twice.
+        experiment_name=f"{spec.run_id}-{os.getpid()}-{next(_COMPOSED)}",
+        work_dir=str(folder),
+    )
+
+
+def posed_pairs(recipe: Config) -> dict[str, Any] | None:
+    """Name, root and gap of the pairs of posed views that a recipe merges into its training split; None for none.
+
+    Raises:
+        ConfigError: if the recipe says something else there.
+    """
+    asked = recipe.train_dataloader.dataset.get("pairs")
+    if asked is None:
+        return None
+    pairs = {"name": asked} if isinstance(asked, str) else dict(asked)
+    unknown = [key for key in pairs if key not in ("name", "root", "gap")]
+    if "name" not in pairs or unknown:
+        raise ConfigError(
+            f"train_dataloader.dataset.pairs is the name of a data set with posed frames, or name, root and gap; found "
+            f"{asked!r}"
+        )
+    return {**pairs, "root": str(data_folder(pairs["name"], pairs.get("root")))}
+
+
+def _dataloader(recipe: Config, spec: RunSpec, split: str, persistent: bool) -> dict[str, Any]:
+    settings = dict(recipe[f"{split}_dataloader"])
+    dataset = dict(settings.pop("dataset"))
+    dataset.pop("pairs", None)
+    if dataset.get("share") == 1:
+        # A data set from outside the suite may not know it.
+        del dataset["share"]
+    dataset.update(
+        type="SplitOf",
+        name=recipe.dataset,
+        root=str(data_root(recipe)),
+        split=split,
+        tasks=tuple(spec.tasks),
+        seed=spec.seed,
+    )
+    pairs = posed_pairs(recipe)
+    if pairs is not None and split == "train":
+        dataset["pairs"] = pairs
+    settings.update(dataset=dataset, collate_fn=dict(type="default_collate"))
+    settings["persistent_workers"] = persistent and settings.get("num_workers", 0) > 0
+    return settings
+
+
+def _with_length(schedulers: Iterable[Mapping[str, Any]], max_iters: int) -> list[dict[str, Any]]:
+    """Put the number of iterations where a schedule says `MAX_ITERS`; a warm-up may not outlast the run."""
+    complete = []
+    for scheduler in schedulers:
+        settings = dict(scheduler)
+        end = settings.get("end")
+        if end == MAX_ITERS:
+            settings["end"] = max_iters
+        elif isinstance(end, int):
+            settings["end"] = min(end, max(1, max_iters))
+        complete.append(settings)
+    return complete
+
+
+def _check_keywords(factory: Any, options: Mapping[str, Any], owner: str) -> None:
+    parameters = inspect.signature(factory).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    given = {"self", "tasks", "backbone", "feature_specs"}
+    for name in options:
+        if name not in parameters or name in given:
+            choices = [parameter for parameter in parameters if parameter not in given]
+            listed = ", ".join(choices) or "none"
+            raise ConfigError(f"{owner} has no option {name!r}.{near(name, choices)} Options: {listed}")

@@ -1,0 +1,141 @@
+"""Cells that need other cells: what they are, and their trained methods.
+
+A method or a regularizer says by `needs` which trained methods it starts or learns from. They are cells of their own,
+of the same recipe, backbone, tasks and seed, without a regularizer; the grid runs them first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from benchmark.contracts import Method
+from benchmark.records.result import NO_REGULARIZER, RunSpec
+from benchmark.registry import METHODS, REGULARIZERS
+from benchmark.training.builders import build_model, tasks_of
+from benchmark.training.checkpoints import MODEL_FILE, CheckpointError, load_model, read_metadata
+from benchmark.training.compose import ConfigError, check_spec, data_root, load_recipe
+from benchmark.training.model import MultiTaskModel
+
+OWN_SETTINGS = ("method.", "regularizer.")
+"""Overrides that belong to a cell's own method and regularizer, not to those that it needs."""
+
+TRAIN_SECONDS = "train_seconds"
+"""Under this name the weights of a cell say how long its training took, that of the cells it needed included."""
+
+
+class Trained(NamedTuple):
+    """A method with the weights of its cell.
+
+    Args:
+        method: in eval mode.
+        train_seconds: what its training took, None where its weights do not say.
+    """
+
+    method: Method
+    train_seconds: float | None
+
+
+class Needs(NamedTuple):
+    """The cells that one cell needs, by the name of their method.
+
+    Args:
+        method: those that its method starts from.
+        regularizer: those that its regularizer learns from.
+    """
+
+    method: dict[str, RunSpec]
+    regularizer: dict[str, RunSpec]
+
+    @property
+    def cells(self) -> tuple[RunSpec, ...]:
+        """All of them, each once."""
+        return tuple(dict.fromkeys([*self.method.values(), *self.regularizer.values()]))
+
+
+def needs_of(spec: RunSpec) -> Needs:
+    """What a cell needs.
+
+    Raises:
+        ConfigError: if one of the needed cells cannot be run.
+    """
+    parts = (_reseeded(part, spec.seed) for part in _needs(replace(spec, seed=0)))
+    return Needs(*parts)
+
+
+def with_needed(grid: Iterable[RunSpec]) -> list[RunSpec]:
+    """The cells, each behind those that it needs, which are added where they are missing."""
+    return list(dict.fromkeys(cell for spec in grid for cell in _in_order(spec)))
+
+
+def trained_methods(needed: Mapping[str, RunSpec], folder: Path) -> dict[str, Trained]:
+    """The trained methods of needed cells, by name.
+
+    Args:
+        needed: a part of `needs_of`.
+        folder: work folder of the cell that needs them; those of the other cells of its recipe lie beside it.
+
+    Raises:
+        ConfigError: if one has not been trained here, or has other tensors.
+    """
+    return {name: _trained(cell, folder.parent / cell.run_id / MODEL_FILE) for name, cell in needed.items()}
+
+
+def build_cell_model(spec: RunSpec) -> MultiTaskModel:
+    """The model of a cell with fresh weights."""
+    recipe = load_recipe(spec.recipe, spec.overrides)
+    tasks = tasks_of(recipe.dataset, {name: recipe.tasks[name] for name in spec.tasks}, data_root(recipe))
+    return build_model(spec.method, spec.backbone, tasks, recipe.method)
+
+
+@cache
+def _needs(spec: RunSpec) -> Needs:
+    recipe = load_recipe(spec.recipe, spec.overrides)
+    needs = Needs(
+        _cells(spec, METHODS.entry(spec.method).factory, recipe.method),
+        _cells(spec, REGULARIZERS.entry(spec.regularizer).factory, recipe.regularizer),
+    )
+    if spec in needs.cells:
+        raise ConfigError(f"{spec.method} needs a trained cell of itself, so it can never start")
+    for cell in needs.cells:
+        check_spec(cell)
+    return needs
+
+
+def _cells(spec: RunSpec, factory: Any, settings: Mapping[str, Any]) -> dict[str, RunSpec]:
+    # What is registered may also be a function, which cannot say that it needs something.
+    wanted = factory.needs(spec.backbone, dict(settings)) if hasattr(factory, "needs") else {}
+    return {method: _cell(spec, method, options) for method, options in wanted.items()}
+
+
+def _reseeded(cells: Mapping[str, RunSpec], seed: int) -> dict[str, RunSpec]:
+    return {method: replace(cell, seed=seed) for method, cell in cells.items()}
+
+
+def _trained(cell: RunSpec, weights: Path) -> Trained:
+    # Its initial weights are thrown away, and so must be the random numbers that they take.
+    with torch.random.fork_rng(devices=[]):
+        model = build_cell_model(cell)
+    try:
+        load_model(model, weights)
+    except CheckpointError as error:
+        raise ConfigError(f"this cell needs the trained weights of {cell.run_id}: {error}") from error
+    seconds = read_metadata(weights).get(TRAIN_SECONDS)
+    return Trained(model.method.eval(), None if seconds is None else float(seconds))
+
+
+def _cell(spec: RunSpec, method: str, options: Mapping[str, Any]) -> RunSpec:
+    kept = {key: value for key, value in spec.overrides.items() if not key.startswith(OWN_SETTINGS)}
+    chosen = {f"method.{name}": value for name, value in options.items()}
+    return replace(spec, method=method, regularizer=NO_REGULARIZER, overrides=kept | chosen)
+
+
+def _in_order(spec: RunSpec) -> Iterator[RunSpec]:
+    for needed in needs_of(spec).cells:
+        yield from _in_order(needed)
+    yield spec

@@ -1,0 +1,51 @@
+"""A trained cell as it ended: model and regularizer with their weights, and the data to look at them with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from benchmark.records.result import RunSpec
+from benchmark.training.builders import build_split, build_training_module
+from benchmark.training.checkpoints import MODEL_FILE, REGULARIZER_FILE, CheckpointError, load_model
+from benchmark.training.compose import compose
+from benchmark.training.model import TrainingModule
+
+
+def trained_module(spec: RunSpec, folder: Path) -> TrainingModule:
+    """Model and regularizer with the weights that a cell ended with, in eval mode.
+
+    Args:
+        spec: the cell.
+        folder: its work folder.
+
+    Raises:
+        CheckpointError: if weights are missing or do not fit.
+    """
+    settings = dict(compose(spec, folder).model)
+    del settings["type"]
+    # Compiling pays for many images of one size only.
+    module = build_training_module(**{**settings, "compile_options": None})
+    load_model(module.model, folder / MODEL_FILE)
+    if module.regularizer is not None and module.regularizer.state_dict():
+        weights = folder / REGULARIZER_FILE
+        if not weights.is_file():
+            raise CheckpointError(
+                f"{weights}: no such file: the cell was trained before regularizers were kept; delete its result and "
+                "train it again"
+            )
+        load_model(module.regularizer, weights)
+    return module.eval()
+
+
+def untouched_split(spec: RunSpec, folder: Path, split: str) -> Dataset[Any]:
+    """A split of a cell's data, read as the test split is: without augmentation but for padding.
+
+    Raises:
+        ValueError: if there is no such split.
+    """
+    settings = dict(compose(spec, folder).test_dataloader.dataset)
+    del settings["type"]
+    return build_split(**{**settings, "split": split})

@@ -1,0 +1,1 @@
+"""The layout on disk that every data set is prepared into."""

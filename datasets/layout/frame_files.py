@@ -1,0 +1,294 @@
+"""The files of one frame: how each modality is stored, read and checked.
+
+| modality      | file                 | content                                                          |
+| ------------- | -------------------- | ---------------------------------------------------------------- |
+| `images`      | images/NAME.png      | (H, W, 3) uint8 RGB                                              |
+| `semseg`      | semseg/NAME.png      | (H, W) uint8, 0 unlabelled, 1..C the classes                     |
+| `depth`       | depth/NAME.npy       | (H, W) float32 metres along the optical axis, 0 missing          |
+| `normals`     | normals/NAME.npy     | (H, W, 3) float16 unit vectors, zero missing                     |
+| `boundary`    | boundary/NAME.png    | (H, W) uint8, 0 no boundary, 255 boundary, 128 unlabelled        |
+| `human_parts` | human_parts/NAME.png | as `semseg`; class 1 is the background                           |
+| `saliency`    | saliency/NAME.png    | (H, W) uint8, 0 not salient, 255 salient, 128 unlabelled         |
+
+A data set may have modalities of other names; `label_kinds` says how each kind of label is stored. Normals stand in
+the camera frame: x right, y down, z towards the camera. PNG files are written without row filters, and images without
+compression: they open everywhere, and an image decodes in a fifth of the time that the default filter takes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.layout.label_kinds import CODES, KINDS, STANDARD_KINDS, kind_of
+
+Array = NDArray[Any]
+
+_PNG_END = b"IEND\xaeB`\x82"
+_PNG_LEVEL = {"image": 0}
+_LABEL_PNG_LEVEL = 6
+# Bits of the float16 1.05 without its sign: larger is too long for a unit vector, infinite or not a number.
+_LONGEST_NORMAL_BITS = int(np.array(1.05, np.float16).view(np.uint16))
+
+
+class DataError(ValueError):
+    """Something about data on disk is wrong; the message is one line: which file, what was found, what to do."""
+
+
+def modality_path(root: Path, modality: str, name: str, kinds: Mapping[str, str] = STANDARD_KINDS) -> Path:
+    """File of one modality of a frame; `kinds` names the kind of modalities that are not standard."""
+    return root / modality / f"{name}{KINDS[kind_of(modality, kinds)].suffix}"
+
+
+def write_modality(
+    root: Path, modality: str, name: str, array: Array, kinds: Mapping[str, str] = STANDARD_KINDS
+) -> None:
+    """Write one modality of a frame; the folder must exist."""
+    path = modality_path(root, modality, name, kinds)
+    if path.suffix == ".npy":
+        np.save(path, array)
+        return
+    level = _PNG_LEVEL.get(kind_of(modality, kinds), _LABEL_PNG_LEVEL)
+    path.write_bytes(encode_png(array.astype(np.uint8, copy=False), level))
+
+
+def encode_png(pixels: NDArray[np.uint8], level: int) -> bytes:
+    """A PNG file of (H, W) grey or (H, W, 3) RGB, with no row filter, which OpenCV cannot be asked for.
+
+    Args:
+        pixels: what it shows.
+        level: 0 stores, 9 compresses most.
+    """
+    height, width = pixels.shape[:2]
+    colour_type = 2 if pixels.ndim == 3 else 0
+    rows = np.zeros((height, 1 + pixels[0].size), np.uint8)
+    rows[:, 1:] = pixels.reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
+    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), level)), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+def read_modality(
+    root: Path,
+    modality: str,
+    name: str,
+    size: tuple[int, int],
+    num_classes: int,
+    kinds: Mapping[str, str] = STANDARD_KINDS,
+) -> Array:
+    """Read one modality of a frame as stored, and check it.
+
+    Args:
+        root: folder of the data set.
+        modality: the images or a task.
+        name: name of the frame.
+        size: (H, W) that the data set declares.
+        num_classes: C, the largest class number of a class map.
+        kinds: kind by modality, for those that are not standard.
+
+    Raises:
+        DataError: if the file is missing, truncated or of another size, or a value is not allowed.
+    """
+    path = modality_path(root, modality, name, kinds)
+    array = read_npy(path) if path.suffix == ".npy" else read_png(path)
+    if modality == "images" and array.ndim == 3:
+        array = cv2.cvtColor(array, cv2.COLOR_BGR2RGB)
+    check_array(array, modality, size, num_classes, str(path), kinds)
+    return array
+
+
+def read_png(path: Path) -> Array:
+    """Decode a PNG as stored, colour in the order blue, green, red.
+
+    Raises:
+        DataError: if it is missing, truncated or not a picture.
+    """
+    data = read_bytes(path)
+    # The decoder fills what a truncated file lacks with zeros and says nothing.
+    if data[-8:].tobytes() != _PNG_END:
+        raise DataError(f"{path}: truncated image, the PNG ends after {data.size} bytes without its end mark{_AGAIN}")
+    picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if picture is None:
+        raise DataError(f"{path}: not a readable PNG image ({data.size} bytes){_AGAIN}")
+    return picture
+
+
+def read_npy(path: Path) -> Array:
+    """Load an array.
+
+    Raises:
+        DataError: if it is missing, truncated or not an array.
+    """
+    try:
+        with open(path, "rb") as file:
+            array: Array = np.lib.format.read_array(file, allow_pickle=False)
+            return array
+    except FileNotFoundError:
+        raise DataError(f"{path}: the file is missing{_AGAIN}") from None
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError, MemoryError) as error:
+        raise DataError(f"{path}: truncated or not a .npy array ({_first_line(error)}){_AGAIN}") from None
+
+
+def read_bytes(path: Path) -> NDArray[np.uint8]:
+    """The bytes of a file.
+
+    Raises:
+        DataError: if it is missing or unreadable.
+    """
+    try:
+        return np.fromfile(path, np.uint8)
+    except FileNotFoundError:
+        raise DataError(f"{path}: the file is missing{_AGAIN}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or _first_line(error)})") from None
+
+
+_AGAIN = "; restore it or prepare the data set again"
+
+
+def check_array(
+    array: Array,
+    modality: str,
+    size: tuple[int, int],
+    num_classes: int,
+    where: str,
+    kinds: Mapping[str, str] = STANDARD_KINDS,
+) -> None:
+    """Refuse an array that is not what the layout says of its modality.
+
+    Args:
+        array: as stored.
+        modality: the images or a task.
+        size: (H, W) that the data set declares.
+        num_classes: C, the largest class number of a class map.
+        where: file or frame, for the message.
+        kinds: kind by modality, for those that are not standard.
+
+    Raises:
+        DataError: naming what was found where.
+    """
+    name = kind_of(modality, kinds)
+    kind = KINDS[name]
+    shape = tuple(size) if kind.channels is None else (*size, kind.channels)
+    if array.shape != shape or array.dtype != kind.dtype:
+        found = f"{'x'.join(map(str, array.shape))} {array.dtype}"
+        wanted = f"{'x'.join(map(str, shape))} {kind.dtype}"
+        raise DataError(f"{where}: wrong shape or type, found {found}, the data set declares {wanted} for {modality}")
+    problem = _VALUE_CHECKS[name](array, num_classes) if name in _VALUE_CHECKS else ""
+    if problem:
+        raise DataError(f"{where}: {problem}")
+
+
+def _check_classes(array: Array, num_classes: int) -> str:
+    highest = int(array.max())
+    if highest <= num_classes:
+        return ""
+    return f"label {highest} at {_first(array > num_classes)}, allowed are 0 (unlabelled) to {num_classes}"
+
+
+def _check_values(array: Array, num_classes: int) -> str:
+    # Both comparisons are False for a NaN, which minimum and maximum pass on.
+    if array.min() >= 0 and array.max() < np.inf:
+        return ""
+    wrong = ~(np.isfinite(array) & (array >= 0))
+    row, column = np.argwhere(wrong)[0]
+    return (
+        f"depth {array[row, column]} m at row {row}, column {column} ({int(wrong.sum())} such pixels); "
+        "depth is finite, in metres, and 0 where it is missing"
+    )
+
+
+def _check_directions(array: Array, num_classes: int) -> str:
+    magnitude = array.view(np.uint16) & 0x7FFF
+    if magnitude.max() <= _LONGEST_NORMAL_BITS:
+        return ""
+    row, column, _ = np.argwhere(magnitude > _LONGEST_NORMAL_BITS)[0]
+    return (
+        f"normal {array[row, column].tolist()} at row {row}, column {column}; "
+        "normals have unit length and are zero where they are missing"
+    )
+
+
+def _check_boundary(array: Array, num_classes: int) -> str:
+    return _check_codes(array, "boundary")
+
+
+def _check_mask(array: Array, num_classes: int) -> str:
+    return _check_codes(array, "mask")
+
+
+def _check_codes(array: Array, what: str) -> str:
+    wrong = _WRONG_CODE[array]
+    if not wrong.any():
+        return ""
+    row, column = np.argwhere(wrong)[0]
+    return f"{what} code {array[row, column]} at row {row}, column {column}, allowed are {CODES}"
+
+
+_WRONG_CODE = ~np.isin(np.arange(256), CODES)
+_VALUE_CHECKS = {
+    "class": _check_classes,
+    "value": _check_values,
+    "direction": _check_directions,
+    "probability": _check_boundary,
+    "mask": _check_mask,
+}
+
+
+def digest(array: Array) -> str:
+    """Hash of the content of an array: type, shape and every value, whatever file format holds it."""
+    header = f"{array.dtype.str} {array.shape}".encode()
+    return hashlib.sha256(header + np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def write_frame(
+    root: Path,
+    name: str,
+    arrays: Mapping[str, Array],
+    size: tuple[int, int],
+    num_classes: int | Mapping[str, int],
+    kinds: Mapping[str, str] = STANDARD_KINDS,
+) -> dict[str, str]:
+    """Check and write all modalities of a frame; safe to call from several processes.
+
+    Args:
+        root: folder that holds one folder per modality.
+        name: name of the frame.
+        arrays: by modality, coded as the table at the top of this module says.
+        size: (H, W) of the frame.
+        num_classes: C, the largest class number, the same for all class maps or by modality.
+        kinds: kind by modality, for those that are not standard.
+
+    Returns:
+        the digest of each file's content, by its path relative to `root`.
+
+    Raises:
+        DataError: if an array is not what the layout says.
+    """
+    digests = {}
+    for modality, array in arrays.items():
+        highest = num_classes if isinstance(num_classes, int) else num_classes.get(modality, 0)
+        check_array(array, modality, size, highest, f"frame {name}, {modality}", kinds)
+        write_modality(root, modality, name, array, kinds)
+        digests[modality_path(Path(), modality, name, kinds).as_posix()] = digest(array)
+    return digests
+
+
+def _first(mask: Array) -> str:
+    row, column = np.argwhere(mask)[0]
+    return f"row {row}, column {column} ({int(mask.sum())} such pixels)"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

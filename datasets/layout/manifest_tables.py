@@ -1,0 +1,234 @@
+"""The two tables of a prepared data set: dataset.json says what it is, frames.csv lists its frames."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.layout.frame_files import DataError
+from datasets.layout.label_kinds import KINDS, STANDARD_KINDS
+
+SCHEMA_VERSION = 1
+
+_COLUMNS = ("name", "split", "scene", "fx", "fy", "cx", "cy", "pose")
+_SIZE_COLUMNS = ("height", "width")
+
+VARIED = "varied"
+"""Stands for the size in dataset.json and in the id where frames have different sizes; frames.csv then has each."""
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """One line of frames.csv.
+
+    Args:
+        name: name of the frame, unique in the data set.
+        split: "train" or "test".
+        scene: frames of one scene show the same place; empty where it is not known.
+        intrinsics: fx, fy, cx, cy in pixels of the stored image; pixel centres are at integer + 0.5.
+        pose: 4x4 camera-to-world row by row, metres, camera frame x right, y down, z forward; None where not known.
+        size: (H, W) where the frames of the data set have different sizes, else None.
+    """
+
+    name: str
+    split: str
+    intrinsics: tuple[float, float, float, float]
+    scene: str = ""
+    pose: tuple[float, ...] | None = None
+    size: tuple[int, int] | None = None
+
+    def matrix(self) -> NDArray[np.float64]:
+        """The 3x3 pinhole matrix."""
+        fx, fy, cx, cy = self.intrinsics
+        return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+
+
+def assumed_intrinsics(size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """fx, fy, cx, cy where nobody knows the camera: the longer side is seen under 53 degrees, axis in the middle."""
+    focal = float(max(size))
+    return focal, focal, size[1] / 2, size[0] / 2
+
+
+@dataclass(frozen=True)
+class LabelInfo:
+    """What dataset.json says of a modality beyond its name.
+
+    Args:
+        kind: see `datasets.layout.label_kinds`.
+        classes: names of the classes 1..C of a class map, in order.
+    """
+
+    kind: str
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What dataset.json says.
+
+    Args:
+        id: name, variant, size and the first eight digits of the fingerprint.
+        fingerprint: hash of the content, 64 hexadecimal digits.
+        size: (H, W) of every frame; None where they differ, `FrameRecord.size` then says each.
+        tasks: names of the tasks that have labels.
+        classes: names of the semseg classes 1..C, in order.
+        counts: frames per split.
+        sources: where each modality comes from.
+        notes: caveats.
+        schema_version: of this layout.
+        labels: class maps other than semseg, and modalities whose name is not standard.
+    """
+
+    id: str
+    fingerprint: str
+    size: tuple[int, int] | None
+    tasks: tuple[str, ...]
+    classes: tuple[str, ...]
+    counts: Mapping[str, int]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    notes: str = ""
+    schema_version: int = SCHEMA_VERSION
+    labels: Mapping[str, LabelInfo] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Text of dataset.json."""
+        fields = asdict(self)
+        fields["size"] = self.size or VARIED
+        fields["splits"] = dict(fields.pop("counts"))
+        # Data sets that need no such entry keep the file that they always had.
+        labels = fields.pop("labels")
+        return json.dumps(fields | ({"labels": labels} if labels else {}), indent=2) + "\n"
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Kind of every modality, the images among them."""
+        named = {name: self.labels[name].kind if name in self.labels else STANDARD_KINDS[name] for name in self.tasks}
+        return {"images": STANDARD_KINDS["images"], **named}
+
+    def classes_of(self, modality: str) -> tuple[str, ...]:
+        """Names of the classes of a class map; none for other modalities."""
+        if modality in self.labels:
+            return self.labels[modality].classes
+        return self.classes if modality == "semseg" else ()
+
+    def size_of(self, frame: FrameRecord) -> tuple[int, int]:
+        """(H, W) of a frame.
+
+        Raises:
+            DataError: if neither the data set nor the frame has one.
+        """
+        size = frame.size or self.size
+        if size is None:
+            raise DataError(f"{self.id}: frames.csv says no height and width of frame {frame.name!r}")
+        return size
+
+
+def read_info(root: Path) -> DatasetInfo:
+    """Read dataset.json.
+
+    Raises:
+        DataError: if it is missing, not JSON, of another schema version, or lacks a field.
+    """
+    path = root / "dataset.json"
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(
+            f"{path}: no prepared data set here; prepare it, or set MTL_DATA to the folder that holds it"
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a JSON file ({error}); prepare the data set again") from None
+    version = fields.get("schema_version") if isinstance(fields, dict) else None
+    if version != SCHEMA_VERSION:
+        raise DataError(
+            f"{path}: schema_version {version!r}, this code reads {SCHEMA_VERSION}; prepare the data set again"
+        )
+    try:
+        return DatasetInfo(
+            id=fields["id"],
+            fingerprint=fields["fingerprint"],
+            size=_size(fields["size"]),
+            tasks=tuple(fields["tasks"]),
+            classes=tuple(fields["classes"]),
+            counts=dict(fields["splits"]),
+            sources=dict(fields["sources"]),
+            notes=fields["notes"],
+            labels=_labels(fields),
+        )
+    except KeyError as error:
+        raise DataError(f"{path}: the field {error} is missing; prepare the data set again") from None
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        raise DataError(f"{path}: a field is of the wrong kind ({error}); prepare the data set again") from None
+
+
+def _size(value: Any) -> tuple[int, int] | None:
+    return None if value == VARIED else (int(value[0]), int(value[1]))
+
+
+def _labels(fields: Mapping[str, Any]) -> dict[str, LabelInfo]:
+    labels = {
+        name: LabelInfo(entry["kind"], tuple(entry["classes"])) for name, entry in fields.get("labels", {}).items()
+    }
+    for name in fields["tasks"]:
+        kind = labels[name].kind if name in labels else STANDARD_KINDS.get(name)
+        if kind not in KINDS or kind == STANDARD_KINDS["images"]:
+            near = get_close_matches(name, [*STANDARD_KINDS], n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"no task named {name!r}, and no kind of label for it.{hint}")
+    return labels
+
+
+def read_frames(root: Path) -> list[FrameRecord]:
+    """Read frames.csv.
+
+    Raises:
+        DataError: if it is missing or a line is wrong.
+    """
+    path = root / "frames.csv"
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise DataError(f"{path}: the file is missing; prepare the data set again") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not readable as a table ({error}); prepare the data set again") from None
+    return [_parse_frame(row, f"{path}, line {line}") for line, row in enumerate(rows, start=2)]
+
+
+def _parse_frame(row: Mapping[str, str], where: str) -> FrameRecord:
+    missing = [column for column in _COLUMNS if row.get(column) is None]
+    if missing:
+        raise DataError(f"{where}: no column {missing[0]!r}; the columns are {', '.join(_COLUMNS)}")
+    try:
+        fx, fy, cx, cy = (float(row[column]) for column in ("fx", "fy", "cx", "cy"))
+        pose = tuple(map(float, row["pose"].split())) or None
+        size = (int(row["height"]), int(row["width"])) if row.get("height") else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{where}: {error}") from None
+    if pose is not None and len(pose) != 16:
+        raise DataError(f"{where}: a pose has 16 numbers, found {len(pose)}")
+    return FrameRecord(row["name"], row["split"], (fx, fy, cx, cy), row["scene"], pose, size)
+
+
+def frames_text(records: Iterable[FrameRecord]) -> str:
+    """Text of frames.csv; it has columns for the size only where the frames have one each."""
+    listed = list(records)
+    varied = any(record.size for record in listed)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow((*_COLUMNS, *(_SIZE_COLUMNS if varied else ())))
+    for record in listed:
+        pose = " ".join(map(repr, map(float, record.pose))) if record.pose else ""
+        # As floats, as they are read back: the fingerprint is taken of this text.
+        line = [record.name, record.split, record.scene, *map(repr, map(float, record.intrinsics)), pose]
+        writer.writerow([*line, *(record.size or ("", "") if varied else ())])
+    return text.getvalue()

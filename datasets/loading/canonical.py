@@ -1,0 +1,267 @@
+"""The data set over a canonical layout: frames in, collatable items out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from benchmark.tasks import IGNORE_LABEL, NYUV2_TASKS, STANDARD_TASKS, Task, TaskSet
+from datasets.layout.example import write_example
+from datasets.layout.frame_files import Array
+from datasets.layout.label_kinds import IMAGES, KINDS
+from datasets.layout.layout import DatasetInfo, read_frames, read_info, read_label
+from datasets.loading.augmentation import Augmentation
+from datasets.loading.cache import CachedFrames, cache_folder, ensure_cache
+from datasets.loading.transforms import Frame, padding, resize
+
+
+class CanonicalDataset(Dataset[dict[str, Any]]):
+    """One split of a prepared data set.
+
+    Args:
+        root: folder with dataset.json.
+        split: "train" or "test".
+        size: (H, W) to which frames are resized before augmentation; None keeps the stored sizes.
+        augmentation: see `datasets.loading.augmentation.Augmentation`; the test split takes only `pad`.
+        tasks: names of the tasks to load, all by default; labels that nobody asks for are not read.
+        seed: of the augmentation.
+        cache: keep the frames of this `size` in memory-mapped files below `root/cache`.
+        share: of the frames of the training split, above 0; the same frames for every seed, and those of a smaller
+            share are among those of a larger one.
+
+    Raises:
+        DataError: if there is no data set, or a file of it is wrong.
+        ValueError: if a split, task or augmentation is unknown, or the items would differ in size.
+
+    An item is `{"images", "targets", "intrinsics", "index", "name"}` of one frame, as `benchmark.contracts.Batch`
+    describes it, with a "window" too where an evaluation is padded. Position p is frame p mod N in epoch p div N; the
+    augmentation depends on (seed, epoch, frame) and on nothing else, so it is the same for any number of workers, after
+    a resume, and whatever tasks are loaded.
+    """
+
+    tasks: TaskSet = NYUV2_TASKS
+    """All tasks that the data set offers."""
+    varied: ClassVar[bool] = False
+    """Whether its frames have different sizes."""
+
+    def __init__(
+        self,
+        root: Path | str,
+        split: str,
+        *,
+        size: tuple[int, int] | None = None,
+        augmentation: Mapping[str, Any] | None = None,
+        tasks: Sequence[str] | None = None,
+        seed: int = 0,
+        cache: bool = False,
+        share: float = 1.0,
+    ) -> None:
+        self.ensure(Path(root))
+        self.root = self.prepared(Path(root))
+        self.info: DatasetInfo = read_info(self.root)
+        self.tasks = _labelled(self.info, self.offered(Path(root)))
+        self.split = split
+        self.frames = [frame for frame in read_frames(self.root) if frame.split == split]
+        if not self.frames:
+            raise ValueError(f"{self.root}: no split named {split!r}; there are {', '.join(self.info.counts)}")
+        self.size = self.info.size if size is None else (int(size[0]), int(size[1]))
+        self.augmentation = Augmentation.from_mapping(augmentation)
+        if split != "train" and not self.augmentation.without_draws():
+            raise ValueError(f"the {split} split takes no augmentation but pad, found {dict(augmentation or {})}")
+        if self.size is None and not self.augmentation.fixed_size:
+            raise ValueError(f"{self.root}: frames of different sizes; give size=(H, W), or an augmentation with pad")
+        self.chosen = chosen_frames(len(self.frames), share) if split == "train" else range(len(self.frames))
+        self.wanted = self._select(tasks)
+        self.seed = seed
+        self._kinds = self.info.kinds
+        self._cached = self._open_cache() if cache else None
+
+    @classmethod
+    def ensure(cls, root: Path | str) -> None:
+        """Make the data if that is possible; here it is not.
+
+        Raises:
+            DataError: if there is no data set at `root`.
+        """
+        read_info(cls.prepared(Path(root)))
+
+    @classmethod
+    def example(cls, root: Path) -> None:
+        """Write a tiny instance of made-up frames at `root`, as the tests use it."""
+        write_example(root, f"{cls.__name__.lower()}-example", cls.tasks, varied=cls.varied)
+
+    @classmethod
+    def prepared(cls, root: Path) -> Path:
+        """Folder with dataset.json of the data set at `root`; `root` itself, unless a subclass prepares elsewhere."""
+        return root
+
+    @classmethod
+    def offered(cls, root: Path) -> TaskSet:
+        """The tasks of the data set at `root`; the same everywhere, unless a subclass reads them from there."""
+        return cls.tasks
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The frames once, as in epoch 0."""
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        if position < 0:
+            raise IndexError(f"positions count from 0, found {position}")
+        epoch, place = divmod(position, len(self))
+        index = self.chosen[place]
+        return self.item(index, self.drawn(index, np.random.default_rng((self.seed, epoch, index))))
+
+    def drawn(self, index: int, rng: np.random.Generator) -> Frame:
+        """A frame with the augmentation that the generator draws."""
+        return self.augmentation(self.read(index), rng)
+
+    def item(self, index: int, frame: Frame) -> dict[str, Any]:
+        """The item of an augmented frame."""
+        labels = frame.labels()
+        return {
+            "images": torch.from_numpy(_own(frame.image.transpose(2, 0, 1))),
+            "targets": {name: _target(self.tasks[name], labels[name]) for name in self.wanted},
+            "intrinsics": torch.from_numpy(frame.intrinsics.astype(np.float32)),
+            "index": index,
+            "name": self.frames[index].name,
+            **self._window(index),
+        }
+
+    def read(self, index: int) -> Frame:
+        """A frame of this size as it is before augmentation, with the labels that are needed.
+
+        Raises:
+            DataError: if a file is missing, truncated or wrong.
+        """
+        if self._cached is None:
+            return self._read_files(index, self._needed())
+        labels = self._cached.read(index)
+        return Frame(labels.pop("image"), self._intrinsics(index), self._kinds, labels)
+
+    def _select(self, names: Sequence[str] | None) -> tuple[str, ...]:
+        for name in names or ():
+            if name not in self.tasks:
+                near = get_close_matches(name, self.tasks, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise ValueError(f"{self.root}: no task named {name!r}.{hint} It offers {', '.join(self.tasks)}")
+        return tuple(self.tasks if names is None else self.tasks.select(names))
+
+    def _read_files(self, index: int, labels: Sequence[str]) -> Frame:
+        record = self.frames[index]
+        image = read_label(self.root, self.info, record, IMAGES)
+        arrays = {name: self._decoded(name, read_label(self.root, self.info, record, name)) for name in labels}
+        frame = Frame(image, record.matrix(), self._kinds, arrays)
+        return frame if self.size is None else resize(frame, self.size)
+
+    def _decoded(self, name: str, array: Array) -> Array:
+        """Stored codes -> the codes of `Frame`."""
+        table = KINDS[self._kinds[name]].table
+        return array if table is None else cv2.LUT(array, table)
+
+    def _window(self, index: int) -> dict[str, Tensor]:
+        """Where a frame that is padded for evaluation lies in its padding."""
+        padded = self.augmentation.pad
+        if padded is None or not self.augmentation.without_draws():
+            return {}
+        size = self.size or self.info.size_of(self.frames[index])
+        return {"window": torch.tensor([*padding(size, padded), *size])}
+
+    def _needed(self) -> tuple[str, ...]:
+        """Labels to read: those asked for, and semseg where the crop looks at it."""
+        extra = ("semseg",) if self.augmentation.needs_semseg and "semseg" not in self.wanted else ()
+        if extra and "semseg" not in self.tasks:
+            raise ValueError(f"{self.root}: cat_max_ratio needs semseg labels, there are {', '.join(self.tasks)}")
+        return (*self.wanted, *extra)
+
+    def _intrinsics(self, index: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+        record = self.frames[index]
+        stored = self.info.size_of(record)
+        size = self.size or stored
+        factors = np.array([size[1] / stored[1], size[0] / stored[0], 1.0])
+        return record.matrix() * factors[:, None]
+
+    def _open_cache(self) -> CachedFrames:
+        if self.size is None:
+            raise ValueError(f"{self.root}: frames of different sizes; a cache needs size=(H, W)")
+        folder = cache_folder(self.root, self.info, self.size, self.split)
+        ensure_cache(folder, len(self.frames), lambda index: self._read_files(index, tuple(self.tasks)))
+        return CachedFrames(folder, self._needed())
+
+
+def chosen_frames(count: int, share: float) -> Sequence[int]:
+    """Positions of a share of `count` frames, rising.
+
+    Raises:
+        ValueError: if the share does not lie in (0, 1].
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share of the training frames must lie in (0, 1], found {share}")
+    if share == 1:
+        return range(count)
+    order = np.random.default_rng(0).permutation(count)
+    return sorted(order[: max(1, round(count * share))].tolist())
+
+
+def _labelled(info: DatasetInfo, offered: TaskSet) -> TaskSet:
+    """The tasks of dataset.json; one with classes has as many channels.
+
+    A task that neither the data set nor `benchmark.tasks` names is like the standard task of its kind.
+    """
+    return TaskSet(_task(name, info, offered) for name in info.tasks)
+
+
+def _task(name: str, info: DatasetInfo, offered: TaskSet) -> Task:
+    named = offered.get(name) or STANDARD_TASKS.get(name)
+    if named is None:
+        kind = info.kinds[name]
+        named = replace(next(task for task in STANDARD_TASKS.values() if task.readout == kind), name=name)
+    classes = info.classes_of(name)
+    return replace(named, channels=len(classes)) if classes and named.readout == "class" else named
+
+
+def _own(array: Array) -> Array:
+    """Contiguous and writeable: a view of the cache is copied, all else is left alone."""
+    return np.require(array, requirements=["C", "W"])
+
+
+def _target(task: Task, array: Array) -> Tensor:
+    """The label of a frame as the target of a task."""
+    if task.background is not None and ((array == task.background) | (array == IGNORE_LABEL)).all():
+        array = np.full_like(array, IGNORE_LABEL)
+    return _TENSORS[task.readout](array)
+
+
+def _map_tensor(array: Array) -> Tensor:
+    """(H, W) -> (1, H, W) float32."""
+    return torch.from_numpy(_own(array)).float()[None]
+
+
+def _class_tensor(array: Array) -> Tensor:
+    """(H, W) -> int64."""
+    return torch.from_numpy(_own(array)).long()
+
+
+def _vector_tensor(array: Array) -> Tensor:
+    """(H, W, 3) -> (3, H, W) float32; torch widens float16 many times faster than numpy."""
+    return torch.from_numpy(_own(array)).permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format)
+
+
+_TENSORS = {
+    "class": _class_tensor,
+    "value": _map_tensor,
+    "direction": _vector_tensor,
+    "probability": _map_tensor,
+    "mask": _map_tensor,
+}

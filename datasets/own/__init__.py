@@ -1,0 +1,1 @@
+"""Data sets of the user: a folder per label, or a manifest."""

@@ -1,0 +1,1 @@
+"""Reading foreign files and archives, and writing a prepared data set."""

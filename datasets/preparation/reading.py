@@ -1,0 +1,231 @@
+"""Reading the files of a source: pictures and arrays of every kind, refused by name where they are not as they should.
+
+A frame's arrays leave here as `layout.frame_files` stores them, at the size of the file. What is checked against the
+canonical layout is checked here already, under the name of the file, since `CanonicalWriter` knows only the frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from tokenize import TokenError
+
+import cv2
+import numpy as np
+
+from datasets.layout.frame_files import Array, DataError, check_array, read_bytes, read_npy, read_png
+from datasets.layout.palette_png import read_indices
+from datasets.preparation.matlab import read_variable
+
+FARTHEST = 20.0
+"""Metres; the Kinect of NYU-v2 sees 0.5 to 10."""
+NEAREST_MEDIAN = 0.3
+_LARGEST_CENTIMETRES = 600.0
+_ROUNDING = 1e-3
+_NEAR_ZERO = 0.02
+SHORTEST, LONGEST = 0.5, 1.5
+"""Lengths between which a vector is taken for a unit normal, blurred by JPEG, resizing or 8 bits."""
+
+_END_OF_JPEG = b"\xff\xd9"
+
+
+def describe(array: Array) -> str:
+    """Shape and type, for a message."""
+    return f"{'x'.join(map(str, array.shape)) or 'a single value'} {array.dtype}"
+
+
+def check_shape(array: Array, shape: tuple[int, ...], where: str) -> None:
+    """Refuse another shape, and say so where the axes are swapped.
+
+    Raises:
+        DataError: with both shapes.
+    """
+    if array.shape == shape:
+        return
+    swapped = ""
+    if array.ndim == len(shape) and sorted(array.shape) == sorted(shape):
+        swapped = ": the axes are swapped"
+    raise DataError(f"{where}: found {'x'.join(map(str, array.shape))}, expected {'x'.join(map(str, shape))}{swapped}")
+
+
+def check_presence(paths: Iterable[Path]) -> None:
+    """Refuse to begin while a file is missing; naming it after minutes of work would be too late.
+
+    Raises:
+        DataError: naming the first missing file and how many there are.
+    """
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        others = f", and {len(missing) - 1} other files too" if len(missing) > 1 else ""
+        raise DataError(f"{missing[0]}: the file is missing{others}")
+
+
+def read_jpeg(path: Path) -> Array:
+    """(H, W, 3) uint8 RGB.
+
+    Raises:
+        DataError: if it is missing, truncated or not a JPEG.
+    """
+    data = read_bytes(path)
+    # The decoder paints the missing rest of a truncated file grey.
+    if not data.tobytes().rstrip(b"\0").endswith(_END_OF_JPEG):
+        raise DataError(f"{path}: truncated image, the JPEG ends after {data.size} bytes without its end mark")
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if picture is None:
+        raise DataError(f"{path}: not a readable JPEG image ({data.size} bytes)")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def read_colour(path: Path) -> Array:
+    """(H, W, 3) uint8 RGB of a JPEG or PNG.
+
+    Raises:
+        DataError: if it is missing, truncated or no 8-bit colour picture.
+    """
+    if path.suffix == ".jpg":
+        return read_jpeg(path)
+    picture = read_png(path)
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+        raise DataError(f"{path}: found {describe(picture)}, expected an 8-bit RGB picture")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def read_map(path: Path, key: str = "") -> Array:
+    """A map of one value per pixel, from a PNG, .npy or .mat file; a last axis of length 1 is dropped.
+
+    Args:
+        path: the file.
+        key: name of the variable in a .mat file.
+
+    Raises:
+        DataError: if it is missing, truncated or no map.
+    """
+    array = read_array(path, key)
+    return array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array
+
+
+def read_array(path: Path, key: str = "") -> Array:
+    """The numbers in a PNG, .npy or .mat file.
+
+    Raises:
+        DataError: if it is missing, truncated, or does not hold numbers.
+    """
+    if path.suffix == ".png":
+        return read_indices(path)
+    try:
+        array = read_npy(path) if path.suffix == ".npy" else read_variable(path, key)
+    except (MemoryError, SyntaxError, TokenError) as error:
+        # What numpy's reader of headers raises beside its ValueError.
+        raise DataError(f"{path}: damaged, its header makes no sense ({type(error).__name__})") from None
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path}: {key!r} is text or a cell, expected numbers")
+    if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_) or np.iscomplexobj(array):
+        raise DataError(f"{path}: found {describe(array)}, expected real numbers")
+    return array
+
+
+def to_labels(array: Array, highest: int, size: tuple[int, int], where: str, lowest: int = 0) -> Array:
+    """(H, W) uint8 label map, from whole numbers of any type.
+
+    Args:
+        array: the map as read.
+        highest: largest label.
+        size: (H, W).
+        where: the file.
+        lowest: smallest label.
+
+    Raises:
+        DataError: if the size is another, or a label is not whole or out of range.
+    """
+    check_shape(array, size, where)
+    wrong = ~((array >= lowest) & (array <= highest))
+    if array.dtype.kind == "f":
+        wrong |= array != np.round(array)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise DataError(
+            f"{where}: label {array[row, column]:g} at row {row}, column {column} ({int(wrong.sum())} such pixels), "
+            f"allowed are {lowest} to {highest}"
+        )
+    return (array.astype(np.int64) - min(lowest, 0)).astype(np.uint8)
+
+
+def to_metres(array: Array, size: tuple[int, int], where: str) -> Array:
+    """(H, W) float32 depth in metres, 0 missing; what cannot be metres of an indoor scene is refused.
+
+    Raises:
+        DataError: if the size is another, a value is negative or not finite, or the unit seems wrong.
+    """
+    check_shape(array, size, where)
+    depth = array.astype(np.float32)
+    check_array(depth, "depth", size, 0, where)
+    known = depth[depth > 0]
+    if not known.size:
+        raise DataError(f"{where}: no pixel has a depth")
+    middle, farthest = float(np.median(known)), float(known.max())
+    if farthest > FARTHEST or middle < NEAREST_MEDIAN or array.dtype.kind != "f":
+        raise DataError(
+            f"{where}: depth of type {array.dtype}, median {middle:g}, maximum {farthest:g}: not metres"
+            f"{_guessed_unit(array, middle)}; indoor depth has a median above {NEAREST_MEDIAN} and stays below "
+            f"{FARTHEST:g} m"
+        )
+    return depth
+
+
+def _guessed_unit(array: Array, middle: float) -> str:
+    if array.max() <= 255 and (array.dtype == np.uint8 or (middle > FARTHEST and (array == np.round(array)).all())):
+        return ", it looks like 8-bit codes"
+    if middle > FARTHEST:
+        return ", it looks like millimetres" if middle > _LARGEST_CENTIMETRES else ", it looks like centimetres"
+    return ", it looks normalised" if array.max() <= 1 else ""
+
+
+def to_normals(array: Array, size: tuple[int, int], where: str) -> Array:
+    """(H, W, 3) float32 unit normals, zero missing, in the frame of the file.
+
+    8-bit pictures are decoded as n = 2 v / 255 - 1. They cannot hold a zero vector: the codes nearest to it, 127 and
+    128, mean missing. A vector shorter than `SHORTEST` or longer than `LONGEST` is no direction, hence missing too;
+    others are brought to length 1, but for those of float files that have it but for rounding.
+
+    Raises:
+        DataError: if the size is another, a value is not finite, or most vectors have an impossible length.
+    """
+    check_shape(array, (*size, 3), where)
+    vectors = array.astype(np.float32)
+    if array.dtype == np.uint8:
+        vectors = vectors * np.float32(2 / 255) - 1
+    length = np.sqrt(np.square(vectors).sum(-1))
+    if not np.isfinite(length).all():
+        row, column = np.argwhere(~np.isfinite(length))[0]
+        raise DataError(f"{where}: normal {vectors[row, column].tolist()} at row {row}, column {column} is not finite")
+    too_long = length > LONGEST
+    if array.dtype != np.uint8 and too_long.any():
+        row, column = np.argwhere(too_long)[0]
+        raise DataError(
+            f"{where}: normal {vectors[row, column].tolist()} at row {row}, column {column} ({int(too_long.sum())} "
+            "such pixels) is longer than 1; unit vectors or zero are expected, in x, y, z"
+        )
+    known = (length >= SHORTEST) & ~too_long
+    strange = int((~known & (length > _NEAR_ZERO) & (array != 0).any(-1)).sum())
+    if strange > array.shape[0] * array.shape[1] / 2:
+        raise DataError(
+            f"{where}: {strange} of its vectors are far from length 1; unit normals are expected, from 8 bits as "
+            "n = 2 v / 255 - 1"
+        )
+    if array.dtype != np.uint8:
+        length[np.abs(length - 1) < _ROUNDING] = 1
+    scale = np.divide(1.0, length, where=known, out=np.zeros_like(length))
+    return vectors * scale[..., None]
+
+
+def to_boundary(array: Array, size: tuple[int, int], where: str) -> Array:
+    """(H, W) uint8 boundary map, 255 or 0, from 0 and 1 or 0 and 255; what is in between is cut in the middle.
+
+    Raises:
+        DataError: if the size is another or a value is out of range.
+    """
+    check_shape(array, size, where)
+    if not (array.min() >= 0 and array.max() <= 255):
+        raise DataError(f"{where}: boundary values {array.min():g} to {array.max():g}, expected 0 to 1 or 0 to 255")
+    whole = 1 if array.max() <= 1 else 255
+    return np.where(array >= whole / 2, np.uint8(255), np.uint8(0))

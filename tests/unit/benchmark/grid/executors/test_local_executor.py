@@ -1,0 +1,84 @@
+"""What a cell's process is given, and what is said of its end."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark.grid.executors.local import LocalExecutor, default_workers, environment, how_it_ended, last_line
+from benchmark.records.result import RunSpec
+from benchmark.records.store import ResultStore
+
+SPEC = RunSpec("smoke", "quick", "none", "b", ("semseg",), 0)
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory", "gpu", "workers"),
+    [(8, 64.0, True, 1), (8, 64.0, False, 8), (8, 11.9, False, 2), (2, 1.0, False, 1), (4, None, False, 4)],
+)
+def test_as_many_cells_run_as_cores_and_memory_bear(cores, memory, gpu, workers):
+    assert default_workers(cores, memory, gpu) == workers
+
+
+@pytest.mark.parametrize(("workers", "cores", "threads"), [(1, 8, "8"), (3, 8, "2"), (2, 2, "1"), (16, 8, "1")])
+def test_cells_share_out_the_cores(workers, cores, threads):
+    given = environment(workers, cores)
+    assert {given[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")} == {threads}
+
+
+def test_the_allocator_is_tuned_unless_the_user_has_set_it(monkeypatch):
+    monkeypatch.delenv("MALLOC_TOP_PAD_", raising=False)
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "7")
+    given = environment(1, 1)
+    assert given["MALLOC_MMAP_MAX_"] == "7"
+    assert given["MALLOC_TOP_PAD_"] == "268435456"
+
+
+def test_the_command_names_the_whole_cell(tmp_path):
+    store = ResultStore(tmp_path / "out", tmp_path / "work")
+    command = LocalExecutor(store, imports=["a.py", "b.py"]).command(SPEC)
+    assert command[1].endswith("train.py")
+    assert RunSpec.from_text(command[command.index("--spec") + 1]) == SPEC
+    assert command[-8:] == [
+        "--out",
+        str(tmp_path / "out"),
+        "--work",
+        str(tmp_path / "work"),
+        "--import",
+        "a.py",
+        "--import",
+        "b.py",
+    ]
+
+
+def test_the_last_line_of_a_log_is_found(tmp_path):
+    log = tmp_path / "cell.log"
+    log.write_text("x\n" * 10_000 + "=== head\nValueError: why\n\n")
+    assert last_line(log) == "ValueError: why"
+    log.write_bytes(b"50%\r 100%\r\xff done\n")
+    assert last_line(log).endswith("done")
+    log.write_text("=== head\n")
+    assert last_line(log) == ""
+    assert last_line(tmp_path / "none.log") == ""
+
+
+def test_the_end_of_a_process_is_told_in_one_line(tmp_path):
+    log = tmp_path / "cell.log"
+    log.write_text("MemoryError\n")
+    assert how_it_ended(1, log) == "exit code 1; last line of its log: MemoryError"
+    assert how_it_ended(-11, tmp_path / "none.log") == "killed by SIGSEGV"
+
+
+def test_progress_of_a_cell_is_read_from_its_file(tmp_path):
+    store = ResultStore(tmp_path)
+    executor = LocalExecutor(store)
+    assert executor.steps(SPEC) is None
+    folder = store.work_folder(SPEC)
+    folder.mkdir(parents=True)
+    for text, expected in [('{"step": 3, "steps": 10}', (3, 10)), ('{"step": 3', None), ("[]", None), ("{}", None)]:
+        (folder / "progress.json").write_text(text)
+        assert executor.steps(SPEC) == expected
+
+
+def test_no_workers_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="at least 1 worker, found 0"):
+        LocalExecutor(ResultStore(tmp_path), 0)

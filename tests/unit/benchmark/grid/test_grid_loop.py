@@ -1,0 +1,203 @@
+"""Running a grid: with real processes, that may die at any moment, and several launchers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from benchmark.grid.cells import cells, run
+from benchmark.grid.executors.local import LocalExecutor
+from benchmark.grid.progress import LineProgress
+from benchmark.records.result import RunResult, RunSpec, failure, leases
+from benchmark.records.store import ResultStore
+
+HERE = Path(__file__).parent
+METRICS = {"semseg": {"mIoU": {"value": 1.0, "unit": "%", "higher_is_better": True}}}
+
+
+@pytest.fixture
+def store(tmp_path) -> ResultStore:
+    store = ResultStore(tmp_path / "results")
+    store.work.mkdir(parents=True)
+    return store
+
+
+def grid_of(*methods: str, seeds: int = 1, seconds: float = 0.0) -> list[RunSpec]:
+    return cells("smoke", methods, ["none"], range(seeds), "b", ["semseg"], {"seconds": seconds})
+
+
+def run_here(grid, store, workers: int = 2, **options):
+    executor = LocalExecutor(store, workers, program=HERE / "fake_cell.py")
+    with open(store.work / "progress.txt", "a") as stream:
+        return run(grid, store, executor, LineProgress(stream, interval=0.0), **options)
+
+
+def launch(store: ResultStore, methods: str, seeds: int, seconds: float, workers: int = 2) -> subprocess.Popen:
+    arguments = [str(argument) for argument in (store.root, workers, methods, seeds, seconds)]
+    command = [sys.executable, str(HERE / "fake_launcher.py"), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def starts(store: ResultStore) -> Counter:
+    """How often each cell was started."""
+    lines = (store.work / "started.txt").read_text().splitlines()
+    return Counter(line.split()[0] for line in lines)
+
+
+def wait_until(condition, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def num_stored(store: ResultStore) -> int:
+    return len(list(store.root.glob("runs/*/*.json")))
+
+
+def test_every_cell_is_run_once_and_never_again(store):
+    grid = grid_of("quick", seeds=3)
+    assert not run_here(grid, store).not_done
+    assert not run_here(grid, store).not_done
+    assert starts(store) == {spec.run_id: 1 for spec in grid}
+    assert not list((store.work / "leases").iterdir())
+
+
+def test_a_failure_is_a_result_and_stops_nothing(store):
+    grid = grid_of("fails", "crashes", "killed", "quick")
+    report = run_here(grid, store)
+    errors = {spec.method: outcome.error for spec, outcome in report.not_done.items()}
+    assert errors["fails"] == "as told"
+    assert errors["crashes"] == "exit code 3; last line of its log: last words"
+    assert errors["killed"].startswith("killed by SIGKILL, perhaps for lack of memory; last line of its log: threads")
+    assert store.read(grid[1]).error == errors["crashes"]
+    assert store.read(grid[1]).provenance["started"]
+    assert store.finished(grid[3])
+
+
+def test_failed_cells_are_run_again_and_diverged_ones_only_on_request(store):
+    flaky, diverged = *grid_of("flaky"), *grid_of("quick")
+    with store.hold(diverged) as lease:
+        store.publish(failure(diverged, "diverged", "the loss is NaN at step 3", {}), lease)
+    assert run_here([flaky, diverged], store).outcomes[flaky].status == "failed"
+    report = run_here([flaky, diverged], store)
+    assert report.outcomes[flaky].status == "done"
+    assert report.outcomes[diverged].error == "the loss is NaN at step 3"
+    assert not run_here([flaky, diverged], store, retry=("diverged",)).not_done
+
+
+def test_without_retry_a_failure_stands(store):
+    grid = grid_of("flaky")
+    run_here(grid, store)
+    assert run_here(grid, store, retry=()).outcomes[grid[0]].status == "failed"
+    assert sum(starts(store).values()) == 1
+
+
+def test_a_cell_whose_place_holds_another_file_is_reported_and_left_alone(store):
+    grid = grid_of("quick", seeds=2)
+    path = store.path(grid[0])
+    path.parent.mkdir(parents=True)
+    path.write_text('{"schema_version": 2}')
+    report = run_here(grid, store)
+    assert "schema_version: found 2, expected 1" in report.outcomes[grid[0]].error
+    assert "move this file away" in report.outcomes[grid[0]].error
+    assert path.read_text() == '{"schema_version": 2}'
+    assert report.outcomes[grid[1]].status == "done"
+
+
+def test_a_launcher_killed_hard_is_continued_by_the_same_command(store):
+    """kill -9 in the middle: what is done stays, the cell that ran dies with it and is run again, nothing else is."""
+    grid = grid_of("slow", seeds=6, seconds=0.3)
+    launcher = launch(store, "slow", 6, 0.3)
+    wait_until(lambda: num_stored(store) >= 2 and len(starts(store)) >= 3)
+    launcher.send_signal(signal.SIGKILL)
+    launcher.communicate()
+    done = {spec.run_id: store.path(spec).read_bytes() for spec in grid if store.read(spec)}
+    pids = [int(line.split()[1]) for line in (store.work / "started.txt").read_text().splitlines()]
+    if sys.platform.startswith("linux"):
+        wait_until(lambda: not any(leases.is_alive(leases.process(pid)) for pid in pids), 10)
+    assert not run_here(grid, store).not_done
+    for spec in grid:
+        if spec.run_id in done:
+            assert starts(store)[spec.run_id] == 1, "a finished cell was run again"
+            assert store.path(spec).read_bytes() == done[spec.run_id]
+
+
+def test_a_stopped_launcher_ends_its_cells_and_gives_them_back(store):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        (store.work / "started.txt").write_text("")
+        launcher = launch(store, "slow", 3, 30)
+        wait_until(lambda: len(starts(store)) == 2)
+        launcher.send_signal(number)
+        output, _ = launcher.communicate(timeout=20)
+        assert f"stopped by {int(number)}" in output
+        assert "Traceback" not in output
+        assert not list((store.work / "leases").iterdir())
+        assert num_stored(store) == 0, "a cell that was stopped is no failure"
+        for line in (store.work / "started.txt").read_text().splitlines():
+            assert not leases.is_alive(leases.process(int(line.split()[1])))
+
+
+def test_two_launchers_started_together_run_each_cell_once(store):
+    launchers = [launch(store, "quick,fails,slow", 4, 0.1) for _ in range(2)]
+    outputs = [launcher.communicate(timeout=60)[0] for launcher in launchers]
+    assert set(starts(store).values()) == {1}, outputs
+    assert len(starts(store)) == 12
+    assert [launcher.returncode for launcher in launchers] == [1, 1], "both know of the cells that failed"
+
+
+def test_a_cell_of_another_launcher_is_waited_for_and_taken_over_when_that_dies(store):
+    grid = grid_of("quick")
+    held = store.claim(grid[0])
+    # A holder on another host whose last heartbeat is two seconds short of the lifetime.
+    held.path.write_text(json.dumps({**leases.read(held.path), "host": "elsewhere"}))
+    then = time.time() - leases.LIFETIME_SECONDS + 1.5
+    os.utime(held.path, (then, then))
+    before = time.monotonic()
+    assert not run_here(grid, store).not_done
+    assert time.monotonic() - before > 1.0
+    assert "is being run by another process" in (store.work / "progress.txt").read_text()
+
+
+def test_a_result_that_another_launcher_stores_meanwhile_is_taken(store):
+    grid = grid_of("quick")
+    lease = store.claim(grid[0])
+
+    class Progress(LineProgress):
+        def note(self, line: str) -> None:
+            store.publish(RunResult(grid[0], "done", METRICS), lease)
+            lease.release()
+
+    executor = LocalExecutor(store, 1, program=HERE / "fake_cell.py")
+    with open(os.devnull, "w") as stream:
+        assert not run(grid, store, executor, Progress(stream)).not_done
+    assert not (store.work / "started.txt").exists()
+
+
+def test_a_cell_waits_for_those_it_needs_and_is_left_without_them(store):
+    first, second, crashing = *grid_of("slow", "quick", seconds=0.3), *grid_of("crashes")
+    needs = {second: [first]}
+    report = run_here([second, first], store, depends_on=lambda spec: needs.get(spec, []))
+    assert not report.not_done
+    order = [line.split("+")[0] for line in (store.work / "started.txt").read_text().splitlines()]
+    assert order == ["slow", "quick"]
+    third = grid_of("quick", seeds=2)[1]
+    report = run_here([third, crashing], store, depends_on=lambda spec: [crashing] if spec == third else [])
+    assert report.outcomes[third].status == "left"
+    assert report.outcomes[third].error == "needs crashes+none seed 0, which is not done"
+
+
+def test_a_program_that_cannot_be_started_is_a_failure(store):
+    grid = grid_of("quick")
+    executor = LocalExecutor(store, 1, program=HERE / "no_such_cell.py")
+    with open(os.devnull, "w") as stream:
+        report = run(grid, store, executor, LineProgress(stream))
+    assert "no_such_cell.py" in report.not_done[grid[0]].error

@@ -1,0 +1,135 @@
+"""The store of results: places, fencing, and files that are no results."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from benchmark.records.result import RecordError, RunResult, RunSpec, failure
+from benchmark.records.store import ResultStore, Stored, StoreError, Unreadable
+
+METRICS = {"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": True}}}
+
+
+def spec_of(seed: int = 0, recipe: str = "smoke") -> RunSpec:
+    return RunSpec(recipe, "hard_sharing", "none", "resnet18", ("semseg",), seed)
+
+
+def store_result(store: ResultStore, spec: RunSpec, status: str = "done") -> None:
+    result = RunResult(spec, "done", METRICS) if status == "done" else failure(spec, status, "why", {})
+    lease = store.claim(spec)
+    store.publish(result, lease)
+    lease.release()
+
+
+@pytest.fixture
+def store(tmp_path) -> ResultStore:
+    return ResultStore(tmp_path / "results")
+
+
+def test_a_result_lies_where_the_readme_says(store):
+    store_result(store, spec_of())
+    assert store.path(spec_of()) == store.root / "runs" / "smoke" / f"{spec_of().run_id}.json"
+    assert store.read(spec_of()).metrics == METRICS
+    assert json.loads(store.path(spec_of()).read_text())["schema_version"] == 1
+
+
+def test_only_done_cells_are_finished(store):
+    assert not store.finished(spec_of())
+    store_result(store, spec_of(), "failed")
+    assert not store.finished(spec_of())
+    store_result(store, spec_of())
+    assert store.finished(spec_of())
+
+
+def test_the_version_changes_with_every_new_result(store):
+    assert store.version(spec_of()) is None
+    store_result(store, spec_of(), "failed")
+    first = store.version(spec_of())
+    store_result(store, spec_of(), "diverged")
+    assert store.version(spec_of()) not in (None, first)
+
+
+def test_a_done_result_is_never_overwritten(store):
+    store_result(store, spec_of())
+    with pytest.raises(StoreError, match="is done already"):
+        store_result(store, spec_of(), "failed")
+    assert store.finished(spec_of())
+
+
+def test_who_was_taken_over_publishes_nothing(tmp_path):
+    store = ResultStore(tmp_path, lease_seconds=-1)
+    zombie = store.claim(spec_of())
+    heir = store.claim(spec_of())
+    with pytest.raises(StoreError, match="another process has taken this cell over"):
+        store.publish(failure(spec_of(), "failed", "late", {}), zombie)
+    assert store.read(spec_of()) is None
+    store.publish(RunResult(spec_of(), "done", METRICS), heir)
+    assert store.finished(spec_of())
+
+
+def test_a_lease_of_one_cell_does_not_publish_another(store):
+    lease = store.claim(spec_of(0))
+    with pytest.raises(StoreError):
+        store.publish(RunResult(spec_of(1), "done", METRICS), lease)
+
+
+def test_a_process_without_a_launcher_holds_its_cell_itself(store):
+    with store.hold(spec_of()) as lease:
+        assert store.claim(spec_of()) is None
+        with pytest.raises(StoreError, match="another process is running this cell"), store.hold(spec_of()):
+            pass
+        store.publish(RunResult(spec_of(), "done", METRICS), lease)
+    assert store.claim(spec_of()) is not None
+
+
+def test_a_process_of_a_launcher_leaves_the_lease_to_it(store, monkeypatch):
+    lease = store.claim(spec_of())
+    for name, value in lease.environment().items():
+        monkeypatch.setenv(name, value)
+    with store.hold(spec_of()) as handed_down:
+        store.publish(RunResult(spec_of(), "done", METRICS), handed_down)
+    assert lease.held()
+
+
+def test_results_are_listed_by_recipe_and_none_is_lost_to_a_bad_neighbour(store):
+    for seed in range(3):
+        store_result(store, spec_of(seed))
+    store_result(store, spec_of(0, "other"))
+    folder = store.root / "runs" / "smoke"
+    (folder / "a_garbage.json").write_text("{ not json")
+    (folder / "b_binary.json").write_bytes(b"\xff\xfe\x00")
+    (folder / "c_folder.json").mkdir()
+    (folder / "d_other_schema.json").write_text('{"schema_version": 99}')
+    (folder / "e_list.json").write_text("[]")
+    (folder / ".half.json.tmp").write_text("{")
+    found = list(store.results("smoke"))
+    assert [entry.result.spec.seed for entry in found if isinstance(entry, Stored)] == [0, 1, 2]
+    reasons = {entry.path.name: entry.reason for entry in found if isinstance(entry, Unreadable)}
+    assert set(reasons) == {"a_garbage.json", "b_binary.json", "c_folder.json", "d_other_schema.json", "e_list.json"}
+    for name, reason in reasons.items():
+        assert name in reason
+        assert "\n" not in reason
+    assert "schema_version: found 99, expected 1, the one that this checkout reads" in reasons["d_other_schema.json"]
+    assert len([entry for entry in store.results() if isinstance(entry, Stored)]) == 4
+
+
+@pytest.mark.parametrize("copy", ["a_copy.json", "z_copy.json"])
+def test_a_copy_of_a_result_does_not_count_as_another_seed(store, copy):
+    store_result(store, spec_of())
+    home = store.path(spec_of())
+    shutil.copy(home, home.with_name(copy))
+    found = list(store.results())
+    assert [entry.path for entry in found if isinstance(entry, Stored)] == [home]
+    assert [entry.path.name for entry in found if isinstance(entry, Unreadable)] == [copy]
+
+
+def test_a_file_in_the_place_of_a_result_is_never_overwritten(store):
+    path = store.path(spec_of())
+    path.parent.mkdir(parents=True)
+    path.write_text('{"schema_version": 2}')
+    with pytest.raises(RecordError, match="schema_version: found 2"):
+        store_result(store, spec_of())
+    assert path.read_text() == '{"schema_version": 2}'

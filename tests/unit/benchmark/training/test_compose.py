@@ -1,0 +1,183 @@
+"""A recipe, its overrides, and what is refused before anything runs."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.records.result import RunSpec
+from benchmark.registry import METHODS, REGULARIZERS
+from benchmark.training.compose import (
+    RECIPES,
+    ConfigError,
+    check_spec,
+    compose,
+    load_recipe,
+    parse_overrides,
+    recipe_names,
+)
+
+
+def spec(**changes: Any) -> RunSpec:
+    """A cell of the smoke recipe."""
+    values: dict[str, Any] = dict(
+        recipe="smoke",
+        method="hard_sharing",
+        regularizer="none",
+        backbone="resnet18",
+        tasks=("semseg", "depth"),
+        seed=3,
+    )
+    return RunSpec(**{**values, **changes})
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_composes_for_every_task_it_names(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    cell = spec(recipe=name, backbone=recipe.backbone, tasks=tuple(recipe.tasks))
+    config = compose(cell, tmp_path)
+    assert config.train_cfg.max_iters > 0
+    assert [metric.task for metric in config.test_evaluator] == list(recipe.tasks)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_composes_for_every_method_and_regularizer(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    for method in METHODS.names():
+        cell = spec(recipe=name, method=method, backbone=recipe.backbone, tasks=tuple(recipe.tasks))
+        assert compose(cell, tmp_path).model.method == method
+    for regularizer in REGULARIZERS.names():
+        check_spec(spec(recipe=name, regularizer=regularizer, backbone=recipe.backbone, tasks=tuple(recipe.tasks)))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_the_text_of_a_recipe_names_it_and_says_what_is_published(name: str) -> None:
+    text = ast.get_docstring(ast.parse((RECIPES / f"{name}.py").read_text())) or ""
+    assert text.startswith(f"{name}: ")
+    if name.startswith(("nyuv2_", "pascal_")) and name != "nyuv2_lite":
+        assert "Published, not measured here" in text
+        assert "batch" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("nyuv2_hrnet48", ("hrnet_w48:imagenet", 40000, 8, "SGD", 0.01, (425, 560), 0.8, "pixels")),
+        ("nyuv2_resnet50", ("resnet50_dilated:imagenet", 9900, 8, "Adam", 1e-4, (480, 640), 0.95, "components")),
+        ("nyuv2_vit_l", ("vit_large:imagenet", 40000, 6, "Adam", 2e-5, (448, 576), 0.95, "pixels")),
+        ("pascal_hrnet48", ("hrnet_w48:imagenet", 40000, 8, "SGD", 0.005, (512, 512), 0.95, "pixels")),
+        ("pascal_resnet50", ("resnet50_dilated:imagenet", 83300, 6, "Adam", 1e-4, (512, 512), 0.95, "components")),
+        ("pascal_vit_l", ("vit_large:imagenet", 40000, 6, "Adam", 2e-5, (512, 512), 0.95, "pixels")),
+    ],
+)
+def test_recipes_of_the_papers_have_their_settings(name: str, settings: tuple[Any, ...]) -> None:
+    """From the papers' configurations; 9,900 is 100 epochs of 99 batches, 83,300 is 100 of 833."""
+    recipe = load_recipe(name)
+    data, optimizer = recipe.train_dataloader, recipe.optim_wrapper.optimizer
+    found = (
+        recipe.backbone,
+        recipe.train_cfg.max_iters,
+        data.batch_size,
+        optimizer.type,
+        optimizer.lr,
+        tuple(data.dataset.augmentation.get("crop") or data.dataset.size),
+        recipe.tasks.boundary.loss_options.positive_weight,
+        recipe.tasks.normals.loss_options.divisor,
+    )
+    assert found == settings
+    assert [recipe.tasks[task].loss_weight for task in ("normals", "boundary")] == [10, 50]
+    assert ("momentum" in optimizer) == (optimizer.type == "SGD")
+
+
+@pytest.mark.parametrize(
+    ("value", "options"), [(None, None), (False, None), (True, {}), ("{'backend': 'eager'}", {"backend": "eager"})]
+)
+def test_compiling_is_a_setting_of_any_recipe(value: Any, options: dict[str, Any] | None, tmp_path: Path) -> None:
+    config = compose(spec(overrides={} if value is None else {"compile": value}), tmp_path)
+    assert config.model.compile_options == options
+
+
+def test_an_override_reaches_the_runner(tmp_path: Path) -> None:
+    cell = spec(overrides={"optim_wrapper.optimizer.lr": 0.5, "train_cfg.max_iters": 7, "tasks.depth.loss_weight": 2.0})
+    config = compose(cell, tmp_path)
+    assert config.optim_wrapper.optimizer.lr == 0.5
+    assert config.train_cfg.max_iters == 7
+    assert config.param_scheduler[-1].end == 7
+    assert config.model.tasks.depth.loss_weight == 2.0
+
+
+def test_a_setting_that_a_constructor_takes_may_be_added(tmp_path: Path) -> None:
+    config = compose(spec(overrides={"optim_wrapper.optimizer.betas": [0.8, 0.9]}), tmp_path)
+    assert list(config.optim_wrapper.optimizer.betas) == [0.8, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("train_cfg.max_iter", r"no setting 'train_cfg.max_iter'.*Did you mean 'train_cfg.max_iters'"),
+        ("optim_wraper.optimizer.lr", r"there is no 'optim_wraper'"),
+        ("optim_wrapper.optimizer.learning_rate", "no setting"),
+        ("param_scheduler.9.power", "must be a number from 0 to 1"),
+        ("train_cfg.max_iters.deeper", "no setting"),
+    ],
+)
+def test_a_misspelt_override_is_refused_with_the_nearest_key(key: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_spec(spec(overrides={key: 1}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recipe": "smok"}, "no recipe named 'smok'. Did you mean 'smoke'"),
+        ({"method": "hard_sharin"}, "no method named 'hard_sharin'. Did you mean 'hard_sharing'"),
+        ({"regularizer": "aux_head"}, "Did you mean 'aux_heads'"),
+        ({"backbone": "resnet81"}, "Did you mean 'resnet18'"),
+        ({"backbone": "resnet18:imagenett"}, "asks for weights 'imagenett'; use resnet18:scratch or resnet18:imagenet"),
+        ({"tasks": ("semsg",)}, "has no task 'semsg'. Did you mean 'semseg'"),
+        ({"method": "constant", "regularizer": "aux_heads"}, "constant has nothing to train"),
+        ({"overrides": {"compile": {"backent": "eager"}}}, "compile has no option 'backent'. Did you mean 'backend'"),
+        ({"overrides": {"compile": 3}}, "compile is True, False or a mapping of backend, .*; found 3"),
+        ({"overrides": {"method.width": 3}}, "method hard_sharing has no option 'width'"),
+        ({"overrides": {"regularizer.wieght": 3}, "regularizer": "aux_heads"}, "Did you mean 'weight'"),
+        ({"overrides": {"tasks.depth.loss": "l2_of_log"}}, "l2_of_log"),
+        ({"overrides": {"tasks.normals.loss_options.diviser": "images"}, "tasks": ("normals",)}, "diviser"),
+    ],
+)
+def test_what_cannot_run_is_refused_in_one_line(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        check_spec(spec(**changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_assignments_are_read_as_python_literals() -> None:
+    assert parse_overrides(["a.b=1e-3", "c=(1, 2)", "d=text", "e=None"]) == {
+        "a.b": 1e-3,
+        "c": (1, 2),
+        "d": "text",
+        "e": None,
+    }
+
+
+def test_an_assignment_without_a_value_is_refused() -> None:
+    with pytest.raises(ConfigError, match="key=value, found 'train_cfg'"):
+        parse_overrides(["train_cfg"])
+
+
+def test_a_users_own_recipe_file_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(f"_base_ = [{str(Path(load_recipe('smoke').filename))!r}]\ntrain_cfg = dict(max_iters=9)\n")
+    assert load_recipe(str(file)).train_cfg.max_iters == 9
+
+
+def test_resuming_starts_the_order_of_samples_behind_those_seen(tmp_path: Path) -> None:
+    assert compose(spec(), tmp_path, start_iteration=3).train_dataloader.sampler.start == 6
+
+
+def test_two_runners_of_a_process_never_have_one_name(tmp_path: Path) -> None:
+    """Else mmengine warns where the same cell is composed twice within a second."""
+    cell = RunSpec("smoke", "hard_sharing", "none", "resnet18", ("semseg",), 0)
+    assert compose(cell, tmp_path).experiment_name != compose(cell, tmp_path).experiment_name

@@ -1,0 +1,92 @@
+"""Order of samples, and stopping at a loss that is no number."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from benchmark.contracts import Batch, MultiTaskOutput, Regularizer
+from benchmark.tasks import NYUV2_TASKS
+from benchmark.training.loops import DivergedError, ExactIterLoop, FiniteLossHook, PositionSampler, ProgressFileHook
+
+
+def positions(seed: int, number: int, start: int = 0) -> list[int]:
+    """The first positions of a data set of five samples."""
+    return list(islice(PositionSampler(range(5), seed=seed, start=start), number))
+
+
+def test_every_epoch_holds_every_sample_once() -> None:
+    drawn = positions(seed=0, number=15)
+    assert [sorted(p % 5 for p in drawn[i : i + 5]) for i in (0, 5, 10)] == [[0, 1, 2, 3, 4]] * 3
+    assert [p // 5 for p in drawn] == [0] * 5 + [1] * 5 + [2] * 5
+
+
+def test_epochs_and_seeds_have_orders_of_their_own() -> None:
+    orders = {tuple(p % 5 for p in positions(seed, 10)[epoch * 5 :][:5]) for seed in range(4) for epoch in range(2)}
+    assert len(orders) > 4
+
+
+@pytest.mark.parametrize("start", [0, 3, 5, 12])
+def test_a_later_start_continues_the_same_order(start: int) -> None:
+    assert positions(seed=1, number=6, start=start) == positions(seed=1, number=6 + start)[start:]
+
+
+def runner(max_iters: int) -> SimpleNamespace:
+    """What the hooks ask of a runner."""
+    return SimpleNamespace(train_loop=SimpleNamespace(max_iters=max_iters))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_term() -> None:
+    bad, fine = torch.tensor(float("inf")), torch.ones(())
+    outputs = {"loss": bad, "loss_depth": bad, "loss_semseg": fine}
+    with pytest.raises(DivergedError, match="iteration 10: loss_depth"):
+        FiniteLossHook(interval=10).after_train_iter(runner(100), 9, outputs=outputs)
+
+
+def test_the_last_iteration_is_looked_at_whatever_the_interval() -> None:
+    outputs = {"loss": torch.tensor(float("nan"))}
+    FiniteLossHook(interval=10).after_train_iter(runner(100), 4, outputs=outputs)
+    with pytest.raises(DivergedError):
+        FiniteLossHook(interval=10).after_train_iter(runner(5), 4, outputs=outputs)
+
+
+def test_progress_is_written_at_the_end_at_the_latest(tmp_path: Path) -> None:
+    hook = ProgressFileHook(str(tmp_path / "progress.json"), seconds=1e9)
+    hook.after_train_iter(runner(3), 2)
+    assert json.loads((tmp_path / "progress.json").read_text()) == {"step": 3, "steps": 3}
+
+
+class Listener(Regularizer):
+    """Does nothing but hear how far the training is."""
+
+    def __init__(self) -> None:
+        super().__init__(NYUV2_TASKS, ())
+
+    def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, torch.Tensor]:
+        return {}
+
+
+@pytest.mark.parametrize(("start", "heard"), [(0, [0.0, 0.25, 0.5, 0.75]), (2, [0.5, 0.75])])
+def test_a_regularizer_hears_which_share_of_the_training_is_done(start: int, heard: list[float]) -> None:
+    """Of four iterations, from the beginning and resumed; 1 where no loop says anything."""
+    listener, shares = Listener(), []
+    assert listener.progress == 1
+
+    class Recording(ExactIterLoop):
+        def __init__(self) -> None:
+            model = torch.nn.ModuleDict({"regularizer": listener})
+            self._runner = SimpleNamespace(model=model, call_hook=lambda name: None)
+            self._iter, self._max_iters, self.stop_training = start, 4, False
+            self.dataloader_iterator = iter(range(4))
+
+        def run_iter(self, data_batch: object) -> None:
+            shares.append(listener.progress)
+            self._iter += 1
+
+    Recording().run()
+    assert shares == heard

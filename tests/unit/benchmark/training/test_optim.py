@@ -1,0 +1,149 @@
+"""Parameter groups, and clipping that keeps model and regularizer apart."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark.contracts import Method, MultiTaskOutput
+from benchmark.training.builders import build_training_module
+from benchmark.training.optim import GroupClipOptimWrapper, PartsOptimWrapperConstructor
+
+
+class Pair(nn.Module):
+    """A model with a backbone, and a regularizer beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = nn.ModuleDict({"backbone": nn.Linear(2, 2), "head": nn.Linear(2, 1)})
+        self.regularizer = nn.Linear(2, 1)
+
+
+class Searching(Method):
+    """A method whose choice is trained by another optimiser than its weights."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.weight, self.choice = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
+
+    def forward(self, images: torch.Tensor) -> MultiTaskOutput:
+        return MultiTaskOutput({})
+
+    def separate_optimizers(self) -> dict[str, dict[str, object]]:
+        return {"choice": {"type": "Adam", "lr": 0.5}}
+
+
+def searching() -> nn.ModuleDict:
+    """Where a method is in a training module."""
+    return nn.ModuleDict({"model": nn.ModuleDict({"method": Searching()})})
+
+
+def wrapper(module: nn.Module, clip: float | None = None, **factors: float) -> GroupClipOptimWrapper:
+    """SGD with lr 0.1 and weight decay 0.01."""
+    config = dict(
+        type="GroupClipOptimWrapper",
+        optimizer=dict(type="SGD", lr=0.1, weight_decay=0.01),
+        clip_grad=dict(max_norm=clip) if clip else None,
+    )
+    built: GroupClipOptimWrapper = PartsOptimWrapperConstructor(config, factors)(module)
+    return built
+
+
+def test_every_parameter_is_in_one_group_with_its_factors() -> None:
+    module = Pair()
+    groups = wrapper(
+        module, regularizer_lr_mult=10.0, backbone_lr_mult=0.5, norm_and_bias_decay_mult=0.0
+    ).optimizer.param_groups
+    rates = {id(p): (g["part"], g["lr"], g["weight_decay"]) for g in groups for p in g["params"]}
+    assert len(rates) == sum(1 for _ in module.parameters())
+    assert rates[id(module.model["backbone"].weight)] == ("model", 0.05, 0.01)
+    assert rates[id(module.model["head"].weight)] == ("model", 0.1, 0.01)
+    assert rates[id(module.model["head"].bias)] == ("model", 0.1, 0.0)
+    assert rates[id(module.regularizer.weight)] == ("regularizer", 1.0, 0.01)
+
+
+def test_a_backbone_has_its_rate_whatever_the_method_calls_it() -> None:
+    """InvPT takes a Vision Transformer apart and calls what it keeps `encoder`."""
+    module = build_training_module("invpt", {}, "none", {}, "synthetic", {"depth": {}}, "vit_tiny", 0, "channels_last")
+    groups = wrapper(module, backbone_lr_mult=0.5).optimizer.param_groups
+    rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
+    of_method = {name: rates[id(parameter)] for name, parameter in module.model.method.named_parameters()}
+    assert of_method["encoder.stem.project.weight"] == of_method["encoder.stages.3.blocks.2.mlp.fc1.weight"] == 0.05
+    assert of_method["encoder.skips.0.weight"] == of_method["heads.depth.weight"] == 0.1
+
+
+def test_clipping_the_model_does_not_depend_on_the_regularizer() -> None:
+    """Model gradient (3, 4) has norm 5 and is clipped to 1: (0.6, 0.8), whatever stands beside it."""
+    for beside in (0.0, 1e6):
+        module = Pair()
+        optimizer = wrapper(module, clip=1.0)
+        for parameter in module.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        module.model["head"].weight.grad = torch.tensor([[3.0, 4.0]])
+        module.regularizer.weight.grad = torch.full((1, 2), beside)
+        optimizer._clip_grad()
+        torch.testing.assert_close(module.model["head"].weight.grad, torch.tensor([[0.6, 0.8]]), rtol=1e-4, atol=1e-5)
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(ValueError, match="fp32, bf16, found 'fp8'"):
+        GroupClipOptimWrapper(torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1), precision="fp8")
+
+
+def test_bf16_runs_the_forward_pass_in_half_precision() -> None:
+    module = Pair()
+    optimizer = GroupClipOptimWrapper(torch.optim.SGD(module.parameters(), lr=0.1), precision="bf16")
+    with optimizer.optim_context(module):
+        assert module.regularizer(torch.ones(1, 2)).dtype == torch.bfloat16
+
+
+def test_a_separate_optimizer_steps_its_parameters_and_the_recipes_all_others() -> None:
+    """SGD moves by rate times gradient; the first step of Adam is its rate, whatever the gradient."""
+    module = searching()
+    optimizer, method = wrapper(module), module["model"]["method"]
+    method.weight.grad, method.choice.grad = torch.tensor([2.0, 4.0]), torch.tensor([2.0, -7.0])
+    optimizer.step()
+    assert method.weight.tolist() == pytest.approx([-0.2, -0.4])
+    assert method.choice.tolist() == pytest.approx([-0.5, 0.5])
+    optimizer.zero_grad()
+    assert method.choice.grad is None
+
+
+def test_a_schedule_leaves_a_separate_optimizer_alone() -> None:
+    optimizer = wrapper(searching())
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1]
+
+
+def test_a_separate_optimizers_gradients_are_clipped_by_themselves() -> None:
+    module = searching()
+    optimizer, method = wrapper(module, clip=1.0), module["model"]["method"]
+    method.weight.grad, method.choice.grad = torch.tensor([3.0, 4.0]), torch.tensor([0.0, 1e6])
+    optimizer._clip_grad()
+    torch.testing.assert_close(method.weight.grad, torch.tensor([0.6, 0.8]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(method.choice.grad, torch.tensor([0.0, 1.0]), rtol=1e-4, atol=1e-5)
+
+
+def test_a_separate_optimizer_is_resumed() -> None:
+    """Two steps in one go, and one step, saved and restored, and another one."""
+    ends = []
+    for interrupted in (False, True):
+        module = searching()
+        optimizer, method = wrapper(module), module["model"]["method"]
+        for step in range(2):
+            if interrupted and step:
+                saved, optimizer = optimizer.state_dict(), wrapper(module)
+                optimizer.load_state_dict(saved)
+            method.choice.grad = torch.tensor([1.0, 3.0]) * (step + 1)
+            optimizer.step()
+        ends.append(method.choice.tolist())
+    assert ends[0] == ends[1]
+
+
+def test_a_separate_optimizer_without_parameters_is_refused() -> None:
+    class Misnamed(Searching):
+        def separate_optimizers(self) -> dict[str, dict[str, object]]:
+            return {"chioce": {"type": "Adam", "lr": 0.5}}
+
+    with pytest.raises(ValueError, match="'model.method.chioce', and no parameter begins with it"):
+        wrapper(nn.ModuleDict({"model": nn.ModuleDict({"method": Misnamed()})}))

@@ -1,0 +1,103 @@
+"""Recipes of the papers, at a reduced size and with random weights: one training step, one prediction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark.cost.batches import random_batch
+from benchmark.cost.measure import training_step
+from benchmark.cost.target import Subject, build
+from benchmark.records.result import RunSpec
+from benchmark.training.compose import load_recipe
+
+SIZE = (64, 96)
+OF_PAPERS = ("nyuv2_hrnet18", "nyuv2_resnet50", "pascal_hrnet18", "pascal_resnet50")
+LARGE = ("nyuv2_hrnet48", "nyuv2_vit_l", "pascal_hrnet48", "pascal_vit_l")
+
+
+def steps_once(recipe: str, method: str, **options: Any) -> None:
+    """One training step changes the weights and shows finite losses of every task."""
+    settings = load_recipe(recipe)
+    overrides = {f"method.{name}": value for name, value in options.items()}
+    spec = RunSpec(recipe, method, "none", settings.backbone, tuple(settings.tasks), 0, overrides)
+    losses = training_step(Subject(spec, SIZE), 2)()
+    assert {f"loss_{task}" for task in settings.tasks} <= set(losses)
+    assert all(bool(torch.isfinite(loss)) for loss in losses.values())
+
+
+@pytest.mark.parametrize("recipe", OF_PAPERS)
+def test_a_step_of_a_recipe_trains_every_task(recipe: str) -> None:
+    steps_once(recipe, "hard_sharing")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", LARGE)
+def test_a_step_of_a_large_recipe_trains_every_task(recipe: str) -> None:
+    steps_once(recipe, "hard_sharing")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("recipe", "method", "options"),
+    [
+        ("nyuv2_vit_l", "invpt", {"image_size": [64, 96]}),
+        ("nyuv2_hrnet48", "atrc", {}),
+        ("nyuv2_resnet50", "hard_sharing", {"head": "deeplab"}),
+        ("nyuv2_resnet50", "mtan", {}),
+    ],
+)
+def test_the_method_that_a_recipe_is_for_takes_a_step(recipe: str, method: str, options: dict[str, Any]) -> None:
+    steps_once(recipe, method, **options)
+
+
+def compiled_and_not(method: str, backbone: str, options: dict[str, Any]) -> tuple[Any, Any]:
+    """The same network twice, from the same seed."""
+    pair = []
+    for value in (None, options):
+        torch.manual_seed(0)
+        overrides = {} if value is None else {"compile": value}
+        spec = RunSpec("smoke", method, "aux_heads", backbone, ("semseg", "depth"), 0, overrides)
+        pair.append(build(Subject(spec, SIZE)))
+    return pair[0], pair[1]
+
+
+def assert_same_predictions(plain: Any, compiled: Any) -> None:
+    """To 1e-4 of the standard deviation, in eval mode."""
+    images = random_batch(plain.model.tasks, 2, SIZE)["images"]
+    with torch.no_grad():
+        ours, theirs = (module.model.eval()(images).predictions for module in (plain, compiled))
+    for name, prediction in ours.items():
+        assert float((theirs[name] - prediction).abs().max()) <= 1e-4 * float(prediction.std()), name
+
+
+def test_compiling_keeps_every_name() -> None:
+    plain, compiled = compiled_and_not("hard_sharing", "resnet18", {"backend": "eager"})
+    assert compiled.model.method._compiled_call_impl is not None
+    assert plain.model.method._compiled_call_impl is None
+    assert list(plain.state_dict()) == list(compiled.state_dict())
+    assert [name for name, _ in plain.named_modules()] == [name for name, _ in compiled.named_modules()]
+
+
+@pytest.mark.slow
+def test_compiling_keeps_gradients_and_predictions() -> None:
+    """The backend "eager" runs what torch.compile has traced, without generating code."""
+    plain, compiled = compiled_and_not("hard_sharing", "resnet18", {"backend": "eager"})
+    batch = random_batch(plain.model.tasks, 2, SIZE)
+    for module in (plain, compiled):
+        module.train()
+        torch.stack([loss.reshape(()) for loss in module(**batch, mode="loss").values()]).sum().backward()
+    for (name, one), other in zip(plain.named_parameters(), compiled.parameters(), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        torch.testing.assert_close(other.grad, one.grad, rtol=0, atol=float(1e-4 * one.grad.norm() + 1e-7), msg=name)
+    compiled.load_state_dict(plain.state_dict())
+    assert_same_predictions(plain, compiled)
+
+
+@pytest.mark.slow
+def test_generated_code_predicts_the_same() -> None:
+    """Predictions alone: generating the code of the gradients takes several minutes on a busy machine."""
+    assert_same_predictions(*compiled_and_not("hard_sharing", "resnet18", {"backend": "inductor"}))
