@@ -27,7 +27,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 SOURCE_FOLDERS = ("benchmark", "mtl_methods", "regularizers", "datasets", "tools")
 NOT_OURS = {".git", ".venv", "data", "__pycache__"}
 TEXT_SUFFIXES = {"", ".cff", ".csv", ".html", ".json", ".md", ".py", ".toml", ".yml"}
-TOOLS = sorted(path.name for path in (CHECKOUT / "tools").glob("*.py") if not path.name.startswith("_"))
+TOOLS = sorted(path.name for path in (CHECKOUT / "tools").glob("*.py") if "__main__" in path.read_text())
 MOST_LINES = 350
 MOST_HELP_SECONDS = 1.0
 

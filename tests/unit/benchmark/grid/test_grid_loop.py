@@ -16,7 +16,8 @@ import pytest
 from benchmark.grid.cells import cells, run
 from benchmark.grid.executors.local import LocalExecutor
 from benchmark.grid.progress import LineProgress
-from benchmark.records.result import RunResult, RunSpec, failure, leases
+from benchmark.records import leases
+from benchmark.records.result import RunResult, RunSpec, failure
 from benchmark.records.store import ResultStore
 
 HERE = Path(__file__).parent

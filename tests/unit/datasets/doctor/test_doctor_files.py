@@ -198,7 +198,7 @@ def test_normals_without_unit_length_are_named(tmp_path, write_corner):
     root = write_corner(tmp_path / "wrong", {"0003": shorten})
     line = only_problem(root)
     assert str(root / "normals" / "0003.npy") in line
-    assert "4 of 3072 normals have no unit length, the first 0.500 at row 10, column 20" in line
+    assert "4 of 3072 normals lack unit length, the first 0.500 at row 10, column 20" in line
 
 
 def test_normals_in_eight_bits_are_recognised(good):

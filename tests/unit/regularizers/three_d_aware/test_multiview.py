@@ -24,15 +24,15 @@ def regularizer(tasks: TaskSet = NYUV2_TASKS, **options: Any) -> ThreeDAwareMult
     return ThreeDAwareMultiview(tasks, SPECS, **{**SMALL, **options})
 
 
-def paired(there: list[bool], pose: Tensor | None = None) -> Batch:
+def paired(has_second_view: list[bool], pose: Tensor | None = None) -> Batch:
     """A batch whose second views are the first ones, from another pose."""
-    batch = random_batch(NYUV2_TASKS, len(there), SIZE)
+    batch = random_batch(NYUV2_TASKS, len(has_second_view), SIZE)
     pose = torch.eye(4) if pose is None else pose
     batch["second_view"] = SecondView(
         targets=dict(batch["targets"]),
         intrinsics=batch["intrinsics"],
-        pose=pose.expand(len(there), 4, 4),
-        has_second_view=torch.tensor(there),
+        pose=pose.expand(len(has_second_view), 4, 4),
+        has_second_view=torch.tensor(has_second_view),
     )
     return batch
 
@@ -96,10 +96,10 @@ def test_both_views_are_rendered_from_one_triplane() -> None:
 
 
 @pytest.mark.parametrize("has_second_view", [[False, False], None])
-def test_a_batch_without_second_views_is_that_of_three_d_aware(there: list[bool] | None) -> None:
+def test_a_batch_without_second_views_is_that_of_three_d_aware(has_second_view: list[bool] | None) -> None:
     beside = regularizer().eval()
-    batch = paired(there or [False, False])
-    if there is None:
+    batch = paired(has_second_view or [False, False])
+    if has_second_view is None:
         del batch["second_view"]
     terms = beside(batch, features(2))
     assert all(terms[f"loss_three_d_aware_multiview_view_{name}"] == 0 for name in NYUV2_TASKS)
