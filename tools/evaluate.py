@@ -66,8 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Score the cell or the imported weights; 0 when done, 2 when it was asked for wrongly."""
     options = parse_arguments(arguments)
     from benchmark.registry import import_files
-    from benchmark.training.checkpoints import CheckpointError
     from benchmark.training.compose import ConfigError
+    from benchmark.training.model_files import CheckpointError
 
     try:
         import_files(options.imports)
@@ -84,7 +84,7 @@ def score_cell(options: argparse.Namespace) -> None:
     from benchmark.records.result import RunResult
     from benchmark.records.store import ResultStore
     from benchmark.training.cell import evaluate_cell, scored_again
-    from benchmark.training.checkpoints import MODEL_FILE
+    from benchmark.training.model_files import MODEL_FILE
 
     started = time.time()
     stored = RunResult.from_text(options.result.read_text(), str(options.result))

@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     from benchmark.records.atomic import write_text
     from benchmark.records.result import RunResult
     from benchmark.records.store import ResultStore
-    from benchmark.training.checkpoints import MODEL_FILE
+    from benchmark.training.model_files import MODEL_FILE
     from mtl_methods.atrc.genotypes import to_text
     from mtl_methods.atrc.search import genotype_of
 

@@ -92,9 +92,9 @@ def write(imported: Imported, options: argparse.Namespace) -> dict[str, Any]:
 
     from benchmark.records.atomic import write_text
     from benchmark.registry import METHODS
-    from benchmark.training.checkpoints import MODEL_FILE, save_model
     from benchmark.training.imported import CARD_FILE
     from benchmark.training.model import MultiTaskModel
+    from benchmark.training.model_files import MODEL_FILE, save_model
 
     description, digest = imported.description, hashlib.sha256(options.file.read_bytes()).hexdigest()
     folder: Path = options.out

@@ -58,8 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Draw the frames; 0 when done, 2 when it was asked for wrongly."""
     options = parse_arguments(arguments)
     from benchmark.registry import import_files
-    from benchmark.training.checkpoints import CheckpointError
     from benchmark.training.compose import ConfigError
+    from benchmark.training.model_files import CheckpointError
 
     try:
         import_files(options.imports)

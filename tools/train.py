@@ -82,7 +82,9 @@ def main(arguments: list[str] | None = None) -> int:
     from benchmark.records.store import ResultStore, StoreError
     from benchmark.registry import import_files
     from benchmark.training.cell import run_cell
+    from benchmark.training.checkpoints import remove_training_state
     from benchmark.training.compose import ConfigError, check_spec
+    from benchmark.training.details import DETAILS_FILE
 
     try:
         import_files(options.imports)
@@ -96,10 +98,15 @@ def main(arguments: list[str] | None = None) -> int:
         if store.finished(spec):
             print(f"done already: {store.path(spec)}")
             return 0
+        store.check_writable(spec)
+        folder = store.work_folder(spec)
         with store.hold(spec) as lease:
-            result = run_cell(spec, store.work_folder(spec), options.imports)
-            path = store.publish(result, lease)
-    except (StoreError, RecordError) as error:
+            result = run_cell(spec, folder, options.imports)
+            path = store.publish(result, lease, details=folder / DETAILS_FILE)
+        if result.status == "done":
+            # Only now: if the result could not be stored, the next start evaluates again and does not train again.
+            remove_training_state(folder)
+    except (StoreError, RecordError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
     print(f"{result.status}: {path}" if result.error is None else f"{result.status}: {result.error} ({path})")

@@ -37,6 +37,7 @@ class TaskMetric(BaseMetric, Generic[Sums]):
     def __init__(self, task: Task, collect_device: str = "cpu", collect_dir: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=task.name, collect_dir=collect_dir)
         self.task = task
+        self.evaluated: list[Sums] = []
 
     @abstractmethod
     def measure(self, prediction: Tensor, target: Tensor) -> Sums:
@@ -77,7 +78,19 @@ class TaskMetric(BaseMetric, Generic[Sums]):
 
     def compute_metrics(self, results: list[Sums]) -> dict[str, float]:
         """Numbers of the whole split, from the contributions of its images in any order."""
+        self.evaluated = list(results)
         return self.metrics(results)
+
+    def of_images(self) -> list[dict[str, float]]:
+        """Metrics of each image of the last evaluation alone, as `<task>/<name>`, in the order of the split."""
+        return [
+            {f"{self.task.name}/{name}": value for name, value in self.of_image(image).items()}
+            for image in self.evaluated
+        ]
+
+    def of_image(self, image: Sums) -> dict[str, float]:
+        """Metrics of one image alone, from its contribution after the evaluation."""
+        return self.metrics([image])
 
     def reset(self) -> None:
         """Forget the images so far, as `evaluate` does by itself."""

@@ -113,17 +113,22 @@ def normals_metrics(images: Sequence[AngleSums]) -> dict[str, float]:
     pixels = sum(image.pixels for image in images)
     if not pixels:
         return {}
-    mean = total(images, "angles") / pixels
+    values = metrics_of_sums(images)
+    median = math.nan if math.isnan(values["mean@pixel"]) else _merged(images, pixels).median()
+    return {"mean@pixel": values.pop("mean@pixel"), "median": median, **values}
+
+
+def metrics_of_sums(images: Sequence[AngleSums]) -> dict[str, float]:
+    """`normals_metrics` without the median, which needs every angle; empty without valid pixels."""
+    pixels = sum(image.pixels for image in images)
+    if not pixels:
+        return {}
     shares = {
         name: percent(sum(image.within[position] for image in images), pixels)
         for position, name in enumerate(THRESHOLDS)
     }
-    return {
-        "mean@pixel": mean,
-        "median": math.nan if math.isnan(mean) else _merged(images, pixels).median(),
-        "rmse": math.sqrt(total(images, "squared") / pixels),
-        **shares,
-    }
+    mean, squared = (total(images, name) / pixels for name in ("angles", "squared"))
+    return {"mean@pixel": mean, "rmse": math.sqrt(squared), **shares}
 
 
 class NormalsMetric(TaskMetric[AngleSums]):
@@ -150,6 +155,10 @@ class NormalsMetric(TaskMetric[AngleSums]):
     def metrics(self, images: Sequence[AngleSums]) -> dict[str, float]:
         """See `normals_metrics`."""
         return normals_metrics(images)
+
+    def of_image(self, image: AngleSums) -> dict[str, float]:
+        """Metrics of one image without the median: its angles have moved into the histogram of the split."""
+        return metrics_of_sums([image])
 
 
 def _length(vectors: Floats) -> Floats:

@@ -9,6 +9,8 @@ All state is derived from these files; there is no database beside them.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from glob import escape, glob
 from pathlib import Path
 
 from benchmark.records import leases
-from benchmark.records.atomic import write_text
+from benchmark.records.atomic import replacing, write_text
 from benchmark.records.leases import Lease
 from benchmark.records.result import DONE, RecordError, RunResult, RunSpec
 
@@ -135,12 +137,31 @@ class ResultStore:
         with leases.kept_alive(lease, interval=self.lease_seconds / 12):
             yield lease
 
-    def publish(self, result: RunResult, lease: Lease) -> Path:
+    def details_path(self, spec: RunSpec) -> Path:
+        """File with training curves and metrics of single images of a cell, beside its result."""
+        return self.path(spec).with_suffix(".details.jsonl.gz")
+
+    def check_writable(self, spec: RunSpec) -> None:
+        """Write and remove a file where the result of a cell will be stored, before hours of training.
+
+        Raises:
+            StoreError: if the folder cannot be written.
+        """
+        folder = self.path(spec).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable.", suffix=".tmp") as file:
+                file.write(b"0" * 4096)
+        except OSError as error:
+            raise StoreError(f"{folder}: cannot write results ({error.strerror}); name another --out") from None
+
+    def publish(self, result: RunResult, lease: Lease, details: Path | None = None) -> Path:
         """Store a result.
 
         Args:
             result: its place follows from its spec.
             lease: shows that the caller holds the cell.
+            details: file with curves and metrics of single images that is stored with a result of status `done`.
 
         Raises:
             StoreError: if another process has taken the cell over, or if it is done already.
@@ -150,6 +171,9 @@ class ResultStore:
         if self.finished(result.spec):
             raise StoreError(f"{result.run_id}: not stored, since {self.path(result.spec)} is done already")
         path = self.path(result.spec)
+        if details is not None and result.status == DONE:
+            with replacing(self.details_path(result.spec)) as temporary:
+                shutil.copyfile(details, temporary)
         write_text(path, result.to_text())
         return path
 

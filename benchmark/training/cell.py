@@ -25,21 +25,13 @@ from benchmark.contracts import Method, Regularizer
 from benchmark.metrics import described
 from benchmark.records.provenance import code_state, provenance
 from benchmark.records.result import RunResult, RunSpec, failure
-from benchmark.training.checkpoints import (
-    MODEL_FILE,
-    REGULARIZER_FILE,
-    ResumableStateHook,
-    latest_state,
-    load_model,
-    parts_before,
-    remove_training_state,
-    save_model,
-    save_regularizer,
-)
+from benchmark.training.checkpoints import ResumableStateHook, misfit, parts_before, usable_states
 from benchmark.training.compose import ConfigError, compose, load_recipe
 from benchmark.training.dependencies import TRAIN_SECONDS, needs_of, trained_methods
+from benchmark.training.details import DETAILS_FILE, write_details
 from benchmark.training.loops import DivergedError
 from benchmark.training.model import DIAGNOSTIC
+from benchmark.training.model_files import MODEL_FILE, REGULARIZER_FILE, load_model, save_model, save_regularizer
 
 Metrics = dict[str, dict[str, dict[str, Any]]]
 DIAGNOSED_STEPS = 100
@@ -155,11 +147,7 @@ def scored_again(
 
 
 def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
-    state = latest_state(folder)
-    done = state["iteration"] if state else 0
-    recipe = load_recipe(spec.recipe, spec.overrides)
-    runner = Runner.from_cfg(compose(spec, folder, start_iteration=done))
-    runner.register_hook(ResumableStateHook(str(folder), recipe.checkpoint_interval, state))
+    runner, state = _runner_at_latest_state(spec, folder)
     cost: dict[str, Any] = _start(runner, spec, folder)
     origin.parts = parts_before(state)
     cost |= parameter_counts(runner.model) | _train(runner, sum(part["seconds"] for part in origin.parts))
@@ -170,7 +158,8 @@ def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
     metrics = _described(runner.test())
     cost |= {"evaluate_seconds": time.perf_counter() - before, "peak_memory_mb": peak_memory_mb()}
     origin.data = data_provenance(runner.test_dataloader.dataset) | pairs_provenance(runner)
-    remove_training_state(folder)
+    _check_finite(metrics)
+    write_details(folder / DETAILS_FILE, runner)
     return RunResult(
         spec=spec,
         status="done",
@@ -179,6 +168,27 @@ def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
         provenance=origin.provenance(),
         diagnostics=diagnostics_of(runner),
     )
+
+
+def _runner_at_latest_state(spec: RunSpec, folder: Path) -> tuple[Runner, Mapping[str, Any] | None]:
+    """Runner that continues from the newest usable training state, or starts anew; and that state."""
+    interval = load_recipe(spec.recipe, spec.overrides).checkpoint_interval
+    for state in (*usable_states(folder, spec.run_id), None):
+        runner = Runner.from_cfg(compose(spec, folder, start_iteration=state["iteration"] if state else 0))
+        problem = misfit(runner, state) if state else ""
+        if not problem:
+            break
+        print(f"checkpoint ignored: {folder}: {problem}")
+    runner.register_hook(ResumableStateHook(str(folder), spec.run_id, interval, state))
+    return runner, state
+
+
+def _check_finite(metrics: Metrics) -> None:
+    """Raise DivergedError for a metric that is NaN or infinite: it is a result, and training again gives the same."""
+    for task, values in metrics.items():
+        for name, metric in values.items():
+            if not math.isfinite(metric["value"]):
+                raise DivergedError(f"{task}/{name} is {metric['value']}: the predictions are not finite numbers")
 
 
 def _start(runner: Runner, spec: RunSpec, folder: Path) -> dict[str, float | None]:

@@ -1,88 +1,42 @@
-"""Checkpoints that survive a crash, resume exactly, and load without running code.
+"""Training states: saved atomically with a digest, resumed exactly, loaded without running code.
 
 mmengine 0.10 writes checkpoints in place, keeps no random state, replays the data loader to resume, and loads with
-`torch.load` in a way that torch 2.6 and newer refuse. So this module saves and restores the state of a training run
-itself, as a hook: weights of model and regularizer, optimiser, schedulers, iteration and random states.
+`torch.load` in a way that torch 2.6 and newer refuse. This module therefore saves and restores the state of a training
+itself, as a hook: weights of model and regularizer, averaged weights, optimizer, schedulers, iteration, random states
+and the logged values.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.hooks import Hook
+from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import nn
 
 from benchmark.records.atomic import replacing
 from benchmark.records.provenance import code_state
+from benchmark.training.averaging import AveragingHook
+from benchmark.training.model_files import CheckpointError
 
 STATE_FILE = "training_state.pt"
 PREVIOUS_FILE = "training_state.previous.pt"
-MODEL_FILE = "model.safetensors"
-REGULARIZER_FILE = "regularizer.safetensors"
+DIGEST_BYTES = hashlib.sha256().digest_size
+STATE_KEYS = frozenset(
+    ("iteration", "parts", "run_id", "data", "module", "averaged", "optimizer", "schedulers", "random", "logged")
+)
 
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message says which and why."""
-
-
-def save_model(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write the weights of a model alone, without regularizer or optimiser, as safetensors."""
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    with replacing(path) as temporary:
-        save_file(tensors, str(temporary), metadata=dict(metadata))
-
-
-def save_regularizer(regularizer: nn.Module | None, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write the state of a regularizer, to be looked at later; no file where it has none."""
-    state = regularizer.state_dict() if regularizer is not None else {}
-    if not state:
-        return
-    # Cloned, since safetensors refuses tensors that share memory, as a regularizer's may.
-    tensors = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
-    with replacing(path) as temporary:
-        save_file(tensors, str(temporary), metadata=dict(metadata))
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """What `save_model` wrote beside the weights."""
-    with safe_open(str(path), framework="pt") as file:
-        return dict(file.metadata() or {})
-
-
-def load_model(model: nn.Module, path: Path) -> None:
-    """Load what `save_model` or `save_regularizer` wrote; every tensor must match.
-
-    Raises:
-        CheckpointError: if the file is missing or damaged, or its tensors are not those of the model.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint; train the cell first")
-    try:
-        tensors = load_file(str(path))
-    except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
-    own = model.state_dict()
-    problems = [f"missing {name}" for name in own if name not in tensors]
-    problems += [f"unexpected {name}" for name in tensors if name not in own]
-    problems += [
-        f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(own[name].shape)}"
-        for name in own
-        if name in tensors and tensors[name].shape != own[name].shape
-    ]
-    if problems:
-        raise CheckpointError(f"{path} does not fit the model: {'; '.join(problems[:3])} ({len(problems)} in all)")
-    model.load_state_dict(tensors)
+State = dict[str, Any]
 
 
 def random_states() -> dict[str, Any]:
@@ -109,90 +63,159 @@ def restore_random_states(states: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all(states["cuda"])
 
 
-def latest_state(folder: Path) -> dict[str, Any] | None:
-    """The newest readable training state of a cell, None where there is none.
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a training state behind the SHA-256 digest of its bytes."""
+    content = io.BytesIO()
+    torch.save(dict(state), content)
+    with replacing(path) as temporary, open(temporary, "xb") as file:
+        file.write(hashlib.sha256(content.getbuffer()).digest())
+        file.write(content.getbuffer())
 
-    A damaged newest file (the machine died while the disk was full, say) falls back on the one before it.
+
+def read_state(path: Path) -> State:
+    """Read what `write_state` wrote.
+
+    Raises:
+        CheckpointError: if the bytes are not those that were written, or are no training state.
     """
-    for name in (STATE_FILE, PREVIOUS_FILE):
-        path = folder / name
+    content = path.read_bytes()
+    if hashlib.sha256(memoryview(content)[DIGEST_BYTES:]).digest() != content[:DIGEST_BYTES]:
+        raise CheckpointError(f"{path}: damaged, its digest does not fit its content")
+    try:
+        state: State = torch.load(io.BytesIO(content[DIGEST_BYTES:]), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many types for a foreign file; each means "not usable"
+        raise CheckpointError(f"{path}: not readable as a training state ({type(error).__name__})") from None
+    if not isinstance(state, dict) or set(state) != STATE_KEYS or not isinstance(state["iteration"], int):
+        raise CheckpointError(f"{path}: not a training state of this version of the suite")
+    return state
+
+
+def usable_states(folder: Path, run_id: str) -> Iterator[State]:
+    """Readable training states of a cell, the newest first; a warning names each file that is left out.
+
+    Args:
+        folder: folder of the cell.
+        run_id: identity of the cell; a state of another cell is left out.
+    """
+    for path in (folder / STATE_FILE, folder / PREVIOUS_FILE):
         if path.is_file():
             try:
-                state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            except Exception as error:  # torch raises many types for a damaged file; each means "not usable"
-                print(f"{path}: damaged checkpoint ignored ({type(error).__name__})")
-                continue
-            return state
-    return None
+                state = read_state(path)
+                if state["run_id"] != run_id:
+                    raise CheckpointError(f"{path}: belongs to the cell {state['run_id']}")
+                yield state
+            except (CheckpointError, OSError) as error:
+                print(f"checkpoint ignored: {error}")
+
+
+def misfit(runner: Runner, state: Mapping[str, Any]) -> str:
+    """Reason why a state does not belong to the training of a runner; empty if it fits."""
+    here, saved = runner.model.state_dict(), state["module"]
+    if not isinstance(saved, Mapping) or {name: tensor.shape for name, tensor in here.items()} != {
+        name: getattr(tensor, "shape", None) for name, tensor in saved.items()
+    }:
+        return "its tensors are not those of the model"
+    if state["iteration"] > runner.cfg.train_cfg.max_iters:
+        return f"it is at iteration {state['iteration']} of {runner.cfg.train_cfg.max_iters}"
+    return ""
 
 
 def parts_before(state: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """The parts of an interrupted training, without what came after the last save and was lost.
+    """Parts of an interrupted training up to a saved state.
 
     Args:
-        state: from `latest_state`.
+        state: the training state that the cell resumes from.
 
     Returns:
-        of each part the iteration `until` which it led, the `seconds` that it took, and the `commit` with its `dirty`.
+        of each part its last iteration `until`, its `seconds`, and the `commit` with its `dirty`.
     """
-    return list(state.get("parts", [])) if state else []
+    return list(state["parts"]) if state else []
 
 
-def training_state(runner: Runner, iteration: int, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def training_state(runner: Runner, iteration: int, parts: Sequence[Mapping[str, Any]], run_id: str) -> State:
     """Everything that the rest of the training depends on, and what `parts_before` reads."""
+    averaging = averaging_of(runner)
     return {
         "iteration": iteration,
         "parts": [dict(part) for part in parts],
+        "run_id": run_id,
         "data": trained_on(runner),
         "module": runner.model.state_dict(),
+        "averaged": averaging.state_dict() if averaging else {},
         "optimizer": runner.optim_wrapper.state_dict(),
         "schedulers": [scheduler.state_dict() for scheduler in runner.param_schedulers],
         "random": random_states(),
+        "logged": logged_values(runner.message_hub),
     }
 
 
+def averaging_of(runner: Runner) -> AveragingHook | None:
+    """Hook that averages the weights, None where the recipe has none."""
+    return next((hook for hook in runner.hooks if isinstance(hook, AveragingHook)), None)
+
+
 def trained_on(runner: Runner) -> str:
-    """Fingerprint of the training data; empty for a data set that has none."""
+    """Fingerprint of the training data; empty for a data set without one."""
     info = getattr(runner.train_dataloader.dataset, "info", None)
     return str(getattr(info, "fingerprint", ""))
 
 
+def logged_values(hub: MessageHub) -> dict[str, list[torch.Tensor]]:
+    """Logged scalars by name, as the two tensors of their history: values and counts."""
+    return {name: [torch.tensor(part) for part in buffer.data] for name, buffer in hub.log_scalars.items()}
+
+
+def restore_logged_values(hub: MessageHub, logged: Mapping[str, Sequence[torch.Tensor]]) -> None:
+    """Put the logged scalars back as `logged_values` found them."""
+    for name, (values, counts) in logged.items():
+        hub.log_scalars[name] = HistoryBuffer(values.numpy(), counts.numpy())
+
+
 def restore_training_state(runner: Runner, state: Mapping[str, Any]) -> None:
-    """Continue as if the run had not been interrupted; the data sampler is started at the right sample elsewhere.
+    """Continue as if the run had not been interrupted; `compose` starts the sampler at the right sample.
 
     Raises:
         CheckpointError: if the training began on other data.
     """
-    begun_on, here = state.get("data", ""), trained_on(runner)
+    begun_on, here = state["data"], trained_on(runner)
     if begun_on != here:
         raise CheckpointError(
-            f"the training began on data with fingerprint {begun_on[:8]}..., here is {here[:8]}...; prepare the same "
+            f"the training began on data with fingerprint {begun_on[:8]}..., found {here[:8]}...; prepare the same "
             f"data again, or delete {runner.work_dir} to start anew"
         )
     runner.model.load_state_dict(state["module"])
+    averaging = averaging_of(runner)
+    if averaging:
+        averaging.load_state_dict(state["averaged"])
     runner.optim_wrapper.load_state_dict(state["optimizer"])
     for scheduler, saved in zip(runner.param_schedulers, state["schedulers"], strict=True):
         scheduler.load_state_dict(saved)
     loop = runner.train_loop
     loop._iter = state["iteration"]
     runner.optim_wrapper.initialize_count_status(runner.model, loop.iter, loop.max_iters)
+    restore_logged_values(runner.message_hub, state["logged"])
     restore_random_states(state["random"])
 
 
 @HOOKS.register_module()
 class ResumableStateHook(Hook):
-    """Saves the training state every `interval` iterations, keeping two, and restores it before training.
+    """Saves the training state every `interval` iterations and at the last one, keeping two.
+
+    With gradient accumulation the interval is rounded up to whole accumulations: gradients that wait for their step
+    are not saved.
 
     Args:
         folder: folder of the cell.
-        interval: iterations between two saves; 0 for none.
-        state: the state to start from, from `latest_state`.
+        run_id: identity of the cell.
+        interval: iterations between two saves; 0 for the last iteration alone.
+        state: the state to start from, None to start anew.
     """
 
     priority = "VERY_LOW"
 
-    def __init__(self, folder: str, interval: int, state: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, folder: str, run_id: str, interval: int, state: Mapping[str, Any] | None = None) -> None:
         self.folder = Path(folder)
+        self.run_id = run_id
         self.interval = interval
         self.state = state
         self.parts = parts_before(state)
@@ -208,20 +231,22 @@ class ResumableStateHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Save, after the schedulers have stepped (this hook has the lowest priority)."""
         iteration = batch_idx + 1
-        if self.interval and iteration % self.interval == 0 and iteration < runner.train_loop.max_iters:
+        accumulated = runner.optim_wrapper._accumulative_counts
+        interval = -(-self.interval // accumulated) * accumulated
+        if iteration == runner.train_loop.max_iters or (interval and iteration % interval == 0):
             self.save(runner, iteration)
 
     def save(self, runner: Runner, iteration: int) -> None:
-        """Write the state beside the one before it."""
+        """Write the state; the file of the save before it is kept as the previous one."""
         newest, previous = self.folder / STATE_FILE, self.folder / PREVIOUS_FILE
         part = {"until": iteration, "seconds": time.perf_counter() - self.began, **code_state()}
-        with replacing(newest) as temporary:
-            torch.save(training_state(runner, iteration, [*self.parts, part]), temporary)
-            if newest.exists():
-                os.replace(newest, previous)
+        state = training_state(runner, iteration, [*self.parts, part], self.run_id)
+        if newest.exists():
+            os.replace(newest, previous)
+        write_state(newest, state)
 
 
 def remove_training_state(folder: Path) -> None:
-    """Delete the resume files of a finished cell; its model file stays."""
+    """Delete the resume files of a cell whose result is stored; its model file stays."""
     for name in (STATE_FILE, PREVIOUS_FILE):
         (folder / name).unlink(missing_ok=True)

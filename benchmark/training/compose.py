@@ -207,6 +207,7 @@ def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any
         custom_hooks=[
             dict(type="FiniteLossHook", interval=10),
             dict(type="ProgressFileHook", path=str(folder / "progress.json")),
+            *([dict(type="AveragingHook", **recipe.ema)] if recipe.ema else []),
         ],
         visualizer=dict(type="Visualizer", vis_backends=list(recipe.vis_backends), save_dir=str(folder)),
         log_processor=dict(recipe.log_processor),

@@ -18,9 +18,9 @@ from benchmark.contracts import Method
 from benchmark.records.result import NO_REGULARIZER, RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
 from benchmark.training.builders import build_model, tasks_of
-from benchmark.training.checkpoints import MODEL_FILE, CheckpointError, load_model, read_metadata
 from benchmark.training.compose import ConfigError, check_spec, data_root, load_recipe
 from benchmark.training.model import MultiTaskModel
+from benchmark.training.model_files import MODEL_FILE, CheckpointError, load_model, read_metadata
 
 OWN_SETTINGS = ("method.", "regularizer.")
 """Overrides that belong to a cell's own method and regularizer, not to those that it needs."""

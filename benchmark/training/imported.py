@@ -26,8 +26,8 @@ from benchmark.records.strict_json import (
 )
 from benchmark.training.builders import tasks_of
 from benchmark.training.cell import Metrics, evaluate_cell
-from benchmark.training.checkpoints import MODEL_FILE
 from benchmark.training.compose import ConfigError, check_spec, data_root, load_recipe
+from benchmark.training.model_files import MODEL_FILE
 
 CARD_FILE = "card.json"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import warnings
 from collections.abc import Iterator, Sized
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,12 @@ class ExactIterLoop(IterBasedTrainLoop):
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
         self.runner.model.train()
-        while self._iter < self._max_iters and not self.stop_training:
-            tell_progress(self.runner.model, self._iter / self._max_iters)
-            self.run_iter(next(self.dataloader_iterator))
+        with warnings.catch_warnings():
+            # With gradient accumulation the schedule steps before the optimizer does; that is intended.
+            warnings.filterwarnings("ignore", message="Detected call of `scheduler.step")
+            while self._iter < self._max_iters and not self.stop_training:
+                tell_progress(self.runner.model, self._iter / self._max_iters)
+                self.run_iter(next(self.dataloader_iterator))
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model

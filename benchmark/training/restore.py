@@ -9,9 +9,9 @@ from torch.utils.data import Dataset
 
 from benchmark.records.result import RunSpec
 from benchmark.training.builders import build_split, build_training_module
-from benchmark.training.checkpoints import MODEL_FILE, REGULARIZER_FILE, CheckpointError, load_model
 from benchmark.training.compose import compose
 from benchmark.training.model import TrainingModule
+from benchmark.training.model_files import MODEL_FILE, REGULARIZER_FILE, CheckpointError, load_model
 
 
 def trained_module(spec: RunSpec, folder: Path) -> TrainingModule:

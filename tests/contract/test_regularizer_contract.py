@@ -15,8 +15,8 @@ from scenes import BACKBONE, TASK_SETS, build_method, predict, random_batch, ran
 from benchmark.contracts import Batch, Regularizer
 from benchmark.registry import METHODS, REGULARIZERS
 from benchmark.tasks import NYUV2_TASKS, TaskSet
-from benchmark.training.checkpoints import MODEL_FILE, save_model
 from benchmark.training.model import MultiTaskModel, TrainingModule
+from benchmark.training.model_files import MODEL_FILE, save_model
 
 PAIR_CHECKS: dict[str, Callable[..., None]] = {}
 QUICK_PARTNERS = ("hard_sharing", "single_task")

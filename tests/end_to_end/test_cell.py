@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,15 @@ from safetensors.torch import load_file
 
 from benchmark.records.result import RunResult, RunSpec
 from benchmark.training.cell import evaluate_cell, run_cell
-from benchmark.training.checkpoints import MODEL_FILE, STATE_FILE, ResumableStateHook
+from benchmark.training.checkpoints import (
+    STATE_FILE,
+    ResumableStateHook,
+    read_state,
+    remove_training_state,
+    write_state,
+)
+from benchmark.training.details import DETAILS_FILE
+from benchmark.training.model_files import MODEL_FILE
 
 TASKS = ("semseg", "depth", "normals", "boundary")
 
@@ -44,7 +53,19 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
     """Bit for bit."""
-    return list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
+    return sorted(first) == sorted(second) and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def details_of(folder: Path, kind: str) -> list[dict[str, Any]]:
+    """Lines of the details file of a cell that have a "step" or an "image"."""
+    lines = gzip.decompress((folder / DETAILS_FILE).read_bytes()).decode().splitlines()
+    return [values for values in map(json.loads, lines) if kind in values]
+
+
+def curve_of(folder: Path) -> list[dict[str, Any]]:
+    """Training curves of a cell without the times, which differ from run to run."""
+    points = details_of(folder, "step")
+    return [{name: value for name, value in point.items() if "time" not in name} for point in points]
 
 
 def test_a_cell_is_measured_and_its_result_can_be_stored(tmp_path: Path) -> None:
@@ -55,7 +76,11 @@ def test_a_cell_is_measured_and_its_result_can_be_stored(tmp_path: Path) -> None
     assert result.cost["parameters_training"] > result.cost["parameters_inference"] > 1e6
     assert result.provenance["data"]["id"].startswith("synthetic-")
     assert RunResult.from_text(result.to_text()) == result
-    assert not (tmp_path / STATE_FILE).exists()
+    curve, images = (details_of(tmp_path, kind) for kind in ("step", "image"))
+    assert [point["step"] for point in curve] == [1, 2, 3, 4]
+    assert {"loss", "loss_depth"} <= set(curve[0])
+    assert len(images) == result.provenance["data"]["frames"]
+    assert all(0 <= image["semseg/pixAcc"] <= 100 for image in images)
 
 
 def test_the_same_seed_gives_the_same_weights_and_numbers(tmp_path: Path) -> None:
@@ -64,13 +89,21 @@ def test_the_same_seed_gives_the_same_weights_and_numbers(tmp_path: Path) -> Non
     assert first.metrics == second.metrics
 
 
-@pytest.mark.parametrize("regularizer", ["none", "aux_heads"])
+@pytest.mark.parametrize(
+    ("regularizer", "overrides"),
+    [
+        ("none", {"ema": {"decay": 0.9}}),
+        # A save in the middle of an accumulation moves to its end, from iteration 1 to 2.
+        ("aux_heads", {"optim_wrapper.accumulative_counts": 2, "checkpoint_interval": 1}),
+        ("three_d_aware", {"regularizer.weight": "calibrated"}),
+    ],
+)
 def test_an_interrupted_cell_continues_bit_for_bit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, regularizer: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, regularizer: str, overrides: dict[str, Any]
 ) -> None:
     """The state is saved after step 2; the run dies at step 3, and the second attempt does steps 3 and 4."""
-    cell = spec(regularizer=regularizer)
-    run_cell(cell, tmp_path / "whole")
+    cell = spec(regularizer=regularizer, overrides=overrides)
+    whole = run_cell(cell, tmp_path / "whole")
     save = ResumableStateHook.save
 
     def save_and_die(hook: ResumableStateHook, runner: Any, iteration: int) -> None:
@@ -82,17 +115,75 @@ def test_an_interrupted_cell_continues_bit_for_bit(
         with pytest.raises(KeyboardInterrupt):
             run_cell(cell, tmp_path / "broken")
     file = tmp_path / "broken" / STATE_FILE
-    state = torch.load(file, weights_only=True)
+    state = read_state(file)
     (part,) = state["parts"]
     assert part["until"] == 2
     assert part["seconds"] > 0
-    torch.save({**state, "parts": [{"until": 2, "seconds": 1000.0, "commit": "a" * 40, "dirty": False}]}, file)
+    part = {"until": 2, "seconds": 1000.0, "commit": "a" * 40, "dirty": False}
+    write_state(file, {**state, "parts": [part]})
     result = run_cell(cell, tmp_path / "broken")
     assert result.status == "done", result.error
     assert result.cost["train_seconds"] > 1000, "the training before the interruption counts"
     assert result.cost["seconds_per_step"] == result.cost["train_seconds"] / 4
     assert [earlier["commit"] for earlier in result.provenance["earlier_parts"]] == ["a" * 40]
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
+    assert result.metrics == whole.metrics
+    measured = {"seconds", "memory_mb"}
+    assert {name: value for name, value in result.diagnostics.items() if name not in measured} == {
+        name: value for name, value in whole.diagnostics.items() if name not in measured
+    }
+    assert curve_of(tmp_path / "whole") == curve_of(tmp_path / "broken")
+
+
+def test_a_cell_whose_result_was_not_stored_is_evaluated_and_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training state of the last step outlives `run_cell`; whoever stores the result removes it."""
+    first = run_cell(spec(), tmp_path)
+
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("a step was trained again")
+
+    monkeypatch.setattr("benchmark.training.model.TrainingModule.train_step", refuse)
+    assert run_cell(spec(), tmp_path).metrics == first.metrics
+    remove_training_state(tmp_path)
+    assert not (tmp_path / STATE_FILE).exists()
+
+
+def test_a_state_that_does_not_fit_the_network_starts_the_training_anew(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run_cell(spec(), tmp_path / "whole")
+    run_cell(spec(method="single_task"), tmp_path / "other")
+    foreign = read_state(tmp_path / "other" / STATE_FILE) | {"run_id": spec().run_id}
+    (tmp_path / "cell").mkdir()
+    write_state(tmp_path / "cell" / STATE_FILE, foreign)
+    assert run_cell(spec(), tmp_path / "cell").status == "done"
+    assert "its tensors are not those of the model" in capfd.readouterr().out
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "cell"))
+
+
+def test_averaged_weights_are_scored_in_place_of_the_last_ones(tmp_path: Path) -> None:
+    run_cell(spec(), tmp_path / "last")
+    run_cell(spec(overrides={"ema": {"decay": 0.9}}), tmp_path / "average")
+    last, average = (read_state(tmp_path / name / STATE_FILE) for name in ("last", "average"))
+    assert same(last["module"], average["module"]), "averaging must not change the training"
+    assert same(
+        {name: value for name, value in weights(tmp_path / "average").items() if value.is_floating_point()},
+        average["averaged"]["average"],
+    )
+    assert not same(weights(tmp_path / "last"), weights(tmp_path / "average"))
+
+
+def test_a_metric_that_is_not_a_number_is_a_diverged_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "benchmark.metrics.depth.DepthMetric.metrics", lambda self, images: {"rmse@pixel": float("nan")}
+    )
+    result = run_cell(spec(), tmp_path)
+    assert (result.status, result.error) == (
+        "diverged",
+        "depth/rmse@pixel is nan: the predictions are not finite numbers",
+    )
 
 
 def test_weight_zero_trains_as_if_there_were_no_regularizer(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ optim_wrapper = dict(
 # Constructor keywords of the method and of the regularizer; the defaults are their papers'.
 method = dict()
 regularizer = dict()
+# Exponential moving average of the weights, scored in place of the last weights: None, or dict(decay=0.998).
+ema = None
 memory_format = "channels_last"
 checkpoint_interval = 500
 default_hooks = dict(

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from benchmark.records.result import RunResult, RunSpec
 from benchmark.records.store import ResultStore
-from benchmark.training.checkpoints import MODEL_FILE
+from benchmark.training.model_files import MODEL_FILE
 from mtl_methods.atrc.genotypes import CONTEXTS, resolve
 
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "export_genotype.py"

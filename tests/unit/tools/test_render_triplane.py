@@ -19,8 +19,8 @@ from benchmark.records.result import RunSpec
 from benchmark.records.store import ResultStore
 from benchmark.tasks import BOUNDARY, DEPTH, NORMALS, NYUV2_TASKS, SEMSEG
 from benchmark.training.cell import run_cell
-from benchmark.training.checkpoints import MODEL_FILE, REGULARIZER_FILE
 from benchmark.training.dependencies import build_cell_model
+from benchmark.training.model_files import MODEL_FILE, REGULARIZER_FILE
 from benchmark.training.restore import trained_module
 from benchmark.visualization import class_colours, coloured, labelled, span_of
 from regularizers.three_d_aware.orbit import OrbitView, arc

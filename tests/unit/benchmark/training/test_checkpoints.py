@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import random
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,17 +14,18 @@ import torch
 from torch import nn
 
 from benchmark.training.checkpoints import (
-    MODEL_FILE,
     PREVIOUS_FILE,
     STATE_FILE,
-    CheckpointError,
-    latest_state,
-    load_model,
+    STATE_KEYS,
+    State,
+    misfit,
     random_states,
     restore_random_states,
     restore_training_state,
-    save_model,
+    usable_states,
+    write_state,
 )
+from benchmark.training.model_files import MODEL_FILE, CheckpointError, load_model, save_model
 
 
 def test_a_saved_model_comes_back_bit_for_bit(tmp_path: Path) -> None:
@@ -64,16 +67,84 @@ def test_random_states_survive_a_file_loaded_without_running_code(tmp_path: Path
     assert torch.equal(drawn[2], again[2])
 
 
-def test_a_damaged_newest_state_falls_back_on_the_one_before(tmp_path: Path) -> None:
-    torch.save({"iteration": 4}, tmp_path / PREVIOUS_FILE)
-    (tmp_path / STATE_FILE).write_bytes(b"half a file")
-    state = latest_state(tmp_path)
-    assert state is not None
-    assert state["iteration"] == 4
+def state_at(iteration: int, run_id: str = "cell") -> State:
+    """A training state of a linear layer."""
+    module = nn.Linear(64, 64).state_dict()
+    return dict.fromkeys(STATE_KEYS) | {"iteration": iteration, "run_id": run_id, "module": module}
 
 
-def test_there_is_no_state_before_the_first_is_saved(tmp_path: Path) -> None:
-    assert latest_state(tmp_path) is None
+def iterations(folder: Path) -> list[int]:
+    """Iterations of the states that a cell may resume from, in the order of trying."""
+    return [state["iteration"] for state in usable_states(folder, "cell")]
+
+
+def test_the_newest_state_is_tried_before_the_previous_one(tmp_path: Path) -> None:
+    assert iterations(tmp_path) == []
+    write_state(tmp_path / PREVIOUS_FILE, state_at(2))
+    write_state(tmp_path / STATE_FILE, state_at(4))
+    assert iterations(tmp_path) == [4, 2]
+
+
+def test_a_flipped_bit_anywhere_falls_back_on_the_previous_state(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """40 positions spread over digest, zip headers, pickle and tensor bytes."""
+    write_state(tmp_path / PREVIOUS_FILE, state_at(2))
+    write_state(tmp_path / STATE_FILE, state_at(4))
+    whole = (tmp_path / STATE_FILE).read_bytes()
+    for position in np.linspace(0, len(whole) - 1, 40, dtype=int):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << int(position) % 8
+        (tmp_path / STATE_FILE).write_bytes(damaged)
+        assert iterations(tmp_path) == [2], f"bit flip in byte {position}"
+    assert capsys.readouterr().out.count("damaged, its digest does not fit its content") == 40
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ({"iteration": 4}, "not a training state of this version"),
+        ([1, 2], "not a training state of this version"),
+        (state_at(4) | {"iteration": "4"}, "not a training state of this version"),
+        (state_at(4, run_id="another cell"), "belongs to the cell another cell"),
+    ],
+)
+def test_a_loadable_file_of_a_wrong_kind_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], state: State, reason: str
+) -> None:
+    content = io.BytesIO()
+    torch.save(state, content)
+    digest = hashlib.sha256(content.getvalue()).digest()
+    (tmp_path / STATE_FILE).write_bytes(digest + content.getvalue())
+    assert iterations(tmp_path) == []
+    assert reason in capsys.readouterr().out
+
+
+def test_a_state_that_would_run_code_is_left_out_and_runs_nothing(tmp_path: Path) -> None:
+    class Touch:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "touched",))
+
+    content = io.BytesIO()
+    torch.save(state_at(4) | {"data": Touch()}, content)
+    (tmp_path / STATE_FILE).write_bytes(hashlib.sha256(content.getvalue()).digest() + content.getvalue())
+    assert iterations(tmp_path) == []
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (state_at(4), ""),
+        (state_at(11), "it is at iteration 11 of 10"),
+        (state_at(4) | {"module": nn.Linear(3, 3).state_dict()}, "its tensors are not those of the model"),
+        (state_at(4) | {"module": 7}, "its tensors are not those of the model"),
+    ],
+)
+def test_a_state_of_another_network_or_a_longer_training_does_not_fit(state: State, reason: str) -> None:
+    config = SimpleNamespace(train_cfg=SimpleNamespace(max_iters=10))
+    runner = SimpleNamespace(model=nn.Linear(64, 64), cfg=config)
+    assert misfit(runner, state) == reason  # type: ignore[arg-type]
 
 
 def test_training_that_began_on_other_data_is_not_continued():
