@@ -7,10 +7,12 @@ and that output to weighted loss terms. Neither knows the other, a loss, an opti
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar, TypedDict, cast
 
+import torch
 from torch import Tensor, nn
 
 from benchmark.tasks import TaskSet
@@ -109,15 +111,29 @@ class MultiTaskOutput:
     penalties: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+FeatureChange = Callable[[int, Tensor], Tensor]
+"""(position in `Method.feature_specs`, map (B, C, h, w)) -> map of the same shape."""
+
+
+Share = Callable[..., tuple[Tensor, ...]]
+"""Type of `Method.share`, for parts of a method that share maps."""
+
+
+class Backbone(nn.Module):
+    """Base class of encoders. Recipes may train the parameters of a method's backbones at a rate of their own."""
+
+
 class Method(nn.Module, ABC):
     """A multi-task network: images in, one prediction per task out.
 
     A subclass is built from `(tasks, backbone)` alone; every further constructor argument is a hyperparameter of its
-    paper with the paper's value as its default. `feature_specs` is set in the constructor. The feature maps that it
-    returns are those that the predictions are computed from, each given by a module, a nested one or an `nn.Identity`.
+    paper with the paper's value as its default. `feature_specs` is set in the constructor. `forward` passes the feature
+    maps through `share` and computes the predictions from the maps that `share` returns.
     """
 
     feature_specs: tuple[FeatureSpec, ...]
+    feature_change: FeatureChange | None = None
+    """Applied to every shared feature map; set by `changing_features` only."""
 
     @abstractmethod
     def __init__(self, tasks: TaskSet, backbone: str) -> None:
@@ -130,6 +146,40 @@ class Method(nn.Module, ABC):
         Args:
             images: (B, 3, H, W) ImageNet-normalised RGB; any H and W of at least 32.
         """
+
+    def share(self, *maps: Tensor, first: int = 0) -> tuple[Tensor, ...]:
+        """Share feature maps with regularizers: the maps to go on with, and to return in `MultiTaskOutput.features`.
+
+        Args:
+            maps: (B, C, h, w) each, in the order of `feature_specs`.
+            first: position of the first of them in `feature_specs`, for a method that shares maps one after another.
+
+        Returns:
+            the maps themselves, or the changed ones within `changing_features`.
+        """
+        return maps if self.feature_change is None else self._changed(maps, first)
+
+    @torch.compiler.disable
+    def _changed(self, maps: tuple[Tensor, ...], first: int) -> tuple[Tensor, ...]:
+        change = cast(FeatureChange, self.feature_change)
+        return tuple(change(first + place, level) for place, level in enumerate(maps))
+
+    @contextmanager
+    def changing_features(self, change: FeatureChange) -> Iterator[None]:
+        """Within the block, predictions are computed from changed feature maps."""
+        self.feature_change = change
+        try:
+            yield
+        finally:
+            self.feature_change = None
+
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """Parameters that are trained at the rate of backbones, and counted as theirs.
+
+        The default finds every module of class `Backbone`. Override it in a method whose encoder is of another class.
+        """
+        backbones = [module for module in self.modules() if isinstance(module, Backbone)]
+        return list(dict.fromkeys(parameter for backbone in backbones for parameter in backbone.parameters()))
 
     def calibrate(self, targets: Iterable[Mapping[str, Tensor]]) -> None:
         """Take statistics from the labels of the training split, once, before the first step.

@@ -11,10 +11,8 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -24,7 +22,7 @@ from typing import Any, TypeVar
 import mmengine.registry
 import mmseg.registry
 
-from benchmark.tasks import TaskSet
+from benchmark.tasks import TaskSet, suggest
 
 ENTRY_POINT_GROUP = "dense_mtl_benchmark"
 """Installed packages that name a module in this entry-point group are imported on the first look-up."""
@@ -45,7 +43,7 @@ class DuplicateNameError(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """What a registry knows of an entry.
+    """A registered class or function with its description.
 
     Args:
         name: the name in configs and on the command line.
@@ -56,7 +54,12 @@ class Entry:
         expected_failures: contract checks that this entry fails, with the reason; strict.
         accepts_regularizers: False for a method that has nothing to train.
         large: True for a backbone that takes seconds to build; the quick tests run it on the meta device only.
-        in_all: False for what "all" leaves out, since it makes something other than a row of a table, as a search does.
+        in_all: False for an entry that "all" leaves out, since it makes no row of a table, such as a search.
+        version: raised by one with each change that changes the numbers of trained cells. Results of different
+            versions are not compared.
+
+    Raises:
+        ValueError: if the version is not a whole number of at least 1.
     """
 
     name: str
@@ -68,6 +71,11 @@ class Entry:
     accepts_regularizers: bool = True
     large: bool = False
     in_all: bool = True
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        if type(self.version) is not int or self.version < 1:
+            raise ValueError(f"version of {self.name!r} must be a whole number of at least 1, found {self.version!r}")
 
 
 class Registry(mmengine.registry.Registry):
@@ -84,7 +92,6 @@ class Registry(mmengine.registry.Registry):
         super().__init__(kind, parent=parent, scope=package.replace(".", "_"))
         self.kind = kind
         self.package = package
-        self.observers: list[Callable[[Any], None]] = []
         self._entries: dict[str, Entry] = {}
         self._discovered = False
 
@@ -152,29 +159,15 @@ class Registry(mmengine.registry.Registry):
         return self._entries[name]
 
     def create(self, name: str, /, *args: Any, **options: Any) -> Any:
-        """Build the entry of that name from the arguments of its constructor, and show it to the observers."""
-        made = self.entry(name).factory(*args, **options)
-        for observe in self.observers:
-            observe(made)
-        return made
-
-    @contextmanager
-    def created(self) -> Iterator[list[Any]]:
-        """What is created within the block, in the order of creation."""
-        found: list[Any] = []
-        self.observers.append(found.append)
-        try:
-            yield found
-        finally:
-            self.observers.remove(found.append)
+        """Build the entry of that name from the arguments of its constructor."""
+        return self.entry(name).factory(*args, **options)
 
     def import_from_location(self) -> None:
         """Find our own entries; mmengine calls this before a look-up in a config."""
         self._discover()
 
     def _unknown(self, name: str) -> UnknownNameError:
-        near = get_close_matches(name, self._entries, n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
+        hint = suggest(name, self._entries)
         return UnknownNameError(f"no {self.kind} named {name!r}.{hint} Registered: {', '.join(sorted(self._entries))}")
 
     def _discover(self) -> None:

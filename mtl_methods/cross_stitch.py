@@ -17,14 +17,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import FeatureSpec, Method, MultiTaskOutput
+from benchmark.contracts import FeatureSpec, Method, MultiTaskOutput, Share
 from benchmark.heads import FCNHead, task_heads, upsample_to
 from benchmark.registry import METHODS
 from benchmark.tasks import TaskSet
 from mtl_methods._shared.backbones import make_backbone
 from mtl_methods._shared.choices import choose
 from mtl_methods._shared.decoders import make_decoder, suited_head_on
-from mtl_methods._shared.networks import OneTaskNetwork
+from mtl_methods._shared.networks import OneTaskNetwork, predict_each
 
 State = Tensor | list[Tensor]
 Weights = tuple[float, float]
@@ -89,7 +89,7 @@ class CrossStitch(Method):
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict every task."""
-        output: MultiTaskOutput = self.stitched(images)
+        output: MultiTaskOutput = self.stitched(images, self.share)
         return output
 
     def load_single_task(self, state: Mapping[str, Tensor]) -> None:
@@ -203,7 +203,7 @@ class StitchedEncoders(nn.Module):
         )
         self.networks = nn.ModuleDict(networks)
 
-    def forward(self, images: Tensor) -> MultiTaskOutput:
+    def forward(self, images: Tensor, share: Share) -> MultiTaskOutput:
         """Run the encoders side by side, then each decoder and head by itself."""
         networks = cast(Mapping[str, OneTaskNetwork], self.networks)
         states: list[State] = [network.backbone.stem(images) for network in networks.values()]
@@ -216,12 +216,14 @@ class StitchedEncoders(nn.Module):
             states = stitch(cast(nn.ModuleList, units), states)
             for collected, state in zip(passed, states, strict=True):
                 collected.append(state)
-        outputs = [
-            network.from_states(collected, images.shape[-2:])
-            for network, collected in zip(networks.values(), passed, strict=True)
-        ]
-        predictions = {name: prediction for name, (prediction, _) in zip(networks, outputs, strict=True)}
-        return MultiTaskOutput(predictions, features=tuple(features for _, features in outputs))
+        size = images.shape[-2:]
+        features = share(
+            *(
+                network.features_of_states(collected, size)
+                for network, collected in zip(networks.values(), passed, strict=True)
+            )
+        )
+        return MultiTaskOutput(predict_each(self.networks, features, size), features)
 
 
 def stitch(units: nn.ModuleList, states: Sequence[State]) -> list[State]:
@@ -257,9 +259,9 @@ class StitchedHeads(nn.Module):
         self.unit = CrossStitchUnit(tasks, width, weights)
         self.feature_specs: tuple[FeatureSpec, ...] = (spec,)
 
-    def forward(self, images: Tensor) -> MultiTaskOutput:
+    def forward(self, images: Tensor, share: Share) -> MultiTaskOutput:
         """Predict every task from one shared map."""
-        features = self.decoder(self.backbone(images))
+        (features,) = share(self.decoder(self.backbone(images)))
         heads = cast(Mapping[str, FCNHead], self.heads)
         mixed = self.unit([head.features(features) for head in heads.values()])
         predictions = {

@@ -46,7 +46,7 @@ class HardSharing(Method):
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict every task from one shared map."""
-        features = self.decoder(self.backbone(images))
+        (features,) = self.share(self.decoder(self.backbone(images)))
         size = images.shape[-2:]
         predictions = {name: upsample_to(head(features), size) for name, head in self.heads.items()}
-        return MultiTaskOutput(predictions, features=(features,))
+        return MultiTaskOutput(predictions, (features,))

@@ -78,7 +78,6 @@ class MTAN(Method):
             self.decoders[name], head_input = make_head_input(kind, self.backbone)
         self.heads = make_heads(kind, head_input.channels, tasks)
         self.feature_specs = tuple(specs[-1] if self.backbone.parallel else (maps[0] for maps in specs))
-        self.hand_out = nn.ModuleList(nn.Identity() for _ in self.feature_specs)
         use_fast_convolutions(self.attentions)
         use_fast_convolutions(self.refines)
 
@@ -89,9 +88,9 @@ class MTAN(Method):
         features: list[Tensor] = []
         for position, stage in enumerate(self.backbone.stages):
             before, after = run_opened(stage, state)
-            state = self._handed_out(after, len(features)) if self._hands_out(position) else after
+            state = self._shared(after, len(features)) if self._is_shared(position) else after
             read, shared = (self._attended(as_maps(maps)) for maps in (state if before is after else before, state))
-            features = [*features, *shared] if self._hands_out(position) else features
+            features = [*features, *shared] if self._is_shared(position) else features
             previous = {name: self._refined(states) for name, states in tasks.items()}
             attended: list[dict[str, Tensor]] = [
                 attention(read[branch], shared[branch], {name: maps[branch] for name, maps in previous.items() if maps})
@@ -103,16 +102,16 @@ class MTAN(Method):
         predictions = {name: self._predict(name, states, images.shape[-2:]) for name, states in tasks.items()}
         return MultiTaskOutput(predictions, features=tuple(features))
 
-    def _hands_out(self, position: int) -> bool:
-        """Whether the maps of a stage go to the regularizer: of parallel branches, which are fused, the last alone."""
+    def _is_shared(self, position: int) -> bool:
+        """True for a stage whose maps regularizers read: every stage, but of parallel branches only the last one."""
         return not self.backbone.parallel or position == len(self.backbone.stages) - 1
 
-    def _handed_out(self, state: State, first: int) -> State:
-        """The state with the maps that tasks attend to given by modules of their own, from number `first` on."""
+    def _shared(self, state: State, first: int) -> State:
+        """Share the maps of a state that tasks attend to, from position `first` of `feature_specs` on."""
         maps = as_maps(state)
-        attended = len(self._attended(maps))
-        handed = [self.hand_out[first + place](level) for place, level in enumerate(maps[:attended])] + maps[attended:]
-        return handed[0] if isinstance(state, Tensor) else handed
+        attended = self._attended(maps)
+        shared = [*self.share(*attended, first=first), *maps[len(attended) :]]
+        return shared[0] if isinstance(state, Tensor) else shared
 
     def _attended(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Of the maps of a state (or their specs) those that tasks attend to: all branches, but no class token."""

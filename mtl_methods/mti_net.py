@@ -28,7 +28,7 @@ from mtl_methods._shared.backbones.interface import Backbone
 from mtl_methods._shared.choices import choose
 from mtl_methods._shared.distillation import make_distillation
 from mtl_methods._shared.heads import HighResolutionHead
-from mtl_methods._shared.padding import handed_out
+from mtl_methods._shared.padding import share_over_images
 from mtl_methods._shared.residual_blocks import basic_block
 
 SIZE_MULTIPLE = 32
@@ -83,7 +83,6 @@ class MTINet(Method):
         finals = tasks if final_tasks is None else tasks.select(final_tasks)
         self.backbone = make_backbone(backbone)
         self.laterals, self.feature_specs = make_laterals(self.backbone, width)
-        self.hand_out = nn.ModuleList(nn.Identity() for _ in self.feature_specs)
         channels = [spec.channels for spec in self.feature_specs]
         propagated = [*channels[1:], 0]
         self.predictors = nn.ModuleList(
@@ -102,7 +101,7 @@ class MTINet(Method):
         # Convolutions keep this layout from here on; on a CPU it saves a quarter of the time.
         pyramid = self.backbone(padded.contiguous(memory_format=torch.channels_last))
         maps = [lateral(level) for lateral, level in zip(self.laterals, pyramid, strict=True)]
-        handed, maps = self._over_image(maps, size)
+        shared, maps = share_over_images(self.share, maps, self.feature_specs, size)
         features, initial = self._predict_scales(maps)
         refined = [distil(of_tasks) for distil, of_tasks in zip(self.distillation, features, strict=True)]
         last = {name: head(concatenate_maps([scale[name] for scale in refined])) for name, head in self.heads.items()}
@@ -117,15 +116,7 @@ class MTINet(Method):
             for name, prediction in of_tasks.items()
             if scale or name in last
         )
-        return MultiTaskOutput(predictions, handed, auxiliary)
-
-    def _over_image(self, maps: Sequence[Tensor], size: Sequence[int]) -> tuple[tuple[Tensor, ...], list[Tensor]]:
-        """The parts of the maps that lie over the images, handed out, and the maps with them in place."""
-        pairs = [
-            handed_out(module, level, spec, size)
-            for module, level, spec in zip(self.hand_out, maps, self.feature_specs, strict=True)
-        ]
-        return tuple(handed for handed, _ in pairs), [whole for _, whole in pairs]
+        return MultiTaskOutput(predictions, shared, auxiliary)
 
     def _predict_scales(self, maps: Sequence[Tensor]) -> tuple[list[dict[str, Tensor]], list[dict[str, Tensor]]]:
         """Features and initial predictions of the tasks at each scale, finest first; computed from coarse to fine."""

@@ -128,7 +128,7 @@ class PADNet(Method):
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict every task, and the final tasks again from features that have seen the others'."""
         # Convolutions keep this layout from here on; on a CPU it saves a tenth of the time.
-        shared = self.decoder(self.backbone(images.contiguous(memory_format=torch.channels_last)))
+        (shared,) = self.share(self.decoder(self.backbone(images.contiguous(memory_format=torch.channels_last))))
         fused = self.fuse(shared)
         features = {name: branch(fused) for name, branch in self.branches.items()}
         first = {name: layer(features[name]) for name, layer in self.initial.items()}

@@ -1,44 +1,44 @@
 """PAP-Net: affinities between positions are learned per task, mixed across tasks, and propagate each task's features.
 
 Source: Zhang et al., "Pattern-Affinitive Propagation across Depth, Surface Normal and Semantic Segmentation", CVPR
-2019, https://arxiv.org/abs/1906.03525. The authors' code is not public: a re-implementation from a description.
-Differs from the paper: any tasks and any backbone, through the decoder of `decoders.make_decoder`; the affinities are
-a softmax of scaled cosines over average-pooled positions, so that their memory is bounded; the reconstruction stays at
-the stride of the decoder instead of half the image; each task's own loss on the initial and the final prediction, and
-no pair-wise affinity loss. The number of iterations and beta are those of a third-party implementation.
+2019, https://arxiv.org/abs/1906.03525. The authors' code is not public; this is a re-implementation from a description.
+Differs from the paper: it takes any tasks and any backbone, through the decoder of `decoders.make_decoder`. Affinities
+are a softmax of scaled cosines between average-pooled positions, so that their memory is bounded. The reconstruction
+stays at the stride of the decoder instead of half the image. The initial and the final predictions have each task's own
+loss, and there is no pair-wise affinity loss. The number of iterations and beta are from a third-party implementation.
 Consulted: a written description of the paper and of https://github.com/Armanfard-Lab/EMA-Net, commit 59e2e48, and
-https://github.com/VITA-Group/M3ViT, commit d448b6f, which fill in what it leaves open; no code.
+https://github.com/VITA-Group/M3ViT, commit d448b6f, which supply details that the paper leaves open; no code.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.contracts import Auxiliary, Method, MultiTaskOutput
-from benchmark.heads import ConvBNReLU, FCNHead, task_heads, upsample_to
+from benchmark.heads import ConvBNReLU, upsample_to
 from benchmark.registry import METHODS
 from benchmark.tasks import TaskSet
 from mtl_methods._shared.backbones import make_backbone
-from mtl_methods._shared.backbones.convolutions import use_fast_convolutions
 from mtl_methods._shared.choices import choose
 from mtl_methods._shared.decoders import make_decoder
+from mtl_methods._shared.refined_heads import RefinedHeads, projection, residual_branches, zero_residual
 from mtl_methods._shared.residual_blocks import bottleneck
 
 POOLING = 4
-"""Least pooling before affinities, from stride 4 to 16; their cost grows with the fourth power of a map's side."""
+"""Smallest pooling before affinities, from stride 4 to 16. Their cost grows with the fourth power of a map's side."""
 
 
 @METHODS.register("pap", title="PAP (re-impl.)", paper="https://arxiv.org/abs/1906.03525", year=2019)
 class PAP(Method):
-    """The encoder and the decoder are shared, the rest is per task. The decoder's map goes to the regularizer.
+    """Shared encoder and decoder; all further layers are per task. Regularizers read the map of the decoder.
 
-    | face | row or file | parameters for four tasks: published, here |
+    | placement | row or file | parameters for four tasks: published, here |
     | --- | --- | --- |
     | where="trunk" | the paper's network, on any backbone | not published, 4,327,258 |
     | where="heads" | "PAP" of the NYU-v2 tables on HRNet-W18-small-v2 (inferred) | 4.54 M, 4,543,172 |
@@ -54,11 +54,11 @@ class PAP(Method):
         width: channels of a task's features with where="trunk", a multiple of 4; half as many for its affinities.
         iterations: applications of the affinities.
         beta: share of the propagated features in the result.
-        positions: about the most positions that affinities are computed between. The features are average-pooled by
-            4, and further where that leaves more; 945 are the 27x35 that are left of an image of 425x560.
+        positions: most positions that affinities are computed between, but for rounding up at two borders. The features
+            are average-pooled by 4, or by more if that leaves too many positions; an image of 425x560 has 27x35 = 945.
 
     Raises:
-        ValueError: for another face.
+        ValueError: for another `where`.
     """
 
     def __init__(
@@ -74,45 +74,43 @@ class PAP(Method):
         super().__init__(tasks, backbone)
         self.backbone = make_backbone(backbone)
         self.decoder, spec = make_decoder(self.backbone)
-        face = choose("where", where, FACES)
-        self.face = face(tasks, spec.channels, width, (iterations, beta, positions))
+        make_placement = choose("where", where, PLACEMENTS)
+        self.placement = make_placement(tasks, spec.channels, width, Diffusion(iterations, beta, positions))
         self.feature_specs = (spec,)
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict every task; the initial predictions are computed in training only."""
-        features = self.decoder(self.backbone(images))
-        logits, auxiliary = self.face(features)
+        (features,) = self.share(self.decoder(self.backbone(images)))
         size = images.shape[-2:]
+        logits, initial = self.placement(features)
         predictions = {name: upsample_to(maps, size) for name, maps in logits.items()}
-        return MultiTaskOutput(predictions, features=(features,), auxiliary=auxiliary)
+        auxiliary = tuple(Auxiliary("initial", name, maps) for name, maps in initial.items())
+        return MultiTaskOutput(predictions, (features,), auxiliary)
 
 
-Settings = tuple[int, float, int]
-"""Iterations, beta and positions, see `PAP`."""
+class Diffusion(NamedTuple):
+    """Settings of the propagation, see `PAP`."""
 
-Result = tuple[dict[str, Tensor], tuple[Auxiliary, ...]]
+    iterations: int
+    beta: float
+    positions: int
 
 
-class TrunkFace(nn.Module):
+class TrunkPropagation(nn.Module):
     """The paper's network from the shared map on.
 
     Args:
         tasks: the tasks, in order.
         channels: channels of the shared map.
         width: channels of a task's features.
-        settings: see `Settings`.
+        diffusion: settings of the propagation.
     """
 
-    def __init__(self, tasks: TaskSet, channels: int, width: int, settings: Settings) -> None:
+    def __init__(self, tasks: TaskSet, channels: int, width: int, diffusion: Diffusion) -> None:
         super().__init__()
-        self.branches = nn.ModuleDict(
-            {
-                name: nn.Sequential(bottleneck(channels, width, project=True), bottleneck(width, width, project=False))
-                for name in tasks
-            }
-        )
+        self.branches = residual_branches(tasks, channels, width)
         self.initial = nn.ModuleDict({name: nn.Conv2d(width, task.channels, 1) for name, task in tasks.items()})
-        self.propagation = Propagation(tasks, width, width // 2, settings)
+        self.propagation = Propagation(tasks, width, width // 2, diffusion)
         self.shared = ConvBNReLU(channels, width // 2, kernel_size=1)
         self.own = nn.ModuleDict({name: ConvBNReLU(width, width - width // 2, kernel_size=1) for name in tasks})
         self.heads = nn.ModuleDict(
@@ -121,89 +119,88 @@ class TrunkFace(nn.Module):
                 for name, task in tasks.items()
             }
         )
-        use_fast_convolutions(self)
 
-    def forward(self, shared: Tensor) -> Result:
-        """Shared map (B, C, h, w) -> final predictions at its size, initial ones in training."""
+    def forward(self, shared: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Shared map (B, C, h, w) -> final logits at its size, and initial logits (none in eval mode)."""
         features = {name: branch(shared) for name, branch in self.branches.items()}
-        auxiliary: tuple[Auxiliary, ...] = ()
-        if self.training:
-            auxiliary = tuple(Auxiliary("initial", name, self.initial[name](maps)) for name, maps in features.items())
+        initial = {name: self.initial[name](maps) for name, maps in features.items()} if self.training else {}
         reduced = self.shared(shared)
         logits = {}
         for name, change in self.propagation(features).items():
             own = self.own[name](features[name] + upsample_to(change, shared.shape[-2:]))
             logits[name] = self.heads[name](torch.cat([reduced, own], dim=1))
-        return logits, auxiliary
+        return logits, initial
 
 
-class HeadsFace(nn.Module):
+class HeadsPropagation(nn.Module):
     """Propagation of the hidden features of the heads; at initialisation it is hard sharing.
 
     Args:
         tasks: the tasks, in order.
         channels: channels of the shared map.
         width: not used; the features are as wide as the heads.
-        settings: see `Settings`.
+        diffusion: settings of the propagation.
     """
 
-    def __init__(self, tasks: TaskSet, channels: int, width: int, settings: Settings) -> None:
+    def __init__(self, tasks: TaskSet, channels: int, width: int, diffusion: Diffusion) -> None:
         super().__init__()
-        self.heads = task_heads(channels, tasks)
-        width = cast(FCNHead, next(iter(self.heads.values()))).logits.in_channels
-        self.propagation = Propagation(tasks, width, width // 2, settings)
-        self.residuals = nn.ModuleDict({name: zero_residual(width) for name in tasks})
-        use_fast_convolutions(self.propagation)
-        use_fast_convolutions(self.residuals)
+        self.refined = RefinedHeads(tasks, channels, lambda hidden: PropagatedResidual(tasks, hidden, diffusion))
 
-    def forward(self, shared: Tensor) -> Result:
-        """Shared map (B, C, h, w) -> predictions at its size."""
-        heads = cast(Mapping[str, FCNHead], self.heads)
-        features = {name: head.features(shared) for name, head in heads.items()}
+    def forward(self, shared: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Shared map (B, C, h, w) -> logits at its size, and no initial logits."""
+        return self.refined(shared), {}
+
+
+PLACEMENTS: dict[str, Callable[[TaskSet, int, int, Diffusion], nn.Module]] = {
+    "trunk": TrunkPropagation,
+    "heads": HeadsPropagation,
+}
+"""(tasks, channels of the shared map, width, settings) -> network from the shared map on, by `where`."""
+
+
+class PropagatedResidual(nn.Module):
+    """Residual of each task: its propagated features through a 1x1 convolution that starts at zero.
+
+    Args:
+        tasks: the tasks, in order.
+        width: channels of a task's features.
+        diffusion: settings of the propagation.
+    """
+
+    def __init__(self, tasks: TaskSet, width: int, diffusion: Diffusion) -> None:
+        super().__init__()
+        self.propagation = Propagation(tasks, width, width // 2, diffusion)
+        self.residuals = nn.ModuleDict({name: zero_residual(width, kernel_size=1) for name in tasks})
+
+    def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Features (B, C, h, w) by task, in order -> residuals of the same shape."""
         pooled = {name: self.propagation.pool(maps) for name, maps in features.items()}
-        logits = {}
-        for name, change in self.propagation(features).items():
-            # A 1x1 convolution, normalisation and bilinear upsampling change places; here they run on fewer positions.
-            residual = upsample_to(self.residuals[name](pooled[name] + change), shared.shape[-2:])
-            logits[name] = heads[name].logits(features[name] + residual)
-        return logits, ()
-
-
-FACES: dict[str, Callable[[TaskSet, int, int, Settings], nn.Module]] = {"trunk": TrunkFace, "heads": HeadsFace}
-"""(tasks, channels of the shared map, width, settings) -> face, see `PAP`."""
-
-
-def zero_residual(width: int) -> nn.Sequential:
-    """1x1 convolution and BN whose scale starts at zero."""
-    layers = nn.Sequential(nn.Conv2d(width, width, kernel_size=1, bias=False), nn.BatchNorm2d(width))
-    nn.init.zeros_(cast(nn.BatchNorm2d, layers[1]).weight)
-    return layers
+        # The 1x1 convolution and its normalisation commute with bilinear upsampling, and run on fewer positions here.
+        return {
+            name: upsample_to(self.residuals[name](pooled[name] + change), features[name].shape[-2:])
+            for name, change in self.propagation(features).items()
+        }
 
 
 class Propagation(nn.Module):
-    """Affinities of each task, their mixture across tasks, and diffusion by it.
+    """Affinities of each task, their mixture across tasks, and diffusion by the mixture.
 
     Args:
         tasks: the tasks, in order.
         channels: channels of a task's features.
         width: channels that affinities are computed from.
-        settings: see `Settings`.
+        diffusion: iterations, beta and positions, see `PAP`.
     """
 
-    def __init__(self, tasks: TaskSet, channels: int, width: int, settings: Settings) -> None:
+    def __init__(self, tasks: TaskSet, channels: int, width: int, diffusion: Diffusion) -> None:
         super().__init__()
-        self.iterations, self.beta, self.positions = settings
-        self.embeddings = nn.ModuleDict(
-            {
-                name: nn.Sequential(nn.Conv2d(channels, width, kernel_size=1, bias=False), nn.BatchNorm2d(width))
-                for name in tasks
-            }
-        )
-        # A task begins with its own affinities before those of the others.
+        self.iterations, self.beta, self.positions = diffusion
+        self.embeddings = nn.ModuleDict({name: projection(channels, width) for name in tasks})
+        # At the start, a task's own affinities weigh more than those of each other task.
         self.mixture = nn.Parameter(torch.eye(len(tasks)))
 
     def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What diffusion changes in the features of each task.
+        """Change of the features of each task by diffusion.
 
         Args:
             features: by task, in order, (B, C, h, w).
@@ -231,15 +228,15 @@ class Propagation(nn.Module):
 
 
 def pooling_factor(size: Sequence[int], positions: int) -> int:
-    """A factor that leaves no more positions than asked for (but for rounding up at the border), at least `POOLING`."""
+    """Smallest factor, at least `POOLING`, that leaves no more positions, but for rounding up at the border."""
     return max(POOLING, math.ceil(math.sqrt(size[0] * size[1] / positions)))
 
 
 def affinities(embedded: Tensor) -> Tensor:
     """Similarity of all positions as transition probabilities: (B, T, C, n) -> (B, T, n, n), rows sum to one.
 
-    Cosines are multiplied by the square root of C, the scale of a product of normalised vectors: the softmax of bare
-    cosines over hundreds of positions is next to uniform.
+    Cosines are multiplied by the square root of C. Without it, the softmax over hundreds of positions is almost
+    uniform.
     """
     directions = F.normalize(embedded, dim=2)
     scores = directions.transpose(2, 3) @ (directions * math.sqrt(embedded.shape[2]))
@@ -247,12 +244,12 @@ def affinities(embedded: Tensor) -> Tensor:
 
 
 def mixed(transitions: Tensor, weights: Tensor) -> Tensor:
-    """Mixture over tasks: (B, T, n, n), (T, T) -> (B, T, n, n); rows that sum to one give rows that sum to one."""
+    """Mixture over tasks: transitions (B, T, n, n), weights (target T, source T) -> transitions (B, T, n, n)."""
     return (weights @ transitions.flatten(2)).view_as(transitions)
 
 
 def diffused(values: Tensor, transitions: Tensor, iterations: int) -> Tensor:
-    """Values (B, T, n, C) after so many applications of the transitions (B, T, n, n)."""
+    """Values (B, T, n, C) after a number of applications of the transitions (B, T, n, n)."""
     for _ in range(iterations):
         values = transitions @ values
     return values

@@ -2,10 +2,11 @@
 
 Source: Zhou et al., "Pattern-Structure Diffusion for Multi-Task Learning", CVPR 2020,
 https://openaccess.thecvf.com/content_CVPR_2020/html/Zhou_Pattern-Structure_Diffusion_for_Multi-Task_Learning_CVPR_2020_paper.html.
-No code is public: this is a re-implementation from the abstract and from a description of the method; small graphlets,
-recursive diffusion within a task, and transfer between tasks at the same position by matching degree are the paper's.
+No code is public; this is a re-implementation from the abstract and from a description. From the paper are
+small graphlets, recursive diffusion within a task, and transfer between tasks at the same position by matching degree.
 Differs from the paper: every number (windows of 3x3, three recursions, cosine matching with a softmax over the tasks,
-widths) and where the result is added are ours; any tasks and any backbone, through `decoders.make_decoder`.
+widths) and the place where the result is added are ours. It takes any tasks and any backbone, through
+`decoders.make_decoder`.
 Consulted: a written description of the paper; no code.
 """
 
@@ -13,21 +14,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.contracts import Method, MultiTaskOutput
-from benchmark.heads import ConvBNReLU, FCNHead, task_heads, upsample_to
+from benchmark.heads import ConvBNReLU, upsample_to
 from benchmark.registry import METHODS
 from benchmark.tasks import TaskSet
 from mtl_methods._shared.backbones import make_backbone
-from mtl_methods._shared.backbones.convolutions import use_fast_convolutions
 from mtl_methods._shared.choices import choose
 from mtl_methods._shared.decoders import make_decoder
-from mtl_methods._shared.residual_blocks import bottleneck
+from mtl_methods._shared.refined_heads import RefinedHeads, projection, residual_branches, zero_residual
 from mtl_methods._shared.windows import window_inside, window_products, window_sum
 
 PAPER = (
@@ -38,9 +38,9 @@ PAPER = (
 
 @METHODS.register("psd", title="PSD (re-impl.)", paper=PAPER, year=2020)
 class PSD(Method):
-    """The encoder and the decoder are shared, the rest is per task. The decoder's map goes to the regularizer.
+    """Shared encoder and decoder; all further layers are per task. Regularizers read the map of the decoder.
 
-    | face | row or file | parameters for four tasks: published, here |
+    | placement | row or file | parameters for four tasks: published, here |
     | --- | --- | --- |
     | where="trunk" | the paper's network, on any backbone | not published, 4,430,493 |
     | where="heads" | "PSD" of the NYU-v2 tables on HRNet-W18-small-v2 (inferred) | 4.71 M, 4,714,404 |
@@ -54,10 +54,10 @@ class PSD(Method):
         where: "trunk" or "heads".
         width: channels of a task's features with where="trunk", a multiple of 4; half as many for its patterns.
         radius: a pattern (graphlet) is a window of 2 * radius + 1 pixels.
-        recursions: applications of a task's own patterns; they reach radius * recursions pixels far.
+        recursions: applications of a task's own patterns, which together reach radius * recursions pixels.
 
     Raises:
-        ValueError: for another face.
+        ValueError: for another `where`.
     """
 
     def __init__(
@@ -72,51 +72,49 @@ class PSD(Method):
         super().__init__(tasks, backbone)
         self.backbone = make_backbone(backbone)
         self.decoder, spec = make_decoder(self.backbone)
-        self.face = choose("where", where, FACES)(tasks, spec.channels, width, (radius, recursions))
+        make_placement = choose("where", where, PLACEMENTS)
+        self.placement = make_placement(tasks, spec.channels, width, PatternSize(radius, recursions))
         self.feature_specs = (spec,)
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict every task."""
-        features = self.decoder(self.backbone(images))
+        (features,) = self.share(self.decoder(self.backbone(images)))
         size = images.shape[-2:]
-        predictions = {name: upsample_to(logits, size) for name, logits in self.face(features).items()}
-        return MultiTaskOutput(predictions, features=(features,))
+        predictions = {name: upsample_to(logits, size) for name, logits in self.placement(features).items()}
+        return MultiTaskOutput(predictions, (features,))
 
 
-Reach = tuple[int, int]
-"""Radius and recursions, see `PSD`."""
+class PatternSize(NamedTuple):
+    """Extent of the patterns, see `PSD`."""
+
+    radius: int
+    recursions: int
 
 
-class TrunkFace(nn.Module):
+class TrunkDiffusion(nn.Module):
     """Task decoders, diffusion of their features, and heads.
 
     Args:
         tasks: the tasks, in order.
         channels: channels of the shared map.
         width: channels of a task's features.
-        reach: see `Reach`.
+        size: extent of the patterns.
     """
 
-    def __init__(self, tasks: TaskSet, channels: int, width: int, reach: Reach) -> None:
+    def __init__(self, tasks: TaskSet, channels: int, width: int, size: PatternSize) -> None:
         super().__init__()
-        self.branches = nn.ModuleDict(
-            {
-                name: nn.Sequential(bottleneck(channels, width, project=True), bottleneck(width, width, project=False))
-                for name in tasks
-            }
-        )
-        self.patterns = nn.ModuleDict({name: Patterns(width, width // 2, reach[0]) for name in tasks})
-        self.recursions = reach[1]
+        self.branches = residual_branches(tasks, channels, width)
+        self.patterns = nn.ModuleDict({name: Patterns(width, width // 2, size.radius) for name in tasks})
+        self.recursions = size.recursions
         self.heads = nn.ModuleDict(
             {
                 name: nn.Sequential(ConvBNReLU(3 * width, width, kernel_size=1), nn.Conv2d(width, task.channels, 1))
                 for name, task in tasks.items()
             }
         )
-        use_fast_convolutions(self)
 
     def forward(self, shared: Tensor) -> dict[str, Tensor]:
-        """Shared map (B, C, h, w) -> predictions at its size."""
+        """Shared map (B, C, h, w) -> logits at its size."""
         features = {name: branch(shared) for name, branch in self.branches.items()}
         graphlets = torch.stack([self.patterns[name](maps) for name, maps in features.items()])
         within, across = diffuse(torch.stack(list(features.values())), graphlets, self.recursions)
@@ -126,58 +124,51 @@ class TrunkFace(nn.Module):
         }
 
 
-class HeadsFace(nn.Module):
+def heads_diffusion(tasks: TaskSet, channels: int, width: int, size: PatternSize) -> nn.Module:
     """Diffusion of the hidden features of the heads; at initialisation it is hard sharing.
 
     Args:
         tasks: the tasks, in order.
         channels: channels of the shared map.
         width: not used; the features are as wide as the heads.
-        reach: see `Reach`.
+        size: extent of the patterns.
+    """
+    return RefinedHeads(tasks, channels, lambda hidden: DiffusedResidual(tasks, hidden, size))
+
+
+PLACEMENTS: dict[str, Callable[[TaskSet, int, int, PatternSize], nn.Module]] = {
+    "trunk": TrunkDiffusion,
+    "heads": heads_diffusion,
+}
+"""(tasks, channels of the shared map, width, extent) -> network from the shared map on, by `where`."""
+
+
+class DiffusedResidual(nn.Module):
+    """Residual of each task: its diffused features through a 3x3 convolution that starts at zero.
+
+    Args:
+        tasks: the tasks, in order.
+        width: channels of a task's features.
+        size: extent of the patterns.
     """
 
-    def __init__(self, tasks: TaskSet, channels: int, width: int, reach: Reach) -> None:
+    def __init__(self, tasks: TaskSet, width: int, size: PatternSize) -> None:
         super().__init__()
-        self.heads = task_heads(channels, tasks)
-        width = cast(FCNHead, next(iter(self.heads.values()))).logits.in_channels
-        self.patterns = nn.ModuleDict({name: Patterns(width, width // 2, reach[0]) for name in tasks})
+        self.patterns = nn.ModuleDict({name: Patterns(width, width // 2, size.radius) for name in tasks})
         self.values = nn.ModuleDict({name: projection(width, width) for name in tasks})
-        self.recursions = reach[1]
-        self.residuals = nn.ModuleDict({name: zero_residual(width) for name in tasks})
-        use_fast_convolutions(self.patterns)
-        use_fast_convolutions(self.values)
+        self.recursions = size.recursions
+        self.residuals = nn.ModuleDict({name: zero_residual(width, kernel_size=3) for name in tasks})
 
-    def forward(self, shared: Tensor) -> dict[str, Tensor]:
-        """Shared map (B, C, h, w) -> predictions at its size."""
-        heads = cast(Mapping[str, FCNHead], self.heads)
-        features = {name: head.features(shared) for name, head in heads.items()}
+    def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Features (B, C, h, w) by task, in order -> residuals of the same shape."""
         graphlets = torch.stack([self.patterns[name](maps) for name, maps in features.items()])
         values = torch.stack([self.values[name](maps) for name, maps in features.items()])
         diffused = torch.add(*diffuse(values, graphlets, self.recursions))
-        return {
-            name: heads[name].logits(maps + self.residuals[name](diffused[position]))
-            for position, (name, maps) in enumerate(features.items())
-        }
-
-
-FACES: dict[str, Callable[[TaskSet, int, int, Reach], nn.Module]] = {"trunk": TrunkFace, "heads": HeadsFace}
-"""(tasks, channels of the shared map, width, reach) -> face, see `PSD`."""
-
-
-def projection(channels: int, width: int) -> nn.Sequential:
-    """1x1 convolution and BN."""
-    return nn.Sequential(nn.Conv2d(channels, width, kernel_size=1, bias=False), nn.BatchNorm2d(width))
-
-
-def zero_residual(width: int) -> nn.Sequential:
-    """3x3 convolution and BN whose scale starts at zero."""
-    layers = nn.Sequential(nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(width))
-    nn.init.zeros_(cast(nn.BatchNorm2d, layers[1]).weight)
-    return layers
+        return {name: self.residuals[name](diffused[position]) for position, name in enumerate(features)}
 
 
 class Patterns(nn.Module):
-    """The graphlet of each position: how similar the positions of its window are to it, as weights that sum to one.
+    """Graphlet of each position: similarities of the position with its window, as weights that sum to one.
 
     Args:
         channels: channels of the features.
@@ -198,7 +189,7 @@ class Patterns(nn.Module):
 
 
 def diffuse(values: Tensor, graphlets: Tensor, recursions: int) -> tuple[Tensor, Tensor]:
-    """Diffusion within each task, and from its result by the patterns of the tasks that match.
+    """Diffusion within each task, then by a mixture of the patterns of all tasks.
 
     Args:
         values: (T, B, C, h, w).
@@ -216,9 +207,9 @@ def diffuse(values: Tensor, graphlets: Tensor, recursions: int) -> tuple[Tensor,
 
 
 def matched(graphlets: Tensor) -> Tensor:
-    """Graphlets of each task, mixed with those of all tasks at the same position by how well they match.
+    """Graphlets of each task, mixed with the graphlets of all tasks at the same position.
 
-    The matching degree of two graphlets is their cosine; a softmax over the tasks makes weights of it.
+    The matching degree of two graphlets is their cosine. The weights are its softmax over the tasks.
 
     Args:
         graphlets: (T, B, K, h, w), the sum over K is one.

@@ -12,12 +12,15 @@ nothing copied.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import cast
+
 from torch import Tensor, nn
 
 from benchmark.contracts import Method, MultiTaskOutput
 from benchmark.registry import METHODS
 from benchmark.tasks import TaskSet
-from mtl_methods._shared.networks import OneTaskNetwork
+from mtl_methods._shared.networks import OneTaskNetwork, predict_each
 
 
 @METHODS.register("single_task", title="Single task", paper="https://arxiv.org/abs/2104.13874", year=2021)
@@ -44,6 +47,6 @@ class SingleTask(Method):
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict each task with its own network."""
-        outputs = {name: network(images) for name, network in self.networks.items()}
-        predictions = {name: prediction for name, (prediction, _) in outputs.items()}
-        return MultiTaskOutput(predictions, features=tuple(features for _, features in outputs.values()))
+        networks = cast(Mapping[str, OneTaskNetwork], self.networks)
+        features = self.share(*(network.features(images) for network in networks.values()))
+        return MultiTaskOutput(predict_each(self.networks, features, images.shape[-2:]), features)

@@ -18,6 +18,15 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", params=["reduced", "whole"])
+def golden_folder(request: pytest.FixtureRequest) -> Path:
+    """The reduced golden numbers of the checkout, and the whole ones; skips the whole ones where they are absent."""
+    if request.param == "reduced":
+        return CHECKOUT / "tests" / "reference" / "golden"
+    shared: Path = request.getfixturevalue("shared")
+    return shared / "golden"
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--import FILE`: let a user's own file take part in the contract tests."""
     parser.addoption(

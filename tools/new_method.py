@@ -65,9 +65,10 @@ class $class_name(Method):
         features = images
         for stage in self.stages:
             features = stage(features)
+        (features,) = self.share(features)
         size = images.shape[-2:]
         predictions = {name: upsample_to(head(features), size) for name, head in self.heads.items()}
-        return MultiTaskOutput(predictions, features=(features,))
+        return MultiTaskOutput(predictions, (features,))
 ''')
 IMPORTED_BY_THE_STUB = ("Tensor", "Method", "MultiTaskOutput", "TaskSet")
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from benchmark.contracts import Method, MultiTaskOutput
 from benchmark.cost.batches import random_batch
 from benchmark.cost.target import Subject, build, build_shapes
-from benchmark.training.model import MultiTaskModel, TrainingModule
+from benchmark.training.model import TrainingModule
 
 GRAPH_SIZE = (64, 96)
 """(H, W) at which the graph is walked where it has to be computed."""
@@ -21,7 +21,7 @@ def count_parameters(subject: Subject) -> dict[str, float]:
 
     A parameter of the model belongs to the first of these that fits:
 
-    * `backbone`: a registered backbone made its module;
+    * `backbone`: it is one of `Method.backbone_parameters`;
     * `auxiliary`: auxiliary predictions depend on it, and no prediction does;
     * `task_NAME`: its module is that of one task by its name, or the predictions of this task alone depend on it;
     * `shared`: the predictions of several tasks depend on it;
@@ -36,7 +36,7 @@ def count_parameters(subject: Subject) -> dict[str, float]:
         # The values decide what happens next, so shapes alone are not enough.
         module = build(subject)
         output = _output(module, random_batch(subject.tasks, 2, GRAPH_SIZE, subject.device)["images"])
-    return counts(module) | parts(module.model.method, output, _of_backbones(module.model))
+    return counts(module) | parts(module.model.method, output)
 
 
 def counts(module: TrainingModule) -> dict[str, float]:
@@ -49,21 +49,21 @@ def counts(module: TrainingModule) -> dict[str, float]:
     }
 
 
-def parts(method: Method, output: MultiTaskOutput, of_backbones: set[int]) -> dict[str, float]:
+def parts(method: Method, output: MultiTaskOutput) -> dict[str, float]:
     """Parameters of a method by part, see `count_parameters`.
 
     Args:
         method: the method.
         output: what it returned in training mode, with its graph.
-        of_backbones: ids of the parameters of its backbones.
     """
+    in_backbones = {id(parameter) for parameter in method.backbone_parameters()}
     reached = {task: parameters_behind([prediction]) for task, prediction in output.predictions.items()}
     by_auxiliary = parameters_behind([part.prediction for part in output.auxiliary] + list(output.penalties.values()))
     sums = dict.fromkeys(["backbone", "shared", *(f"task_{task}" for task in reached), "auxiliary", "unused"], 0.0)
     for name, parameter in method.named_parameters():
         readers = [task for task, behind in reached.items() if id(parameter) in behind]
         named = [task for task in name.split(".") if task in reached]
-        if id(parameter) in of_backbones:
+        if id(parameter) in in_backbones:
             part = "backbone"
         elif not readers:
             part = "auxiliary" if id(parameter) in by_auxiliary else "unused"
@@ -103,8 +103,3 @@ def _on_meta(subject: Subject) -> tuple[TrainingModule, Tensor]:
 def _output(module: TrainingModule, images: Tensor) -> MultiTaskOutput:
     output: MultiTaskOutput = module.train().model.method(images)
     return output
-
-
-def _of_backbones(model: MultiTaskModel) -> set[int]:
-    """Ids of the parameters of the registered backbones."""
-    return {id(parameter) for name, parameter in model.named_parameters() if name in model.backbone_parameters}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from benchmark.tasks import suggest
 
 Loss = Callable[..., Tensor]
 """`(prediction (B, C, H, W), target, valid (B, H, W) bool, **options) -> scalar`."""
@@ -26,7 +27,7 @@ class Losses(dict[str, Loss]):
     """Losses by name; an unknown name is answered with near matches."""
 
     def __missing__(self, name: str) -> Loss:
-        raise UnknownLossError(f"no loss named {name!r}.{_near(name, self)} Losses: {', '.join(sorted(self))}")
+        raise UnknownLossError(f"no loss named {name!r}.{suggest(name, self)} Losses: {', '.join(sorted(self))}")
 
     def register(self, name: str) -> Callable[[Loss], Loss]:
         """Function decorator that adds a loss.
@@ -79,18 +80,13 @@ def choice_error(option: str, value: object, choices: Mapping[str, object]) -> V
     return ValueError(f"{option} must be one of {', '.join(map(repr, choices))}, found {value!r}")
 
 
-def _near(name: str, known: Mapping[str, Any]) -> str:
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" Did you mean {near[0]!r}?" if near else ""
-
-
 def _check_options(name: str, function: Loss, options: Mapping[str, Any]) -> None:
     parameters = inspect.signature(function).parameters
     known = {key: part for key, part in parameters.items() if part.kind is inspect.Parameter.KEYWORD_ONLY}
     for key in options:
         if key not in known:
             raise ValueError(
-                f"loss {name!r} has no option {key!r}.{_near(key, known)} Options: {', '.join(known) or 'none'}"
+                f"loss {name!r} has no option {key!r}.{suggest(key, known)} Options: {', '.join(known) or 'none'}"
             )
     missing = [key for key, part in known.items() if part.default is part.empty and key not in options]
     if missing:

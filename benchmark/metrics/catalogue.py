@@ -1,9 +1,10 @@
-"""Every metric's unit and direction. Standard library only."""
+"""Every metric's unit and direction. Free of torch."""
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import NamedTuple
+
+from benchmark.tasks import suggest
 
 
 class Description(NamedTuple):
@@ -59,7 +60,5 @@ def described(name: str) -> Description:
     """
     metric = name.partition("/")[2] or name
     if metric not in CATALOGUE:
-        near = get_close_matches(metric, CATALOGUE, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise KeyError(f"no metric named {metric!r}.{hint} Metrics: {', '.join(CATALOGUE)}")
+        raise KeyError(f"no metric named {metric!r}.{suggest(metric, CATALOGUE)} Metrics: {', '.join(CATALOGUE)}")
     return CATALOGUE[metric]

@@ -12,7 +12,7 @@ from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from torch.utils.data import Dataset
 
-from benchmark.registry import BACKBONES, DATASETS, JOIN_PAIRS, METHODS, REGULARIZERS, offered_by
+from benchmark.registry import DATASETS, JOIN_PAIRS, METHODS, REGULARIZERS, offered_by
 from benchmark.tasks import TaskSet
 from benchmark.training.gradient_calibration import Calibration, calibrated_ratio
 from benchmark.training.model import MultiTaskModel, TrainingModule
@@ -35,9 +35,7 @@ def tasks_of(dataset: str, settings: Mapping[str, Mapping[str, Any]], root: str 
 
 def build_model(method: str, backbone: str, tasks: TaskSet, options: Mapping[str, Any]) -> MultiTaskModel:
     """A method with its tasks, as it is evaluated."""
-    with BACKBONES.created() as backbones:
-        network = METHODS.create(method, tasks, backbone, **options)
-    return MultiTaskModel(network, tasks, backbones)
+    return MultiTaskModel(METHODS.create(method, tasks, backbone, **options), tasks)
 
 
 @MMENGINE_MODELS.register_module(name="TrainingModuleOf")

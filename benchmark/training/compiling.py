@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
+
+from benchmark.tasks import suggest
 
 SETTING = "compile"
 """No recipe needs to have it: True, or keywords of `torch.compile` for the method."""
@@ -24,7 +25,5 @@ def compile_options(recipe: Mapping[str, Any]) -> dict[str, Any] | None:
         raise ValueError(f"{SETTING} is True, False or a mapping of {', '.join(OPTIONS)}; found {chosen!r}")
     for name in chosen:
         if name not in OPTIONS:
-            near = get_close_matches(name, OPTIONS, n=1, cutoff=0.5)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"{SETTING} has no option {name!r}.{hint} Options: {', '.join(OPTIONS)}")
+            raise ValueError(f"{SETTING} has no option {name!r}.{suggest(name, OPTIONS)} Options: {', '.join(OPTIONS)}")
     return dict(chosen)

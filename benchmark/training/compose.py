@@ -15,10 +15,11 @@ from benchmark.losses import check_losses
 from benchmark.records.provenance import data_home
 from benchmark.records.result import RunSpec
 from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS, offered_by, split_backbone
+from benchmark.tasks import suggest
 from benchmark.training import compiling
 from benchmark.training.builders import tasks_of
 from benchmark.training.gradient_calibration import calibrated_ratio
-from benchmark.training.recipe_keys import ConfigError, literal, near, override
+from benchmark.training.recipe_keys import ConfigError, literal, override
 
 __all__ = [
     "ConfigError",
@@ -70,7 +71,7 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Config
     path = Path(name) if name.endswith(".py") else RECIPES / f"{name}.py"
     if not path.is_file():
         known = recipe_names()
-        raise ConfigError(f"no recipe named {name!r}.{near(name, known)} Recipes: {', '.join(known)}")
+        raise ConfigError(f"no recipe named {name!r}.{suggest(name, known)} Recipes: {', '.join(known)}")
     try:
         recipe = Config.fromfile(path)
     except (SyntaxError, NameError, TypeError, KeyError, OSError) as error:
@@ -141,7 +142,7 @@ def check_spec(spec: RunSpec) -> None:
         raise ConfigError(f"{spec.method} has nothing to train: it takes the regularizer none, not {spec.regularizer}")
     unknown = [task for task in spec.tasks if task not in recipe.tasks]
     if unknown:
-        hint = near(unknown[0], list(recipe.tasks))
+        hint = suggest(unknown[0], recipe.tasks)
         raise ConfigError(f"recipe {spec.recipe} has no task {unknown[0]!r}.{hint} Tasks: {', '.join(recipe.tasks)}")
     try:
         check_losses(tasks_of(recipe.dataset, {task: recipe.tasks[task] for task in spec.tasks}, data_root(recipe)))
@@ -284,4 +285,4 @@ def _check_keywords(factory: Any, options: Mapping[str, Any], owner: str) -> Non
         if name not in parameters or name in given:
             choices = [parameter for parameter in parameters if parameter not in given]
             listed = ", ".join(choices) or "none"
-            raise ConfigError(f"{owner} has no option {name!r}.{near(name, choices)} Options: {listed}")
+            raise ConfigError(f"{owner} has no option {name!r}.{suggest(name, choices)} Options: {listed}")

@@ -6,7 +6,7 @@ it and a regularizer side by side, so that the Runner, DDP and resume checkpoint
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -14,13 +14,12 @@ import torch
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmark.contracts import Batch, Method, MultiTaskOutput, Regularizer
 from benchmark.heads import read_out
 from benchmark.losses import task_loss
 from benchmark.tasks import TaskSet
-from benchmark.training.feature_hooks import Source, changed, sources
 from benchmark.training.gradient_calibration import Calibration, Watch
 
 DIAGNOSTIC = "regularizer_"
@@ -43,17 +42,12 @@ class MultiTaskModel(BaseModel):
     Args:
         method: the network.
         tasks: the tasks it was built for, with the loss settings of the recipe.
-        backbones: the registered backbones in it, whatever it calls them.
     """
 
-    def __init__(self, method: Method, tasks: TaskSet, backbones: Iterable[nn.Module] = ()) -> None:
+    def __init__(self, method: Method, tasks: TaskSet) -> None:
         super().__init__(data_preprocessor=ChannelsLast())
         self.method = method
         self.tasks = tasks
-        inside = {id(parameter) for backbone in backbones for parameter in backbone.parameters()}
-        self.backbone_parameters = frozenset(
-            name for name, parameter in self.named_parameters() if id(parameter) in inside
-        )
 
     def init_weights(self) -> None:
         """Does nothing. mmengine would call `init_weights` of every timm module and undo pretrained weights."""
@@ -117,7 +111,6 @@ class TrainingModule(BaseModel):
         self.regularizer = regularizer
         self.calibration = calibration
         self.watch = Watch()
-        self.feature_sources: list[Source] | None = None
         self.register_buffer("regularizer_rng", initial_rng_state(seed), persistent=regularizer is not None)
 
     def init_weights(self) -> None:
@@ -137,14 +130,12 @@ class TrainingModule(BaseModel):
         if not regularizer.changes_features:
             plain: MultiTaskOutput = self.model.method(images)
             return plain
-        if self.feature_sources is None:
-            self.feature_sources = sources(self.model.method, images)
 
         def change(position: int, features: Tensor) -> Tensor:
             with self._own_random_numbers():
                 return regularizer.change(position, features)
 
-        with changed(self.feature_sources, change):
+        with self.model.method.changing_features(change):
             output: MultiTaskOutput = self.model.method(images)
         return output
 

@@ -1,8 +1,7 @@
-"""Optimiser groups, clipping and precision, as mmengine optimizer wrappers.
+"""Optimizer groups, gradient clipping and precision, as mmengine optimizer wrappers.
 
-The regularizer has a parameter group and a gradient clipping of its own: with one common norm, its gradients would
-change the step of the model even where its loss does not. Parameters that a method wants trained by another optimiser
-(`Method.separate_optimizers`) have all three of their own.
+The gradients of the regularizer are clipped separately. With one common norm, they would change the step of the model.
+Parameters that a method trains by another optimizer (`Method.separate_optimizers`) are clipped separately too.
 """
 
 from __future__ import annotations
@@ -17,64 +16,68 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMI
 from torch import nn
 
 from benchmark.contracts import Method
-from benchmark.training.model import MultiTaskModel
 
 PRECISIONS = ("fp32", "bf16")
 
 
 @OPTIM_WRAPPERS.register_module()
 class GroupClipOptimWrapper(OptimWrapper):
-    """Clips the gradients of the model and of the regularizer separately, and trains in bf16 where asked.
+    """Optimizer wrapper that clips the gradients of model and regularizer separately, in fp32 or bf16.
 
     Args:
-        optimizer: see mmengine's `OptimWrapper`; every group names its `part`.
+        optimizer: see mmengine's `OptimWrapper`. Every group has an entry `param_group`, "model" or "regularizer".
         precision: "fp32", or "bf16" for autocast of the forward pass (the backward pass follows it).
-        beside: optimisers that step with it, each with parameters of its own; schedulers do not see them.
-        options: further keywords of `OptimWrapper`, `clip_grad=dict(max_norm=10)` among them.
+        extra_optimizers: optimizers of other parameters that step together with the first. No scheduler changes them.
+        options: further keywords of `OptimWrapper`, such as `clip_grad=dict(max_norm=10)`.
 
-    mmengine's own AmpOptimWrapper refuses the CPU.
+    Raises:
+        ValueError: for another precision.
+
+    mmengine's own AmpOptimWrapper does not run on a CPU.
     """
 
     def __init__(
         self,
         optimizer: torch.optim.Optimizer,
         precision: str = "fp32",
-        beside: Sequence[torch.optim.Optimizer] = (),
+        extra_optimizers: Sequence[torch.optim.Optimizer] = (),
         **options: Any,
     ) -> None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, found {precision!r}")
         super().__init__(optimizer, **options)
         self.precision = precision
-        self.beside = tuple(beside)
+        self.extra_optimizers = tuple(extra_optimizers)
 
     def step(self, **options: Any) -> None:
-        """Clip, and step with every optimiser."""
+        """Clip the gradients, and step with every optimizer."""
         super().step(**options)
-        for optimizer in self.beside:
+        for optimizer in self.extra_optimizers:
             optimizer.step(**options)
 
     def zero_grad(self, **options: Any) -> None:
-        """Forget the gradients of every optimiser's parameters."""
+        """Clear the gradients of the parameters of every optimizer."""
         super().zero_grad(**options)
-        for optimizer in self.beside:
+        for optimizer in self.extra_optimizers:
             optimizer.zero_grad(**options)
 
     def state_dict(self) -> dict[str, Any]:
-        """State of every optimiser."""
+        """State of every optimizer."""
         state: dict[str, Any] = super().state_dict()
-        return state | {"beside": [optimizer.state_dict() for optimizer in self.beside]} if self.beside else state
+        if self.extra_optimizers:
+            state["extra_optimizers"] = [optimizer.state_dict() for optimizer in self.extra_optimizers]
+        return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         saved = dict(state_dict)
-        for optimizer, state in zip(self.beside, saved.pop("beside", ()), strict=True):
+        for optimizer, state in zip(self.extra_optimizers, saved.pop("extra_optimizers", ()), strict=True):
             optimizer.load_state_dict(state)
         super().load_state_dict(saved)
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Autocast for bf16, nothing for fp32; gradient accumulation as in mmengine."""
+        """Context of a forward pass: autocast for bf16, and gradient accumulation as in mmengine."""
         device = next(model.parameters()).device.type
         with super().optim_context(model):
             if self.precision == "fp32":
@@ -84,99 +87,92 @@ class GroupClipOptimWrapper(OptimWrapper):
                     yield
 
     def _clip_grad(self) -> None:
-        groups = [group for optimizer in (self.optimizer, *self.beside) for group in optimizer.param_groups]
-        for part in dict.fromkeys(group["part"] for group in groups):
-            parameters = [
-                parameter
-                for group in groups
-                if group["part"] == part
-                for parameter in group["params"]
-                if parameter.grad is not None
-            ]
-            if parameters:
-                norm = self.clip_func(parameters, **self.clip_grad_kwargs)
-                if norm is not None:
-                    self.message_hub.update_scalar(f"train/grad_norm_{part}", float(norm))
+        groups = [group for optimizer in (self.optimizer, *self.extra_optimizers) for group in optimizer.param_groups]
+        by_name: dict[str, list[nn.Parameter]] = {}
+        for group in groups:
+            with_gradient = [parameter for parameter in group["params"] if parameter.grad is not None]
+            by_name.setdefault(group["param_group"], []).extend(with_gradient)
+        for name, parameters in by_name.items():
+            norm = self.clip_func(parameters, **self.clip_grad_kwargs) if parameters else None
+            if norm is not None:
+                self.message_hub.update_scalar(f"train/grad_norm_{name}", float(norm))
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class PartsOptimWrapperConstructor:
-    """Builds the optimiser with few groups: the model's weights, its norms and biases, the regularizer.
+    """Constructor of the optimizer wrapper, with one parameter group for each rate and weight decay.
 
     Args:
         optim_wrapper_cfg: `optim_wrapper` of the recipe.
-        paramwise_cfg: `regularizer_lr_mult` (10 is usual beside a pretrained backbone), `backbone_lr_mult`, and
-            `norm_and_bias_decay_mult` (0 leaves norms and biases undecayed).
+        paramwise_cfg: `regularizer_lr_mult` (10 is usual with a pretrained backbone), `backbone_lr_mult` (see
+            `Method.backbone_parameters`), and `norm_and_bias_decay_mult` (0 leaves norms and biases undecayed); each is
+            1 if it is left out.
 
-    mmengine's and mmsegmentation's constructors make a group of every parameter once anything is set per parameter,
-    which keeps the fused optimisers from working on all of them at once.
+    The constructors of mmengine and mmsegmentation make a group for every parameter once anything is set per parameter.
+    The fused optimizers then work on one parameter at a time.
     """
 
     def __init__(self, optim_wrapper_cfg: Mapping[str, Any], paramwise_cfg: Mapping[str, Any] | None = None) -> None:
         self.wrapper = dict(optim_wrapper_cfg)
         self.factors = dict(paramwise_cfg or {})
-        self.of_backbones: set[str] = set()
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
-        """The wrapper for a `TrainingModule`."""
-        separate, self.of_backbones = _separate_optimizers(model), _backbone_parameters(model)
+        """Build the wrapper of a `TrainingModule`."""
+        separate = _separate_optimizers(model)
         optimizer = dict(self.wrapper.pop("optimizer"))
-        weights = [
-            (name, parameter)
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad and not name.startswith(tuple(separate))
-        ]
-        optimizer["params"] = self._groups(weights, lr=optimizer["lr"], decay=optimizer.get("weight_decay", 0.0))
+        optimizer["params"] = self._groups(
+            model, tuple(separate), lr=optimizer["lr"], decay=optimizer.get("weight_decay", 0.0)
+        )
         self.wrapper.setdefault("type", "GroupClipOptimWrapper")
         built = {"optimizer": OPTIMIZERS.build(optimizer)}
         if separate:
-            built["beside"] = [_beside(model, prefix, settings) for prefix, settings in separate.items()]
+            extra = [_extra_optimizer(model, prefix, settings) for prefix, settings in separate.items()]
+            built["extra_optimizers"] = extra
         return OPTIM_WRAPPERS.build(self.wrapper, default_args=built)
 
-    def _groups(self, weights: Sequence[tuple[str, nn.Parameter]], lr: float, decay: float) -> list[dict[str, Any]]:
+    def _groups(self, model: nn.Module, separate: tuple[str, ...], lr: float, decay: float) -> list[dict[str, Any]]:
+        """Parameter groups of all trained parameters whose names do not begin with one of `separate`."""
+        in_backbones = {
+            id(parameter) for method in _methods(model).values() for parameter in method.backbone_parameters()
+        }
         groups: dict[tuple[str, float, float], dict[str, Any]] = {}
-        for name, parameter in weights:
-            part = name.partition(".")[0]
-            rate = lr * self._rate_factor(name, part)
+        for name, parameter in model.named_parameters():
+            if not parameter.requires_grad or name.startswith(separate):
+                continue
+            param_group = name.partition(".")[0]
+            rate = lr * self._rate_factor(param_group, id(parameter) in in_backbones)
             decayed = decay * (self.factors.get("norm_and_bias_decay_mult", 1.0) if parameter.ndim < 2 else 1.0)
             group = groups.setdefault(
-                (part, rate, decayed), {"params": [], "lr": rate, "weight_decay": decayed, "part": part}
+                (param_group, rate, decayed),
+                {"params": [], "lr": rate, "weight_decay": decayed, "param_group": param_group},
             )
             group["params"].append(parameter)
         return list(groups.values())
 
-    def _rate_factor(self, name: str, part: str) -> float:
-        if part == "regularizer":
+    def _rate_factor(self, param_group: str, in_backbone: bool) -> float:
+        if param_group == "regularizer":
             return float(self.factors.get("regularizer_lr_mult", 1.0))
-        return float(self.factors.get("backbone_lr_mult", 1.0)) if name in self.of_backbones else 1.0
+        return float(self.factors.get("backbone_lr_mult", 1.0)) if in_backbone else 1.0
 
 
-def _backbone_parameters(module: nn.Module) -> set[str]:
-    """Names of the parameters of registered backbones, and of those that a method of one's own calls a backbone."""
-    named = {name for name, _ in module.named_parameters() if "backbone" in name}
-    return named | {
-        f"{prefix}.{name}" if prefix else name
-        for prefix, model in module.named_modules()
-        if isinstance(model, MultiTaskModel)
-        for name in model.backbone_parameters
-    }
+def _methods(module: nn.Module) -> dict[str, Method]:
+    """The methods in a module, by name."""
+    return {name: method for name, method in module.named_modules() if isinstance(method, Method)}
 
 
 def _separate_optimizers(module: nn.Module) -> dict[str, dict[str, Any]]:
-    """What the methods below `module` say, under the names that their parameters have here."""
+    """Settings of `Method.separate_optimizers`, by the beginnings of the names that the parameters have in `module`."""
     return {
         f"{name}.{prefix}": dict(settings)
-        for name, method in module.named_modules()
-        if isinstance(method, Method)
+        for name, method in _methods(module).items()
         for prefix, settings in method.separate_optimizers().items()
     }
 
 
-def _beside(module: nn.Module, prefix: str, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
+def _extra_optimizer(module: nn.Module, prefix: str, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
     parameters = [parameter for name, parameter in module.named_parameters() if name.startswith(prefix)]
     if not parameters:
         raise ValueError(f"separate_optimizers names {prefix!r}, and no parameter begins with it")
-    optimizer: torch.optim.Optimizer = OPTIMIZERS.build(
-        {**settings, "params": [{"params": parameters, "part": prefix.rpartition(".")[2]}]}
-    )
+    group = {"params": parameters, "param_group": prefix.rpartition(".")[2]}
+    optimizer: torch.optim.Optimizer = OPTIMIZERS.build({**settings, "params": [group]})
     return optimizer

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from mmengine.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS, VISBACKENDS
 
+from benchmark.tasks import suggest
 from benchmark.training import compiling
 
 
@@ -37,7 +37,7 @@ def override(recipe: dict[str, Any], key: str, value: Any) -> None:
     if parents[:1] == ["tasks"]:
         known += ["channels", "loss", "loss_options", "loss_weight"]
     if not open_ended and leaf not in known:
-        raise ConfigError(f"no setting {key!r} in the recipe.{near(key, list(_paths(recipe)))}")
+        raise ConfigError(f"no setting {key!r} in the recipe.{suggest(key, _paths(recipe))}")
     node[leaf] = value
 
 
@@ -72,12 +72,6 @@ def _paths(node: Any, prefix: str = "") -> Iterator[str]:
     for name, child in pairs:
         yield f"{prefix}{name}"
         yield from _paths(child, f"{prefix}{name}.")
-
-
-def near(name: str, known: list[str]) -> str:
-    """The text " Did you mean 'x'?" of the nearest known name, if one is near."""
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def literal(value: Any) -> Any:

@@ -7,13 +7,13 @@ import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.tasks import suggest
 from datasets.layout.frame_files import DataError
 from datasets.layout.label_kinds import KINDS, STANDARD_KINDS
 
@@ -181,9 +181,7 @@ def _labels(fields: Mapping[str, Any]) -> dict[str, LabelInfo]:
     for name in fields["tasks"]:
         kind = labels[name].kind if name in labels else STANDARD_KINDS.get(name)
         if kind not in KINDS or kind == STANDARD_KINDS["images"]:
-            near = get_close_matches(name, [*STANDARD_KINDS], n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"no task named {name!r}, and no kind of label for it.{hint}")
+            raise ValueError(f"no task named {name!r}, and no kind of label for it.{suggest(name, STANDARD_KINDS)}")
     return labels
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from typing import Any
 
 import cv2
 import numpy as np
 
-from benchmark.tasks import IGNORE_LABEL
+from benchmark.tasks import IGNORE_LABEL, suggest
 from datasets.layout.frame_files import Array
 from datasets.loading.photometric import Distortion
 from datasets.loading.transforms import Frame, crop, flip, normalise, pad, scale, zoom, zoom_window
@@ -75,9 +74,9 @@ class Augmentation:
         known = [field.name for field in fields(cls)]
         for key in options or {}:
             if key not in known:
-                near = get_close_matches(key, known, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise ValueError(f"augmentation: no option named {key!r}.{hint} Options: {', '.join(known)}")
+                raise ValueError(
+                    f"augmentation: no option named {key!r}.{suggest(key, known)} Options: {', '.join(known)}"
+                )
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in (options or {}).items()
         }

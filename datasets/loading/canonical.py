@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from benchmark.tasks import IGNORE_LABEL, NYUV2_TASKS, STANDARD_TASKS, Task, TaskSet
+from benchmark.tasks import IGNORE_LABEL, NYUV2_TASKS, STANDARD_TASKS, Task, TaskSet, suggest
 from datasets.layout.example import write_example
 from datasets.layout.frame_files import Array
 from datasets.layout.label_kinds import IMAGES, KINDS
@@ -153,8 +152,7 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
     def _select(self, names: Sequence[str] | None) -> tuple[str, ...]:
         for name in names or ():
             if name not in self.tasks:
-                near = get_close_matches(name, self.tasks, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
+                hint = suggest(name, self.tasks)
                 raise ValueError(f"{self.root}: no task named {name!r}.{hint} It offers {', '.join(self.tasks)}")
         return tuple(self.tasks if names is None else self.tasks.select(names))
 

@@ -6,11 +6,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from benchmark.tasks import STANDARD_TASKS, Task
+from benchmark.tasks import STANDARD_TASKS, Task, suggest
 from datasets.layout.frame_files import DataError
 from datasets.layout.manifest_tables import LabelInfo
 
@@ -181,9 +180,7 @@ def _frames(root: Path, entry: Any, split: str) -> tuple[str, ...]:
 def _check_keys(entry: Any, known: Sequence[str], where: str) -> None:
     for key in _mapping(entry, where):
         if key not in known:
-            near = get_close_matches(key, known, n=1)
-            hint = f' Did you mean "{near[0]}"?' if near else ""
-            raise ValueError(f'{where} has no "{key}".{hint} It may have {", ".join(known)}')
+            raise ValueError(f'{where} has no "{key}".{suggest(key, known)} It may have {", ".join(known)}')
 
 
 def _mapping(entry: Any, where: str) -> Mapping[str, Any]:

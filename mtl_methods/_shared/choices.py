@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import TypeVar
+
+from benchmark.tasks import suggest
 
 Variant = TypeVar("Variant")
 
@@ -22,6 +23,6 @@ def choose(argument: str, name: str, variants: Mapping[str, Variant]) -> Variant
     """
     if name in variants:
         return variants[name]
-    near = get_close_matches(str(name), variants, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{argument} must be one of {', '.join(map(repr, variants))}, found {name!r}.{hint}")
+    raise ValueError(
+        f"{argument} must be one of {', '.join(map(repr, variants))}, found {name!r}.{suggest(name, variants)}"
+    )

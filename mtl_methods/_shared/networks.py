@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -31,14 +32,22 @@ class OneTaskNetwork(nn.Module):
         self.head = make_head(kind, spec.channels, task.channels)
         self.feature_spec = replace(spec, task=task.name)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) -> prediction (B, C, H, W), features (B, C', h, w)."""
-        return self._decode(self.backbone(images), images.shape[-2:])
+    def features(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) -> the map that the head reads, (B, C, h, w)."""
+        features: Tensor = self.decoder(self.backbone(images))
+        return features
 
-    def from_states(self, states: Sequence[Tensor | list[Tensor]], size: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """As `forward`, from the states of the stages (see `Backbone`) of images of `size` = (H, W)."""
-        return self._decode(self.backbone.pyramid(states, size), size)
+    def features_of_states(self, states: Sequence[Tensor | list[Tensor]], size: Sequence[int]) -> Tensor:
+        """As `features`, from the states of the stages (see `Backbone`) for images of `size` = (H, W)."""
+        features: Tensor = self.decoder(self.backbone.pyramid(states, size))
+        return features
 
-    def _decode(self, maps: Sequence[Tensor], size: Sequence[int]) -> tuple[Tensor, Tensor]:
-        features: Tensor = self.decoder(maps)
-        return upsample_to(self.head(features), size), features
+    def predict(self, features: Tensor, size: Sequence[int]) -> Tensor:
+        """Features (B, C, h, w) -> prediction (B, C_task, H, W) at `size` = (H, W)."""
+        return upsample_to(self.head(features), size)
+
+
+def predict_each(networks: nn.ModuleDict, features: Sequence[Tensor], size: Sequence[int]) -> dict[str, Tensor]:
+    """Predictions at `size` = (H, W) of `OneTaskNetwork`s by task, each from its features."""
+    of_tasks = cast(Mapping[str, OneTaskNetwork], networks)
+    return {name: network.predict(maps, size) for (name, network), maps in zip(of_tasks.items(), features, strict=True)}

@@ -5,23 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from benchmark.contracts import FeatureSpec
+from benchmark.contracts import FeatureSpec, Share
 
 
-def handed_out(hand_out: nn.Module, maps: Tensor, spec: FeatureSpec, size: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """The cells of a map that lie over the images, handed out, and the whole map with them in their place.
+def share_over_images(
+    share: Share, maps: Sequence[Tensor], specs: Sequence[FeatureSpec], size: Sequence[int]
+) -> tuple[tuple[Tensor, ...], list[Tensor]]:
+    """Share the parts of feature maps that lie over the images.
 
     Args:
-        hand_out: the module that gives the map to whoever looks for it; it changes nothing.
-        maps: (B, C, h, w) of images padded below and to the right.
-        spec: of the map.
+        share: `Method.share`.
+        maps: (B, C, h, w) each, of images padded below and to the right.
+        specs: of the maps.
         size: (H, W) of the images without padding.
+
+    Returns:
+        the shared parts, and the whole maps that contain them.
     """
-    rows, columns = (-(-length // spec.stride) for length in size)
-    inside = hand_out(maps[..., :rows, :columns])
-    if maps.shape[-2:] == (rows, columns):
-        return inside, inside
-    above = torch.cat([inside, maps[..., :rows, columns:]], dim=-1)
-    return inside, torch.cat([above, maps[..., rows:, :]], dim=-2)
+    parts = share(
+        *(
+            level[..., : -(-size[0] // spec.stride), : -(-size[1] // spec.stride)]
+            for level, spec in zip(maps, specs, strict=True)
+        )
+    )
+    return parts, [_extended(part, level) for part, level in zip(parts, maps, strict=True)]
+
+
+def _extended(part: Tensor, whole: Tensor) -> Tensor:
+    """The whole map with `part` as its upper left part."""
+    rows, columns = part.shape[-2:]
+    if part.shape == whole.shape:
+        return part
+    above = torch.cat([part, whole[..., :rows, columns:]], dim=-1)
+    return torch.cat([above, whole[..., rows:, :]], dim=-2)

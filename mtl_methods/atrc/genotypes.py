@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from benchmark.tasks import suggest
 
 NONE, GLOBAL, LOCAL, T_LABEL, S_LABEL = CONTEXTS = ("none", "global", "local", "t_label", "s_label")
 """In the order of the numbers 0 to 4 of the public code. "none" cuts the edge; T-label gathers the source's features
@@ -87,8 +88,7 @@ def resolve(choice: str | Mapping[str, Mapping[str, str]] | None, tasks: Sequenc
         return checked(read(Path(choice)), tasks, choice)
     if choice not in PUBLISHED:
         known = [*PUBLISHED, *CONTEXTS]
-        near = get_close_matches(choice, known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = suggest(choice, known)
         raise GenotypeError(f"no genotype {choice!r}.{hint} There are {', '.join(known)}, or the path of a .json file")
     return checked(PUBLISHED[choice], tasks, choice)
 

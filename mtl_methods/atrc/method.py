@@ -85,7 +85,7 @@ class ATRC(Method):
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict every task from its own features and what the contexts of the others add."""
-        shared = self.decoder(self.backbone(images.contiguous(memory_format=torch.channels_last)))
+        (shared,) = self.share(self.decoder(self.backbone(images.contiguous(memory_format=torch.channels_last))))
         features = task_features(self.branches, shared)
         labels = {name: head(shared) for name, head in self.auxiliary_heads.items()}
         # In eval mode each block gathers for itself: the public code does, and operations are compared with its.

@@ -101,7 +101,7 @@ class ATRCSearch(Method):
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict every task with drawn weights in training mode, with the most probable contexts in eval mode."""
         choices = self._drawn() if self.training else self._choices(chosen(self.architecture, self.decided))
-        shared = self.decoder(self.backbone(images.contiguous(memory_format=torch.channels_last)))
+        (shared,) = self.share(self.decoder(self.backbone(images.contiguous(memory_format=torch.channels_last))))
         features = task_features(self.branches, shared)
         labels = {name: head(shared) for name, head in self.auxiliary_heads.items()}
         sources = Sources(features, labels, share=True)

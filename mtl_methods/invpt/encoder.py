@@ -10,10 +10,11 @@ from timm.layers import DropPath
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
+from benchmark.contracts import Share
 from benchmark.heads import concatenate_maps, upsample_to
 from mtl_methods._shared.backbones import Backbone
 from mtl_methods._shared.backbones.vit import SimplePyramid
-from mtl_methods._shared.padding import handed_out
+from mtl_methods._shared.padding import share_over_images
 
 START_STRIDE = 32
 SKIP_STRIDES = (16, 8)
@@ -66,7 +67,6 @@ class PlainEncoder(nn.Module):
         super().__init__()
         self.stem, self.stages = backbone.stem, backbone.stages
         (spec,) = self.feature_specs = backbone.stage_specs[-1]
-        self.hand_out = nn.Identity()
         self.skips = nn.ModuleList(
             [
                 nn.Conv2d(spec.channels, widths[1], kernel_size=3, padding=1),
@@ -74,15 +74,15 @@ class PlainEncoder(nn.Module):
             ]
         )
 
-    def forward(self, images: Tensor, size: Sequence[int]) -> Encoded:
+    def forward(self, images: Tensor, size: Sequence[int], share: Share) -> Encoded:
         """(B, 3, H, W), multiples of 64 of which the upper left `size` is no padding, -> maps."""
         state, maps = self.stem(images), []
         for stage in self.stages:
             state = stage(state)
             maps.append(state if isinstance(state, Tensor) else state[0])
         skips = (self.skips[0](maps[1]), self.skips[1](maps[0]))
-        shared, last = handed_out(self.hand_out, maps[-1], self.feature_specs[0], size)
-        return Encoded((shared,), pooled_to(last, START_STRIDE, images), skips)
+        shared, (last,) = share_over_images(share, maps[-1:], self.feature_specs, size)
+        return Encoded(shared, pooled_to(last, START_STRIDE, images), skips)
 
     def drop_paths(self, rate: float) -> None:
         """Let blocks be skipped in training, the first never, the last with the given rate."""
@@ -108,26 +108,21 @@ class PyramidEncoder(nn.Module):
         self.backbone = backbone
         specs = backbone.feature_specs
         self.feature_specs = specs if backbone.parallel else specs[1:]
-        self.hand_out = nn.ModuleList(nn.Identity() for _ in self.feature_specs)
         self.skips = nn.ModuleList(
             nn.Conv2d(spec.channels, width, kernel_size=3, padding=1)
             for spec, width in zip((specs[2], specs[1]), widths[1:], strict=True)
         )
 
-    def forward(self, images: Tensor, size: Sequence[int]) -> Encoded:
+    def forward(self, images: Tensor, size: Sequence[int], share: Share) -> Encoded:
         """(B, 3, H, W), multiples of 64 of which the upper left `size` is no padding, -> maps."""
         read = self.backbone(images)[-len(self.feature_specs) :]
-        pairs = [
-            handed_out(module, level, spec, size)
-            for module, level, spec in zip(self.hand_out, read, self.feature_specs, strict=True)
-        ]
-        maps = [whole for _, whole in pairs]
+        shared, maps = share_over_images(share, read, self.feature_specs, size)
         start = pooled_to(concatenate_maps(maps) if self.backbone.parallel else maps[-1], START_STRIDE, images)
         second, third = (
             skip(pooled_to(level, stride, images))
             for skip, level, stride in zip(self.skips, (maps[-2], maps[-3]), SKIP_STRIDES, strict=True)
         )
-        return Encoded(tuple(handed for handed, _ in pairs), start, (second, third))
+        return Encoded(shared, start, (second, third))
 
 
 def pooled_to(maps: Tensor, stride: int, images: Tensor) -> Tensor:

@@ -109,7 +109,7 @@ class InvPT(Method):
         """Predict every task, twice: the preliminary predictions are auxiliary, with the task's own loss."""
         size = images.shape[-2:]
         padded = F.pad(images, (0, -size[1] % MULTIPLE, 0, -size[0] % MULTIPLE))
-        encoded = self.encoder(padded, size)
+        encoded = self.encoder(padded, size, self.share)
         started = {name: head(encoded.start) for name, head in self.preliminary.items()}
         stages = self.decoder(torch.stack([maps for maps, _ in started.values()]), encoded.skips)
         levels = [normalised(norm, maps) for norm, maps in zip(self.norms, stages, strict=True)]
@@ -122,6 +122,12 @@ class InvPT(Method):
             Auxiliary("preliminary", name, over_image(logits, padded, size)) for name, (_, logits) in started.items()
         )
         return MultiTaskOutput(predictions, features=encoded.shared, auxiliary=auxiliary)
+
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the backbone: of a Vision Transformer those of its stem and stages, which alone are kept."""
+        if isinstance(self.encoder, PlainEncoder):
+            return [*self.encoder.stem.parameters(), *self.encoder.stages.parameters()]
+        return super().backbone_parameters()
 
 
 class Preliminary(nn.Module):

@@ -6,15 +6,19 @@ import inspect
 import io
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
-from scenes import TASK_SETS, build_method, predict, random_batch, total
+from scenes import BACKBONE, TASK_SETS, build_method, predict, random_batch, total
 
-from benchmark.registry import BACKBONES, METHODS
+from benchmark.contracts import Method
+from benchmark.registry import BACKBONES, METHODS, Registry
 from benchmark.tasks import NYUV2_TASKS, TaskSet
-from benchmark.training.feature_hooks import sources
 from benchmark.training.model import MultiTaskModel
+
+FAMILIES = ("hrnet_w18_small_v2", "vit_tiny")
+"""Backbones of parallel branches and of one scale, which some methods read in another way than a pyramid."""
 
 CHECKS: dict[str, Callable[[str], None]] = {}
 
@@ -89,24 +93,57 @@ def has_shared_features(name: str) -> None:
 
 
 @check
-def predicts_from_the_features_that_it_returns(name: str) -> None:
-    """Each map is on the path from the images to the predictions of its tasks, and a module gives it."""
-    method = build_method(name).train()
-    for size in ((64, 96), (75, 101)):
-        images = torch.randn(2, 3, *size)
-        output = method(images)
-        for task, prediction in output.predictions.items():
-            read = [
-                feature
-                for feature, spec in zip(output.features, method.feature_specs, strict=True)
-                if spec.task in (None, task)
-            ]
-            for feature in read:
-                (gradient,) = torch.autograd.grad(
-                    prediction.square().sum(), feature, retain_graph=True, allow_unused=True
-                )
-                assert gradient is not None, task
-        assert len(sources(method, images)) == len(method.feature_specs)
+def predicts_from_the_features_that_it_shares(name: str) -> None:
+    """A gradient of each prediction reaches every map that its task reads, and a change of the map changes it."""
+    for backbone, size in ((BACKBONE, (64, 96)), *((backbone, (75, 101)) for backbone in FAMILIES)):
+        method, images = build_method(name, backbone=backbone), torch.randn(2, 3, *size)
+        output = method.train()(images)
+        for feature, spec in zip(output.features, method.feature_specs, strict=True):
+            for task in [spec.task] if spec.task else list(output.predictions):
+                loss = output.predictions[task].square().sum()
+                (gradient,) = torch.autograd.grad(loss, feature, retain_graph=True, allow_unused=True)
+                assert gradient is not None, f"no gradient from {task} to a map that it reads, on {backbone}"
+        for position, spec in enumerate(method.feature_specs):
+            changed = changed_predictions(method.eval(), images, position)
+            assert changed == ([spec.task] if spec.task else list(NYUV2_TASKS)), f"map {position} on {backbone}"
+
+
+@torch.no_grad()
+def changed_predictions(method: Method, images: torch.Tensor, position: int) -> list[str]:
+    """Tasks whose predictions change with the shared map at a position; nothing may remain changed afterwards."""
+    noise = torch.Generator().manual_seed(5)
+
+    def change(place: int, features: torch.Tensor) -> torch.Tensor:
+        return features + torch.randn(features.shape, generator=noise) if place == position else features
+
+    before = method(images)
+    with method.changing_features(change):
+        within = method(images)
+    after = method(images).predictions
+    assert all(torch.equal(after[task], before.predictions[task]) for task in after)
+    assert not torch.equal(within.features[position], before.features[position])
+    return [task for task in after if not torch.equal(within.predictions[task], before.predictions[task])]
+
+
+@check
+def reports_the_parameters_of_its_backbones(name: str) -> None:
+    """All parameters in the method that came from a registered backbone, and no others."""
+    for backbone in (BACKBONE, *FAMILIES):
+        made: list[torch.nn.Module] = []
+
+        def create(self: Registry, entry: str, /, *args: Any, made: list[Any] = made, **options: Any) -> Any:
+            built = self.entry(entry).factory(*args, **options)
+            made += [built] if self is BACKBONES else []
+            return built
+
+        with mock.patch.object(Registry, "create", create):
+            method = build_method(name, backbone=backbone)
+        from_backbones = {id(parameter) for encoder in made for parameter in encoder.parameters()}
+        expected = [key for key, parameter in method.named_parameters() if id(parameter) in from_backbones]
+        reported = {id(parameter) for parameter in method.backbone_parameters()}
+        assert [key for key, parameter in method.named_parameters() if id(parameter) in reported] == expected
+        assert len(reported) == len(method.backbone_parameters()) == len(expected)
+        assert bool(expected) == ("has_parameters" not in METHODS.entry(name).expected_failures), backbone
 
 
 @check

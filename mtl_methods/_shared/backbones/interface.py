@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from benchmark import contracts
 from benchmark.contracts import FeatureSpec
 from benchmark.heads import concatenate_maps
 from benchmark.registry import BACKBONES, split_backbone
 from mtl_methods._shared.backbones.convolutions import use_fast_convolutions
 
 
-class Backbone(nn.Module):
+class Backbone(contracts.Backbone):
     """An encoder; `forward` is literally `stem`, then each of `stages`, then `pyramid`.
 
     A method that works inside the encoder runs the same modules itself and calls `pyramid` with the states it got:
@@ -107,7 +108,11 @@ def make_backbone(backbone: str) -> Backbone:
     return encoder
 
 
-def make_stages(backbone: str) -> tuple[nn.ModuleList, tuple[FeatureSpec, ...]]:
+class StageList(nn.ModuleList, contracts.Backbone):
+    """The stages of a backbone, without its pyramid."""
+
+
+def make_stages(backbone: str) -> tuple[StageList, tuple[FeatureSpec, ...]]:
     """The stages of a backbone as a plain chain from the images to one feature map, for a method of a few lines.
 
         features = images
@@ -129,4 +134,4 @@ def make_stages(backbone: str) -> tuple[nn.ModuleList, tuple[FeatureSpec, ...]]:
     if encoder.parallel:
         stages[-1] = nn.Sequential(stages[-1], ConcatenateBranches())
         specs[-1] = FeatureSpec(sum(level.channels for level in encoder.stage_specs[-1]), specs[-1].stride)
-    return nn.ModuleList(stages), tuple(specs)
+    return StageList(stages), tuple(specs)

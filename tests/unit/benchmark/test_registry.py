@@ -81,6 +81,18 @@ def test_a_pattern_that_matches_nothing_is_an_error(registry: Registry) -> None:
         registry.names("xyz*")
 
 
+def test_an_entry_has_a_version(registry: Registry) -> None:
+    registry.register("atrc", title="", paper="", year=2021, version=2)(type("ATRC", (), {}))
+    assert registry.entry("atrc").version == 2
+    assert registry.entry("mtan").version == 1
+
+
+@pytest.mark.parametrize("version", [0, -1, 1.0, True, "2"])
+def test_a_version_that_is_no_positive_whole_number_is_refused(registry: Registry, version: object) -> None:
+    with pytest.raises(ValueError, match=f"version of 'atrc' must be a whole number of at least 1, found {version!r}"):
+        registry.register("atrc", title="", paper="", year=2021, version=version)(type("ATRC", (), {}))
+
+
 def test_a_name_is_given_once(registry: Registry) -> None:
     with pytest.raises(DuplicateNameError, match="'mtan' is already registered"):
         registry.register("mtan", title="again", paper="https://example.org", year=2021)(type("Other", (), {}))

@@ -28,8 +28,8 @@ def by_unfolding(queries: Tensor, keys: Tensor, values: Tensor, window: int) -> 
     return torch.einsum("bwn,bcwn->bcn", scores.softmax(1), values).unflatten(2, queries.shape[-2:])
 
 
-def test_local_attention_is_that_of_the_public_operator(shared: Path):
-    with np.load(shared / "golden" / "functions.npz") as golden:
+def test_local_attention_is_that_of_the_public_operator(golden_folder: Path):
+    with np.load(golden_folder / "functions.npz") as golden:
         queries, keys, values, expected = (
             torch.from_numpy(golden[f"op.locatt9.{name}"]) for name in ("q", "key", "val", "out")
         )

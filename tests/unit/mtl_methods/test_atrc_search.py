@@ -100,9 +100,9 @@ def test_the_choices_are_trained_by_adam_and_everything_else_by_the_recipe():
     method = build(total_steps=3)
     recipe = dict(optimizer=dict(type="SGD", lr=0.01, weight_decay=5e-4))
     wrapper = PartsOptimWrapperConstructor(recipe)(nn.ModuleDict({"model": nn.ModuleDict({"method": method})}))
-    (beside,) = wrapper.beside
-    assert isinstance(beside, torch.optim.Adam)
-    (group,) = beside.param_groups
+    (extra,) = wrapper.extra_optimizers
+    assert isinstance(extra, torch.optim.Adam)
+    (group,) = extra.param_groups
     assert (group["lr"], group["weight_decay"], group["params"][0] is method.architecture) == (5e-4, 0.0, True)
     others = [parameter for group in wrapper.optimizer.param_groups for parameter in group["params"]]
     assert len(others) == sum(1 for _ in method.parameters()) - 1

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from benchmark.tasks import NYUV2_TASKS
 from mtl_methods.hard_sharing import HardSharing
-from mtl_methods.pap import PAP, POOLING, Propagation, affinities, diffused, mixed, pooling_factor
+from mtl_methods.pap import (
+    PAP,
+    POOLING,
+    Diffusion,
+    HeadsPropagation,
+    Propagation,
+    TrunkPropagation,
+    affinities,
+    diffused,
+    mixed,
+    pooling_factor,
+)
 
+Array = NDArray[np.float64]
 TWO_TASKS = NYUV2_TASKS.select(["semseg", "depth"])
 
 
@@ -34,7 +50,7 @@ def test_a_position_is_most_similar_to_itself_and_its_like():
 @torch.no_grad()
 def test_weights_of_the_tasks_sum_to_one_and_begin_with_its_own():
     """exp(1) before three times exp(0)."""
-    weights = PAP(NYUV2_TASKS, "efficientnet_lite0").face.propagation.weights()
+    weights = PAP(NYUV2_TASKS, "efficientnet_lite0").placement.propagation.weights()
     torch.testing.assert_close(weights.sum(1), torch.ones(4))
     own = 2.718281828 / (2.718281828 + 3)
     torch.testing.assert_close(weights.diag(), torch.full((4,), own))
@@ -49,7 +65,7 @@ def test_diffusion_keeps_constants():
     torch.testing.assert_close(transitions.sum(3), torch.ones(2, 3, 11))
     values = torch.randn(2, 3, 1, 7).expand(2, 3, 11, 7)
     torch.testing.assert_close(diffused(values, transitions, iterations=6), values)
-    propagation = Propagation(TWO_TASKS, 6, 3, settings=(6, 0.05, 945)).eval()
+    propagation = Propagation(TWO_TASKS, 6, 3, Diffusion(6, 0.05, 945)).eval()
     constant = {name: torch.randn(2, 6, 1, 1).expand(2, 6, 9, 14) for name in TWO_TASKS}
     for change in propagation(constant).values():
         torch.testing.assert_close(change, torch.zeros_like(change), atol=1e-6, rtol=0)
@@ -57,11 +73,113 @@ def test_diffusion_keeps_constants():
 
 @torch.no_grad()
 def test_diffusion_by_hand():
-    """Values 0 and 8, a quarter passes on in each step: 2 and 6, then 3 and 5."""
-    transitions = torch.tensor([[0.75, 0.25], [0.25, 0.75]]).view(1, 1, 2, 2)
+    """Values 0 and 8: a position keeps half or all of its own. 0.5*0 + 0.5*8 = 4, then 0.5*4 + 0.5*8 = 6."""
+    transitions = torch.tensor([[0.5, 0.5], [0.0, 1.0]]).view(1, 1, 2, 2)
     values = torch.tensor([0.0, 8.0]).view(1, 1, 2, 1)
-    assert diffused(values, transitions, 1).flatten().tolist() == [2.0, 6.0]
-    assert diffused(values, transitions, 2).flatten().tolist() == [3.0, 5.0]
+    assert diffused(values, transitions, 1).flatten().tolist() == [4.0, 8.0]
+    assert diffused(values, transitions, 2).flatten().tolist() == [6.0, 8.0]
+
+
+@torch.no_grad()
+def test_weights_of_a_target_sum_to_one_over_the_sources():
+    """Logits (0, ln 3) of the first target: 1/4 and 3/4."""
+    propagation = Propagation(TWO_TASKS, 4, 2, Diffusion(1, 1.0, 945))
+    propagation.mixture.copy_(torch.tensor([[0.0, math.log(3)], [0.0, 0.0]]))
+    torch.testing.assert_close(propagation.weights(), torch.tensor([[0.25, 0.75], [0.5, 0.5]]))
+
+
+@torch.no_grad()
+def test_change_is_beta_times_diffused_minus_pooled():
+    """Two positions of opposite direction (cosine -1), one task, one embedded channel: the softmax of (1, -1).
+
+    Position 1 has value 2 and passes p = 1 / (1 + e^2) to the other, whose value is -2: 2 becomes 2 - 4 p.
+    """
+    propagation = Propagation(NYUV2_TASKS.select(["depth"]), 1, 1, Diffusion(1, 0.5, 945)).eval()
+    propagation.embeddings["depth"][0].weight.fill_(3.0)
+    maps = torch.tensor([2.0, -2.0]).repeat_interleave(4).expand(1, 1, 4, 8)
+    passed = 1 / (1 + math.exp(2))
+    change = propagation({"depth": maps})["depth"]
+    torch.testing.assert_close(change, torch.tensor([[[[-0.5 * 4 * passed, 0.5 * 4 * passed]]]]))
+
+
+def plain_propagation(features: Array, embeddings: Array, mixture: Array, iterations: int, beta: float) -> Array:
+    """Propagation in loops: features (T, C, h, w), embeddings (T, C', C), mixture (T, T) -> (T, C, h / 4, w / 4)."""
+    tasks, channels, height, width = features.shape
+    pooled = features.reshape(tasks, channels, height // 4, 4, width // 4, 4).mean((3, 5))
+    values = pooled.reshape(tasks, channels, -1)
+    count = values.shape[2]
+    transitions = np.zeros((tasks, count, count))
+    for task in range(tasks):
+        embedded = embeddings[task] @ values[task]
+        for here in range(count):
+            cosines = [
+                embedded[:, here]
+                @ embedded[:, there]
+                / (np.linalg.norm(embedded[:, here]) * np.linalg.norm(embedded[:, there]))
+                for there in range(count)
+            ]
+            scores = np.exp(np.sqrt(len(embedded)) * np.array(cosines))
+            transitions[task, here] = scores / scores.sum()
+    changes = np.zeros_like(values)
+    for target in range(tasks):
+        weights = np.exp(mixture[target]) / np.exp(mixture[target]).sum()
+        mixed_transitions = sum(weights[source] * transitions[source] for source in range(tasks))
+        diffused_values = values[target].T
+        for _ in range(iterations):
+            diffused_values = mixed_transitions @ diffused_values
+        changes[target] = beta * (diffused_values.T - values[target])
+    return changes.reshape(pooled.shape)
+
+
+@torch.no_grad()
+def test_propagation_is_that_of_plain_loops():
+    torch.manual_seed(0)
+    features, mixture = torch.randn(3, 6, 8, 12).cumsum(3), torch.randn(3, 3)
+    tasks = NYUV2_TASKS.select(["semseg", "depth", "normals"])
+    propagation = Propagation(tasks, 6, 4, Diffusion(3, 0.3, 945)).eval()
+    propagation.mixture.copy_(mixture)
+    kernels = [layers[0].weight[:, :, 0, 0].double().numpy() for layers in propagation.embeddings.values()]
+    expected = plain_propagation(features.double().numpy(), np.stack(kernels), mixture.double().numpy(), 3, 0.3)
+    found = propagation({name: maps[None] for name, maps in zip(tasks, features, strict=True)})
+    for name, change in zip(tasks, expected, strict=True):
+        np.testing.assert_allclose(found[name][0].numpy(), change, rtol=1e-4, atol=1e-6)
+
+
+@torch.no_grad()
+def test_trunk_reconstructs_from_propagated_and_shared_features():
+    """Final logits: head of [shared reduced, own features plus the upsampled change reduced]."""
+    torch.manual_seed(0)
+    trunk = TrunkPropagation(TWO_TASKS, 10, 8, Diffusion(2, 0.5, 945)).train()
+    trunk(torch.randn(4, 10, 8, 12))
+    trunk.eval()
+    shared = torch.randn(1, 10, 8, 12)
+    features = {name: branch(shared) for name, branch in trunk.branches.items()}
+    logits, initial = trunk(shared)
+    assert not initial
+    for name, change in trunk.propagation(features).items():
+        upsampled = torch.nn.functional.interpolate(change, size=(8, 12), mode="bilinear", align_corners=False)
+        own = trunk.own[name](features[name] + upsampled)
+        torch.testing.assert_close(logits[name], trunk.heads[name](torch.cat([trunk.shared(shared), own], 1)))
+    trained = trunk.train()(shared.expand(2, -1, -1, -1))[1]
+    for name, branch in trunk.branches.items():
+        torch.testing.assert_close(trained[name], trunk.initial[name](branch(shared.expand(2, -1, -1, -1))))
+
+
+@torch.no_grad()
+def test_heads_add_the_residual_of_the_propagated_features():
+    """logits(hidden + upsampled residual of (pooled + change))."""
+    torch.manual_seed(0)
+    heads = HeadsPropagation(TWO_TASKS, 12, 0, Diffusion(2, 0.5, 945)).eval().refined
+    for layers in heads.refinement.residuals.values():
+        layers[1].weight.copy_(torch.rand(12) + 0.5)
+    shared = torch.randn(1, 12, 8, 12)
+    hidden = {name: head.features(shared) for name, head in heads.heads.items()}
+    changes = heads.refinement.propagation(hidden)
+    for name, logits in heads(shared).items():
+        pooled = torch.nn.functional.avg_pool2d(hidden[name], 4)
+        residual = heads.refinement.residuals[name](pooled + changes[name])
+        upsampled = torch.nn.functional.interpolate(residual, size=(8, 12), mode="bilinear", align_corners=False)
+        torch.testing.assert_close(logits, heads.heads[name].logits(hidden[name] + upsampled))
 
 
 @torch.no_grad()
@@ -86,7 +204,7 @@ def test_published_size_has_the_positions_of_the_description():
     """27x35 of a map of 107x140."""
     assert pooling_factor((107, 140), 945) == 4
     with torch.no_grad():
-        pooled = Propagation(TWO_TASKS, 4, 2, settings=(6, 0.05, 945)).pool(torch.randn(1, 4, 107, 140))
+        pooled = Propagation(TWO_TASKS, 4, 2, Diffusion(6, 0.05, 945)).pool(torch.randn(1, 4, 107, 140))
     assert pooled.shape == (1, 4, 27, 35)
 
 
@@ -97,7 +215,7 @@ def test_on_the_heads_it_begins_as_hard_sharing():
     sharing = HardSharing(NYUV2_TASKS, "efficientnet_lite0")
     method.backbone.load_state_dict(sharing.backbone.state_dict())
     method.decoder.load_state_dict(sharing.decoder.state_dict())
-    method.face.heads.load_state_dict(sharing.heads.state_dict())
+    method.placement.refined.heads.load_state_dict(sharing.heads.state_dict())
     images = torch.randn(2, 3, 64, 96)
     ours, theirs = method.eval()(images).predictions, sharing.eval()(images).predictions
     for task in NYUV2_TASKS:
@@ -123,8 +241,8 @@ def test_a_task_learns_from_the_affinities_of_the_others():
     torch.manual_seed(0)
     method = PAP(TWO_TASKS, "efficientnet_lite0")
     method(torch.randn(2, 3, 64, 96)).predictions["depth"].square().mean().backward()
-    assert method.face.propagation.embeddings["semseg"][0].weight.grad.any()
-    assert method.face.branches["semseg"][0].conv1.weight.grad.any()
+    assert method.placement.propagation.embeddings["semseg"][0].weight.grad.any()
+    assert method.placement.branches["semseg"][0].conv1.weight.grad.any()
 
 
 def test_size_on_the_heads_is_that_of_the_table():
@@ -139,6 +257,6 @@ def test_size_on_the_heads_is_that_of_the_table():
     assert round(count / 1e6, 2) == 4.54
 
 
-def test_unknown_face_is_refused_with_the_choices():
+def test_unknown_placement_is_refused_with_the_choices():
     with pytest.raises(ValueError, match=r"'trunk', 'heads', found 'head'\. Did you mean 'heads'\?"):
         PAP(TWO_TASKS, "efficientnet_lite0", where="head")

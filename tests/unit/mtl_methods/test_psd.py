@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from benchmark.tasks import NYUV2_TASKS
 from mtl_methods.hard_sharing import HardSharing
-from mtl_methods.psd import PSD, Patterns, diffuse, matched
+from mtl_methods.psd import PSD, Patterns, PatternSize, TrunkDiffusion, diffuse, heads_diffusion, matched
 
+Array = NDArray[np.float64]
 TWO_TASKS = NYUV2_TASKS.select(["semseg", "depth"])
 
 
@@ -75,6 +78,99 @@ def test_matched_graphlets_sum_to_one_and_prefer_those_that_match():
     assert mixture[0, 0, 4].item() == pytest.approx(1 - 1 / (1 + 2 * 2.718281828))
 
 
+def plain_graphlets(query: Array, key: Array) -> Array:
+    """Graphlets of 3x3 windows in loops: (C, h, w) twice -> (9, h, w); the window is read row by row."""
+    channels, height, width = query.shape
+    weights = np.zeros((9, height, width))
+    for row in range(height):
+        for column in range(width):
+            for place in range(9):
+                there = row + place // 3 - 1, column + place % 3 - 1
+                if 0 <= there[0] < height and 0 <= there[1] < width:
+                    product = query[:, row, column] @ key[:, there[0], there[1]]
+                    weights[place, row, column] = np.exp(product / np.sqrt(channels))
+    return weights / weights.sum(0)
+
+
+def plain_window_sum(weights: Array, values: Array) -> Array:
+    """Weighted sums over 3x3 windows in loops: (9, h, w), (C, h, w) -> (C, h, w)."""
+    _, height, width = values.shape
+    total = np.zeros_like(values)
+    for row in range(height):
+        for column in range(width):
+            for place in range(9):
+                there = row + place // 3 - 1, column + place % 3 - 1
+                if 0 <= there[0] < height and 0 <= there[1] < width:
+                    total[:, row, column] += weights[place, row, column] * values[:, there[0], there[1]]
+    return total
+
+
+def plain_matched(graphlets: Array) -> Array:
+    """Graphlets (T, 9, h, w) mixed over the tasks by the softmax of their cosines, in loops."""
+    mixture = np.zeros_like(graphlets)
+    for row, column in np.ndindex(graphlets.shape[2:]):
+        here = graphlets[:, :, row, column]
+        directions = here / np.linalg.norm(here, axis=1, keepdims=True)
+        for target in range(len(here)):
+            degrees = np.exp(directions @ directions[target])
+            mixture[target, :, row, column] = degrees / degrees.sum() @ here
+    return mixture
+
+
+@torch.no_grad()
+def test_graphlets_are_those_of_plain_loops():
+    torch.manual_seed(0)
+    patterns, maps = Patterns(5, 3, radius=1).eval(), torch.randn(1, 5, 4, 6)
+    query, key = (part(maps)[0].double().numpy() for part in (patterns.query, patterns.key))
+    np.testing.assert_allclose(patterns(maps)[0].numpy(), plain_graphlets(query, key), rtol=1e-4)
+
+
+@torch.no_grad()
+def test_diffusion_is_that_of_plain_loops():
+    """Twice by a task's own graphlets; then its result once by the mixture."""
+    torch.manual_seed(0)
+    graphlets, values = torch.randn(3, 1, 9, 4, 6).mul(2).softmax(2), torch.randn(3, 1, 2, 4, 6)
+    within, across = diffuse(values, graphlets, recursions=2)
+    plain = graphlets[:, 0].double().numpy()
+    mixture = plain_matched(plain)
+    for task in range(3):
+        twice = values[task, 0].double().numpy()
+        for _ in range(2):
+            twice = plain_window_sum(plain[task], twice)
+        np.testing.assert_allclose(within[task, 0].numpy(), twice, rtol=1e-4, atol=1e-6)
+        expected = plain_window_sum(mixture[task], twice)
+        np.testing.assert_allclose(across[task, 0].numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+@torch.no_grad()
+def test_trunk_predicts_from_features_and_both_diffusions():
+    torch.manual_seed(0)
+    trunk = TrunkDiffusion(TWO_TASKS, 10, 8, PatternSize(1, 2)).eval()
+    shared = torch.randn(1, 10, 6, 7)
+    features = {name: branch(shared) for name, branch in trunk.branches.items()}
+    graphlets = torch.stack([trunk.patterns[name](maps) for name, maps in features.items()])
+    within, across = diffuse(torch.stack([*features.values()]), graphlets, 2)
+    for place, (name, logits) in enumerate(trunk(shared).items()):
+        read = torch.cat([features[name], within[place], across[place]], 1)
+        torch.testing.assert_close(logits, trunk.heads[name](read))
+
+
+@torch.no_grad()
+def test_heads_add_the_residual_of_the_sum_of_both_diffusions():
+    torch.manual_seed(0)
+    heads = heads_diffusion(TWO_TASKS, 12, 0, PatternSize(1, 2)).eval()
+    parts = heads.refinement
+    for layers in parts.residuals.values():
+        layers[1].weight.copy_(torch.rand(12) + 0.5)
+    shared = torch.randn(1, 12, 6, 7)
+    hidden = {name: head.features(shared) for name, head in heads.heads.items()}
+    graphlets = torch.stack([parts.patterns[name](maps) for name, maps in hidden.items()])
+    within, across = diffuse(torch.stack([parts.values[name](maps) for name, maps in hidden.items()]), graphlets, 2)
+    for place, (name, logits) in enumerate(heads(shared).items()):
+        residual = parts.residuals[name](within[place] + across[place])
+        torch.testing.assert_close(logits, heads.heads[name].logits(hidden[name] + residual))
+
+
 @torch.no_grad()
 def test_one_task_matches_itself():
     torch.manual_seed(0)
@@ -89,7 +185,7 @@ def test_on_the_heads_it_begins_as_hard_sharing():
     sharing = HardSharing(NYUV2_TASKS, "efficientnet_lite0")
     method.backbone.load_state_dict(sharing.backbone.state_dict())
     method.decoder.load_state_dict(sharing.decoder.state_dict())
-    method.face.heads.load_state_dict(sharing.heads.state_dict())
+    method.placement.heads.load_state_dict(sharing.heads.state_dict())
     images = torch.randn(2, 3, 64, 96)
     ours, theirs = method.eval()(images).predictions, sharing.eval()(images).predictions
     for task in NYUV2_TASKS:
@@ -100,7 +196,7 @@ def test_a_task_learns_from_the_patterns_of_the_others():
     torch.manual_seed(0)
     method = PSD(TWO_TASKS, "efficientnet_lite0")
     method(torch.randn(2, 3, 64, 96)).predictions["depth"].square().mean().backward()
-    assert method.face.patterns["semseg"].query[0].weight.grad.any()
+    assert method.placement.patterns["semseg"].query[0].weight.grad.any()
 
 
 def test_size_on_the_heads_is_that_of_the_table():
@@ -115,6 +211,6 @@ def test_size_on_the_heads_is_that_of_the_table():
     assert round(count / 1e6, 2) == 4.71
 
 
-def test_unknown_face_is_refused_with_the_choices():
+def test_unknown_placement_is_refused_with_the_choices():
     with pytest.raises(ValueError, match=r"'trunk', 'heads', found 'truck'\. Did you mean 'trunk'\?"):
         PSD(TWO_TASKS, "efficientnet_lite0", where="truck")

@@ -1,15 +1,15 @@
-"""Feature dropout, and reaching the features inside a method."""
+"""Feature dropout, and the change of the features that a method shares."""
 
 from __future__ import annotations
+
+import copy
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import FeatureSpec, Method, MultiTaskOutput
-from benchmark.registry import METHODS
 from benchmark.tasks import NYUV2_TASKS
-from benchmark.training.feature_hooks import changed, sources
 from benchmark.training.model import MultiTaskModel, TrainingModule
 from regularizers.feature_dropout import FeatureDropout
 
@@ -17,45 +17,61 @@ TASKS = NYUV2_TASKS.select(["depth"])
 SPECS = (FeatureSpec(64, 1),)
 
 
-class Doubling(Method):
-    """Its features are twice the image, three channels of them; its prediction is their sum."""
+class Summing(Method):
+    """Its feature map is the image; its prediction is the sum of the channels."""
 
-    def __init__(self, inline: bool = False) -> None:
+    def __init__(self) -> None:
         super().__init__(TASKS, "none")
         self.encoder = nn.Conv2d(3, 3, 1, bias=False)
         nn.init.dirac_(self.encoder.weight)
-        self.inline = inline
         self.feature_specs = (FeatureSpec(3, 1),)
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
-        features = self.encoder(images)
-        features = features * 2 if self.inline else features
+        (features,) = self.share(self.encoder(images))
         return MultiTaskOutput({"depth": features.sum(1, keepdim=True)}, (features,))
 
 
-def test_heads_see_the_changed_features_and_only_meanwhile():
-    method, images = Doubling(), torch.rand(2, 3, 4, 4)
-    with changed(sources(method, images), lambda position, features: features * (position + 5)):
-        torch.testing.assert_close(method(images).predictions["depth"], 5 * images.sum(1, keepdim=True))
+def test_predictions_are_computed_from_changed_features_within_the_block_only():
+    method, images = Summing(), torch.rand(2, 3, 4, 4)
+    with method.changing_features(lambda position, features: features * (position + 5)):
+        output = copy.deepcopy(method)(images)
+    torch.testing.assert_close(output.predictions["depth"], 5 * images.sum(1, keepdim=True))
+    torch.testing.assert_close(output.features[0], 5 * images)
     torch.testing.assert_close(method(images).predictions["depth"], images.sum(1, keepdim=True))
-    assert not method.encoder._forward_hooks
 
 
-def test_looking_for_the_sources_leaves_the_method_as_it_is():
-    torch.manual_seed(0)
-    method = METHODS.create("hard_sharing", NYUV2_TASKS, "resnet18").train()
-    method.backbone.eval()
-    before = {name: tensor.clone() for name, tensor in method.state_dict().items()}
-    found = sources(method, torch.rand(1, 3, 64, 64))
-    assert len(found) == len(method.feature_specs)
-    assert method.training
-    assert not method.backbone.training
-    assert all(torch.equal(tensor, before[name]) for name, tensor in method.state_dict().items())
+def test_an_error_within_the_block_ends_the_change():
+    method = Summing()
+    with pytest.raises(RuntimeError), method.changing_features(lambda position, features: features * 5):
+        method(torch.rand(1, 4, 4, 4))
+    assert method.feature_change is None
 
 
-def test_features_that_no_module_gives_are_refused():
-    with pytest.raises(ValueError, match="Doubling computes its feature map 0"):
-        sources(Doubling(inline=True), torch.rand(1, 3, 4, 4))
+def test_maps_shared_one_after_another_have_the_positions_of_their_specs():
+    method, maps = Summing(), [torch.ones(1, 1, 2, 2) for _ in range(3)]
+    with method.changing_features(lambda position, features: features * position):
+        changed = [*method.share(maps[0]), *method.share(*maps[1:], first=1)]
+    assert [float(level.mean()) for level in changed] == [0.0, 1.0, 2.0]
+
+
+def test_a_compiled_method_is_compiled_once_for_all_steps():
+    """The numbers of compiled graphs after two and after six steps are the same; the dropout differs in each step."""
+    graphs: list[object] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: object) -> object:
+        graphs.append(graph)
+        return graph.forward
+
+    method = Summing()
+    method.compile(backend=backend)
+    module = TrainingModule(MultiTaskModel(method, TASKS), FeatureDropout(TASKS, SPECS, probability=0.5), seed=3)
+    batch = {"images": torch.rand(8, 3, 4, 4), "targets": {"depth": torch.ones(8, 1, 4, 4)}}
+    losses, counts = [], []
+    for _ in range(6):
+        losses.append(module.train()(**batch, mode="loss")["loss_depth"].item())
+        counts.append(len(graphs))
+    assert counts[1] == counts[5] > 0
+    assert len(set(losses)) == 6
 
 
 def test_whole_channels_are_dropped_and_the_mean_is_kept():
@@ -69,7 +85,7 @@ def test_whole_channels_are_dropped_and_the_mean_is_kept():
 
 
 def test_training_drops_evaluation_does_not_and_the_numbers_are_its_own():
-    model = MultiTaskModel(Doubling(), TASKS)
+    model = MultiTaskModel(Summing(), TASKS)
     module = TrainingModule(model, FeatureDropout(TASKS, SPECS, probability=0.5), seed=3)
     images, targets = torch.rand(8, 3, 4, 4), {"depth": torch.ones(8, 1, 4, 4)}
     state = torch.get_rng_state()

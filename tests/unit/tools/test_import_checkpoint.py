@@ -43,10 +43,10 @@ def golden_models() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def public_state(shared: Path) -> dict[str, Tensor]:
+def public_state() -> dict[str, Tensor]:
     """Hard sharing of MTL-PyTorch with HRNet-18, for as many classes as the embedded rooms have."""
     golden = golden_models()
-    shapes = golden.published_shapes(shared, "mtl_hrnet18")
+    shapes = golden.published_shapes("mtl_hrnet18")
     return {
         name: golden.filled(name, tuple(CLASSES if length == 40 else length for length in shape))
         for name, shape in shapes.items()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,11 +33,6 @@ def unpacked(golden: Any, key: str) -> NDArray[np.bool_]:
     """Maps that are stored as bits."""
     shape = golden[f"{key}_shape"]
     return np.unpackbits(golden[key])[: shape.prod()].reshape(shape).astype(bool)
-
-
-def load_golden(shared: Path) -> Any:
-    """The file of golden numbers."""
-    return np.load(shared / "golden" / "boundary.npz")
 
 
 def golden_case(golden: Any, name: str) -> GoldenCase:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from boundary_cases import NATURAL, GoldenCase, golden_case, load_golden, unpacked
+from boundary_cases import NATURAL, GoldenCase, golden_case, unpacked
 from numpy.typing import NDArray
 
 from benchmark.boundaries.counting import count_boundaries, in_unit_range, predicted_sets
@@ -21,14 +21,24 @@ WORST = ("nyud_seism_full", "shift_3_0", "shift_5_5", "multi_gt_shift")
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> Any:
-    """The file of golden numbers."""
-    return load_golden(shared)
+def cases(golden_folder: Path) -> dict[str, GoldenCase]:
+    """All cases of a file of golden numbers, by name; the reduced file has the synthetic ones only."""
+    return all_cases(np.load(golden_folder / "boundary.npz"))
 
 
 @pytest.fixture(scope="module")
-def cases(golden: Any) -> dict[str, GoldenCase]:
-    """All cases by name."""
+def golden(shared: Path) -> Any:
+    """The whole file of golden numbers, with photographs."""
+    return np.load(shared / "golden" / "boundary.npz")
+
+
+@pytest.fixture(scope="module")
+def photographs(golden: Any) -> dict[str, GoldenCase]:
+    """All cases of the whole file by name."""
+    return all_cases(golden)
+
+
+def all_cases(golden: Any) -> dict[str, GoldenCase]:
     return {str(name): golden_case(golden, str(name)) for name in golden["names"]}
 
 
@@ -89,14 +99,14 @@ def test_matched_predicted_pixels_of_several_annotators_agree_with_the_seeds(
 
 
 @pytest.mark.parametrize("name", [*NATURAL, "nyud_seism_full", "nyud_edgepng"])
-def test_suppression_is_that_of_the_original_to_the_bit(cases: dict[str, GoldenCase], name: str) -> None:
-    raw = cases[name].raw
+def test_suppression_is_that_of_the_original_to_the_bit(photographs: dict[str, GoldenCase], name: str) -> None:
+    raw = photographs[name].raw
     assert raw is not None
-    assert np.array_equal(suppress(raw.astype(np.float32) / np.float32(255)), cases[name].strength)
+    assert np.array_equal(suppress(raw.astype(np.float32) / np.float32(255)), photographs[name].strength)
 
 
-def test_counts_from_the_stored_map_are_those_from_the_suppressed_one(cases: dict[str, GoldenCase]) -> None:
-    case = cases[NATURAL[0]]
+def test_counts_from_the_stored_map_are_those_from_the_suppressed_one(photographs: dict[str, GoldenCase]) -> None:
+    case = photographs[NATURAL[0]]
     assert case.raw is not None
     whole = count_boundaries(case.raw, list(case.truths), replace(case.protocol, suppressed=True))
     assert np.array_equal(whole, count_boundaries(case.strength, list(case.truths), case.protocol))
@@ -146,10 +156,10 @@ def test_matlab_results_on_five_bsds_images_are_met(golden: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NATURAL)
-def test_an_image_takes_less_than_a_second_at_all_thresholds(cases: dict[str, GoldenCase], name: str) -> None:
+def test_an_image_takes_less_than_a_second_at_all_thresholds(photographs: dict[str, GoldenCase], name: str) -> None:
     from time import process_time
 
-    case = cases[name]
+    case = photographs[name]
     assert case.raw is not None
     count_boundaries(case.raw, list(case.truths), SEISM)
     start = process_time()

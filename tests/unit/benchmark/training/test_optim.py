@@ -6,17 +6,36 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.contracts import Method, MultiTaskOutput
+from benchmark.contracts import Backbone, Method, MultiTaskOutput
 from benchmark.training.builders import build_training_module
 from benchmark.training.optim import GroupClipOptimWrapper, PartsOptimWrapperConstructor
 
 
-class Pair(nn.Module):
-    """A model with a backbone, and a regularizer beside it."""
+class Encoder(Backbone):
+    """A linear layer as the encoder."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = nn.ModuleDict({"backbone": nn.Linear(2, 2), "head": nn.Linear(2, 1)})
+        self.layer = nn.Linear(2, 2)
+
+
+class Small(Method):
+    """A method with an encoder and a head; the head has "backbone" in its name and belongs to no backbone."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.encoder, self.backbone_head = Encoder(), nn.Linear(2, 1)
+
+    def forward(self, images: torch.Tensor) -> MultiTaskOutput:
+        return MultiTaskOutput({})
+
+
+class Pair(nn.Module):
+    """A model and a regularizer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Small()
         self.regularizer = nn.Linear(2, 1)
 
 
@@ -55,15 +74,15 @@ def test_every_parameter_is_in_one_group_with_its_factors() -> None:
     groups = wrapper(
         module, regularizer_lr_mult=10.0, backbone_lr_mult=0.5, norm_and_bias_decay_mult=0.0
     ).optimizer.param_groups
-    rates = {id(p): (g["part"], g["lr"], g["weight_decay"]) for g in groups for p in g["params"]}
+    rates = {id(p): (g["param_group"], g["lr"], g["weight_decay"]) for g in groups for p in g["params"]}
     assert len(rates) == sum(1 for _ in module.parameters())
-    assert rates[id(module.model["backbone"].weight)] == ("model", 0.05, 0.01)
-    assert rates[id(module.model["head"].weight)] == ("model", 0.1, 0.01)
-    assert rates[id(module.model["head"].bias)] == ("model", 0.1, 0.0)
+    assert rates[id(module.model.encoder.layer.weight)] == ("model", 0.05, 0.01)
+    assert rates[id(module.model.backbone_head.weight)] == ("model", 0.1, 0.01)
+    assert rates[id(module.model.backbone_head.bias)] == ("model", 0.1, 0.0)
     assert rates[id(module.regularizer.weight)] == ("regularizer", 1.0, 0.01)
 
 
-def test_a_backbone_has_its_rate_whatever_the_method_calls_it() -> None:
+def test_a_backbone_that_is_taken_apart_keeps_its_rate() -> None:
     """InvPT takes a Vision Transformer apart and calls what it keeps `encoder`."""
     module = build_training_module("invpt", {}, "none", {}, "synthetic", {"depth": {}}, "vit_tiny", 0, "channels_last")
     groups = wrapper(module, backbone_lr_mult=0.5).optimizer.param_groups
@@ -74,16 +93,18 @@ def test_a_backbone_has_its_rate_whatever_the_method_calls_it() -> None:
 
 
 def test_clipping_the_model_does_not_depend_on_the_regularizer() -> None:
-    """Model gradient (3, 4) has norm 5 and is clipped to 1: (0.6, 0.8), whatever stands beside it."""
-    for beside in (0.0, 1e6):
+    """Model gradient (3, 4) has norm 5 and is clipped to 1: (0.6, 0.8), for any gradient of the regularizer."""
+    for gradient in (0.0, 1e6):
         module = Pair()
         optimizer = wrapper(module, clip=1.0)
         for parameter in module.parameters():
             parameter.grad = torch.zeros_like(parameter)
-        module.model["head"].weight.grad = torch.tensor([[3.0, 4.0]])
-        module.regularizer.weight.grad = torch.full((1, 2), beside)
+        module.model.backbone_head.weight.grad = torch.tensor([[3.0, 4.0]])
+        module.regularizer.weight.grad = torch.full((1, 2), gradient)
         optimizer._clip_grad()
-        torch.testing.assert_close(module.model["head"].weight.grad, torch.tensor([[0.6, 0.8]]), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            module.model.backbone_head.weight.grad, torch.tensor([[0.6, 0.8]]), rtol=1e-4, atol=1e-5
+        )
 
 
 def test_an_unknown_precision_is_refused() -> None:

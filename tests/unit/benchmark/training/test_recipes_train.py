@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from benchmark.cost.batches import random_batch
-from benchmark.cost.measure import training_step
+from benchmark.cost.measure import optimizer_of, training_step
 from benchmark.cost.target import Subject, build
 from benchmark.records.result import RunSpec
-from benchmark.training.compose import load_recipe
+from benchmark.training.compose import load_recipe, recipe_names
 
 SIZE = (64, 96)
 OF_PAPERS = ("nyuv2_hrnet18", "nyuv2_resnet50", "pascal_hrnet18", "pascal_resnet50")
@@ -101,3 +101,39 @@ def test_compiling_keeps_gradients_and_predictions() -> None:
 def test_generated_code_predicts_the_same() -> None:
     """Predictions alone: generating the code of the gradients takes several minutes on a busy machine."""
     assert_same_predictions(*compiled_and_not("hard_sharing", "resnet18", {"backend": "inductor"}))
+
+
+BACKBONE_RATES = {
+    "folder_lite": (2.5e-3, 1.0),
+    "nyuv2_hrnet18": (0.01, 1.0),
+    "nyuv2_hrnet48": (0.01, 1.0),
+    "nyuv2_lite": (4e-3, 0.4),
+    "nyuv2_resnet50": (1e-4, 1.0),
+    "nyuv2_vit_l": (2e-5, 1.0),
+    "pascal_hrnet18": (0.005, 1.0),
+    "pascal_hrnet48": (0.005, 1.0),
+    "pascal_resnet50": (1e-4, 1.0),
+    "pascal_vit_l": (2e-5, 1.0),
+    "smoke": (2.5e-3, 1.0),
+    "synthetic_demo": (2.5e-3, 1.0),
+}
+"""Learning rate of the recipe and the factor of the backbone's, as the docstrings of the recipes state them."""
+
+
+def test_every_recipe_has_a_stated_rate_of_the_backbone() -> None:
+    assert sorted(recipe_names()) == sorted(BACKBONE_RATES)
+
+
+@pytest.mark.parametrize(("recipe", "rates"), BACKBONE_RATES.items())
+def test_the_backbone_is_trained_at_the_rate_of_the_recipe(recipe: str, rates: tuple[float, float]) -> None:
+    """Of hard sharing with a small backbone: every parameter has the rate of its part."""
+    rate, factor = rates
+    settings = load_recipe(recipe)
+    spec = RunSpec(recipe, "hard_sharing", "none", "efficientnet_lite0", tuple(settings.tasks), 0)
+    subject = Subject(spec, SIZE)
+    module = build(subject)
+    groups = optimizer_of(subject, module).optimizer.param_groups
+    rate_of = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
+    for name, parameter in module.model.method.named_parameters():
+        expected = rate * factor if name.startswith("backbone.") else rate
+        assert rate_of[id(parameter)] == pytest.approx(expected), name

@@ -14,8 +14,8 @@ NAMES = {"image": "image", "semseg": "semseg", "depth": "depth", "normals": "nor
 
 
 @pytest.fixture(scope="module")
-def golden(shared):
-    with np.load(shared / "golden" / "functions.npz") as arrays:
+def golden(golden_folder):
+    with np.load(golden_folder / "functions.npz") as arrays:
         return {name: arrays[name] for name in arrays.files if name.startswith(("tf_in.", "tf.atrc.", "tf.invpt."))}
 
 
@@ -24,10 +24,16 @@ def start(golden) -> Frame:
     return Frame(intrinsics=np.eye(3), **{ours: golden[f"tf_in.{theirs}"] for theirs, ours in NAMES.items()})
 
 
+def thinned(array, expected):
+    """The rows and columns of an array that are stored: all of them, or every fourth."""
+    step = -(-array.shape[0] // expected.shape[0])
+    return array[::step, ::step].reshape(expected.shape)
+
+
 def check(frame: Frame, golden, case: str, repository: str) -> None:
     for theirs, ours in NAMES.items():
         expected = golden[f"tf.{repository}.{case}.{theirs}"]
-        found = getattr(frame, ours).reshape(expected.shape)
+        found = thinned(getattr(frame, ours), expected)
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6, err_msg=f"{case}, {theirs}")
 
 
@@ -71,4 +77,5 @@ def test_normalise_then_pad(start, golden, repository):
     ],
 )
 def test_photometric_distortion(start, golden, repository, case, distortion):
-    np.testing.assert_array_equal(distortion(start.image), golden[f"tf.{repository}.PhotoMetric_{case}.image"])
+    expected = golden[f"tf.{repository}.PhotoMetric_{case}.image"]
+    np.testing.assert_array_equal(thinned(distortion(start.image), expected), expected)

@@ -1,14 +1,24 @@
-"""State dicts and outputs of the public implementations under the fill rule of ../shared/specs/checkpoints.md."""
+"""State dicts and outputs of public implementations, whose tensors were filled with numbers drawn by their names."""
 
 from __future__ import annotations
 
+import lzma
 import zlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+CHECKOUT = Path(__file__).resolve().parents[4]
+REFERENCE = CHECKOUT / "tests" / "reference" / "golden"
+"""Reduced golden numbers, see tests/reference/reduce_golden.py."""
+
+WHOLE = CHECKOUT.parent / "shared" / "golden"
+"""Whole golden numbers, on some machines."""
 
 TOLERANCE = 1e-4
 """Share of an output's standard deviation; blocks that are easily swapped differ by 0.015 of it."""
@@ -36,18 +46,30 @@ def filled(key: str, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(np.asarray(values, dtype=np.float32))
 
 
-def published_shapes(shared: Path, run: str) -> dict[str, tuple[int, ...]]:
+def published_shapes(run: str) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a public model's state dict, in its order."""
-    shapes = {}
-    for line in (shared / "golden" / "keys" / f"{run}.txt").read_text().splitlines():
-        _, name, shape = line.split(" ", 2)
-        shapes[name] = tuple(int(number) for number in shape.strip("[]").split(",") if number.strip())
-    return shapes
+    section = key_lists()[run]
+    return {
+        name: tuple(int(number) for number in shape.strip("[]").split(",") if number.strip())
+        for _, name, shape in (line.split(" ", 2) for line in section)
+    }
 
 
-def published_state(shared: Path, run: str) -> dict[str, Tensor]:
+@cache
+def key_lists() -> dict[str, list[str]]:
+    """Lines "P NAME [SHAPE]" of parameters and "B NAME [SHAPE]" of buffers, by run."""
+    runs: dict[str, list[str]] = {}
+    for line in lzma.decompress((REFERENCE / "keys.txt.xz").read_bytes()).decode().splitlines():
+        if line.startswith("# "):
+            lines = runs.setdefault(line.removeprefix("# "), [])
+        else:
+            lines.append(line)
+    return runs
+
+
+def published_state(run: str) -> dict[str, Tensor]:
     """The whole state dict of a public model, filled by the rule."""
-    return {name: filled(name, shape) for name, shape in published_shapes(shared, run).items()}
+    return {name: filled(name, shape) for name, shape in published_shapes(run).items()}
 
 
 def golden_images(shape: tuple[int, ...]) -> Tensor:
@@ -55,22 +77,30 @@ def golden_images(shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(np.random.default_rng(12345).standard_normal(shape).astype(np.float32))
 
 
-def compare(shared: Path, run: str, outputs: Mapping[str, Tensor]) -> None:
+def compare(run: str, outputs: Mapping[str, Tensor]) -> None:
     """Assert that the outputs, under their published names, are those of the public model.
 
-    The names must be all that the golden file has for the run.
+    They are compared with the reduced golden numbers, and with the whole ones where these are at hand. The names must
+    be all that the golden file has for the run.
     """
+    for folder in (REFERENCE, WHOLE):
+        if folder is REFERENCE or folder.is_dir():
+            with np.load(folder / "models.npz") as golden:
+                _compare(golden, run, outputs)
+
+
+def _compare(golden: Any, run: str, outputs: Mapping[str, Tensor]) -> None:
     start, end = f"{run}::", "|shape"
-    with np.load(shared / "golden" / "models.npz") as golden:
-        names = {key[len(start) : -len(end)] for key in golden.files if key.startswith(start) and key.endswith(end)}
-        assert names == set(outputs), f"{run}: golden outputs {sorted(names)}, ours {sorted(outputs)}"
-        for name, output in outputs.items():
-            expected = golden[f"{run}::{name}"]
-            mean, std, low, high = golden[f"{run}::{name}|stats"]
-            found = output.detach().numpy()
-            assert found.shape == tuple(golden[f"{run}::{name}|shape"]), name
-            summary = [found.mean(), found.std(), found.min(), found.max()]
-            np.testing.assert_allclose(summary, [mean, std, low, high], rtol=0, atol=10 * TOLERANCE * std, err_msg=name)
-            if found.shape[-1] > 40:
-                found = found[:, :, ::4, ::4]
-            np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE * std, err_msg=f"{run}: {name}")
+    names = {key[len(start) : -len(end)] for key in golden.files if key.startswith(start) and key.endswith(end)}
+    assert names == set(outputs), f"{run}: golden outputs {sorted(names)}, ours {sorted(outputs)}"
+    for name, output in outputs.items():
+        expected = golden[f"{run}::{name}"]
+        mean, std, low, high = golden[f"{run}::{name}|stats"]
+        found = output.detach().numpy()
+        assert found.shape == tuple(golden[f"{run}::{name}|shape"]), name
+        summary = [found.mean(), found.std(), found.min(), found.max()]
+        np.testing.assert_allclose(summary, [mean, std, low, high], rtol=0, atol=10 * TOLERANCE * std, err_msg=name)
+        step = found.shape[-1] // expected.shape[-1]
+        np.testing.assert_allclose(
+            found[:, :, ::step, ::step], expected, rtol=0, atol=TOLERANCE * std, err_msg=f"{run}: {name}"
+        )

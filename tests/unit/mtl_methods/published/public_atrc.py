@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from golden_models import filled, published_shapes
 from torch import Tensor
@@ -16,16 +15,15 @@ AUXILIARY = {"depth": 40, "normals": 40, "edge": 2}
 """Classes of the auxiliary heads that differ from the channels of the task."""
 
 
-def state_of(shared: Path, run: str, channels: Mapping[str, int], genotype: Numbers | None) -> dict[str, Tensor]:
+def state_of(run: str, channels: Mapping[str, int], genotype: Numbers | None) -> dict[str, Tensor]:
     """The state dict under the fill rule.
 
     Args:
-        shared: folder with the golden files.
         run: golden run with the trunk.
         channels: channels of the predictions, by the public names of the tasks, in order.
         genotype: contexts by number; None for the baseline without any.
     """
-    shapes = {name: shape for name, shape in published_shapes(shared, run).items() if name.startswith("backbone.")}
+    shapes = {name: shape for name, shape in published_shapes(run).items() if name.startswith("backbone.")}
     wide = 720 if run.endswith("48") else 270
     for task in channels:
         shapes |= normalised(f"head.bottleneck.{task}", wide // 4, wide, 3)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from golden_models import filled, published_shapes
@@ -19,11 +17,9 @@ def tasks_of(description: Published) -> TaskSet:
     return TaskSet(NYUV2_TASKS[name] for name in description.channels)
 
 
-def atrc_baseline_state(shared: Path, tasks: dict[str, int]) -> dict[str, torch.Tensor]:
+def atrc_baseline_state(tasks: dict[str, int]) -> dict[str, torch.Tensor]:
     """The trunk of the published ATRC network with heads of the baseline: 3x3 convolution, BN, last layer."""
-    shapes = {
-        name: shape for name, shape in published_shapes(shared, "atrc_hrnet18").items() if name.startswith("backbone")
-    }
+    shapes = {name: shape for name, shape in published_shapes("atrc_hrnet18").items() if name.startswith("backbone")}
     for task, channels in tasks.items():
         shapes[f"head.bottleneck.{task}.conv.weight"] = (67, 270, 3, 3)
         shapes |= {f"head.bottleneck.{task}.bn.{part}": (67,) for part in ("weight", "bias")}
@@ -39,9 +35,9 @@ def atrc_baseline_state(shared: Path, tasks: dict[str, int]) -> dict[str, torch.
     [({"semseg": 40, "depth": 1, "normals": 3, "edge": 1}, "hard_sharing"), ({"edge": 1}, "single_task")],
 )
 @torch.no_grad()
-def test_baselines_of_the_atrc_repository_are_read(shared: Path, tasks: dict[str, int], method: str):
+def test_baselines_of_the_atrc_repository_are_read(tasks: dict[str, int], method: str):
     """No golden output of them is at hand: each tensor finds its place, and the order of the file is kept."""
-    state = atrc_baseline_state(shared, tasks)
+    state = atrc_baseline_state(tasks)
     description = atrc_baselines.describe(state)
     assert atrc_baselines.recognise(state)
     assert description.method == method
@@ -54,6 +50,6 @@ def test_baselines_of_the_atrc_repository_are_read(shared: Path, tasks: dict[str
     assert torch.equal(head.features[0].weight, state["head.bottleneck.edge.conv.weight"])
 
 
-def test_atrc_itself_is_no_baseline(shared: Path):
-    names = published_shapes(shared, "atrc_hrnet18")
+def test_atrc_itself_is_no_baseline():
+    names = published_shapes("atrc_hrnet18")
     assert not atrc_baselines.recognise({name: torch.empty(0) for name in names})

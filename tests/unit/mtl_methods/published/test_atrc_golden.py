@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from golden_models import compare, golden_images, published_shapes, published_state
@@ -22,17 +20,17 @@ PUBLIC_NAMES = {"boundary": "edge", "saliency": "sal"}
 CRITERION = "criterion.loss_dict"
 
 
-def zeros(shared: Path, run: str = RUN) -> dict[str, Tensor]:
+def zeros(run: str = RUN) -> dict[str, Tensor]:
     """A public state dict whose values do not matter."""
-    return {name: torch.zeros(shape) for name, shape in published_shapes(shared, run).items()}
+    return {name: torch.zeros(shape) for name, shape in published_shapes(run).items()}
 
 
-def pascal(shared: Path) -> dict[str, Tensor]:
+def pascal() -> dict[str, Tensor]:
     """The public names and shapes of five tasks of PASCAL-Context, made of those of four of NYU-v2."""
     likes = {"semseg": "semseg", "human_parts": "depth", "sal": "normals", "normals": "normals", "edge": "edge"}
     final = {"semseg": 21, "human_parts": 7, "sal": 2, "normals": 3, "edge": 1}
     auxiliary = {"semseg": 21, "human_parts": 7, "sal": 2, "normals": 40, "edge": 2}
-    shapes = published_shapes(shared, RUN)
+    shapes = published_shapes(RUN)
     state = {name: torch.zeros(shape) for name, shape in shapes.items() if name.startswith("backbone.")}
     for task, like in likes.items():
         for name, shape in shapes.items():
@@ -57,8 +55,8 @@ def pascal(shared: Path) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def test_atrc_reproduces_the_public_implementation(shared: Path):
-    description, tasks, method = import_state("atrc", published_state(shared, RUN), STANDARD_TASKS, {})
+def test_atrc_reproduces_the_public_implementation():
+    description, tasks, method = import_state("atrc", published_state(RUN), STANDARD_TASKS, {})
     assert (description.method, description.backbone) == ("atrc", "hrnet_w18_small_v2")
     assert list(tasks) == ["semseg", "depth", "normals", "boundary"]
     output = method(golden_images((1, 3, 96, 128)))
@@ -67,15 +65,15 @@ def test_atrc_reproduces_the_public_implementation(shared: Path):
         f"aux/{PUBLIC_NAMES.get(part.task, part.task)}": upsample_to(part.prediction, (96, 128))
         for part in output.auxiliary
     }
-    compare(shared, RUN, final | auxiliary)
+    compare(RUN, final | auxiliary)
 
 
 @torch.no_grad()
-def test_another_context_is_another_network(shared: Path):
+def test_another_context_is_another_network():
     """The tensors are the same; so the comparison above would notice a genotype that was guessed wrongly."""
     images = golden_images((1, 3, 96, 128))
     found, other = (
-        import_state("atrc", published_state(shared, RUN), STANDARD_TASKS, options).method(images).predictions["semseg"]
+        import_state("atrc", published_state(RUN), STANDARD_TASKS, options).method(images).predictions["semseg"]
         for options in ({}, {"genotype": "t_label"})
     )
     assert (found - other).abs().max() > 0.01 * found.std()
@@ -85,40 +83,40 @@ def test_another_context_is_another_network(shared: Path):
     ("run", "backbone", "genotype"),
     [(RUN, "hrnet_w18_small_v2", "nyud_hrnet18"), ("atrc_hrnet48", "hrnet_w48", "nyud_hrnet48")],
 )
-def test_width_tasks_and_genotype_are_read_from_the_file(shared: Path, run: str, backbone: str, genotype: str):
+def test_width_tasks_and_genotype_are_read_from_the_file(run: str, backbone: str, genotype: str):
     channels = {"semseg": 40, "depth": 1, "normals": 3, "boundary": 1}
-    assert atrc.describe(zeros(shared, run)) == Published("atrc", backbone, channels, {"genotype": genotype})
+    assert atrc.describe(zeros(run)) == Published("atrc", backbone, channels, {"genotype": genotype})
 
 
-def test_pascal_context_is_read_from_the_file(shared: Path):
-    description, tasks, method = import_state("atrc", pascal(shared), STANDARD_TASKS, {})
+def test_pascal_context_is_read_from_the_file():
+    description, tasks, method = import_state("atrc", pascal(), STANDARD_TASKS, {})
     assert description.options == {"genotype": "pascal_hrnet18"}
     channels = {"semseg": 21, "human_parts": 7, "saliency": 2, "normals": 3, "boundary": 1}
     assert {name: task.channels for name, task in tasks.items()} == channels
     assert "normals" not in method.contexts["semseg"]
 
 
-def test_directions_come_from_a_checkpoint_of_the_training_module(shared: Path):
+def test_directions_come_from_a_checkpoint_of_the_training_module():
     directions = even_directions(40).flip(0)
-    state = zeros(shared) | {f"{CRITERION}.normals.aux.centroids": directions}
+    state = zeros() | {f"{CRITERION}.normals.aux.centroids": directions}
     state[f"{CRITERION}.edge.aux.class_weight"] = torch.tensor([0.2, 0.8])
     method = import_state("atrc", state, STANDARD_TASKS, {}).method
     assert torch.equal(method.auxiliary_heads["normals"].centroids, directions)
 
 
-def test_a_network_without_them_gets_even_ones(shared: Path):
-    method = import_state("atrc", zeros(shared), STANDARD_TASKS, {}).method
+def test_a_network_without_them_gets_even_ones():
+    method = import_state("atrc", zeros(), STANDARD_TASKS, {}).method
     assert torch.equal(method.auxiliary_heads["normals"].centroids, even_directions(40))
 
 
-def test_directions_that_no_head_uses_are_left_out(shared: Path):
-    state = zeros(shared, "atrc_hrnet48") | {f"{CRITERION}.normals.aux.centroids": even_directions(40)}
+def test_directions_that_no_head_uses_are_left_out():
+    state = zeros("atrc_hrnet48") | {f"{CRITERION}.normals.aux.centroids": even_directions(40)}
     assert f"{CRITERION}.normals.aux.centroids" not in atrc.prepared(state)
 
 
-def test_a_file_that_fits_no_published_genotype_asks_for_one(shared: Path):
+def test_a_file_that_fits_no_published_genotype_asks_for_one():
     """All blocks and no auxiliary head: global or local."""
-    state = {name: tensor for name, tensor in zeros(shared).items() if ".aux_" not in name}
+    state = {name: tensor for name, tensor in zeros().items() if ".aux_" not in name}
     with pytest.raises(ImportRefusedError, match="give the option genotype"):
         import_state("atrc", state, STANDARD_TASKS, {})
     method = import_state("atrc", state, STANDARD_TASKS, {"genotype": "global"}).method
@@ -133,8 +131,8 @@ def test_a_file_that_fits_no_published_genotype_asks_for_one(shared: Path):
         "head.atrc_module.bottleneck.edge.0.conv.weight",
     ],
 )
-def test_a_missing_tensor_is_refused_by_name(shared: Path, name: str):
-    state = zeros(shared)
+def test_a_missing_tensor_is_refused_by_name(name: str):
+    state = zeros()
     del state[name]
     with pytest.raises(ImportRefusedError, match=f"'{name}'"):
         import_state("atrc", state, STANDARD_TASKS, {})
@@ -143,14 +141,14 @@ def test_a_missing_tensor_is_refused_by_name(shared: Path, name: str):
 @pytest.mark.parametrize(
     "name", ["head.atrc_module.cp_blocks.edge.sal.key_project.1.bn.bias", "head.other", "criterion.loss_dict.x", "x"]
 )
-def test_a_tensor_too_many_is_refused_by_name(shared: Path, name: str):
+def test_a_tensor_too_many_is_refused_by_name(name: str):
     with pytest.raises(ImportRefusedError, match=f"'{name}'"):
-        import_state("atrc", zeros(shared) | {name: torch.zeros(1)}, STANDARD_TASKS, {"genotype": "nyud_hrnet18"})
+        import_state("atrc", zeros() | {name: torch.zeros(1)}, STANDARD_TASKS, {"genotype": "nyud_hrnet18"})
 
 
 @pytest.mark.parametrize("name", ["head.bottleneck.edge.conv.weight", "head.aux_logits.semseg.weight"])
-def test_a_transposed_tensor_is_refused_by_name(shared: Path, name: str):
-    state = zeros(shared)
+def test_a_transposed_tensor_is_refused_by_name(name: str):
+    state = zeros()
     state[name] = state[name].transpose(0, 1)
     with pytest.raises(ImportRefusedError, match=f"'{name}'"):
         import_state("atrc", state, STANDARD_TASKS, {})

@@ -73,12 +73,12 @@ def option(name: str, genotype: Numbers | None) -> dict[str, str | Genotype]:
 
 @pytest.mark.parametrize("name", CASES)
 @torch.no_grad()
-def test_outputs_are_those_of_the_public_code(shared: Path, name: str):
+def test_outputs_are_those_of_the_public_code(name: str):
     run, channels, genotype = CASES[name]
     with np.load(REFERENCE) as file:
         keys = [key for key in file.files if key.startswith((f"{name}|", f"{name}:"))]
         reference = {key.removeprefix(name): file[key] for key in keys}
-    state = state_of(shared, run, channels, genotype)
+    state = state_of(run, channels, genotype)
     tensors, numbers = reference.pop("|tensors")
     assert (len(state), sum(tensor.numel() for tensor in state.values())) == (tensors, numbers)
     size = tuple(int(length) for length in reference.pop("|size"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from golden_models import compare, golden_images, published_shapes, published_state
@@ -29,8 +27,8 @@ def tasks_of(description: Published) -> TaskSet:
     ],
 )
 @torch.no_grad()
-def test_baselines_reproduce_the_public_implementation(shared: Path, run: str, method: str, backbone: str):
-    state = published_state(shared, run)
+def test_baselines_reproduce_the_public_implementation(run: str, method: str, backbone: str):
+    state = published_state(run)
     description = baselines.describe(state)
     assert baselines.recognise(state)
     assert (description.method, description.backbone) == (method, backbone)
@@ -38,12 +36,12 @@ def test_baselines_reproduce_the_public_implementation(shared: Path, run: str, m
         network = METHODS.create(method, tasks_of(description), backbone, **description.options).eval()
     network.load_state_dict(translate(state, baselines.rules(description), network.state_dict()), assign=True)
     predictions = network(golden_images((1, 3, 96, 128))).predictions
-    compare(shared, run, {"edge" if name == "boundary" else name: maps for name, maps in predictions.items()})
+    compare(run, {"edge" if name == "boundary" else name: maps for name, maps in predictions.items()})
 
 
-def test_single_resnet_is_read_too(shared: Path):
+def test_single_resnet_is_read_too():
     """Every tensor of the public file finds its place."""
-    shapes = published_shapes(shared, "stl_r50_semseg")
+    shapes = published_shapes("stl_r50_semseg")
     state = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
     description = baselines.describe(state)
     assert description == Published("single_task", "resnet50_dilated", {"semseg": 40}, {"head": "deeplab"})
@@ -52,9 +50,9 @@ def test_single_resnet_is_read_too(shared: Path):
     assert len(translate(state, baselines.rules(description), network.state_dict())) == len(state)
 
 
-def test_network_of_one_channel_is_refused_with_the_remedy(shared: Path):
+def test_network_of_one_channel_is_refused_with_the_remedy():
     """It may be of depth or of boundaries."""
-    state = published_state(shared, "stl_hrnet18_semseg")
+    state = published_state("stl_hrnet18_semseg")
     for name in ("decoder.last_layer.3.weight", "decoder.last_layer.3.bias"):
         state[name] = state[name][:1]
     with pytest.raises(ImportRefusedError, match=r"depth or of boundaries.*decoders\.depth"):

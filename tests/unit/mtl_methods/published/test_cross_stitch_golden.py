@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from golden_models import compare, golden_images, published_shapes, published_state
@@ -20,8 +18,8 @@ TASKS = type(NYUV2_TASKS)(NYUV2_TASKS[name] for name in ORDER)
 
 
 @torch.no_grad()
-def test_cross_stitch_reproduces_the_public_implementation(shared: Path):
-    state = published_state(shared, RUN)
+def test_cross_stitch_reproduces_the_public_implementation():
+    state = published_state(RUN)
     description = published.describe(state)
     assert published.recognise(state)
     assert (description.method, description.backbone) == ("cross_stitch", "resnet50_dilated")
@@ -30,11 +28,11 @@ def test_cross_stitch_reproduces_the_public_implementation(shared: Path):
         method = CrossStitch(TASKS, description.backbone, **description.options).eval()
     method.load_state_dict(translate(state, published.rules(description), method.state_dict()), assign=True)
     predictions = method(golden_images((1, 3, 96, 128))).predictions
-    compare(shared, RUN, {"edge" if name == "boundary" else name: maps for name, maps in predictions.items()})
+    compare(RUN, {"edge" if name == "boundary" else name: maps for name, maps in predictions.items()})
 
 
-def test_a_missing_unit_is_refused_by_name(shared: Path):
-    state = {name: torch.empty(shape, device="meta") for name, shape in published_shapes(shared, RUN).items()}
+def test_a_missing_unit_is_refused_by_name():
+    state = {name: torch.empty(shape, device="meta") for name, shape in published_shapes(RUN).items()}
     del state["cross_stitch.layer3.cross_stitch_unit.edge.depth.param"]
     description = published.describe(state)
     with torch.device("meta"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 import torch
@@ -134,7 +133,7 @@ def test_parameters_without_effect_get_no_gradient_in_the_plain_network():
 
 
 @pytest.mark.parametrize(("run", "encoder"), [("invpt_vitB_DERIVED", (768, 12, 12)), ("invpt_vitL", (1024, 24, 16))])
-def test_the_plain_network_has_the_tensors_of_the_public_one(shared: Path, run: str, encoder: tuple[int, int, int]):
+def test_the_plain_network_has_the_tensors_of_the_public_one(run: str, encoder: tuple[int, int, int]):
     with torch.device("meta"):
         plain = PlainInvPT(NYUV2, encoder, (448, 576))
-    assert {name: tuple(own.shape) for name, own in plain.state_dict().items()} == published_shapes(shared, run)
+    assert {name: tuple(own.shape) for name, own in plain.state_dict().items()} == published_shapes(run)

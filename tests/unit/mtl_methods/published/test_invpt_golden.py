@@ -5,8 +5,6 @@ Expected values: ../shared/golden/models.npz and ../shared/specs/checkpoints.md.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from golden_models import compare, filled, golden_images, published_shapes
@@ -45,9 +43,9 @@ def translated(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def test_invpt_reproduces_the_public_implementation(shared: Path):
+def test_invpt_reproduces_the_public_implementation():
     """The golden network was built for its images of 256x320: 16x20 patches and the class token."""
-    shapes = {**published_shapes(shared, "invpt_vitB_DERIVED"), POSITIONS: (1, 321, 768)}
+    shapes = {**published_shapes("invpt_vitB_DERIVED"), POSITIONS: (1, 321, 768)}
     state = {name: filled(name, shape) for name, shape in shapes.items()}
     description = invpt.describe(state)
     assert invpt.recognise(state)
@@ -59,12 +57,12 @@ def test_invpt_reproduces_the_public_implementation(shared: Path):
     output = network(golden_images((1, 3, 256, 320)))
     outputs = {f"inter_preds/{auxiliary.task}": auxiliary.prediction for auxiliary in output.auxiliary}
     outputs |= output.predictions
-    compare(shared, "invpt_vitB_DERIVED", {name.replace("boundary", "edge"): maps for name, maps in outputs.items()})
+    compare("invpt_vitB_DERIVED", {name.replace("boundary", "edge"): maps for name, maps in outputs.items()})
 
 
 @pytest.mark.parametrize("run", PUBLISHED)
-def test_parameters_and_those_without_effect_are_as_many_as_published(shared: Path, run: str):
-    state = without_values(published_shapes(shared, run))
+def test_parameters_and_those_without_effect_are_as_many_as_published(run: str):
+    state = without_values(published_shapes(run))
     description = invpt.describe(state)
     unused = sum(state[name].numel() for name in invpt.without_effect(description, state[POSITIONS].shape[2]))
     counted = sum(parameter.numel() for parameter in network_of(description).parameters())
@@ -74,9 +72,9 @@ def test_parameters_and_those_without_effect_are_as_many_as_published(shared: Pa
 
 
 @pytest.mark.parametrize(("run", "published"), [("invpt_vitL", 1203.757), ("invpt_vitB_DERIVED", 687.408)])
-def test_operations_at_448x576_are_as_many_as_published(shared: Path, run: str, published: float):
+def test_operations_at_448x576_are_as_many_as_published(run: str, published: float):
     """Their code also computes the skip that nothing reads: 3x3 to 576 channels on 28x36 patches. Ours does not."""
-    state = without_values(published_shapes(shared, run))
+    state = without_values(published_shapes(run))
     network = network_of(invpt.describe(state))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.empty(1, 3, 448, 576, device="meta"))
@@ -106,10 +104,10 @@ def fewer_tasks(shapes: Shapes, kept: list[str], all_tasks: list[str]) -> Shapes
     return {**{name: heads[name] for name in ordered}, **found}
 
 
-def test_other_tasks_in_another_order_and_another_image_size_are_read(shared: Path):
+def test_other_tasks_in_another_order_and_another_image_size_are_read():
     """1024 patches: 32x32."""
     published = fewer_tasks(
-        published_shapes(shared, "invpt_vitB_DERIVED"), ["edge", "semseg"], ["semseg", "depth", "normals", "edge"]
+        published_shapes("invpt_vitB_DERIVED"), ["edge", "semseg"], ["semseg", "depth", "normals", "edge"]
     )
     state = without_values({**published, POSITIONS: (1, 1025, 768)})
     description = invpt.describe(state)
@@ -143,9 +141,9 @@ def test_a_number_of_patches_that_no_image_has_is_refused():
         "heads.edge.linear_pred.weight",
     ],
 )
-def test_a_missing_or_transposed_tensor_is_refused_by_name(shared: Path, name: str):
+def test_a_missing_or_transposed_tensor_is_refused_by_name(name: str):
     """Also one that no output depends on."""
-    state = without_values(published_shapes(shared, "invpt_vitB_DERIVED"))
+    state = without_values(published_shapes("invpt_vitB_DERIVED"))
     without = {key: tensor for key, tensor in state.items() if key != name}
     with pytest.raises(ImportRefusedError):
         translated(without)
@@ -154,15 +152,15 @@ def test_a_missing_or_transposed_tensor_is_refused_by_name(shared: Path, name: s
         translated({**state, name: torch.empty(shape, device="meta")})
 
 
-def test_a_tensor_too_many_is_refused_by_name(shared: Path):
-    state = without_values(published_shapes(shared, "invpt_vitB_DERIVED"))
+def test_a_tensor_too_many_is_refused_by_name():
+    state = without_values(published_shapes("invpt_vitB_DERIVED"))
     with pytest.raises(ImportRefusedError, match="multi_task_decoder.extra"):
         translated({**state, "multi_task_decoder.extra": torch.empty(1, device="meta")})
 
 
-def test_another_transformer_is_refused_with_those_that_are_known(shared: Path):
+def test_another_transformer_is_refused_with_those_that_are_known():
     """ViT-B without its last block."""
-    shapes = published_shapes(shared, "invpt_vitB_DERIVED")
+    shapes = published_shapes("invpt_vitB_DERIVED")
     state = without_values({name: shape for name, shape in shapes.items() if ".blocks.11." not in name})
     with pytest.raises(ImportRefusedError, match="11 blocks; known are vit_base"):
         invpt.describe(state)

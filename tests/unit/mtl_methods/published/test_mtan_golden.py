@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from golden_models import compare, golden_images, published_shapes, published_state
@@ -20,8 +18,8 @@ TASKS = type(NYUV2_TASKS)(NYUV2_TASKS[name] for name in ORDER)
 
 
 @torch.no_grad()
-def test_mtan_reproduces_the_public_implementation(shared: Path):
-    state = published_state(shared, RUN)
+def test_mtan_reproduces_the_public_implementation():
+    state = published_state(RUN)
     description = published.describe(state)
     assert published.recognise(state)
     assert (description.method, description.backbone) == ("mtan", "resnet50_dilated")
@@ -31,11 +29,11 @@ def test_mtan_reproduces_the_public_implementation(shared: Path):
         method = MTAN(TASKS, description.backbone, **description.options).eval()
     method.load_state_dict(translate(state, published.rules(description), method.state_dict()), assign=True)
     predictions = method(golden_images((1, 3, 96, 128))).predictions
-    compare(shared, RUN, {"edge" if name == "boundary" else name: maps for name, maps in predictions.items()})
+    compare(RUN, {"edge" if name == "boundary" else name: maps for name, maps in predictions.items()})
 
 
-def test_a_transposed_tensor_is_refused_by_name(shared: Path):
-    state = {name: torch.empty(shape, device="meta") for name, shape in published_shapes(shared, RUN).items()}
+def test_a_transposed_tensor_is_refused_by_name():
+    state = {name: torch.empty(shape, device="meta") for name, shape in published_shapes(RUN).items()}
     name = "attention_2.edge.0.weight"
     state[name] = state[name].transpose(0, 1)
     description = published.describe(state)

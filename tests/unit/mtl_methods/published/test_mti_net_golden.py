@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from golden_models import compare, filled, golden_images, published_shapes, published_state
@@ -19,14 +17,14 @@ RUN = "mtinet_hrnet18"
 PUBLISHED = {"boundary": "edge"}
 
 
-def zeros(shared: Path, run: str = RUN) -> dict[str, Tensor]:
+def zeros(run: str = RUN) -> dict[str, Tensor]:
     """A public state dict whose values do not matter."""
-    return {name: torch.zeros(shape) for name, shape in published_shapes(shared, run).items()}
+    return {name: torch.zeros(shape) for name, shape in published_shapes(run).items()}
 
 
 @torch.no_grad()
-def test_mti_net_reproduces_the_public_implementation(shared: Path):
-    description, tasks, method = import_state("mtl_pytorch", published_state(shared, RUN), NYUV2_TASKS, {})
+def test_mti_net_reproduces_the_public_implementation():
+    description, tasks, method = import_state("mtl_pytorch", published_state(RUN), NYUV2_TASKS, {})
     assert (description.method, description.backbone) == ("mti_net", "hrnet_w18_small_v2")
     assert list(tasks) == ["semseg", "normals", "boundary", "depth"]
     output = method(golden_images((1, 3, 96, 128)))
@@ -35,23 +33,23 @@ def test_mti_net_reproduces_the_public_implementation(shared: Path):
         f"deep_supervision/{part.name}/{PUBLISHED.get(part.task, part.task)}": part.prediction
         for part in output.auxiliary
     }
-    compare(shared, RUN, final | initial)
+    compare(RUN, final | initial)
 
 
 @torch.no_grad()
-def test_auxiliary_tasks_of_the_shipped_configuration_come_from_their_finest_initial_predictions(shared: Path):
+def test_auxiliary_tasks_of_the_shipped_configuration_come_from_their_finest_initial_predictions():
     """The final predictions are those of the file with all four: the weights behind them are the same."""
     dropped = tuple(
         f"{part}.{task}."
         for part in ("heads", *(f"distillation_scale_{scale}.self_attention" for scale in range(4)))
         for task in ("normals", "edge")
     )
-    names = {name: shape for name, shape in published_shapes(shared, RUN).items() if not name.startswith(dropped)}
+    names = {name: shape for name, shape in published_shapes(RUN).items() if not name.startswith(dropped)}
     description, _, method = import_state(
         "mtl_pytorch", {name: filled(name, shape) for name, shape in names.items()}, NYUV2_TASKS, {}
     )
     assert description.options == {"final_tasks": ["semseg", "depth"]}
-    whole = import_state("mtl_pytorch", published_state(shared, RUN), NYUV2_TASKS, {}).method
+    whole = import_state("mtl_pytorch", published_state(RUN), NYUV2_TASKS, {}).method
     images = golden_images((1, 3, 64, 64))
     output, expected = method(images), whole(images)
     for name in ("semseg", "depth"):
@@ -63,9 +61,9 @@ def test_auxiliary_tasks_of_the_shipped_configuration_come_from_their_finest_ini
 
 
 @torch.no_grad()
-def test_the_order_of_the_tasks_is_that_of_the_file(shared: Path):
+def test_the_order_of_the_tasks_is_that_of_the_file():
     """The propagation concatenates them, so weights in another order give another network."""
-    state = published_state(shared, RUN)
+    state = published_state(RUN)
     moved = {name: tensor for name, tensor in state.items() if ".depth." in name}
     moved |= {name: tensor for name, tensor in state.items() if name not in moved}
     images = golden_images((1, 3, 64, 64))
@@ -75,8 +73,8 @@ def test_the_order_of_the_tasks_is_that_of_the_file(shared: Path):
     assert difference.abs().max() > 0.01
 
 
-def test_a_wider_trunk_other_channels_and_fewer_tasks_are_read_from_the_file(shared: Path):
-    names = published_shapes(shared, "mtinet_hrnet48")
+def test_a_wider_trunk_other_channels_and_fewer_tasks_are_read_from_the_file():
+    names = published_shapes("mtinet_hrnet48")
     shapes = {name: tuple(21 if length == 40 else length for length in shape) for name, shape in names.items()}
     state = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
     expected = {"semseg": 21, "normals": 3, "boundary": 1, "depth": 1}
@@ -84,8 +82,8 @@ def test_a_wider_trunk_other_channels_and_fewer_tasks_are_read_from_the_file(sha
 
 
 @pytest.mark.slow
-def test_hrnet_48_is_imported_whole(shared: Path):
-    description, _, method = import_state("mtl_pytorch", zeros(shared, "mtinet_hrnet48"), NYUV2_TASKS, {})
+def test_hrnet_48_is_imported_whole():
+    description, _, method = import_state("mtl_pytorch", zeros("mtinet_hrnet48"), NYUV2_TASKS, {})
     assert description.backbone == "hrnet_w48"
     assert sum(parameter.numel() for parameter in method.parameters()) == 165_402_153
 
@@ -99,25 +97,25 @@ def test_hrnet_48_is_imported_whole(shared: Path):
         "backbone.stage4.0.branches.0.0.bn1.weight",
     ],
 )
-def test_a_missing_tensor_is_refused_by_name(shared: Path, name: str):
-    state = zeros(shared)
+def test_a_missing_tensor_is_refused_by_name(name: str):
+    state = zeros()
     del state[name]
     with pytest.raises(ImportRefusedError, match=f"'{name}'"):
         import_state("mtl_pytorch", state, NYUV2_TASKS, {})
 
 
 @pytest.mark.parametrize("name", ["fpm_scale_4.non_linear.0.bn1.bias", "scale_1.refinement.parts.0.bn1.bias", "x"])
-def test_a_tensor_too_many_is_refused_by_name(shared: Path, name: str):
+def test_a_tensor_too_many_is_refused_by_name(name: str):
     with pytest.raises(ImportRefusedError, match=f"'{name}'"):
-        import_state("mtl_pytorch", zeros(shared) | {name: torch.zeros(1)}, NYUV2_TASKS, {})
+        import_state("mtl_pytorch", zeros() | {name: torch.zeros(1)}, NYUV2_TASKS, {})
 
 
 @pytest.mark.parametrize(
     "name",
     ["scale_0.decoders.semseg.weight", "fpm_scale_1.se.depth.squeeze.0.weight", "heads.edge.last_layer.3.weight"],
 )
-def test_a_transposed_tensor_is_refused_by_name(shared: Path, name: str):
-    state = zeros(shared)
+def test_a_transposed_tensor_is_refused_by_name(name: str):
+    state = zeros()
     state[name] = state[name].transpose(0, 1)
     with pytest.raises(ImportRefusedError, match=f"'{name}'"):
         import_state("mtl_pytorch", state, NYUV2_TASKS, {})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from golden_models import compare, filled, golden_images, published_shapes, published_state
@@ -35,25 +33,25 @@ def shipped(shapes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
 
 
 @torch.no_grad()
-def test_pad_net_reproduces_the_public_implementation(shared: Path):
-    description, tasks, method = import_state("mtl_pytorch", published_state(shared, RUN), NYUV2_TASKS, {})
+def test_pad_net_reproduces_the_public_implementation():
+    description, tasks, method = import_state("mtl_pytorch", published_state(RUN), NYUV2_TASKS, {})
     assert (description.method, description.backbone) == ("pad_net", "hrnet_w18_small_v2")
     assert list(tasks) == ["semseg", "normals", "boundary", "depth"]
     output = method(golden_images((1, 3, 96, 128)))
     final = {PUBLISHED.get(name, name): prediction for name, prediction in output.predictions.items()}
     initial = {f"initial_{PUBLISHED.get(part.task, part.task)}": part.prediction for part in output.auxiliary}
-    compare(shared, RUN, final | initial)
+    compare(RUN, final | initial)
 
 
 @torch.no_grad()
-def test_auxiliary_tasks_of_the_shipped_configuration_come_from_their_initial_predictions(shared: Path):
+def test_auxiliary_tasks_of_the_shipped_configuration_come_from_their_initial_predictions():
     """The final predictions are those of the file with all four: the weights behind them are the same."""
-    names = shipped(published_shapes(shared, RUN))
+    names = shipped(published_shapes(RUN))
     description, _, method = import_state(
         "mtl_pytorch", {name: filled(name, shape) for name, shape in names.items()}, NYUV2_TASKS, {}
     )
     assert description.options == {"width": 256, "final_tasks": ["semseg", "depth"]}
-    whole = import_state("mtl_pytorch", published_state(shared, RUN), NYUV2_TASKS, {}).method
+    whole = import_state("mtl_pytorch", published_state(RUN), NYUV2_TASKS, {}).method
     images = golden_images((1, 3, 64, 64))
     output, expected = method(images), whole(images)
     for name in ("semseg", "depth"):
@@ -64,17 +62,17 @@ def test_auxiliary_tasks_of_the_shipped_configuration_come_from_their_initial_pr
         torch.testing.assert_close(output.predictions[name], upsampled)
 
 
-def test_widths_channels_and_order_are_read_from_the_file(shared: Path):
+def test_widths_channels_and_order_are_read_from_the_file():
     """The HRNet-48 trunk of another file, features of 128 channels, 21 classes, tasks in another order."""
     trunk = {
         f"backbone.0.{name.removeprefix('backbone.')}": shape
-        for name, shape in published_shapes(shared, "mtinet_hrnet48").items()
+        for name, shape in published_shapes("mtinet_hrnet48").items()
         if name.startswith("backbone.")
     }
     change = {270: 720, 256: 128, 64: 32, 40: 21}
     own = {
         name: tuple(change.get(length, length) for length in shape)
-        for name, shape in published_shapes(shared, RUN).items()
+        for name, shape in published_shapes(RUN).items()
         if not name.startswith("backbone.0.")
     }
     backwards = dict(reversed(own.items()))
@@ -96,8 +94,8 @@ def test_widths_channels_and_order_are_read_from_the_file(shared: Path):
         "heads.depth.2.weight",
     ],
 )
-def test_a_missing_tensor_is_refused_by_name(shared: Path, name: str):
-    state = {key: torch.zeros(shape) for key, shape in published_shapes(shared, RUN).items() if key != name}
+def test_a_missing_tensor_is_refused_by_name(name: str):
+    state = {key: torch.zeros(shape) for key, shape in published_shapes(RUN).items() if key != name}
     tail = name.split(".", 2)[-1].split(".", 1)[-1] if name.startswith("backbone.0") else name.rpartition(".")[2]
     with pytest.raises(ImportRefusedError, match=f"{tail}'"):
         import_state("mtl_pytorch", state, NYUV2_TASKS, {})
@@ -113,8 +111,8 @@ def test_a_missing_tensor_is_refused_by_name(shared: Path, name: str):
         "multi_modal_distillation.self_attention.depth.depth.conv.weight",
     ],
 )
-def test_a_tensor_too_many_is_refused_by_name(shared: Path, name: str):
-    state = {key: torch.zeros(shape) for key, shape in published_shapes(shared, RUN).items()} | {name: torch.zeros(1)}
+def test_a_tensor_too_many_is_refused_by_name(name: str):
+    state = {key: torch.zeros(shape) for key, shape in published_shapes(RUN).items()} | {name: torch.zeros(1)}
     with pytest.raises(ImportRefusedError, match=f"'{name}'"):
         import_state("mtl_pytorch", state, NYUV2_TASKS, {})
 
@@ -128,8 +126,8 @@ def test_a_tensor_too_many_is_refused_by_name(shared: Path, name: str):
         "backbone.0.layer1.0.conv1.weight",
     ],
 )
-def test_a_transposed_tensor_is_refused_by_name(shared: Path, name: str):
-    state = {key: torch.zeros(shape) for key, shape in published_shapes(shared, RUN).items()}
+def test_a_transposed_tensor_is_refused_by_name(name: str):
+    state = {key: torch.zeros(shape) for key, shape in published_shapes(RUN).items()}
     state[name] = state[name].transpose(0, 1)
     if state[name].shape == state[name].transpose(0, 1).shape:
         state[name] = state[name].reshape(-1, 1, 1, 1)
