@@ -1,7 +1,7 @@
-"""What methods, regularizers and data sets promise each other.
+"""Interfaces between methods, regularizers and data sets.
 
-A method maps images to predictions and says which feature maps a regularizer may read; a regularizer maps a batch
-and that output to weighted loss terms. Neither knows the other, a loss, an optimiser, a device or a runner.
+A method maps images to predictions and shares feature maps. A regularizer maps a batch and the output of the method to
+weighted loss terms. Neither depends on the other, on a loss, an optimizer, a device or a runner.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class SecondView(TypedDict):
     Attributes:
         targets: as in `Batch`, of the second view.
         intrinsics: as in `Batch`, of the second view.
-        pose: (B, 4, 4) float32 from the camera of the sample to that of the second view, metres; x right, y down, z
-            forward.
+        pose: (B, 4, 4) float32 from the camera of the sample to the camera of the second view, metres; x right, y down,
+            z forward.
         has_second_view: (B,) bool; the other fields are undefined where it is False.
     """
 
@@ -36,7 +36,7 @@ class SecondView(TypedDict):
 
 
 class Batch(TypedDict, total=False):
-    """A collated batch, as every data set gives it.
+    """Collated batch of any data set.
 
     Attributes:
         images: (B, 3, H, W) float32 RGB, ImageNet-normalised; zero (the mean colour) where padded.
@@ -44,7 +44,7 @@ class Batch(TypedDict, total=False):
         intrinsics: (B, 3, 3) float32 pinhole matrix in pixels of `images`; pixel centres are at integer + 0.5.
         index: (B,) position of each sample in its split.
         name: the sample names, B strings.
-        window: (B, 4) top, left, height, width of each image within its padding; there if an evaluation is padded.
+        window: (B, 4) top, left, height, width of each image within its padding; present if an evaluation is padded.
         second_view: present if pairs of posed views are merged into the training split.
     """
 
@@ -59,12 +59,12 @@ class Batch(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """What a feature map is.
+    """Description of a feature map.
 
     Args:
         channels: number of channels.
-        stride: input size divided by map size, rounded up where it does not divide.
-        task: the only task that this map serves, None where all tasks share it.
+        stride: input size divided by map size; the map size is rounded up.
+        task: the only task that reads this map, None if all tasks share it.
     """
 
     channels: int
@@ -74,13 +74,13 @@ class FeatureSpec:
 
 @dataclass(frozen=True)
 class Auxiliary:
-    """A further supervised prediction of a method (deep supervision), for the training loss only.
+    """Additional supervised prediction of a method (deep supervision), for the training loss only.
 
     Args:
         name: prefix of the logged loss, "initial" or "scale_2".
         task: name of the task whose target supervises it.
         prediction: (B, C, h, w); it is upsampled bilinearly to the size of the target.
-        weight: factor beside the task's own loss weight.
+        weight: factor, in addition to the loss weight of the task.
         loss: name of a loss in `benchmark.losses`, None for the task's own.
         loss_options: keywords of that loss.
     """
@@ -95,14 +95,14 @@ class Auxiliary:
 
 @dataclass(frozen=True)
 class MultiTaskOutput:
-    """What a method returns.
+    """Output of a method.
 
     Args:
         predictions: by task name, (B, C_task, H, W) at input size: logits for semseg and boundary, metres for depth,
             vectors of any length for normals.
-        features: the maps that a regularizer may read, in the order of `Method.feature_specs`.
-        auxiliary: further supervised predictions; may be empty in eval mode.
-        penalties: further terms of the training loss that need no target, scalars by name, already weighted.
+        features: the maps that `Method.share` returned, in the order of `Method.feature_specs`.
+        auxiliary: additional supervised predictions; may be empty in eval mode.
+        penalties: additional terms of the training loss that need no target: weighted scalars by name.
     """
 
     predictions: dict[str, Tensor]
@@ -124,10 +124,10 @@ class Backbone(nn.Module):
 
 
 class Method(nn.Module, ABC):
-    """A multi-task network: images in, one prediction per task out.
+    """Multi-task network: images in, one prediction per task out.
 
-    A subclass is built from `(tasks, backbone)` alone; every further constructor argument is a hyperparameter of its
-    paper with the paper's value as its default. `feature_specs` is set in the constructor. `forward` passes the feature
+    A subclass is built from `(tasks, backbone)` alone. Every other constructor argument is a hyperparameter of the
+    paper with the paper's value as default. `feature_specs` is set in the constructor. `forward` passes the feature
     maps through `share` and computes the predictions from the maps that `share` returns.
     """
 
@@ -187,43 +187,43 @@ class Method(nn.Module, ABC):
         Args:
             targets: batches of training targets without augmentation; each task as in `Batch.targets`.
 
-        Most methods need none, and this does nothing.
+        The default does nothing.
         """
 
     def separate_optimizers(self) -> Mapping[str, Mapping[str, Any]]:
-        """Parameters that are not trained as the recipe trains weights.
+        """Optimizers of parameters that the optimizer of the recipe does not train.
 
         Returns:
-            beginnings of the parameters' names, each with an optimiser as a recipe writes it,
-            `{"architecture": {"type": "Adam", "lr": 5e-4}}`. Its rate follows no schedule and no factor of the recipe.
+            settings of an optimizer by the beginning of the parameters' names, such as
+            `{"architecture": {"type": "Adam", "lr": 5e-4}}`. No schedule and no factor of the recipe changes its rate.
 
-        Most methods have none.
+        The default is empty.
         """
         return {}
 
     @classmethod
     def needs(cls, backbone: str, options: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-        """Methods whose trained cells this one starts from: of the same recipe, backbone, tasks and seed.
+        """Methods whose trained cells of the same recipe, backbone, tasks and seed this method starts from.
 
         Args:
             backbone: name of the backbone with its weights.
-            options: further constructor arguments that the cell sets.
+            options: other constructor arguments that the cell sets.
 
         Returns:
             constructor arguments of the needed cell by the name of its method. The grid trains these cells first.
 
-        Most methods need none.
+        The default is empty.
         """
         return {}
 
     def start_from(self, trained: Mapping[str, Method]) -> None:
-        """Take over what was learnt, before the first step; called if `needs` names something.
+        """Copy weights of trained methods before the first step; called if `needs` is not empty.
 
         Args:
-            trained: by the names of `needs`: those methods with their trained weights, in eval mode.
+            trained: the methods that `needs` names, with their trained weights, in eval mode.
 
         Raises:
-            ValueError: if their weights do not fit.
+            ValueError: if the weights do not fit.
         """
 
 

@@ -1,4 +1,4 @@
-"""Prediction heads, resizing, and the reading of raw predictions, shared by methods, regularizers and evaluation."""
+"""Prediction heads, resizing, and conversion of raw predictions, for methods, regularizers and evaluation."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ class FCNHead(nn.Module):
 
 
 def head_width(channels: int) -> int:
-    """Width of an `FCNHead` where its user does not choose: a quarter as in ATRC, at least 64.
+    """Default width of an `FCNHead`: a quarter of the channels as in ATRC, at least 64.
 
-    The floor matters for narrow decoders only; ATRC's own are 270 (67) and 720 (180) channels wide.
+    The minimum matters for narrow decoders only; ATRC's decoders have 270 channels (width 67) and 720 (width 180).
     """
     return max(channels // 4, min(channels, 64))
 
@@ -81,7 +81,7 @@ def task_heads(channels: int, tasks: TaskSet, width: int | None = None) -> nn.Mo
 
 
 def read_out(task: Task, prediction: Tensor) -> Tensor:
-    """What a raw prediction (B, C, H, W) says.
+    """Convert a raw prediction (B, C, H, W) by `Task.readout`.
 
     Returns:
         (B, 1, H, W) classes, probabilities or values; (B, 3, H, W) unit vectors for directions.

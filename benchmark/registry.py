@@ -1,8 +1,8 @@
-"""The registries: METHODS, REGULARIZERS, DATASETS, BACKBONES.
+"""The registries METHODS, REGULARIZERS, DATASETS and BACKBONES.
 
-Each is a child of mmengine's (through mmsegmentation's) registry of the same kind, so a config can name mmengine and
-mmseg modules too. Unlike mmengine's, an entry carries a title, a paper and a year, an unknown name is answered with
-near matches, and the folder that holds the entries is imported on the first look-up, so nobody keeps a list.
+Each of them is a child of the registry of mmsegmentation of the same kind, so that a config can also name modules of
+mmengine and mmseg. An entry has a title, a paper and a year. The error for an unknown name suggests a near match. The
+package that holds the entries is imported at the first look-up, so there is no list of entries to maintain.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ Registered = TypeVar("Registered", bound=Callable[..., Any])
 
 
 class UnknownNameError(KeyError):
-    """No entry of that name; the message holds near matches and what there is."""
+    """Unknown name; the message holds a near match and all registered names."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class DuplicateNameError(ValueError):
-    """The name is taken."""
+    """Name that another entry already has."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Entry:
         name: the name in configs and on the command line.
         factory: the registered class or function.
         title: the name in tables, as in the paper.
-        paper: link to the paper, or to the section of our documentation where there is none.
+        paper: link to the paper; without a paper, to a section of the documentation.
         year: year of publication.
         expected_failures: contract checks that this entry fails, with the reason; strict.
         accepts_regularizers: False for a method that has nothing to train.
@@ -79,12 +79,12 @@ class Entry:
 
 
 class Registry(mmengine.registry.Registry):
-    """A registry that finds its own entries and explains itself.
+    """Registry that imports its entries and suggests near matches.
 
     Args:
-        kind: what an entry is, in the singular, for messages ("method").
-        package: the package whose modules register the entries; a string, so that the core imports no sibling.
-        parent: registry that is asked for names that are not ours.
+        kind: singular noun for an entry in messages, such as "method".
+        package: the package whose modules register the entries; a string, so that the core imports no sibling package.
+        parent: registry for names that are not registered here.
     """
 
     def __init__(self, kind: str, package: str, parent: mmengine.registry.Registry) -> None:
@@ -105,7 +105,7 @@ class Registry(mmengine.registry.Registry):
             title: the name in tables.
             paper: link to the paper.
             year: year of publication.
-            flags: further fields of `Entry`.
+            flags: other fields of `Entry`.
 
         Raises:
             DuplicateNameError: if another object holds the name.
@@ -125,10 +125,10 @@ class Registry(mmengine.registry.Registry):
         return add
 
     def names(self, *patterns: str) -> list[str]:
-        """Registered names in alphabetical order; with patterns, those that match one, in the order of the patterns.
+        """Registered names in alphabetical order; with patterns, the matching names in the order of the patterns.
 
         Args:
-            patterns: exact names, wildcards such as "*net", or "all", see `Entry.in_all`.
+            patterns: exact names, wildcards such as "*net", or "all" (see `Entry.in_all`).
 
         Raises:
             UnknownNameError: if a pattern matches nothing.
@@ -151,7 +151,7 @@ class Registry(mmengine.registry.Registry):
         """The entry of that name.
 
         Raises:
-            UnknownNameError: with near matches, if there is none.
+            UnknownNameError: if the name is not registered.
         """
         self._discover()
         if name not in self._entries:
@@ -182,25 +182,25 @@ class Registry(mmengine.registry.Registry):
 
 
 def import_tree(package: ModuleType) -> None:
-    """Import every public module below a package; names with a leading underscore are parts, not entries."""
+    """Import every public module below a package. Modules with a leading underscore hold parts of entries."""
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         leaf = module.name.rpartition(".")[2]
-        # Running a package's command line is not importing its entries.
+        # __main__ would run the command line of the package.
         if leaf != "__main__" and "._" not in module.name.removeprefix(package.__name__):
             importlib.import_module(module.name)
 
 
 def import_file(path: str | Path) -> ModuleType:
-    """Import a user's own Python file, so that what it registers can be named like everything else.
+    """Import a user's Python file, so that its entries are registered.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ImportError: if the file cannot be run; the message says where it failed.
+        FileNotFoundError: if the file does not exist.
+        ImportError: if the file cannot be run; the message has the line that failed.
     """
     file = Path(path).resolve()
     if not file.is_file():
         raise FileNotFoundError(f"--import {path}: no such file")
-    # The name is made from the path, so that two files of one name do not take each other's place.
+    # The module name contains the path, so that two files of the same name are two modules.
     name = f"imported_{abs(hash(str(file))):x}_{file.stem}"
     if name in sys.modules:
         return sys.modules[name]
@@ -221,13 +221,13 @@ def import_file(path: str | Path) -> ModuleType:
 
 
 def import_files(paths: Iterable[str | Path]) -> None:
-    """Import several of a user's files, see `import_file`."""
+    """Import several files, see `import_file`."""
     for path in paths:
         import_file(path)
 
 
 def _line_in(error: BaseException, file: Path) -> str:
-    """The text ", line 12" for the user's file, where the traceback passes through it."""
+    """The text ", line 12" for the last line of the user's file in the traceback; empty without such a line."""
     trace, line = error.__traceback__, 0
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(file):
@@ -240,7 +240,7 @@ SCRATCH, IMAGENET = "scratch", "imagenet"
 
 
 def split_backbone(backbone: str) -> tuple[str, str]:
-    """("resnet18", "imagenet") of "resnet18:imagenet"; the weights are "scratch" where none are named.
+    """Name and weights of "resnet18:imagenet"; without a colon, the weights are "scratch".
 
     Raises:
         ValueError: for other weights than "scratch" and "imagenet".
@@ -263,9 +263,9 @@ JOIN_PAIRS = "datasets.loading.pairs:join_pairs"
 
 
 def offered_by(dataset: str, root: str | Path | None) -> TaskSet:
-    """All tasks of a registered data set; with their default settings."""
+    """All tasks of a registered data set, with their default settings."""
     factory: Any = DATASETS.entry(dataset).factory
-    # A data set from outside the suite may have nothing but the class attribute.
+    # A data set from outside the suite may have only the class attribute.
     from_root = root is not None and hasattr(factory, "offered")
     offered: TaskSet = factory.offered(Path(str(root))) if from_root else factory.tasks
     return offered

@@ -1,7 +1,7 @@
-"""The tasks: what is predicted, in which unit, and which pixels count.
+"""The tasks: name, unit and valid pixels of each prediction.
 
-`Task.valid` is the one definition of a valid pixel; losses and metrics both ask it. This module imports no torch, so
-that tables can be made without it; `valid` works on tensors and arrays alike.
+`Task.valid` is the only definition of a valid pixel, for losses and metrics. It accepts tensors and arrays. This module
+imports no torch, so that tables can be made without it.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ def suggest(name: object, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def labelled(target: Any) -> Any:
+def valid_classes(target: Any) -> Any:
     """Pixels that carry a label: (B, H, W) from class indices (B, H, W)."""
     return target != IGNORE_LABEL
 
 
-def labelled_map(target: Any) -> Any:
+def valid_map(target: Any) -> Any:
     """Pixels that carry a label: (B, H, W) from a one-channel map (B, 1, H, W)."""
     return target[:, 0] != IGNORE_LABEL
 
 
-def measured(target: Any) -> Any:
+def valid_depth(target: Any) -> Any:
     """Pixels with a positive, finite depth: (B, H, W) from metres (B, 1, H, W)."""
     depth = target[:, 0]
     return (depth > 0) & (depth < float("inf"))
 
 
-def oriented(target: Any) -> Any:
+def valid_normals(target: Any) -> Any:
     """Pixels with a finite vector that is not zero: (B, H, W) from normals (B, 3, H, W)."""
     squared_length = (target * target).sum(1)
     return (squared_length > 0) & (squared_length < float("inf"))
@@ -58,14 +58,14 @@ class Task:
         higher_is_better: direction of the primary metric.
         loss: name of a loss in `benchmark.losses`.
         valid: target -> (B, H, W) mask of the pixels that count.
-        readout: what the raw prediction becomes before it is measured: its most likely "class", its "value" as it is,
-            a unit "direction", the "probability" of a boundary by the logistic function, or that of the foreground of
-            a "mask", by the logistic function of one channel or the softmax of two.
+        readout: conversion of the raw prediction before it is measured: "class" for the most likely class, "value" for
+            no conversion, "direction" for unit vectors, "probability" for the logistic function, "mask" for the
+            probability of the foreground (logistic function of one channel, or softmax of two).
         loss_weight: factor of the loss in the sum over tasks.
         loss_options: keywords of that loss.
-        metric_options: keywords of the metric, which belong to the protocol of a data set.
-        background: a class that alone is no label: an image that shows nothing else counts as unlabelled. None if
-            there is no such class.
+        metric_options: keywords of the metric, from the protocol of a data set.
+        background: class that does not count as a label by itself: an image of this class only is unlabelled. None if
+            the task has no such class.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Task:
         return 1 if self.readout == "mask" else self.channels
 
     def adjusted(self, **changes: Any) -> Task:
-        """A copy with other loss settings, as a recipe chooses them.
+        """A copy with the loss settings of a recipe.
 
         Raises:
             ValueError: for anything but `loss`, `loss_options` and `loss_weight`, and for a mask `channels`.
@@ -155,7 +155,7 @@ SEMSEG = Task(
     primary_metric="mIoU",
     higher_is_better=True,
     loss="cross_entropy",
-    valid=labelled,
+    valid=valid_classes,
     readout="class",
 )
 """40-class segmentation of NYU-v2. Target: (B, H, W) int64, 0..39, 255 unlabelled."""
@@ -167,7 +167,7 @@ DEPTH = Task(
     primary_metric="rmse@pixel",
     higher_is_better=False,
     loss="l1",
-    valid=measured,
+    valid=valid_depth,
     readout="value",
 )
 """Distance along the optical axis. Target: (B, 1, H, W) float32 metres, 0 missing."""
@@ -179,7 +179,7 @@ NORMALS = Task(
     primary_metric="mean@pixel",
     higher_is_better=False,
     loss="normals_l1",
-    valid=oriented,
+    valid=valid_normals,
     readout="direction",
     loss_weight=10.0,
     loss_options={"divisor": "pixels"},
@@ -194,7 +194,7 @@ BOUNDARY = Task(
     primary_metric="odsF@seism",
     higher_is_better=True,
     loss="balanced_bce",
-    valid=labelled_map,
+    valid=valid_map,
     readout="probability",
     loss_weight=50.0,
     loss_options={"positive_weight": 0.8},
@@ -208,13 +208,13 @@ HUMAN_PARTS = Task(
     primary_metric="mIoU",
     higher_is_better=True,
     loss="cross_entropy",
-    valid=labelled,
+    valid=valid_classes,
     readout="class",
     loss_weight=2.0,
     background=0,
 )
-"""Background and six parts of the human body. Target: (B, H, W) int64, 0..6, 255 unlabelled. An image without people
-counts nothing, in training (as it is after the crop) and in evaluation, as in ASTMT, ATRC and InvPT."""
+"""Background and six parts of the human body. Target: (B, H, W) int64, 0..6, 255 unlabelled. Images without people do
+not count, in training (after the crop) and in evaluation, as in ASTMT, ATRC and InvPT."""
 
 SALIENCY = Task(
     name="saliency",
@@ -223,12 +223,12 @@ SALIENCY = Task(
     primary_metric="maxF",
     higher_is_better=True,
     loss="balanced_cross_entropy",
-    valid=labelled_map,
+    valid=valid_map,
     readout="mask",
     loss_weight=5.0,
     loss_options={"positive_weight": None},
 )
-"""What stands out. Target: (B, 1, H, W) float32, 1 salient, 0 not, 255 unlabelled. Two channels, softmax and class
+"""Salient objects. Target: (B, 1, H, W) float32, 1 salient, 0 not, 255 unlabelled. Two channels, softmax and class
 weights from each batch, as in ATRC and InvPT; the survey's code has one channel and `balanced_bce`."""
 
 NYUV2_TASKS = TaskSet((SEMSEG, DEPTH, NORMALS, BOUNDARY))
@@ -247,4 +247,4 @@ PASCAL_TASKS = TaskSet(
 """PASCAL-Context: the background is class 0 of `semseg`, and counts."""
 
 STANDARD_TASKS = TaskSet((SEMSEG, DEPTH, NORMALS, BOUNDARY, HUMAN_PARTS, SALIENCY))
-"""Every task that has a name of its own; a data set may offer others (`datasets.own.folder`)."""
+"""The tasks with standard names; a data set may offer others (`datasets.own.folder`)."""

@@ -1,9 +1,9 @@
-"""Constant: the floor that every trained method has to pass.
+"""Constant: lower bound for every trained method.
 
 Source: the dummy estimators of scikit-learn (strategies "most_frequent" and "mean"),
-https://scikit-learn.org/stable/modules/model_evaluation.html#dummy-estimators; there is no paper.
-Differs from them: per pixel: the most frequent class, the mean depth, the mean normal, the share of the foreground, no
-boundary, whatever the image.
+https://scikit-learn.org/stable/modules/model_evaluation.html#dummy-estimators; no paper.
+Differs from them: every pixel of every image has the most frequent class, the mean depth, the mean normal, the share of
+the foreground, and no boundary.
 Consulted: nothing.
 """
 
@@ -19,7 +19,7 @@ from benchmark.registry import METHODS
 from benchmark.tasks import Task, TaskSet
 
 NO_BOUNDARY = -20.0
-"""Logit of a probability of 2e-9: never positive, and still finite in a loss."""
+"""Logit of a probability of 2e-9, which no threshold counts as a boundary; finite in a loss."""
 
 
 @METHODS.register(
@@ -31,7 +31,7 @@ NO_BOUNDARY = -20.0
     expected_failures={
         "has_parameters": "its values are counted, not trained",
         "every_parameter_gets_a_gradient": "it has no parameters, so its loss has no graph",
-        "has_shared_features": "it looks at no pixel, so it has no features",
+        "has_shared_features": "it reads no pixel, so it has no features",
     },
 )
 class Constant(Method):
@@ -52,7 +52,7 @@ class Constant(Method):
                 self.get_buffer(f"value_{name}").fill_(NO_BOUNDARY)
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
-        """The same prediction for every pixel; zeros before `calibrate`, but for boundaries."""
+        """The same prediction for every pixel; before `calibrate`, zeros except for boundaries."""
         batch, _, height, width = images.shape
         values = {name: self.get_buffer(f"value_{name}") for name in self.tasks}
         return MultiTaskOutput(
@@ -60,7 +60,7 @@ class Constant(Method):
         )
 
     def calibrate(self, targets: Iterable[Mapping[str, Tensor]]) -> None:
-        """Count over the valid pixels of all batches: every pixel has the same weight.
+        """Set the values from the valid pixels of all batches; every pixel has the same weight.
 
         Raises:
             ValueError: if a task has no valid pixel.
@@ -83,7 +83,7 @@ class Constant(Method):
 
 
 def pixel_sum(task: Task, target: Tensor, valid: Tensor) -> Tensor:
-    """Sum over the valid pixels in float64: pixels of each class, or the values themselves, by channel of the target.
+    """Sum over the valid pixels in float64: number of pixels of each class, or sum of values by channel of the target.
 
     Float64 counts are exact up to 9e15 pixels.
     """

@@ -1,12 +1,12 @@
 """Cross-stitch networks: one network per task, whose features are mixed linearly between the stages.
 
 Source: Misra et al., "Cross-stitch Networks for Multi-task Learning", CVPR 2016, https://arxiv.org/abs/1604.03539; the
-face in the encoder is that of the survey of Vandenhende et al., TPAMI 2021, https://arxiv.org/abs/2004.13379.
-Differs from the paper: units stand behind the stages of any backbone instead of behind the pooling layers of AlexNet;
-with more than two tasks the weights 0.9 and 0.1 of a row sum to more than one, as in the survey's code (1.2 with four);
-`beta=None` gives rows that sum to one. The face on the heads is inferred from a parameter count, see `CrossStitch`.
-Consulted: counts, tensor names and outputs of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, commit
-ed3d9ac, CC BY-NC 4.0; nothing copied.
+units in the encoder are from the survey of Vandenhende et al., TPAMI 2021, https://arxiv.org/abs/2004.13379.
+Differs from the paper: units follow the stages of any backbone instead of the pooling layers of AlexNet. With more than
+two tasks the weights 0.9 and 0.1 of a row sum to more than one, as in the survey's code (1.2 with four tasks);
+`beta=None` gives rows with a sum of one. The variant on the heads is inferred from a parameter count, see
+`CrossStitch`. Consulted: counts, tensor names and outputs of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch,
+commit ed3d9ac, CC BY-NC 4.0; nothing copied.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ Weights = tuple[float, float]
 
 SINGLE_TASK = "single_task"
 STARTS = {"backbone": False, SINGLE_TASK: True}
-"""Whether it starts from trained single tasks, by the name of the start."""
+"""True for a start from trained single-task networks, by the name of the start."""
 
-ONLY_IN_THE_ENCODER = 'only where="encoder" has a network for each task to start from those of single_task'
+ONLY_IN_THE_ENCODER = 'only where="encoder" has a network for each task that can start from single_task'
 
 PREFIX = "stitched."
-"""Stands before the names that the networks have in `single_task` too."""
+"""Prefix of the names that the networks have in `single_task`."""
 
 
 @METHODS.register("cross_stitch", title="Cross-Stitch", paper="https://arxiv.org/abs/1604.03539", year=2016)
 class CrossStitch(Method):
     """Mixes the features of the tasks, channel by channel: F'_t = sum over s of weight_ts * F_s.
 
-    | face | row or file | parameters for four tasks: published, here |
+    | variant | row or file | parameters for four tasks: published, here |
     | --- | --- | --- |
     | where="encoder" | MTL-PyTorch on resnet50_dilated with DeepLab heads | 158,606,893, 158,606,893 |
     | where="heads" | "Cross-Stitch" of the NYU-v2 tables on HRNet-W18-small-v2 (inferred) | 4.52 M, 4,516,628 |
 
-    In the encoder there is a network per task, with a unit behind each stage (on each branch of HRNet, and on the class
-    token of a Vision Transformer too); the map that each head reads goes to the regularizer, marked with its task. On
-    the heads there is one unit, before the last layer of the heads of hard sharing, whose map goes to the regularizer.
+    where="encoder": a network per task, with a unit after each stage (on each branch of HRNet, and on the class token
+    of a Vision Transformer). Regularizers read the map of each head, marked with its task.
+    where="heads": hard sharing with one unit before the last layer of the heads. Regularizers read its shared map.
 
-    The public code begins with trained networks of the single tasks: start="single_task", for where="encoder".
+    The public code starts from trained networks of the single tasks, as start="single_task" with where="encoder" does.
 
     Args:
         tasks: tasks to predict.
@@ -62,12 +62,12 @@ class CrossStitch(Method):
             dilated ResNets, as in the public code, else "fcn".
         alpha: initial weight of a task's own features.
         beta: initial weight of the features of each other task; None for (1 - alpha) / (number of tasks - 1).
-        start: "backbone" for networks with the weights of the backbone, "single_task" for those of the trained cell of
-            single_task with the same recipe, backbone and seed, which the grid trains first; a network built outside a
-            grid calls `load_single_task` itself.
+        start: "backbone" for networks with the weights of the backbone, "single_task" for networks with the weights of
+            the trained cell of single_task with the same recipe, backbone and seed. The grid trains that cell first.
+            Outside a grid, call `load_single_task`.
 
     Raises:
-        ValueError: for another face or start, or for a kind of head or start="single_task" with where="heads".
+        ValueError: for another `where` or start, or for a kind of head or start="single_task" with where="heads".
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class CrossStitch(Method):
         if choose("start", start, STARTS) and where != "encoder":
             raise ValueError(ONLY_IN_THE_ENCODER)
         weights = (alpha, others_share(alpha, len(tasks)) if beta is None else beta)
-        self.stitched = choose("where", where, FACES)(tasks, backbone, head, weights)
+        self.stitched = choose("where", where, PLACEMENTS)(tasks, backbone, head, weights)
         self.feature_specs = self.stitched.feature_specs
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
@@ -93,7 +93,7 @@ class CrossStitch(Method):
         return output
 
     def load_single_task(self, state: Mapping[str, Tensor]) -> None:
-        """Start from trained networks of the single tasks; the units keep their weights.
+        """Load the weights of trained single-task networks; the units keep their weights.
 
         Args:
             state: state dict of `single_task` with the same tasks, backbone and kind of head.
@@ -107,11 +107,11 @@ class CrossStitch(Method):
 
     @classmethod
     def needs(cls, backbone: str, options: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-        """The cell of the single tasks with the same heads, with start="single_task"."""
+        """With start="single_task", the cell of single_task with the same heads."""
         if options.get("start") != SINGLE_TASK:
             return {}
         head = options.get("head") or suited_head_on(backbone)
-        # The usual head is not named, so that the cell is that of everybody's single_task.
+        # The default head is not named, so that the cell is the one that grids train anyway.
         return {SINGLE_TASK: {} if head == "fcn" else {"head": head}}
 
     def start_from(self, trained: Mapping[str, Method]) -> None:
@@ -144,7 +144,7 @@ def from_single_task(state: Mapping[str, Tensor], ours: Mapping[str, Tensor]) ->
 
 
 def others_share(alpha: float, tasks: int) -> float:
-    """Weight of each other task's features so that a row sums to one."""
+    """Weight of the features of each other task for which a row sums to one."""
     return (1 - alpha) / max(tasks - 1, 1)
 
 
@@ -154,7 +154,7 @@ class CrossStitchUnit(nn.ModuleDict):
     Args:
         tasks: the tasks, in order.
         channels: channels of the maps.
-        weights: initial weights of a task's own features, and of those of each other task.
+        weights: initial weight of a task's own features, and of the features of each other task.
     """
 
     def __init__(self, tasks: TaskSet, channels: int, weights: Weights) -> None:
@@ -176,7 +176,7 @@ class CrossStitchUnit(nn.ModuleDict):
 
 
 def weighted_sum(weights: Sequence[Tensor], maps: Sequence[Tensor]) -> Tensor:
-    """Sum of the maps, each times its weight; each product is added in the pass that makes it."""
+    """Weighted sum of the maps."""
     total = weights[0].to(maps[0].dtype) * maps[0]
     for weight, tensor in zip(weights[1:], maps[1:], strict=True):
         total = total.addcmul_(weight.to(tensor.dtype), tensor)
@@ -184,7 +184,7 @@ def weighted_sum(weights: Sequence[Tensor], maps: Sequence[Tensor]) -> Tensor:
 
 
 class StitchedEncoders(nn.Module):
-    """A network per task, stitched behind each stage of the encoders.
+    """A network per task, with cross-stitch units after each stage of the encoders.
 
     Args:
         tasks: the tasks, in order.
@@ -271,8 +271,8 @@ class StitchedHeads(nn.Module):
         return MultiTaskOutput(predictions, features=(features,))
 
 
-FACES: dict[str, Callable[[TaskSet, str, str | None, Weights], StitchedEncoders | StitchedHeads]] = {
+PLACEMENTS: dict[str, Callable[[TaskSet, str, str | None, Weights], StitchedEncoders | StitchedHeads]] = {
     "encoder": StitchedEncoders,
     "heads": StitchedHeads,
 }
-"""(tasks, backbone, head, weights) -> face, see `CrossStitch`."""
+"""(tasks, backbone, head, weights) -> network, by `where`."""

@@ -2,7 +2,7 @@
 
 Source: Caruana, "Multitask Learning", Machine Learning 1997, https://doi.org/10.1023/A:1007379606734; on HRNet it is
 the "MTL" baseline of Bruggemann et al., ICCV 2021, https://arxiv.org/abs/2104.13874.
-Differs from the paper: nothing on HRNet; the other backbones have a light decoder, see `decoders.make_decoder`.
+Differs from the paper: nothing on HRNet. The other backbones have a light decoder, see `decoders.make_decoder`.
 Consulted: https://github.com/brdav/atrc, commit 76d8055, for widths and initialisation; for the other two heads the
 counts, tensor names and outputs of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, commit ed3d9ac;
 nothing copied.
@@ -23,9 +23,9 @@ from mtl_methods._shared.heads import make_heads
 
 @METHODS.register("hard_sharing", title="Hard sharing", paper="https://doi.org/10.1023/A:1007379606734", year=1997)
 class HardSharing(Method):
-    """All tasks share the backbone and the decoder; each has a head. The map that they read goes to the regularizer.
+    """Shared backbone and decoder, one head per task. Regularizers read the map that the heads read.
 
-    | face | row or file | parameters for four tasks: published, here |
+    | variant | row or file | parameters for four tasks: published, here |
     | --- | --- | --- |
     | head="fcn" | ATRC harness: "MTL" of the NYU-v2 tables on HRNet-W18-small-v2 | 4.52 M, 4,515,556 |
     | head="hrnet" | MTL-PyTorch on the same backbone | 4,167,755, 4,167,755 |

@@ -1,11 +1,11 @@
-"""MTAN: one shared network, and per task soft attention on the features of each of its stages.
+"""MTAN: one shared network, and soft attention of each task on the features of each stage.
 
 Source: Liu, Johns and Davison, "End-to-End Multi-Task Learning with Attention", CVPR 2019,
-https://arxiv.org/abs/1803.10704; the ResNet of it is that of the survey of Vandenhende et al., TPAMI 2021,
+https://arxiv.org/abs/1803.10704; the variant on ResNet is from the survey of Vandenhende et al., TPAMI 2021,
 https://arxiv.org/abs/2004.13379.
-Differs from the paper: it follows the survey's code on a dilated ResNet with DeepLab heads, on which the authors' later
-ResNet code agrees but for its output layers (these have a bias and align_corners=True, and normalise the normals). How
-the other families of backbones are attended to is ours, see `MTAN`. Odd sizes are rounded up where a map is pooled.
+Differs from the paper: it follows the survey's code on a dilated ResNet with DeepLab heads. The authors' later ResNet
+code differs in its output layers only (a bias, align_corners=True, and unit normals). The attention on other families
+of backbones is ours, see `MTAN`. Odd sizes are rounded up where a map is pooled.
 Consulted: counts, tensor names and outputs of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, commit
 ed3d9ac, CC BY-NC 4.0; nothing copied.
 """
@@ -34,18 +34,18 @@ Entry = TypeVar("Entry")
 
 @METHODS.register("mtan", title="MTAN", paper="https://arxiv.org/abs/1803.10704", year=2019)
 class MTAN(Method):
-    """The map of each stage goes to the regularizer, before tasks attend to it; of parallel branches those of the last.
+    """Regularizers read the map of each stage before the attention; of parallel branches, the maps of the last stage.
 
-    For each stage and task a mask in 0..1 is computed from the features before the last block of the stage and from
-    what the task attended to in the stage before; it multiplies the features after the last block. Between two stages
-    one residual block, shared by the tasks, brings the attended features to the width and stride of the next stage.
+    For each stage and task, a mask in 0..1 multiplies the features after the last block of the stage. It is computed
+    from the features before the last block and from the attended features of the task at the previous stage. Between
+    two stages, one residual block for all tasks brings the attended features to the width and stride of the next stage.
 
-    * A stage that is a chain of convolutional blocks (ResNet, EfficientNet) is opened before its last block; the mask
-      of any other stage is computed from the features that it multiplies.
-    * HRNet: each branch is attended to; a new branch follows the coarsest one of the stage before.
-    * Vision Transformers: the map is attended to, a class token beside it is not.
-    * The attended maps of a task take the place of the encoder's in the pyramid and the decoder that its head reads, so
-      that masks of one are hard sharing with a decoder for each task.
+    * A stage that is a chain of convolutional blocks (ResNet, EfficientNet) is split before its last block. The mask of
+      any other stage is computed from the features that it multiplies.
+    * HRNet: each branch has masks. The previous features of a new branch are the ones of the coarsest branch.
+    * Vision Transformers: the map has masks, the class token has none.
+    * The pyramid and the decoder of a task read its attended maps in place of the maps of the encoder. With masks of
+      one this equals hard sharing with a decoder for each task.
 
     With resnet50_dilated, head="deeplab" and four tasks it has 112,656,493 parameters, as the public code. The tables
     of NYU-v2 with four tasks have no row of MTAN.
@@ -114,11 +114,11 @@ class MTAN(Method):
         return shared[0] if isinstance(state, Tensor) else shared
 
     def _attended(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Of the maps of a state (or their specs) those that tasks attend to: all branches, but no class token."""
+        """Maps of a state (or their specs) that tasks attend to: all branches, but no class token."""
         return entries if self.backbone.parallel else entries[:1]
 
     def _refined(self, states: Sequence[State]) -> list[Tensor]:
-        """The last attended maps of a task as the next stage needs them; none before the first stage."""
+        """The last attended maps of a task, refined for the next stage; empty before the first stage."""
         if not states:
             return []
         maps = as_maps(states[-1])
@@ -155,7 +155,7 @@ class Mask(nn.Sequential):
         return cast(nn.Conv2d, self[0])
 
     def after_first(self, reduced: Tensor) -> Tensor:
-        """What the layers after the first convolution make of its output."""
+        """Apply the layers after the first convolution."""
         for layer in list(self)[1:]:
             reduced = layer(reduced)
         return reduced
@@ -164,14 +164,13 @@ class Mask(nn.Sequential):
 class TaskAttention(nn.ModuleDict):
     """The masks of all tasks on one map.
 
-    A mask is computed from the concatenation of a map that all tasks share and one of its own. The first convolution
-    is linear, so its two halves are taken apart: the shared map runs through the kernels of all tasks at once and is
-    not copied for each.
+    A mask is computed from the concatenation of a shared map and a map of the task. The first convolution is linear, so
+    it is split into two: the shared map is convolved with the kernels of all tasks at once and is not copied per task.
 
     Args:
         tasks: the tasks, in order.
         read: channels of the shared map.
-        previous: channels of each task's own map, 0 where there is none.
+        previous: channels of the map of each task, 0 if there is no such map.
         channels: channels of the map that is multiplied.
     """
 
@@ -182,9 +181,9 @@ class TaskAttention(nn.ModuleDict):
         """Attended features by task.
 
         Args:
-            read: (B, C', h, w) that all masks are computed from.
-            shared: (B, C, h, w) that they multiply.
-            previous: by task (B, C, h, w) that its mask is computed from too; empty in the first stage.
+            read: (B, C', h, w), from which all masks are computed.
+            shared: (B, C, h, w), which the masks multiply.
+            previous: (B, C, h, w) by task, from which its mask is computed too; empty in the first stage.
         """
         masks, channels = cast(Mapping[str, Mask], self), read.shape[1]
         kernels = torch.cat([mask.first.weight[:, :channels] for mask in masks.values()])
@@ -201,11 +200,11 @@ class TaskAttention(nn.ModuleDict):
 class Refine(nn.Module):
     """A bottleneck block with a projected shortcut, then max pooling where the stride grows; shared by the tasks.
 
-    Each task passes through it by itself, so that batch normalisation sees one task at a time, as in the public code.
+    The tasks are processed one by one, so batch normalisation takes its statistics per task, as in the public code.
 
     Args:
-        before: the map that comes in.
-        after: the map that it becomes.
+        before: incoming map.
+        after: outgoing map.
     """
 
     def __init__(self, before: FeatureSpec, after: FeatureSpec) -> None:
@@ -221,7 +220,7 @@ class Refine(nn.Module):
             nn.Conv2d(before.channels, after.channels, kernel_size=1, bias=False), nn.BatchNorm2d(after.channels)
         )
         self.activation = nn.ReLU(inplace=True)
-        # Rounded up, as strided convolutions do; the public code, which rounds down, takes even sizes only.
+        # Rounded up, as in strided convolutions. The public code rounds down and accepts even sizes only.
         self.pool = nn.MaxPool2d(factor, ceil_mode=True) if factor > 1 else nn.Identity()
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -232,7 +231,7 @@ class Refine(nn.Module):
 
 
 def source_of(entries: Sequence[Entry], branch: int) -> Entry:
-    """The entry of the stage before that a branch comes from: its own, or the coarsest for a new branch."""
+    """The entry of the previous stage for a branch: the same branch, or the coarsest one for a new branch."""
     return entries[min(branch, len(entries) - 1)]
 
 
@@ -242,7 +241,7 @@ def as_maps(state: State) -> list[Tensor]:
 
 
 def opened(stage: nn.Module) -> list[nn.Module]:
-    """The blocks of a stage in order, if it is a chain of convolutional ones; else the stage alone."""
+    """The blocks of a stage if it is a chain of convolutional blocks; else the stage as the only block."""
     if type(stage) is not nn.Sequential:
         return [stage]
     blocks = [block for part in stage for block in opened(part)]
@@ -250,7 +249,7 @@ def opened(stage: nn.Module) -> list[nn.Module]:
 
 
 def first_convolution(block: nn.Module) -> nn.Conv2d | None:
-    """The convolution that reads the input of a block of stride 1 without linear layers; None for other blocks."""
+    """The first convolution of a block of stride 1 without linear layers; None for other blocks."""
     layers = list(block.modules())
     convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
     strided = any(layer.stride != (1, 1) for layer in convolutions)
@@ -260,7 +259,7 @@ def first_convolution(block: nn.Module) -> nn.Conv2d | None:
 
 
 def channels_read(stage: nn.Module, specs: Sequence[FeatureSpec]) -> list[int]:
-    """Channels of the maps that the masks of a stage are computed from, see `run_opened`."""
+    """Channels of the maps from which the masks of a stage are computed, see `run_opened`."""
     *blocks, last = opened(stage)
     convolution = first_convolution(last)
     if blocks and convolution:
@@ -269,7 +268,7 @@ def channels_read(stage: nn.Module, specs: Sequence[FeatureSpec]) -> list[int]:
 
 
 def run_opened(stage: nn.Module, state: State) -> tuple[State, State]:
-    """The states before the last block of a stage and after it; twice the one after it where it cannot be opened."""
+    """States before and after the last block of a stage; twice the state after it if the stage cannot be split."""
     *blocks, last = opened(stage)
     for block in blocks:
         state = block(state)

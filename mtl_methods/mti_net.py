@@ -1,4 +1,4 @@
-"""MTI-Net: tasks exchange features at four scales, each scale starting from what the coarser one found.
+"""MTI-Net: tasks exchange features at four scales, from coarse to fine.
 
 Source: Vandenhende et al., "MTI-Net: Multi-Scale Task Interaction Networks for Multi-Task Learning", ECCV 2020,
 https://arxiv.org/abs/2001.06902.
@@ -33,7 +33,7 @@ from mtl_methods._shared.residual_blocks import basic_block
 
 SIZE_MULTIPLE = 32
 LATERAL_WIDTH = 16
-"""Channels of the finest map of a backbone without parallel branches, where the user chooses none."""
+"""Default number of channels of the finest map of a backbone without parallel branches."""
 
 SQUEEZE = 16
 """Reduction of the squeeze-and-excitation of the feature propagation."""
@@ -41,12 +41,12 @@ SQUEEZE = 16
 
 @METHODS.register("mti_net", title="MTI-Net", paper="https://arxiv.org/abs/2001.06902", year=2020)
 class MTINet(Method):
-    """The encoder is shared, the rest is per task and scale. The four maps of the encoder go to the regularizer.
+    """Shared encoder; all further layers are per task and scale. Regularizers read the four maps of the encoder.
 
     `MultiTaskOutput.auxiliary` are the initial predictions at strides 4 to 32 ("scale_0" to "scale_3"), each supervised
     with the tasks' own losses.
 
-    | face | row or file | parameters for four tasks: published, here |
+    | variant | row or file | parameters for four tasks: published, here |
     | --- | --- | --- |
     | softmax="channels" | MTL-PyTorch on HRNet-W18-small-v2 | 17,960,945, 17,960,945 |
     | the same, final_tasks semseg and depth | its NYU-v2 configuration as shipped | 14,838,121, 14,838,121 |
@@ -67,7 +67,7 @@ class MTINet(Method):
 
     Raises:
         ValueError: for another `softmax`.
-        KeyError: if a final task is none of the tasks.
+        KeyError: if a final task is not one of the tasks.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class MTINet(Method):
         features, initial = self._predict_scales(maps)
         refined = [distil(of_tasks) for distil, of_tasks in zip(self.distillation, features, strict=True)]
         last = {name: head(concatenate_maps([scale[name] for scale in refined])) for name, head in self.heads.items()}
-        # A task without a final prediction is supervised through its finest one, so that is no auxiliary too.
+        # The finest prediction of a task without a final prediction is not auxiliary as well.
         predictions = {
             name: crop(upsample_to(last.get(name, first), padded.shape[-2:]), size)
             for name, first in initial[0].items()
@@ -157,7 +157,7 @@ class InitialPredictions(nn.Module):
 
 
 class FeaturePropagation(nn.Module):
-    """What the tasks found at one scale, combined for the next finer one (FPM).
+    """Features of all tasks at one scale, combined for the next finer scale (FPM).
 
     A mask over the concatenated features of all tasks selects what is shared; each task adds its own features to it,
     after a squeeze-and-excitation.
@@ -190,7 +190,7 @@ class FeaturePropagation(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Channels weighted by what the whole map says.
+    """Channels weighted by a function of their means.
 
     Source: Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018, https://arxiv.org/abs/1709.01507.
 
@@ -221,7 +221,7 @@ def over_tasks(scores: Tensor, num_tasks: int) -> Tensor:
 
 
 MASKS: dict[str, Callable[[Tensor, int], Tensor]] = {"channels": over_adjacent_channels, "tasks": over_tasks}
-"""(scores (B, T * C, h, w), T) -> mask of the same shape, by what it sums to one over."""
+"""(scores (B, T * C, h, w), T) -> mask of the same shape, by the axis over which it sums to one."""
 
 
 def make_laterals(backbone: Backbone, width: int | None) -> tuple[nn.ModuleList, tuple[FeatureSpec, ...]]:
@@ -249,14 +249,14 @@ def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
 
 
 def crop(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """The upper left part; the map itself where that is all of it."""
+    """The upper left part of a map; the map itself if the sizes are equal."""
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
     return maps[..., : size[0], : size[1]]
 
 
 def over_image(prediction: Tensor, padded: Sequence[int], size: Sequence[int]) -> Tensor:
-    """A prediction for padded images, so that it covers just the image; as it is where nothing was padded."""
+    """Part of a prediction for padded images that covers the images; unchanged if nothing was padded."""
     if tuple(padded) == tuple(size):
         return prediction
     return crop(upsample_to(prediction, padded), size)

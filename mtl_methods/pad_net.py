@@ -33,7 +33,7 @@ PUBLISHED_WIDTH = 256
 
 
 def _pointwise_bn_relu(channels: int) -> nn.Module:
-    """What the public code puts behind the concatenated branches of HRNet: 1x1 convolution (with bias), BN, ReLU."""
+    """Layers after the concatenated branches of HRNet in the public code: 1x1 convolution (with bias), BN, ReLU."""
     return nn.Sequential(nn.Conv2d(channels, channels, kernel_size=1), nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
 
 
@@ -71,11 +71,11 @@ LAYERS: dict[str, tuple[Callable[[int, int], nn.Module], Callable[[int, int], nn
 
 @METHODS.register("pad_net", title="PAD-Net", paper="https://arxiv.org/abs/1805.04409", year=2018)
 class PADNet(Method):
-    """The encoder and the decoder are shared, the rest is per task. The decoder's map goes to the regularizer.
+    """Shared encoder and decoder; all further layers are per task. Regularizers read the map of the decoder.
 
     `MultiTaskOutput.auxiliary` are the initial predictions, at stride 4, supervised with the tasks' own losses.
 
-    | face | row or file | parameters for four tasks: published, here |
+    | variant | row or file | parameters for four tasks: published, here |
     | --- | --- | --- |
     | where="trunk", gate="source" | MTL-PyTorch on HRNet-W18-small-v2 | 19,521,848, 19,521,848 |
     | the same, final_tasks semseg and depth | its NYU-v2 configuration as shipped | 12,161,332, 12,161,332 |
@@ -98,7 +98,7 @@ class PADNet(Method):
 
     Raises:
         ValueError: for another `where` or `gate`.
-        KeyError: if a final task is none of the tasks.
+        KeyError: if a final task is not one of the tasks.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class PADNet(Method):
         use_fast_convolutions(self)
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
-        """Predict every task, and the final tasks again from features that have seen the others'."""
+        """Predict every task, and the final tasks again from the distilled features."""
         # Convolutions keep this layout from here on; on a CPU it saves a tenth of the time.
         (shared,) = self.share(self.decoder(self.backbone(images.contiguous(memory_format=torch.channels_last))))
         fused = self.fuse(shared)
@@ -134,7 +134,7 @@ class PADNet(Method):
         first = {name: layer(features[name]) for name, layer in self.initial.items()}
         refined = self.distillation(features)
         last = {name: head(refined[name]) for name, head in self.heads.items()}
-        # A task without a final prediction is supervised through its only one, so it is no auxiliary too.
+        # The only prediction of a task without a final prediction is not auxiliary as well.
         predictions = {name: upsample_to(last.get(name, first[name]), images.shape[-2:]) for name in first}
         auxiliary = tuple(Auxiliary("initial", name, first[name]) for name in last)
         return MultiTaskOutput(predictions, features=(shared,), auxiliary=auxiliary)

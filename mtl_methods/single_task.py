@@ -2,9 +2,9 @@
 
 Source: the "STL" baseline of Bruggemann et al., "Exploring Relational Context for Multi-Task Dense Prediction", ICCV
 2021, https://arxiv.org/abs/2104.13874.
-Differs from the paper: the networks are trained side by side in one run; they share nothing but the samples and the
-schedule, so for an optimiser that treats each tensor by itself this is the same as one run per task. Backbones other
-than HRNet have a light decoder, see `decoders.make_decoder`.
+Differs from the paper: all networks are trained in one run. They share only the samples and the schedule, so for an
+optimizer that treats each tensor separately this equals one run per task. Backbones other than HRNet have a light
+decoder, see `decoders.make_decoder`.
 Consulted: https://github.com/brdav/atrc, commit 76d8055, for widths and initialisation; for the other two heads the
 counts, tensor names and outputs of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, commit ed3d9ac;
 nothing copied.
@@ -25,9 +25,9 @@ from mtl_methods._shared.networks import OneTaskNetwork, predict_each
 
 @METHODS.register("single_task", title="Single task", paper="https://arxiv.org/abs/2104.13874", year=2021)
 class SingleTask(Method):
-    """Nothing is shared. The map that each head reads goes to the regularizer, marked with its task.
+    """Separate networks. Regularizers read the map of each head, marked with its task.
 
-    | face | row or file | parameters: published, here |
+    | variant | row or file | parameters: published, here |
     | --- | --- | --- |
     | head="fcn" | ATRC harness: "STL" of the NYU-v2 tables on HRNet-W18-small-v2 | 16.09 M, 16,097,716 (4 tasks) |
     | head="hrnet" | MTL-PyTorch on the same backbone, semseg alone | 3,945,270, 3,945,270 |

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Write the genotype that a cell of atrc_search has found, for atrc.
+"""Write the genotype of a trained cell of atrc_search, for atrc.
 
     python tools/export_genotype.py results/runs/nyuv2_lite/RUN_ID.json --out genotype.json
     python tools/train.py --recipe nyuv2_lite --method atrc --set method.genotype=genotype.json
 
-reads the cell from its result file and its weights from results/work.
+The cell is read from its result file, its weights from results/work.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("result", type=Path, help="result file of the cell, results/runs/RECIPE/RUN_ID.json")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="genotype to write, ending in .json")
     parser.add_argument("--weights", type=Path, help="model.safetensors (default: the cell's, below WORK)")
-    parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: work beside runs)")
+    parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: work, next to runs)")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the genotype; 0 when done, 2 when it was asked for wrongly."""
+    """Write the genotype. Exit code 0, or 2 for wrong arguments."""
     options = parse_arguments(arguments)
     from safetensors import SafetensorError, safe_open
 
@@ -44,13 +44,13 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         if options.out.suffix != ".json":
-            raise ValueError(f"{options.out}: a genotype file must end in .json, for atrc to know it as one")
+            raise ValueError(f"{options.out}: a genotype file must end in .json, so that atrc reads it as a file")
         stored = RunResult.from_text(options.result.read_text(), str(options.result))
         folder = ResultStore(options.result.resolve().parents[2], options.work).work_folder(stored.spec)
         weights = options.weights or folder / MODEL_FILE
         with safe_open(str(weights), framework="pt") as tensors:
             if not set(TENSORS) <= set(tensors.keys()):
-                raise ValueError(f"{weights}: {stored.spec.method} learns no genotype; cells of atrc_search do")
+                raise ValueError(f"{weights}: {stored.spec.method} learns no genotype; use a cell of atrc_search")
             architecture, decided, step = (tensors.get_tensor(name) for name in TENSORS)
         genotype = genotype_of(stored.spec.tasks, architecture, decided)
         write_text(options.out, to_text(genotype, {"run_id": stored.run_id, "steps": int(step)}))

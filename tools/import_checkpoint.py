@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""Turn weights that public code has saved into a model of this suite.
+"""Convert weights of public code into a model of this suite.
 
     python tools/import_checkpoint.py --format mtl_pytorch FILE --out DIR
     python tools/evaluate.py --imported DIR --recipe nyuv2_hrnet18
 
-Method, backbone, tasks and widths are read from the names and shapes of the tensors; a tensor that is missing, too many
-or of another shape is refused by name, and nothing in the file is ever run. DIR gets model.safetensors, card.json (what
-`evaluate.py` needs) and CARD.md (for people).
+Method, backbone, tasks and widths are read from the names and shapes of the tensors. A file with a missing tensor, an
+unknown tensor or a tensor of another shape is refused with the name of the tensor. No code in the file is run. DIR gets
+model.safetensors, card.json (for `evaluate.py`) and CARD.md (for readers).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("atrc", "invpt", "mtl_pytorch")
 NORMALS = {"y-up": [1, -1, 1], "y-down": [1, 1, 1]}
-"""Factors that turn the normals of public code into ours, whose y points down, by where its y points."""
+"""Factors that convert normals to our axes, whose y points down, by the direction of y in the public code."""
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -39,7 +39,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--normals",
         choices=tuple(NORMALS),
         default="y-up",
-        help="where y points in the normals that the network was trained on (default: y-up, as in the "
+        help="direction of y in the normals that the network was trained on (default: y-up, as in the "
         "published copies of NYU-v2 and PASCAL-Context)",
     )
     parser.add_argument(
@@ -48,13 +48,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default=[],
         metavar="NAME=VALUE",
         dest="options",
-        help="constructor argument that the file cannot tell, as in genotype=nyud_hrnet18",
+        help="constructor argument that the file does not contain, as in genotype=nyud_hrnet18",
     )
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Import; 0 when the model is written, 2 when the file is refused."""
+    """Import a file. Exit code 0, or 2 if the file is refused."""
     options = parse_arguments(arguments)
     from benchmark.tasks import STANDARD_TASKS
     from mtl_methods.published.importing import import_state, read_state
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse_option(text: str) -> tuple[str, Any]:
-    """`NAME=VALUE`; the value as JSON where it is some, else as text.
+    """Split `NAME=VALUE`; the value is read as JSON if possible, else as text.
 
     Raises:
         ValueError: without an equals sign.
@@ -87,7 +87,7 @@ def parse_option(text: str) -> tuple[str, Any]:
 
 
 def write(imported: Imported, options: argparse.Namespace) -> dict[str, Any]:
-    """Write weights and cards; returns what card.json holds."""
+    """Write weights and cards; returns the content of card.json."""
     import hashlib
 
     from benchmark.records.atomic import write_text
@@ -116,7 +116,7 @@ def write(imported: Imported, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def page(card: dict[str, Any], paper: str, text: str) -> str:
-    """The card for people, in Markdown."""
+    """The card for readers, in Markdown."""
     from inspect import cleandoc
 
     source = card["source"]

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Write the file of a new method: a working stub that passes the contract tests as it is.
+"""Write the file of a new method: a working stub that passes the contract tests unchanged.
 
     python tools/new_method.py my_method --title MyMethod --paper https://arxiv.org/abs/... --year 2026
 
-writes mtl_methods/my_method.py and says what comes next. With --folder the file may lie outside the checkout; the
-other tools and the tests then take it with --import.
+writes mtl_methods/my_method.py and prints the next steps. With --folder the file may be outside the checkout; the other
+tools and the tests then take it with --import.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from mtl_methods._shared.backbones import make_stages
 
 @METHODS.register("$name", title="$title", paper="$paper", year=$year)
 class $class_name(Method):
-    """What is shared, what is per task, and which features go to the regularizer.
+    """Parts that are shared, parts that are per task, and the features that regularizers read.
 
     Args:
         tasks: tasks to predict.
@@ -94,7 +94,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that could be no method.
+    """Refuse a name that cannot be the name of a method.
 
     Raises:
         ValueError: with the reason.
@@ -109,7 +109,7 @@ def check_name(name: str) -> None:
 
 
 def check_text(option: str, text: str) -> None:
-    """Refuse a text that cannot stand between quotation marks.
+    """Refuse a text that does not fit between quotation marks.
 
     Raises:
         ValueError: with the option and the text.
@@ -140,10 +140,10 @@ def write_stub(folder: Path, name: str, title: str, paper: str, year: int) -> Pa
 
 
 def next_steps(path: Path) -> str:
-    """What is left to do, as commands."""
+    """The next steps, as commands."""
     outside = "" if path.resolve().parent == METHODS_FOLDER else f" --import {shown(path)}"
     return (
-        f"wrote {shown(path)}; it trains as it is. Next:\n"
+        f"wrote {shown(path)}; it trains unchanged. Next:\n"
         "  1. fill in its header, then make it the method\n"
         f"  2. pytest tests/contract -k {path.stem}{outside}\n"
         f"  3. python tools/run_grid.py --recipe smoke --methods {path.stem}{outside}"
@@ -151,7 +151,7 @@ def next_steps(path: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the file; 0 when written, 2 when it was asked for wrongly."""
+    """Write the file. Exit code 0, or 2 for wrong arguments."""
     options = parse_arguments(arguments)
     title = camel_case(options.name) if options.title is None else options.title
     try:

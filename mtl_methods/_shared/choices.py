@@ -1,4 +1,4 @@
-"""Constructor arguments that name one of a few variants of a method."""
+"""Constructor arguments that name a variant of a method."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def choose(argument: str, name: str, variants: Mapping[str, Variant]) -> Variant
     Args:
         argument: name of the constructor argument, for the message.
         name: its value.
-        variants: what there is to choose from.
+        variants: the variants by name.
 
     Raises:
-        ValueError: with near matches, if there is none.
+        ValueError: if no variant has this name.
     """
     if name in variants:
         return variants[name]

@@ -1,8 +1,8 @@
-"""Multi-modal distillation: the features of each task take up gated messages from those of the other tasks.
+"""Multi-modal distillation: gated messages between the features of the tasks.
 
 Source: Xu et al., "PAD-Net: Multi-Tasks Guided Prediction-and-Distillation Network for Simultaneous Depth Estimation
 and Scene Parsing", CVPR 2018, https://arxiv.org/abs/1805.04409, module C.
-Differs from the paper: where the gate comes from is a choice, see `DISTILLATIONS`.
+Differs from the paper: the gate can be computed from the source or the target of a message, see `DISTILLATIONS`.
 Consulted: counts, tensor names and outputs of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, commit
 ed3d9ac, CC BY-NC 4.0; nothing copied.
 """
@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from mtl_methods._shared.choices import choose
 
 WIDE = 64
-"""Channels from which on each convolution keeps a processor core busy by itself.
+"""Channels up from which each convolution runs by itself; narrower convolutions of the same map run as one.
 
-Below, all that read one map run as one: with 18 channels in a third less time, with 36 in a tenth less (4 maps of
-48x64, training step on one AVX-512 core). With 256 channels joining the kernels costs more than it saves.
+As one they take a third less time with 18 channels, a tenth less with 36 (4 maps of 48x64, training step on one
+processor core). With 256 channels, concatenating the kernels costs more than it saves.
 """
 
 
@@ -32,8 +32,8 @@ class SourceGatedDistillation(nn.Module):
     Each ordered pair of tasks has two 3x3 convolutions without bias, `gates` and `messages` by target and source.
 
     Args:
-        targets: tasks whose features are refined, each among the sources.
-        sources: tasks whose features there are.
+        targets: tasks whose features are refined; each is one of the sources.
+        sources: tasks that have features.
         channels: channels of the features of a task.
     """
 
@@ -70,13 +70,13 @@ class SourceGatedDistillation(nn.Module):
 class TargetGatedDistillation(nn.Module):
     """F_t + sigmoid(gate_t(F_t)) * sum over the other tasks s of message_ts(F_s), as in the paper.
 
-    A target has one gate, a 1x1 convolution, and for each source one 3x3 message, all without bias. The sum over the
-    sources is taken inside one convolution. The kernel of the gate is an inference from the parameter count of
+    A target has one gate, a 1x1 convolution, and for each source one 3x3 message, all without bias. One convolution of
+    the concatenated sources computes the sum. The kernel size of the gate is inferred from the parameter count of
     PAD-Net in the tables on HRNet-18.
 
     Args:
-        targets: tasks whose features are refined, each among the sources.
-        sources: tasks whose features there are.
+        targets: tasks whose features are refined; each is one of the sources.
+        sources: tasks that have features.
         channels: channels of the features of a task.
     """
 

@@ -1,4 +1,4 @@
-"""How a query map attends to a source: linear attention over the image, a window, the contexts of label classes.
+"""Attention of a query map: linear over the image, in a window, and to the contexts of label classes.
 
 All take maps (B, C, ...) and return (B, C, H, W) at the size of the queries. Channels-last maps are read as rows of
 tokens without a copy.
@@ -93,10 +93,9 @@ def local_attention(queries: Tensor, keys: Tensor, values: Tensor, window: int) 
         values: (B, C', H, W).
         window: odd width of the window.
 
-    The queries are cut into tiles as wide as twice the reach of the window, so that those of one tile see two by two
-    tiles of keys and attend to them by one dense product with a mask. That computes three times the products that
-    count, and is many times as quick as gathering the window of every pixel; so it is an operator of its own, which
-    counts them as they are defined.
+    The queries are cut into tiles of side window - 1, so that the queries of a tile attend to two by two tiles of keys
+    by one dense product with a mask. This computes three times as many products as needed, and is many times faster
+    than gathering the window of every pixel. It is a custom operator, so that only the needed operations are counted.
     """
     tiles = _tiles(queries, window - 1)
     key, value = (_surroundings(maps, window).flatten(3, 4).flatten(0, 2) for maps in (keys, values))
@@ -169,14 +168,14 @@ def _untiled(tiles: Tensor, like: Tensor) -> Tensor:
 
 
 def _surroundings(maps: Tensor, window: int) -> Tensor:
-    """What the queries of each tile see: (B, rows, columns, 2 side, 2 side, C) with side = window - 1."""
+    """Keys around the queries of each tile: (B, rows, columns, 2 side, 2 side, C) with side = window - 1."""
     cells = _tiles(maps, window - 1, before=window // 2)
     wide = torch.cat([cells[:, :, :-1], cells[:, :, 1:]], dim=4)
     return torch.cat([wide[:, :-1], wide[:, 1:]], dim=3)
 
 
 def _gathered(surroundings: Tensor, like: Tensor) -> Tensor:
-    """The reverse of `_surroundings`: the sum of what the tiles say of each pixel."""
+    """The transpose of `_surroundings`: the sum over the tiles for each pixel."""
     side = surroundings.shape[3] // 2
     above, below = surroundings.split(side, dim=3)
     tall = F.pad(above, _one_more(1)) + F.pad(below, _one_more(1, first=True))
@@ -195,7 +194,7 @@ def _one_more(axis: int, first: bool = False) -> list[int]:
 
 
 def _in_window(window: int, device: torch.device) -> Tensor:
-    """Which of the surroundings each query of a tile attends to, (side ** 2, 4 side ** 2)."""
+    """Mask of the surroundings that each query of a tile attends to, (side ** 2, 4 side ** 2)."""
     side = window - 1
     reach = torch.arange(2 * side, device=device) - torch.arange(side, device=device).unsqueeze(1)
     near = (reach >= 0) & (reach <= side)

@@ -1,6 +1,6 @@
-"""The auxiliary heads of ATRC: every task as a classification, whose label map gathers the label contexts.
+"""The auxiliary heads of ATRC: every task as a classification, for the label maps of the label contexts.
 
-They read the shared map without sending a gradient into it.
+They read the shared map, and send no gradient into it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ CLASSES = 40
 """Depth intervals, and clusters of normals, in the released code."""
 
 POSITIVE_WEIGHT = 0.8
-"""Weight of boundary pixels where the task's own loss names none."""
+"""Weight of boundary pixels if the loss of the task sets no weight."""
 
 DRAWS = 5
-"""Directions that are tried for each next cluster to start from; a single draw often misses a small group."""
+"""Candidates for the start of each cluster; a single draw often misses a small group."""
 
 SAMPLES = 4096
 """Normals per batch of targets that the clusters are taken from."""
 
 
 def make_auxiliary_head(task: Task, channels: int) -> AuxiliaryHead:
-    """The head that suits what the task predicts: see `readout` of `benchmark.tasks.Task`.
+    """The head for the `readout` of a task, see `benchmark.tasks.Task`.
 
     | readout | classes | loss |
     | --- | --- | --- |
@@ -88,7 +88,7 @@ def supervised(heads: nn.ModuleDict, logits: Mapping[str, Tensor]) -> tuple[Auxi
 
 
 class BoundaryHead(AuxiliaryHead):
-    """Boundary or not; both weigh as in the loss of the task."""
+    """Two classes, boundary or not, with the weights of the loss of the task."""
 
     def loss_options(self) -> dict[str, Any]:
         """The weight of boundary pixels."""
@@ -97,10 +97,10 @@ class BoundaryHead(AuxiliaryHead):
 
 
 class DirectionHead(AuxiliaryHead):
-    """Which of some directions is nearest.
+    """Classification of normals by the nearest of a set of directions.
 
-    The directions cover the sphere evenly until `calibrate` takes them from the normals of the training split; they
-    are saved with the model, since its label maps mean nothing without them.
+    The directions cover the sphere evenly until `calibrate` takes them from the normals of the training split. They are
+    saved with the model, since they define the classes of its label maps.
     """
 
     centroids: Tensor
@@ -114,18 +114,18 @@ class DirectionHead(AuxiliaryHead):
         return {"centroids": self.centroids}
 
     def sampled(self, target: Tensor) -> Tensor:
-        """Some valid normals of a batch (B, 3, H, W), evenly spread, (N, 3) of unit length."""
+        """Evenly spaced valid normals of a batch (B, 3, H, W), as (N, 3) unit vectors."""
         normals = target.movedim(1, -1)[self.task.valid(target)].cpu()
         return F.normalize(normals[:: max(1, len(normals) // SAMPLES)].float(), dim=1)
 
     def fit(self, normals: Tensor) -> None:
-        """Cluster unit vectors (N, 3); where there are fewer of them than clusters, the directions stay as they are."""
+        """Cluster unit vectors (N, 3); with fewer vectors than clusters, the directions are left unchanged."""
         if len(normals) >= len(self.centroids):
             self.centroids.copy_(clustered(normals, len(self.centroids)))
 
 
 def even_directions(count: int) -> Tensor:
-    """Unit vectors that cover the sphere evenly, (count, 3): a Fibonacci spiral from pole to pole."""
+    """Unit vectors (count, 3) that cover the sphere evenly: a Fibonacci spiral from pole to pole."""
     position = torch.arange(count, dtype=torch.float64)
     height = 1 - (2 * position + 1) / count
     angle = position * math.pi * (3 - math.sqrt(5))
@@ -134,9 +134,9 @@ def even_directions(count: int) -> Tensor:
 
 
 def clustered(directions: Tensor, count: int, rounds: int = 50) -> Tensor:
-    """Spherical k-means of unit vectors (N, 3) -> `count` unit vectors; the same input gives the same clusters.
+    """Spherical k-means of unit vectors (N, 3) -> `count` unit vectors; deterministic.
 
-    It starts from vectors drawn far from one another (greedy k-means++), with a seed of its own.
+    The start is greedy k-means++ with a fixed seed.
     """
     centroids = _far_apart(directions, count)
     for _ in range(rounds):
@@ -156,7 +156,7 @@ def _far_apart(directions: Tensor, count: int) -> Tensor:
     chosen = [int(torch.randint(len(directions), (1,), generator=generator))]
     distance = (1 - directions @ directions[chosen[0]]).clamp(min=0)
     for _ in range(count - 1):
-        # The small constant lets it choose at all where every direction is already taken.
+        # The small constant allows a choice if every direction is already a centroid.
         cumulative = (distance.double() + 1e-12).cumsum(0)
         positions = torch.rand(DRAWS, generator=generator, dtype=torch.float64) * cumulative[-1]
         drawn = torch.searchsorted(cumulative, positions).clamp(max=len(directions) - 1)
@@ -168,7 +168,7 @@ def _far_apart(directions: Tensor, count: int) -> Tensor:
 
 
 def calibrate_directions(heads: Iterable[nn.Module], targets: Iterable[Mapping[str, Tensor]]) -> None:
-    """Let the heads of directions among `heads` cluster the training targets, read once, and only if there are any."""
+    """Cluster the training targets for the direction heads among `heads`; without one, targets are not read."""
     learning = [head for head in heads if isinstance(head, DirectionHead)]
     samples: dict[str, list[Tensor]] = {head.task.name: [] for head in learning}
     for batch in targets if learning else ():

@@ -1,4 +1,4 @@
-"""The context blocks of ATRC: what one target task draws from one source task."""
+"""The context blocks of ATRC, from a source task to a target task."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def convolve(maps: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
 
 def side_by_side(layers: Sequence[ConvBN], maps: Tensor) -> list[Tensor]:
-    """What each of several layers and a ReLU make of one map, by one convolution: a wide one uses its input better."""
+    """Outputs of several layers on one map, each with a ReLU; computed by one wide convolution, which is faster."""
     widths = [layer.conv.out_channels for layer in layers]
     if layers[0].training:
         parts = convolve(maps, torch.cat([layer.conv.weight for layer in layers])).split(widths, dim=1)
@@ -145,7 +145,7 @@ def blocks_of(contexts: nn.ModuleDict, *names: str) -> nn.ModuleDict:
 
 
 class Sources:
-    """What the context blocks of one forward pass read: task features, and their means over the classes of label maps.
+    """Inputs of the context blocks in a forward pass: task features, and their means over the classes of label maps.
 
     Args:
         features: (B, C, H, W) by task.
@@ -160,7 +160,7 @@ class Sources:
         self.gathered: dict[tuple[str, str], Tensor] = {}
 
     def of(self, target: str, source: str, context: str) -> Tensor:
-        """What a block of that context, target and source reads."""
+        """Input of a block of a context, target and source."""
         if context not in (T_LABEL, S_LABEL):
             return self.features[source]
         labels = target if context == T_LABEL else source
@@ -176,7 +176,7 @@ class Distillation(nn.Module):
 
     Args:
         channels: channels of the task features.
-        contexts: channels of all contexts together; 0 where the task has no source.
+        contexts: channels of all contexts together; 0 if the task has no source.
         dropout: probability with which a whole channel of the result is dropped.
     """
 
@@ -184,7 +184,7 @@ class Distillation(nn.Module):
         super().__init__()
         self.project = ConvBN(contexts, channels, kernel_size=1) if contexts else None
         if self.project is not None:
-            # The contexts say nothing at first, so that training starts from the task's own features.
+            # The contexts are zero at first, so that training starts from the task's own features.
             nn.init.zeros_(self.project.bn.weight)
         self.fuse = ConvBN(2 * channels if contexts else channels, channels, kernel_size=1)
         self.dropout = nn.Dropout2d(dropout)

@@ -1,8 +1,8 @@
 """Genotypes: which context a target task draws from a source task, for every pair of tasks.
 
-A genotype is `{target: {source: context}}` by task name. The published ones were found by the search of Bruggemann et
-al., ICCV 2021, and are facts of https://github.com/brdav/atrc, commit 76d8055, folder genotypes. It has none for
-PASCAL-Context with HRNet-W48.
+A genotype is `{target: {source: context}}` by task name. The published genotypes were found by the search of Bruggemann
+et al., ICCV 2021, and are facts of https://github.com/brdav/atrc, commit 76d8055, folder genotypes. That folder has no
+genotype for PASCAL-Context with HRNet-W48.
 """
 
 from __future__ import annotations
@@ -13,18 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.tasks import suggest
+from mtl_methods.published.description import our_task
 
 NONE, GLOBAL, LOCAL, T_LABEL, S_LABEL = CONTEXTS = ("none", "global", "local", "t_label", "s_label")
-"""In the order of the numbers 0 to 4 of the public code. "none" cuts the edge; T-label gathers the source's features
-by the label map of the target, S-label by that of the source."""
+"""Contexts in the order of the numbers 0 to 4 of the public code. "none" removes the edge; T-label gathers the features
+of the source by the label map of the target, S-label by the label map of the source."""
 
 Genotype = dict[str, dict[str, str]]
 
-PUBLIC_TASK_NAMES = {"edge": "boundary", "sal": "saliency"}
-"""Task names of the public code that differ from ours."""
-
 WIDE_DECODER = 720
-"""Channels of the concatenated branches of HRNet-W48, from which on its genotype is the default."""
+"""Channels of the concatenated branches of HRNet-W48; from this width on its genotype is the default."""
 
 LETTERS = {"-": NONE, "g": GLOBAL, "l": LOCAL, "T": T_LABEL, "s": S_LABEL}
 
@@ -61,21 +59,21 @@ class GenotypeError(ValueError):
 
 
 def resolve(choice: str | Mapping[str, Mapping[str, str]] | None, tasks: Sequence[str], channels: int) -> Genotype:
-    """The genotype that a user asks for, with exactly the edges between the tasks at hand.
+    """The genotype of a constructor argument, with exactly the edges between the given tasks.
 
     Args:
         choice: one of
             a published name, such as "nyud_hrnet18";
-            a context, which every edge then gets, the diagonal too;
-            a path ending in .json, written by the search here or by the public code;
+            a context for every edge including the diagonal;
+            a path ending in .json, written by our search or by the public code;
             a genotype;
-            None for the default: of the published genotypes the one for these tasks and this width, see
-            `default_name`; edges from or to a task that it does not have are global.
+            None for the published genotype of these tasks and this width, see `default_name`. Edges from or to a task
+            that it does not contain are global.
         tasks: names of the tasks, in order.
         channels: channels of the map that the task branches start from.
 
     Raises:
-        GenotypeError: naming what is unknown or missing.
+        GenotypeError: with the unknown name, or the missing edge.
     """
     if choice is None:
         table = PUBLISHED[default_name(tasks, channels)]
@@ -94,9 +92,9 @@ def resolve(choice: str | Mapping[str, Mapping[str, str]] | None, tasks: Sequenc
 
 
 def default_name(tasks: Sequence[str], channels: int) -> str:
-    """The published genotype that suits: that of the data set whose tasks are most of the ones at hand.
+    """Name of the published genotype of the data set that shares most tasks.
 
-    On NYU-v2 the one of HRNet-W48 from its width on, else that of HRNet-W18, whatever the backbone.
+    On NYU-v2 it is the genotype of HRNet-W48 for maps of its width or wider, else of HRNet-W18, for every backbone.
     """
     nyud = "nyud_hrnet48" if channels >= WIDE_DECODER else "nyud_hrnet18"
     return max((nyud, "pascal_hrnet18"), key=lambda name: len(set(tasks) & set(PUBLISHED[name])))
@@ -116,7 +114,7 @@ def checked(genotype: Mapping[str, Mapping[str, str]], tasks: Sequence[str], ori
                 raise GenotypeError(f"{origin}: no context for target {target!r} and source {source!r}")
             if context not in CONTEXTS:
                 raise GenotypeError(
-                    f"{origin}: {context!r} for target {target!r} and source {source!r} is none of "
+                    f"{origin}: {context!r} for target {target!r} and source {source!r} is not one of "
                     f"{', '.join(CONTEXTS)}"
                 )
             edges[target][source] = context
@@ -124,10 +122,10 @@ def checked(genotype: Mapping[str, Mapping[str, str]], tasks: Sequence[str], ori
 
 
 def read(path: Path) -> Genotype:
-    """A genotype from a file of `write`, or of the public search (numbers below "data").
+    """Read a genotype file of `to_text`, or of the public search (numbers under "data").
 
     Raises:
-        GenotypeError: if the file is missing or holds something else.
+        GenotypeError: if the file is missing or has another content.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -144,30 +142,25 @@ def read(path: Path) -> Genotype:
     }
 
 
-def our_task(name: str) -> str:
-    """Our name of a task of the public code."""
-    return PUBLIC_TASK_NAMES.get(name, name)
-
-
 def to_text(genotype: Mapping[str, Mapping[str, str]], origin: Mapping[str, Any]) -> str:
-    """The content of a genotype file.
+    """Content of a genotype file.
 
     Args:
         genotype: the genotype.
-        origin: where it comes from, for the reader of the file.
+        origin: description of its source, for readers of the file.
     """
     return json.dumps({"genotype": genotype, "origin": dict(origin)}, indent=2) + "\n"
 
 
 def _context(value: Any) -> str:
-    """The word for a number of the public code; words stay."""
+    """Name of a context that the public code writes as a number; names are unchanged."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(CONTEXTS):
         return CONTEXTS[value]
     return str(value)
 
 
 def label_tasks(genotype: Genotype) -> list[str]:
-    """The tasks whose label map some edge needs, in order: those that get an auxiliary head."""
+    """The tasks whose label map an edge needs, in order. These tasks have an auxiliary head."""
     needed = {target for target, row in genotype.items() if T_LABEL in row.values()}
     needed |= {source for row in genotype.values() for source, context in row.items() if context == S_LABEL}
     return [task for task in genotype if task in needed]

@@ -1,4 +1,4 @@
-"""ATRC: each task attends to the other tasks' features, each pair in the way that a search found best.
+"""ATRC: each task attends to the features of the other tasks, with a context that was searched for each pair of tasks.
 
 Source: Bruggemann et al., "Exploring Relational Context for Multi-Task Dense Prediction", ICCV 2021,
 https://arxiv.org/abs/2104.13874.
@@ -32,14 +32,14 @@ PAPER = "https://arxiv.org/abs/2104.13874"
 
 @METHODS.register("atrc", title="ATRC", paper=PAPER, year=2021)
 class ATRC(Method):
-    """Backbone and decoder are shared, the rest is per task. The decoder's map goes to the regularizer.
+    """Shared backbone and decoder; all further layers are per task. Regularizers read the map of the decoder.
 
     For each target task and each source task a block of attention distils a context: global (linear attention over the
-    image), local (9x9 pixels around each), T-label or S-label (the mean source features of each class of an auxiliary
-    label map, of the target or of the source). `MultiTaskOutput.auxiliary` are the logits behind these label maps, at
-    the stride of the features; there are heads for the tasks only whose label map some context needs.
+    image), local (9x9 pixels around each pixel), T-label or S-label (the mean source features of each class of an
+    auxiliary label map, of the target or of the source). `MultiTaskOutput.auxiliary` are the logits of these label
+    maps, at the stride of the features. Only tasks whose label map a context needs have an auxiliary head.
 
-    | face | row or file | parameters for the four tasks of NYU-v2: published, here |
+    | variant | row or file | parameters for the four tasks of NYU-v2: published, here |
     | --- | --- | --- |
     | genotype="nyud_hrnet18" | "ATRC" on HRNet-W18-small-v2, 38.90 mIoU | 5,060,994, 5,060,994 |
     | genotype="nyud_hrnet48" | "ATRC" on HRNet-W48, 46.33 mIoU | 72,478,947, 72,478,947 |
@@ -51,11 +51,11 @@ class ATRC(Method):
     Args:
         tasks: tasks to predict.
         backbone: name known to `make_backbone`.
-        genotype: a name in `genotypes.PUBLISHED`; one of "global", "local", "t_label", "s_label" for all edges, the
-            diagonal too; the path of a .json file that the search wrote; or `{target: {source: context}}`. None takes
-            the published one that suits: on NYU-v2 that of HRNet-W48 for a decoder of its width or wider, else that of
-            HRNet-W18; edges of tasks that it does not know are global. See `genotypes.resolve`.
-        dropout: probability with which a channel of the refined features is dropped.
+        genotype: a name in `genotypes.PUBLISHED`; one of "global", "local", "t_label", "s_label" for all edges
+            including the diagonal; the path of a .json file that the search wrote; or `{target: {source: context}}`.
+            None for the published genotype that fits: on NYU-v2 the one of HRNet-W48 for a decoder of its width or
+            wider, else the one of HRNet-W18. Edges of tasks that it does not contain are global. See
+        `genotypes.resolve`. dropout: probability with which a channel of the refined features is dropped.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class ATRC(Method):
         self.logits = nn.ModuleDict({name: final_layer(width, task.channels) for name, task in tasks.items()})
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
-        """Predict every task from its own features and what the contexts of the others add."""
+        """Predict every task from its features and the contexts that it draws from all tasks."""
         (shared,) = self.share(self.decoder(self.backbone(images.contiguous(memory_format=torch.channels_last))))
         features = task_features(self.branches, shared)
         labels = {name: head(shared) for name, head in self.auxiliary_heads.items()}
-        # In eval mode each block gathers for itself: the public code does, and operations are compared with its.
+        # In eval mode each block gathers its contexts, as the public code does: operations are compared with it.
         sources = Sources(features, labels, share=self.training)
         refined = {name: self._refined(name, sources) for name in features}
         size = images.shape[-2:]
@@ -99,7 +99,7 @@ class ATRC(Method):
         )
 
     def calibrate(self, targets: Iterable[Mapping[str, Tensor]]) -> None:
-        """Cluster the normals of the training split, where a label map of them is needed."""
+        """Cluster the normals of the training split if a context needs a label map of normals."""
         calibrate_directions(self.auxiliary_heads.values(), targets)
 
     def _refined(self, target: str, sources: Sources) -> Tensor:
@@ -117,7 +117,7 @@ def task_features(branches: nn.ModuleDict, shared: Tensor) -> dict[str, Tensor]:
 
 
 def context_blocks(row: Mapping[str, str], width: int) -> nn.ModuleDict:
-    """The blocks of one target, by source, for the edges that are not cut."""
+    """The blocks of one target, by source, for the edges that have a context."""
     return nn.ModuleDict(
         {source: ContextBlock(width, width // 2, context) for source, context in row.items() if context != NONE}
     )

@@ -1,9 +1,9 @@
-"""ATRC search: all contexts of every pair of tasks at once, weighted, until one of them has won.
+"""ATRC search: a weighted sum of all contexts for every pair of tasks, until one context is chosen.
 
 Source: Bruggemann et al., "Exploring Relational Context for Multi-Task Dense Prediction", ICCV 2021, sec. 3.4,
 https://arxiv.org/abs/2104.13874.
-Differs from the paper: steps are training batches, also where gradients of several are accumulated; a block of an edge
-that is decided rests, while the released code goes on computing it with weight 0; as in `method` else.
+Differs from the paper: steps are training batches, even if gradients of several batches are accumulated. The other
+blocks of a decided edge are not computed; the released code computes them with weight 0. See also `method`.
 Consulted: https://github.com/brdav/atrc, commit 76d8055, MIT licence, for the schedules; nothing copied.
 """
 
@@ -30,30 +30,30 @@ from mtl_methods.atrc.genotypes import CONTEXTS, NONE, S_LABEL, Genotype
 from mtl_methods.atrc.method import PAPER, final_layer, task_features
 
 TEMPERATURE = (1.0, 0.05)
-"""Of the Gumbel softmax, at the first and the last step; linear between."""
+"""Temperature of the Gumbel softmax at the first and the last step; linear in between."""
 
 ENTROPY_WEIGHT = (-0.02, 0.06)
-"""Of the mean entropy of the choices in the loss: a quarter of the steps it is rewarded, then ever more penalised."""
+"""Weight of the mean entropy of the choices in the loss at the first and the last step; linear in between."""
 
 DECIDED = 0.3
-"""Lead of the most probable context over the second from which on an edge is decided."""
+"""Smallest difference between the two largest probabilities of an edge at which the edge is decided."""
 
 NEVER = -1e9
-"""Logit of a context that an edge does not have; finite, since infinities would make gradients NaN."""
+"""Logit of a context that an edge cannot have; finite, since infinite logits would make gradients NaN."""
 
 OPEN = -1
-"""Mark of an edge that is not decided."""
+"""Value of `decided` for an edge that is not decided."""
 
 Choices = dict[str, dict[str, dict[str, "Tensor | float"]]]
-"""`{target: {source: {context: weight}}}`, of the contexts that are computed."""
+"""`{target: {source: {context: weight}}}` of the contexts that are computed."""
 
 
 @METHODS.register("atrc_search", title="ATRC search", paper=PAPER, year=2021, in_all=False)
 class ATRCSearch(Method):
-    """ATRC with every context on every edge; what it learns is the genotype, and ATRC is then trained from scratch.
+    """ATRC with every context on every edge. The result is a genotype, with which ATRC is trained from scratch.
 
-    An edge is the sum of its contexts (and of "none", which is zero) with weights drawn by a Gumbel softmax; on the
-    diagonal S-label is T-label, and left out. In eval mode each edge has its most probable context alone.
+    An edge is the sum of its contexts (and of "none", which is zero) with weights drawn by a Gumbel softmax. On the
+    diagonal, S-label equals T-label and is left out. In eval mode each edge has its most probable context only.
     `tools/export_genotype.py` writes the genotype of a trained cell for `method.genotype` of `atrc`. The released code
     clips gradients at 10: `optim_wrapper.clip_grad={"max_norm": 10}` in a recipe.
 
@@ -61,7 +61,7 @@ class ATRCSearch(Method):
         tasks: tasks to predict.
         backbone: name known to `make_backbone`.
         total_steps: training batches from the first to the last temperature; set it to the `max_iters` of the recipe.
-        learning_rate: of Adam on the logits of the choices; the weights are trained as the recipe says.
+        learning_rate: of Adam on the logits of the choices; all other parameters are trained by the recipe.
     """
 
     step: Tensor
@@ -140,7 +140,7 @@ class ATRCSearch(Method):
         return reduce(add, terms)
 
     def _drawn(self) -> Choices:
-        """Random weights of this step; edges with a clear leader are decided first, and for good."""
+        """Decide the edges whose most probable context leads clearly, then draw the weights of this step."""
         progress = (self.step / self.total_steps).clamp(max=1)
         self.step += 1
         logits = possible(self.architecture)
@@ -153,7 +153,7 @@ class ATRCSearch(Method):
         return self._choices(self.decided, weights)
 
     def _choices(self, decided: Tensor, weights: Tensor | None = None) -> Choices:
-        """Weight of every context that takes part in an edge; the decided one alone where it is decided."""
+        """Weights of the contexts of each edge; of a decided edge, the decided context only."""
         indices = self._indices(decided, new=CONTEXTS.index(NONE) if weights is None else OPEN)
         choices: Choices = {target: {} for target in self.names}
         for row, target in enumerate(self.names):
@@ -181,24 +181,24 @@ class ATRCSearch(Method):
 
 
 def possible(architecture: Tensor) -> Tensor:
-    """The logits of the choices, those that the diagonal does not have far below all others."""
+    """The logits of the choices, with `NEVER` for contexts that an edge cannot have."""
     diagonal = torch.eye(len(architecture), dtype=torch.bool, device=architecture.device)
     s_label = torch.arange(len(CONTEXTS), device=architecture.device) == CONTEXTS.index(S_LABEL)
     return architecture.masked_fill(diagonal.unsqueeze(2) & s_label, NEVER)
 
 
 def chosen(architecture: Tensor, decided: Tensor) -> Tensor:
-    """Index in `CONTEXTS` of the decided, else the most probable context of every edge."""
+    """Index in `CONTEXTS` of the decided context of every edge, or of the most probable one if undecided."""
     return torch.where(decided == OPEN, possible(architecture).argmax(2), decided)
 
 
 def genotype_of(tasks: Sequence[str], architecture: Tensor, decided: Tensor) -> Genotype:
-    """The genotype that a search has come to.
+    """The genotype of a search.
 
     Args:
-        tasks: their names, in the order of the search.
-        architecture: its parameter of that name.
-        decided: its buffer of that name.
+        tasks: names of the tasks, in the order of the search.
+        architecture: parameter `architecture` of the search.
+        decided: buffer `decided` of the search.
     """
     rows = chosen(architecture, decided).tolist()
     return {
@@ -208,12 +208,12 @@ def genotype_of(tasks: Sequence[str], architecture: Tensor, decided: Tensor) -> 
 
 
 def between(ends: tuple[float, float], progress: Tensor) -> Tensor:
-    """The value at a share of the way from one end to the other."""
+    """Linear interpolation between two ends at a progress in 0..1."""
     return ends[0] + (ends[1] - ends[0]) * progress
 
 
 def all_contexts(width: int, diagonal: bool) -> nn.ModuleDict:
-    """A block of every context, with values normalised alike; on the diagonal S-label would be T-label again."""
+    """A block for every context, with values of the same normalisation; on the diagonal without S-label."""
     left_out = {NONE, S_LABEL} if diagonal else {NONE}
     return nn.ModuleDict(
         {name: ContextBlock(width, width // 2, name, affine=False) for name in CONTEXTS if name not in left_out}

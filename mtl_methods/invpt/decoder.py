@@ -62,15 +62,15 @@ class CrossTaskAttention(nn.Module):
 
     The scores are also a message to the next stage, which mixes them, upsampled, with its own before the softmax.
 
-    Source: Ye and Xu, ECCV 2022, section 3.4 (attention message passing). The scale is that of the full width, not of a
-    head, as in the public code.
+    Source: Ye and Xu, ECCV 2022, section 3.4 (attention message passing). The scale is computed from the full width,
+    not from the width of a head, as in the public code.
 
     Args:
         tasks: names of the tasks.
         channels: channels of the maps.
         num_heads: heads of the attention.
         cell: side of the cells that keys and values are averaged over, in pixels.
-        receives: whether there is a stage before this one.
+        receives: True if a previous stage sends its scores.
     """
 
     def __init__(self, tasks: Iterable[str], channels: int, num_heads: int, cell: int, receives: bool) -> None:
@@ -86,7 +86,7 @@ class CrossTaskAttention(nn.Module):
 
         Args:
             maps: (T, B, h, w, C).
-            message: (B, heads, T, h / 4, w / 4, keys) of the stage before, None in the first.
+            message: (B, heads, T, h / 4, w / 4, keys) of the previous stage, None in the first.
 
         Returns:
             (T, B, h, w, C), and (B, heads, T, h / 2, w / 2, keys).
@@ -114,8 +114,8 @@ class CrossTaskAttention(nn.Module):
     def _mixed(self, query: Tensor, key: Tensor, message: Tensor) -> Tensor:
         """Own scores and the upsampled message, mixed over the heads by `fuse`; (B, heads, N, keys).
 
-        The mixing is linear, so it may come first: on the message before it is upsampled, and on the queries, each
-        head of which then asks the keys of all heads.
+        The mixing is linear, so it is applied first: to the message before upsampling, and to the queries, so that each
+        mixed head attends to the keys of all heads.
         """
         own, passed = self.fuse.weight.split(self.num_heads, dim=1)
         wide = (query[:, None] * own).transpose(2, 3).flatten(3)
@@ -178,7 +178,7 @@ class Decoder(nn.Module):
 
         Args:
             maps: (T, B, h, w, C) at stride 32, h and w even.
-            skips: (B, C, 2 h, 2 w) and (B, C, 4 h, 4 w) of the encoder, added for every task alike.
+            skips: (B, C, 2 h, 2 w) and (B, C, 4 h, 4 w) of the encoder, added to the maps of every task.
         """
         outputs, message = [], None
         for stage, block in enumerate(self.blocks):

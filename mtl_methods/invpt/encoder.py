@@ -1,4 +1,4 @@
-"""What the InvPT decoder takes from a backbone: the map that it starts from, and two maps that join it on its way."""
+"""Maps of a backbone for the InvPT decoder: the start of the decoder, and two skips."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Encoded(NamedTuple):
     """Maps of an encoder.
 
     Args:
-        shared: what a regularizer may read, without the padding of the images.
-        start: at stride 32, where the decoder starts.
-        skips: for the second stage of the decoder at stride 16, for the third at stride 8.
+        shared: maps for regularizers, without the padding of the images.
+        start: input of the decoder, at stride 32.
+        skips: inputs of the second stage of the decoder, at stride 16, and of the third, at stride 8.
     """
 
     shared: tuple[Tensor, ...]
@@ -36,7 +36,7 @@ class Encoded(NamedTuple):
 
 
 def make_encoder(backbone: Backbone, widths: Sequence[int]) -> PlainEncoder | PyramidEncoder:
-    """The encoder that suits a backbone.
+    """The encoder for a backbone: `PlainEncoder` for Vision Transformers, else `PyramidEncoder`.
 
     Args:
         backbone: the backbone.
@@ -56,7 +56,7 @@ def start_channels(backbone: Backbone) -> int:
 class PlainEncoder(nn.Module):
     """A backbone of one scale (ViT): the skips are the maps after half and after a quarter of its blocks.
 
-    These have not passed a layer normalisation, the last map has. The pyramid of the backbone is not used.
+    The skips are not normalised, the last map is. The pyramid of the backbone is not used.
 
     Args:
         backbone: the backbone.
@@ -75,7 +75,7 @@ class PlainEncoder(nn.Module):
         )
 
     def forward(self, images: Tensor, size: Sequence[int], share: Share) -> Encoded:
-        """(B, 3, H, W), multiples of 64 of which the upper left `size` is no padding, -> maps."""
+        """Images (B, 3, H, W), multiples of 64, padded from `size` = (height, width) -> maps; see `Method.share`."""
         state, maps = self.stem(images), []
         for stage in self.stages:
             state = stage(state)
@@ -95,8 +95,8 @@ class PlainEncoder(nn.Module):
 class PyramidEncoder(nn.Module):
     """A backbone of four scales: the skips are its third and its second map.
 
-    The decoder starts from the last map, at stride 32. Of parallel branches (HRNet) it starts from all of them,
-    concatenated at stride 4 and averaged over the cells of stride 32, so that the finest one takes part too.
+    The decoder starts from the last map, at stride 32. With parallel branches (HRNet) it starts from all branches,
+    concatenated at stride 4 and averaged over the cells of stride 32, so that the finest branch is used too.
 
     Args:
         backbone: the backbone.
@@ -114,7 +114,7 @@ class PyramidEncoder(nn.Module):
         )
 
     def forward(self, images: Tensor, size: Sequence[int], share: Share) -> Encoded:
-        """(B, 3, H, W), multiples of 64 of which the upper left `size` is no padding, -> maps."""
+        """Images (B, 3, H, W), multiples of 64, padded from `size` = (height, width) -> maps; see `Method.share`."""
         read = self.backbone(images)[-len(self.feature_specs) :]
         shared, maps = share_over_images(share, read, self.feature_specs, size)
         start = pooled_to(concatenate_maps(maps) if self.backbone.parallel else maps[-1], START_STRIDE, images)
@@ -126,9 +126,9 @@ class PyramidEncoder(nn.Module):
 
 
 def pooled_to(maps: Tensor, stride: int, images: Tensor) -> Tensor:
-    """A map at another stride: the mean over each coarser cell, or bilinear where the cells are finer.
+    """A map at another stride: the mean over each coarser cell, or bilinear interpolation to finer cells.
 
-    For a factor of two the mean is what bilinear interpolation gives, as the public code has it.
+    For a factor of two the mean equals bilinear interpolation, which the public code uses.
     """
     height, width = images.shape[-2] // stride, images.shape[-1] // stride
     factor = maps.shape[-2] // height

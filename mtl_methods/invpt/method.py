@@ -2,10 +2,10 @@
 
 Source: Ye and Xu, "Inverted Pyramid Multi-task Transformer for Dense Scene Understanding", ECCV 2022,
 https://arxiv.org/abs/2203.07997.
-Differs from the paper: where the public code differs from it, that code is followed. Left out are its parameters
-without effect (no gradient reaches them; see `InvPT`). Images that are no multiple of 64 are padded with zeros below
-and to the right, and predictions are cut. How other backbones than ViT are read is ours, see `encoder.PyramidEncoder`,
-and so is the width on backbones narrower than 768 channels.
+Differs from the paper: where the public code differs from the paper, the code is followed, without its parameters that
+have no effect (no gradient reaches them; see `InvPT`). Images that are no multiple of 64 are padded with zeros below
+and to the right, and predictions are cropped. The maps of backbones other than ViT (`encoder.PyramidEncoder`) and the
+width on backbones narrower than 768 channels are our choice.
 Consulted: counts, tensor names, settings and outputs of https://github.com/prismformore/Multi-Task-Transformer, commit
 870c6be, CC BY-NC 4.0; nothing copied.
 """
@@ -32,27 +32,27 @@ from mtl_methods.invpt.encoder import PlainEncoder, make_encoder, start_channels
 from mtl_methods.invpt.resizing import over_image
 
 MULTIPLE = 64
-"""Of image sizes: the first stage works at stride 32, and its queries take every second pixel."""
+"""Divisor of padded image sizes: the first stage works at stride 32, and its queries are every second pixel."""
 PAPER_WIDTH, PAPER_TASK_WIDTH, PAPER_CHANNELS = 576, 512, 768
 WIDTH_STEP = 16
 LAYOUTS = {"grid": False, "listed": True}
-"""Whether positions are taken in their order, by the name of their layout."""
+"""True for positions that are used in their order, by the name of the layout."""
 
 
 @METHODS.register("invpt", title="InvPT", paper="https://arxiv.org/abs/2203.07997", year=2022)
 class InvPT(Method):
     """A preliminary prediction per task at stride 32, then three stages in which all tasks attend to each other.
 
-    The last map of a Vision Transformer goes to the regularizer; of other backbones the maps that the decoder reads, at
-    strides 8, 16 and 32, and of HRNet all branches.
+    Regularizers read the last map of a Vision Transformer. With other backbones they read the maps that the decoder
+    reads, at strides 8, 16 and 32, or all branches of HRNet.
 
     | row or file, with four tasks and image_size=(448, 576) | published parameters | here + those without effect |
     | --- | --- | --- |
     | vit_large: "InvPT" of the NYU-v2 tables | 402,092,888 | 395,453,326 + 6,639,562 |
     | vit_base: its public code on ViT-B | 160,823,896 | 155,511,438 + 5,312,458 |
 
-    Nothing finer than stride 8 is read, as in the public code, so thin boundaries of small images are lost: on
-    `synthetic_demo` 48.5 odsF, where hard sharing has 58.4 with the encoder's map at stride 4 and 48.0 without it.
+    No map finer than stride 8 is read, as in the public code, so thin boundaries of small images are lost. On
+    `synthetic_demo`, InvPT has 48.5 odsF; hard sharing has 58.4 with the encoder's map at stride 4 and 48.0 without it.
 
     The public code also runs the convolution of a skip that nothing reads: 10.7 of its 1203.8 GFLOPs at 448x576.
 
@@ -64,11 +64,12 @@ class InvPT(Method):
         task_width: channels of the features of the preliminary predictions; None for the paper's 512, or less.
         num_heads: heads of the attention.
         mlp_ratio: hidden channels of the linear layers as a multiple of a stage's.
-        drop_path: how often the last block of a Vision Transformer is skipped in training; linearly less before it.
+        drop_path: probability that the last block of a Vision Transformer is skipped in training; it increases linearly
+            from zero at the first block.
         image_size: (H, W) that the position embedding of a Vision Transformer with class token is resized to before
             training, as in the public code; None to keep it as it was trained and resize it in every forward pass.
-        layout: how these positions lie over an image: on the "grid" of `image_size`; or "listed", where an image with
-            as many patches takes them in their order, which is all that is known of those in a published file.
+        layout: "grid" for positions on the grid of `image_size`; "listed" for positions of a published file, whose grid
+            is unknown: an image with as many patches uses them in their order.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class InvPT(Method):
 
 
 class Preliminary(nn.Module):
-    """Two 3x3 convolutions and a prediction of one task; both become the task's map in the first stage.
+    """Two 3x3 convolutions and a preliminary prediction of one task; the first stage reads features and prediction.
 
     Args:
         task: the task.
@@ -155,7 +156,7 @@ class Preliminary(nn.Module):
 
 
 def default_width(channels: int) -> int:
-    """The paper's width from 768 channels on, the narrowest that it was used with; below, half of the channels."""
+    """The paper's width for at least 768 channels, its narrowest backbone; else half of the channels."""
     return PAPER_WIDTH if channels >= PAPER_CHANNELS else channels // 2 // WIDTH_STEP * WIDTH_STEP
 
 

@@ -1,1 +1,1 @@
-"""State dicts of public code, translated into those of the methods here; one module per family of networks."""
+"""Translation of state dicts of public code into state dicts of our methods; one module per family of networks."""

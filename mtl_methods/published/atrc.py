@@ -2,10 +2,11 @@
 
 Source: tensor names and shapes of https://github.com/brdav/atrc, commit 76d8055.
 
-The tensors of a block do not say which context it is: global, local, T-label and S-label blocks have the same. What a
-file shows is which pairs of tasks have a block and which tasks have an auxiliary head. Where the published genotype of
-the width has just these, it is taken for that of the file, and so is one of another width that leaves edges out. Else,
-and where that is wrong (T-label or S-label on every edge leave the same tensors), the option `genotype` has to say it.
+The tensors of a block do not determine its context: global, local, T-label and S-label blocks have the same tensors. A
+file shows only the pairs of tasks that have a block and the tasks that have an auxiliary head. If these are the ones of
+the published genotype of the width, that genotype is used; so is a genotype of another width that leaves edges out.
+Otherwise the option `genotype` is needed. It is also needed where that choice is wrong: T-label or S-label on every
+edge have the same tensors too.
 """
 
 from __future__ import annotations
@@ -16,17 +17,8 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from mtl_methods.atrc.auxiliary import even_directions
-from mtl_methods.atrc.genotypes import (
-    NONE,
-    PUBLIC_TASK_NAMES,
-    PUBLISHED,
-    Genotype,
-    checked,
-    default_name,
-    label_tasks,
-    our_task,
-)
-from mtl_methods.published.description import Published
+from mtl_methods.atrc.genotypes import NONE, PUBLISHED, Genotype, checked, default_name, label_tasks
+from mtl_methods.published.description import Published, our_task, published_task
 from mtl_methods.published.mtl_pytorch import hrnet_of, hrnet_rules, length_of, tasks_in
 from mtl_methods.published.renaming import ImportRefusedError, Rules
 
@@ -38,15 +30,15 @@ LOSS_WEIGHTS = re.compile(r"criterion\.loss_dict\.[^.]+\.[^.]+\.class_weight")
 
 
 def recognise(state: Mapping[str, Tensor]) -> bool:
-    """True where task features are refined by a module of contexts."""
+    """True for a state dict with a module of contexts."""
     return any(name.startswith("head.atrc_module.") for name in state)
 
 
 def describe(state: Mapping[str, Tensor]) -> Published:
-    """The network of a state dict that `recognise` knows; without the option `genotype` where the file fits none.
+    """Describe the network of a recognised state dict; without the option `genotype` if no published genotype fits.
 
     Raises:
-        ImportRefusedError: naming the tensor that says something impossible, or nothing.
+        ImportRefusedError: with the name of the tensor that is missing or has an impossible shape.
     """
     names = tasks_in(state, r"head\.final_logits\.([^.]+)\.(?:weight|bias)")
     channels = {our_task(name): length_of(state, f"head.final_logits.{name}.bias") for name in names}
@@ -57,12 +49,12 @@ def describe(state: Mapping[str, Tensor]) -> Published:
 
 
 def fitting_genotype(state: Mapping[str, Tensor], tasks: Sequence[str], channels: int) -> str | None:
-    """Name of the published genotype whose blocks and auxiliary heads are those of the file, if they tell it.
+    """Name of the published genotype with the blocks and auxiliary heads of the file; None if it is not clear.
 
     Args:
         state: the published state dict.
         tasks: our names of the tasks.
-        channels: channels of the shared map; they decide where two genotypes fit.
+        channels: channels of the shared map; they decide between two genotypes that fit.
     """
     matches = (re.match(BLOCK, name) for name in state)
     blocks = {(our_task(match[1]), our_task(match[2])) for match in matches if match}
@@ -75,21 +67,21 @@ def fitting_genotype(state: Mapping[str, Tensor], tasks: Sequence[str], channels
     preferred = default_name(tasks, channels)
     if preferred in fitting:
         return preferred
-    # Blocks on all edges are left by many genotypes, and say nothing of one.
+    # Many genotypes have blocks on all edges.
     return next(iter(fitting), None) if len(blocks) < len(tasks) ** 2 else None
 
 
 def _traces(genotype: Genotype) -> tuple[set[tuple[str, str]], set[str]]:
-    """What a genotype leaves in a file: pairs of tasks with a block, tasks with an auxiliary head."""
+    """Pairs of tasks with a block and tasks with an auxiliary head in the file of a genotype."""
     pairs = {(target, source) for target, row in genotype.items() for source, context in row.items() if context != NONE}
     return pairs, set(label_tasks(genotype))
 
 
 def prepared(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict with the directions of the normals clusters, and without buffers that are no part of ours.
+    """The state dict with the directions of the normals clusters, and without buffers that our method does not have.
 
-    The directions are in checkpoints of the training module; the network alone has none, and gets evenly spread ones,
-    which are used in training only. Class weights of losses are settings of a task here.
+    Checkpoints of the training module contain the directions. A state dict of the network alone gets evenly spread
+    directions; they are used in training only. Class weights of losses are settings of a task in this suite.
     """
     kept = {name: tensor for name, tensor in state.items() if not LOSS_WEIGHTS.fullmatch(name)}
     head = "head.aux_logits.normals.bias"
@@ -101,15 +93,15 @@ def prepared(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def rules(description: Published) -> Rules:
-    """Renaming rules of that network.
+    """Renaming rules of a described network.
 
     Raises:
-        ImportRefusedError: if nobody said which contexts its blocks are.
+        ImportRefusedError: if the contexts of its blocks are not known.
     """
     if "genotype" not in description.options:
         raise ImportRefusedError(
-            f"the file has blocks and auxiliary heads of no published genotype ({', '.join(PUBLISHED)}), and its "
-            "tensors do not say which contexts they are; give the option genotype: global, local, t_label, s_label, "
+            f"the blocks and auxiliary heads of the file fit no published genotype ({', '.join(PUBLISHED)}), and its "
+            "tensors do not determine the contexts; give the option genotype: global, local, t_label, s_label, "
             "or the .json file of the genotype"
         )
     found = [*hrnet_rules(TRUNK), (re.escape(CENTROIDS), "auxiliary_heads.normals.centroids")]
@@ -125,11 +117,6 @@ def rules(description: Published) -> Rules:
         ]
         found += [rule for source in description.channels for rule in _block_rules(ours, source)]
     return found
-
-
-def published_task(name: str) -> str:
-    """The published name of one of our tasks."""
-    return {ours: theirs for theirs, ours in PUBLIC_TASK_NAMES.items()}.get(name, name)
 
 
 def _tasks_below(state: Mapping[str, Tensor], pattern: str) -> list[str]:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from mtl_methods.published.atrc import CENTROIDS, LOSS_WEIGHTS
-from mtl_methods.published.description import Published
-from mtl_methods.published.mtl_pytorch import length_of, our_task, published_task, tasks_in
+from mtl_methods.published.description import Published, our_task, published_task
+from mtl_methods.published.mtl_pytorch import length_of, tasks_in
 from mtl_methods.published.renaming import Rules
 from mtl_methods.published.trunks import trunk_of, trunk_rules
 
@@ -21,16 +21,16 @@ LOGITS = "head.final_logits"
 
 
 def recognise(state: Mapping[str, Tensor]) -> bool:
-    """True where there are last layers, and no module of contexts before them."""
+    """True for a state dict with last layers, and no module of contexts before them."""
     parts = {name.split(".")[1] for name in state if name.startswith("head.")}
     return "final_logits" in parts and "atrc_module" not in parts
 
 
 def describe(state: Mapping[str, Tensor]) -> Published:
-    """The network of a state dict that `recognise` knows: of a single task where it has one.
+    """Describe the network of a recognised state dict; with one task it is a single-task network.
 
     Raises:
-        ImportRefusedError: naming the tensor that says something impossible, or nothing.
+        ImportRefusedError: with the name of the tensor that is missing or has an impossible shape.
     """
     tasks = tasks_in(state, r"head\.final_logits\.([^.]+)\.bias")
     channels = {our_task(task): length_of(state, f"{LOGITS}.{task}.bias") for task in tasks}
@@ -44,7 +44,7 @@ def prepared(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def rules(description: Published) -> Rules:
-    """Renaming rules of that network."""
+    """Renaming rules of a described network."""
     single = description.method == "single_task"
     found: list[tuple[str, str]] = []
     for task in description.channels:

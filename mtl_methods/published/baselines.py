@@ -1,7 +1,7 @@
 """Single-task and multi-task baselines of MTL-PyTorch: HRNet with its heads, dilated ResNet with DeepLab heads.
 
-A file of a single network does not say which task it is for. It is told by the channels of its prediction where these
-leave no choice; a network of one channel may be of depth or of boundaries and is refused with the remedy.
+The file of a single-task network does not name its task. The number of channels of the prediction determines it, except
+for one channel, which may be depth or boundaries: such a file is refused with the remedy.
 
 Source: tensor names and shapes of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, commit ed3d9ac.
 """
@@ -13,8 +13,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from mtl_methods.published.description import Published
-from mtl_methods.published.mtl_pytorch import length_of, our_task, published_task, tasks_in
+from mtl_methods.published.description import Published, our_task, published_task
+from mtl_methods.published.mtl_pytorch import length_of, tasks_in
 from mtl_methods.published.renaming import ImportRefusedError, Rules
 from mtl_methods.published.trunks import is_resnet, trunk_of, trunk_rules
 
@@ -25,15 +25,15 @@ LOGITS = {"hrnet": "last_layer.3.bias", "deeplab": "4.bias"}
 
 
 def recognise(state: Mapping[str, Tensor]) -> bool:
-    """True where there is nothing but a trunk and one head, or one per task."""
+    """True for a trunk with one head, or with one head per task."""
     return any(name.startswith(("decoder.", "decoders.")) for name in state)
 
 
 def describe(state: Mapping[str, Tensor]) -> Published:
-    """The network of a state dict that `recognise` knows.
+    """Describe the network of a recognised state dict.
 
     Raises:
-        ImportRefusedError: naming the tensor that says something impossible, or nothing.
+        ImportRefusedError: with the name of the tensor that is missing or has an impossible shape.
     """
     head = "deeplab" if is_resnet(state, TRUNK) else "hrnet"
     backbone, logits = trunk_of(state, TRUNK), LOGITS[head]
@@ -46,14 +46,14 @@ def describe(state: Mapping[str, Tensor]) -> Published:
 
 
 def only_task(channels: int) -> str:
-    """The task of a network that predicts so many channels.
+    """The task of a network with this number of predicted channels.
 
     Raises:
-        ImportRefusedError: if more than one task has so many.
+        ImportRefusedError: if more than one task has this number.
     """
     if channels == 1:
         raise ImportRefusedError(
-            "the network predicts one channel, so it may be of depth or of boundaries and the file does not say which; "
+            "the network predicts one channel, which may be depth or boundaries, and the file does not name the task; "
             'rename its tensors "decoder.*" to "decoders.depth.*" or "decoders.edge.*" and import it as a network of '
             "one task"
         )
@@ -61,7 +61,7 @@ def only_task(channels: int) -> str:
 
 
 def rules(description: Published) -> Rules:
-    """Renaming rules of that network."""
+    """Renaming rules of a described network."""
     inner = r"last_layer\." if description.options["head"] == "hrnet" else ""
     if description.method == "single_task":
         (task,) = description.channels

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from mtl_methods.published.description import Published
-from mtl_methods.published.mtl_pytorch import length_of, our_task, published_task, tasks_in
+from mtl_methods.published.description import Published, our_task, published_task
+from mtl_methods.published.mtl_pytorch import length_of, tasks_in
 from mtl_methods.published.renaming import Rules
 from mtl_methods.published.trunks import trunk_of, trunk_rules
 
@@ -19,15 +19,15 @@ STAGES = (1, 2, 3, 4)
 
 
 def recognise(state: Mapping[str, Tensor]) -> bool:
-    """True where there are units of weights between tasks."""
+    """True for a state dict with units of weights between tasks."""
     return any(name.startswith("cross_stitch.") for name in state)
 
 
 def describe(state: Mapping[str, Tensor]) -> Published:
-    """The network of a state dict that `recognise` knows.
+    """Describe the network of a recognised state dict.
 
     Raises:
-        ImportRefusedError: naming the tensor that says something impossible, or nothing.
+        ImportRefusedError: with the name of the tensor that is missing or has an impossible shape.
     """
     tasks = tasks_in(state, r"heads\.([^.]+)\.4\.(?:weight|bias)")
     channels = {our_task(task): length_of(state, f"heads.{task}.4.bias") for task in tasks}
@@ -36,7 +36,7 @@ def describe(state: Mapping[str, Tensor]) -> Published:
 
 
 def rules(description: Published) -> Rules:
-    """Renaming rules of that network."""
+    """Renaming rules of a described network."""
     found: list[tuple[str, str]] = []
     for task in description.channels:
         ours, theirs = f"stitched.networks.{task}", published_task(task)

@@ -1,4 +1,4 @@
-"""What a published state dict turns out to be."""
+"""Description of a published network, and the task names of public code."""
 
 from __future__ import annotations
 
@@ -6,15 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+OUR_TASKS = {"edge": "boundary", "sal": "saliency"}
+"""Task names of public code that differ from ours, and our names."""
+
+PUBLISHED_TASKS = {ours: theirs for theirs, ours in OUR_TASKS.items()}
+
+
+def our_task(name: str) -> str:
+    """Our name of a published task."""
+    return OUR_TASKS.get(name, name)
+
+
+def published_task(name: str) -> str:
+    """The published name of one of our tasks."""
+    return PUBLISHED_TASKS.get(name, name)
+
 
 @dataclass(frozen=True)
 class Published:
-    """The network that a published state dict belongs to, in the terms of this suite.
+    """The network of a published state dict, in the terms of this suite.
 
     Args:
         method: registered name of the method.
         backbone: registered name of the backbone, without weights.
-        channels: by task in the order of the file, under our task names: channels of its prediction.
+        channels: channels of the prediction of each task, by our task names in the order of the file.
         options: constructor arguments of the method.
     """
 

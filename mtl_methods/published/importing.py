@@ -1,4 +1,4 @@
-"""From a file of public code to a method of this suite with its weights."""
+"""Import of a file of public code as a method with its weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mtl_methods.published.description import Published
 from mtl_methods.published.renaming import ImportRefusedError, translate
 
 CONTAINERS = ("state_dict", "model", "model_state_dict", "network")
-"""Where public training code keeps the state dict in its checkpoint."""
+"""Keys under which public training code stores the state dict in a checkpoint."""
 
 _NUMPY = (
     np.dtype,
@@ -39,15 +39,15 @@ _NUMPY = (
     ),
 )
 PLAIN: tuple[Any, ...] = (Namespace, *_NUMPY)
-"""What public training code keeps beside its tensors: options, and scores as NumPy numbers. None of them runs code."""
+"""Classes that public training code stores with its tensors: options, and scores as NumPy numbers. None runs code."""
 
 
 LIGHTNING = ("pytorch_lightning.", "lightning.", "lightning_fabric.")
-"""Modules whose classes stand in checkpoints of Lightning beside the weights: callbacks as keys, options as values."""
+"""Modules of classes in checkpoints of Lightning: callbacks as keys, options as values."""
 
 
 class _Nothing:
-    """Stands for any class of Lightning in a file that is read: nothing of it is imported or run."""
+    """Placeholder for a class of Lightning in a file, so that no code of Lightning is imported or run."""
 
     def __init__(self, *values: Any) -> None:
         pass
@@ -60,9 +60,9 @@ class Imported(NamedTuple):
     """A published network in the terms of this suite.
 
     Args:
-        description: what it is.
-        tasks: its tasks in the order of the file, with its channels.
-        method: the method, with the published weights.
+        description: method, backbone, channels and options.
+        tasks: the tasks in the order of the file, with the channels of the file.
+        method: the method with the published weights.
     """
 
     description: Published
@@ -76,10 +76,10 @@ def formats() -> tuple[str, ...]:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file that torch wrote; code in it is never run.
+    """The state dict in a file of `torch.save`; code in the file is never run.
 
     Raises:
-        ImportRefusedError: if the file is missing, is no such file, or holds anything but tensors and plain values.
+        ImportRefusedError: if the file is missing, has another format, or contains more than tensors and plain values.
     """
     try:
         with torch.serialization.safe_globals([*PLAIN, *_of_lightning(path)]):
@@ -98,13 +98,13 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def _of_lightning(path: Path) -> list[tuple[type, str]]:
-    """What stands for the classes of Lightning that a file names."""
+    """Placeholders for the classes of Lightning that a file names."""
     try:
         named = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except (RuntimeError, ValueError, OSError, EOFError, pickle.UnpicklingError):
-        # No file of torch's newer format: reading it says what is wrong.
+        # Not a file of torch's newer format: the error comes from reading it.
         return []
-    # A class for each name: two callbacks are two keys of one mapping. Torch fills no mapping but its own and dict.
+    # One class per name, since two callbacks are two keys of one mapping. Torch fills only dict and its own mappings.
     return [
         (dict if name.endswith("Dict") else type("Nothing", (_Nothing,), {}), name)
         for name in named
@@ -119,13 +119,13 @@ def import_state(kind: str, state: Mapping[str, Tensor], known: TaskSet, options
         kind: one of `formats()`.
         state: the published state dict.
         known: tasks that may occur, by our names.
-        options: constructor arguments that the file cannot tell, such as the genotype of ATRC.
+        options: constructor arguments that the file does not contain, such as the genotype of ATRC.
 
     Raises:
-        ImportRefusedError: if no network of the format has such tensors, or any tensor does not fit.
+        ImportRefusedError: if no network of the format has such tensors, or if a tensor does not fit.
     """
     reader = _reader_of(kind, state)
-    # Some formats have tensors that ours does without, or the other way round.
+    # Some formats have tensors that our method does not have, or lack tensors that it has.
     state = reader.prepared(state) if hasattr(reader, "prepared") else state
     description: Published = reader.describe(state)
     description = replace(description, options={**description.options, **options})
@@ -170,7 +170,7 @@ def _state_in(content: Any, path: Path) -> dict[str, Tensor]:
     others = [name for name, value in content.items() if not isinstance(value, Tensor)]
     if others:
         raise ImportRefusedError(f"{path}: {others[0]!r} is no tensor, so this is no state dict")
-    # nn.DataParallel puts a name of its own before all others.
+    # nn.DataParallel adds a prefix to all names.
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
 
 

@@ -2,9 +2,9 @@
 
 Source: tensor names and shapes of https://github.com/prismformore/Multi-Task-Transformer, commit 870c6be.
 
-The position embedding of a file is a list, so the file does not say how it lies over the image. An image with as many
-patches takes it in its order, as in the public code. For other sizes the grid is taken that a landscape image has and
-that is nearest to a square; where that is wrong, the option `image_size` has to say it.
+The position embedding of a file is a list without the size of its grid. An image with as many patches uses it in its
+order, as in the public code. For other image sizes, the grid of a landscape image that is nearest to a square is
+assumed. If that is wrong, the option `image_size` is needed.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from math import isqrt
 
 from torch import Tensor
 
-from mtl_methods.published.description import Published
-from mtl_methods.published.mtl_pytorch import length_of, our_task, published_task, tasks_in
+from mtl_methods.published.description import Published, our_task, published_task
+from mtl_methods.published.mtl_pytorch import length_of, tasks_in
 from mtl_methods.published.renaming import ImportRefusedError, Rules
 
 FORMAT = "invpt"
 DECODER = "multi_task_decoder."
 STAGES = DECODER + "invpt.invpt_stages."
 PATCH, CELLS = 16, 4
-"""Side of a patch, and the patches on each side of an image come in fours, since the decoder takes multiples of 64."""
+"""Side of a patch in pixels, and the number of patches that divides each side: the decoder needs multiples of 64."""
 BACKBONES = {(768, 12): "vit_base", (1024, 24): "vit_large"}
 """Registered backbones by channels and blocks."""
 NUM_BLOCKS = {backbone: blocks for (_, blocks), backbone in BACKBONES.items()}
@@ -31,15 +31,15 @@ NUM_STAGES = 4
 
 
 def recognise(state: Mapping[str, Tensor]) -> bool:
-    """True where there is a decoder of InvPT's stages."""
+    """True for a state dict with a decoder of InvPT's stages."""
     return any(name.startswith(STAGES) for name in state)
 
 
 def describe(state: Mapping[str, Tensor]) -> Published:
-    """The network of a state dict that `recognise` knows.
+    """Describe the network of a recognised state dict.
 
     Raises:
-        ImportRefusedError: naming the tensor that says something impossible, or nothing.
+        ImportRefusedError: with the name of the tensor that is missing or has an impossible shape.
     """
     names = tasks_in(state, re.escape(DECODER) + r"intermediate_head\.([^.]+)\.(?:weight|bias)")
     options = {
@@ -55,7 +55,7 @@ def describe(state: Mapping[str, Tensor]) -> Published:
 
 
 def image_size(state: Mapping[str, Tensor]) -> tuple[int, int]:
-    """(H, W) of the images that a network was built for: of those with as many patches the least elongated landscape.
+    """(H, W) of the images of a network: of the landscape sizes with as many patches, the one nearest to a square.
 
     Raises:
         ImportRefusedError: if no multiple of 64 has that many patches.
@@ -63,7 +63,7 @@ def image_size(state: Mapping[str, Tensor]) -> tuple[int, int]:
     name = "backbone.pos_embed"
     if name not in state or state[name].ndim != 3:
         raise ImportRefusedError(f"tensor {name!r} (1, 1 + patches, channels) is missing or has another shape")
-    # The first position is that of the class token.
+    # The first position belongs to the class token.
     cells, rest = divmod(state[name].shape[1] - 1, CELLS**2)
     rows = next((rows for rows in range(isqrt(max(cells, 0)), 0, -1) if cells % rows == 0), 0)
     if rest or not rows:
@@ -75,10 +75,10 @@ def image_size(state: Mapping[str, Tensor]) -> tuple[int, int]:
 
 
 def prepared(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict without the tensors that no output depends on; these have to be there, with their shapes.
+    """The state dict without the tensors that no output depends on; these must be present with their shapes.
 
     Raises:
-        ImportRefusedError: naming the first of these tensors that is missing or has another shape.
+        ImportRefusedError: with the first of these tensors that is missing or has another shape.
     """
     unused = without_effect(describe(state), length_of(state, "backbone.norm.weight"))
     for name, shape in unused.items():
@@ -92,8 +92,9 @@ def prepared(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def without_effect(description: Published, channels: int) -> dict[str, tuple[int, ...]]:
     """Shapes of the published tensors that no output depends on, by name; our method does not have them.
 
-    They are a skip into the first stage, which takes none; a convolution to the common width for that stage, which has
-    it; a normalisation that is never called; the mixing of scores in the stage that no message reaches.
+    They are a skip into the first stage, which reads no skip; a convolution of that stage to the common width, which
+    the stage already has; a normalisation that is never called; and the mixing of scores in the stage that gets no
+    message.
 
     Args:
         description: the network.
@@ -113,7 +114,7 @@ def without_effect(description: Published, channels: int) -> dict[str, tuple[int
 
 
 def rules(description: Published) -> Rules:
-    """Renaming rules of that network, after `prepared`."""
+    """Renaming rules of a described network, after `prepared`."""
     found = [*_backbone_rules(NUM_BLOCKS[description.backbone])]
     for position, ours in enumerate(description.channels):
         found += _task_rules(position, ours, re.escape(published_task(ours)))

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from mtl_methods.published.description import Published
-from mtl_methods.published.mtl_pytorch import length_of, our_task, task_rules, tasks_in
+from mtl_methods.published.description import Published, our_task
+from mtl_methods.published.mtl_pytorch import length_of, task_rules, tasks_in
 from mtl_methods.published.renaming import Rules
 from mtl_methods.published.trunks import trunk_of, trunk_rules
 
@@ -20,15 +20,15 @@ STAGES = (1, 2, 3, 4)
 
 
 def recognise(state: Mapping[str, Tensor]) -> bool:
-    """True where there are attention modules and the blocks between them."""
+    """True for a state dict with attention modules and the blocks between them."""
     return all(any(name.startswith(f"{part}_1.") for name in state) for part in ("attention", "refine"))
 
 
 def describe(state: Mapping[str, Tensor]) -> Published:
-    """The network of a state dict that `recognise` knows.
+    """Describe the network of a recognised state dict.
 
     Raises:
-        ImportRefusedError: naming the tensor that says something impossible, or nothing.
+        ImportRefusedError: with the name of the tensor that is missing or has an impossible shape.
     """
     tasks = tasks_in(state, r"heads\.([^.]+)\.4\.(?:weight|bias)")
     channels = {our_task(task): length_of(state, f"heads.{task}.4.bias") for task in tasks}
@@ -36,7 +36,7 @@ def describe(state: Mapping[str, Tensor]) -> Published:
 
 
 def rules(description: Published) -> Rules:
-    """Renaming rules of that network."""
+    """Renaming rules of a described network."""
     tasks = list(description.channels)
     found = [*trunk_rules(description.backbone, TRUNK), *task_rules("heads", "heads", tasks)]
     for stage in STAGES:

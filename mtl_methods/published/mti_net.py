@@ -9,14 +9,13 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from mtl_methods.published.description import Published
+from mtl_methods.published.description import Published, our_task
 from mtl_methods.published.mtl_pytorch import (
     distillation_rules,
     final_tasks,
     hrnet_of,
     hrnet_rules,
     length_of,
-    our_task,
     task_rules,
     tasks_in,
 )
@@ -29,15 +28,15 @@ COARSE_SCALES = SCALES[1:]
 
 
 def recognise(state: Mapping[str, Tensor]) -> bool:
-    """True where there are predictions at scales and feature propagation between them."""
+    """True for a state dict with predictions at scales and feature propagation between them."""
     return all(any(name.startswith(f"{part}.") for name in state) for part in ("scale_0", "fpm_scale_1"))
 
 
 def describe(state: Mapping[str, Tensor]) -> Published:
-    """The network of a state dict that `recognise` knows.
+    """Describe the network of a recognised state dict.
 
     Raises:
-        ImportRefusedError: naming the tensor that says something impossible, or nothing.
+        ImportRefusedError: with the name of the tensor that is missing or has an impossible shape.
     """
     tasks = tasks_in(state, r"scale_0\.decoders\.([^.]+)\.(?:weight|bias)")
     channels = {our_task(task): length_of(state, f"scale_0.decoders.{task}.bias") for task in tasks}
@@ -45,7 +44,7 @@ def describe(state: Mapping[str, Tensor]) -> Published:
 
 
 def rules(description: Published) -> Rules:
-    """Renaming rules of that network."""
+    """Renaming rules of a described network."""
     tasks = list(description.channels)
     finals = description.options.get("final_tasks", tasks)
     found = [*hrnet_rules(TRUNK), *task_rules("heads", "heads", finals, inner=("last_layer.", ""))]

@@ -1,4 +1,4 @@
-"""What the networks of MTL-PyTorch have in common: names of tasks and of the HRNet trunk.
+"""Common parts of the networks of MTL-PyTorch: tasks and the HRNet trunk.
 
 Source: tensor names and shapes of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, commit ed3d9ac.
 """
@@ -10,23 +10,11 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
+from mtl_methods.published.description import our_task, published_task
 from mtl_methods.published.renaming import ImportRefusedError, Rules
-
-OUR_TASKS = {"edge": "boundary", "sal": "saliency"}
-"""Our names of tasks, where they differ."""
 
 HRNETS = {18: "hrnet_w18_small_v2", 48: "hrnet_w48"}
 """Registered HRNets by the channels of their finest branch."""
-
-
-def our_task(name: str) -> str:
-    """Our name of a published task."""
-    return OUR_TASKS.get(name, name)
-
-
-def published_task(name: str) -> str:
-    """The published name of one of our tasks."""
-    return {ours: theirs for theirs, ours in OUR_TASKS.items()}.get(name, name)
 
 
 def tasks_in(state: Mapping[str, Tensor], pattern: str) -> list[str]:
@@ -37,7 +25,7 @@ def tasks_in(state: Mapping[str, Tensor], pattern: str) -> list[str]:
         pattern: regular expression of a tensor's whole name, the task in its first group.
 
     Raises:
-        ImportRefusedError: if there is none.
+        ImportRefusedError: if no name matches.
     """
     matches = (re.fullmatch(pattern, name) for name in state)
     tasks = list(dict.fromkeys(match.group(1) for match in matches if match))
@@ -47,14 +35,14 @@ def tasks_in(state: Mapping[str, Tensor], pattern: str) -> list[str]:
 
 
 def final_tasks(state: Mapping[str, Tensor], tasks: Iterable[str]) -> dict[str, list[str]]:
-    """The option `final_tasks` of a file whose heads predict some tasks only; nothing where they predict all.
+    """The option `final_tasks` of a file whose heads predict some tasks only; empty if they predict all.
 
     Args:
         state: the published state dict.
         tasks: our names of the auxiliary tasks.
 
     Raises:
-        ImportRefusedError: if a head predicts none of these.
+        ImportRefusedError: if a head predicts another task.
     """
     known, heads = list(tasks), [our_task(task) for task in tasks_in(state, r"heads\.([^.]+)\..+")]
     for task in heads:
@@ -68,7 +56,7 @@ def length_of(state: Mapping[str, Tensor], name: str) -> int:
     """Length of a vector, such as a bias or the scale of a batch normalisation.
 
     Raises:
-        ImportRefusedError: if the tensor is missing or no vector.
+        ImportRefusedError: if the tensor is missing or is not a vector.
     """
     if name not in state:
         raise ImportRefusedError(f"tensor {name!r} is missing; the network cannot be described without it")
@@ -78,14 +66,14 @@ def length_of(state: Mapping[str, Tensor], name: str) -> int:
 
 
 def hrnet_of(state: Mapping[str, Tensor], prefix: str) -> str:
-    """Registered name of the HRNet whose trunk stands in the file.
+    """Registered name of the HRNet that is the trunk of a file.
 
     Args:
         state: the published state dict.
-        prefix: what stands before the names of the trunk, "backbone.".
+        prefix: beginning of the names of the trunk, "backbone.".
 
     Raises:
-        ImportRefusedError: if none has the width.
+        ImportRefusedError: if no registered HRNet has its width.
     """
     name = f"{prefix}stage4.0.branches.0.0.bn1.weight"
     width = length_of(state, name)
@@ -128,13 +116,13 @@ def distillation_rules(prefix: str, ours: str, targets: Iterable[str], sources: 
 
 
 def task_rules(prefix: str, ours: str, tasks: Iterable[str], inner: tuple[str, str] = ("", "")) -> Rules:
-    """Rules of modules that there are for each task.
+    """Rules of modules that exist once per task.
 
     Args:
-        prefix: what stands before the task in the file.
-        ours: what stands before the task in our method.
+        prefix: part of the name before the task, in the file.
+        ours: part of the name before the task, in our method.
         tasks: our names of the tasks.
-        inner: what stands behind the task, in the file and in our method, with a dot at its end.
+        inner: parts of the name after the task, in the file and in our method, each with a dot at its end.
     """
     theirs, mine = inner
     return [(re.escape(f"{prefix}.{published_task(task)}.{theirs}"), f"{ours}.{task}.{mine}") for task in tasks]

@@ -9,14 +9,13 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from mtl_methods.published.description import Published
+from mtl_methods.published.description import Published, our_task
 from mtl_methods.published.mtl_pytorch import (
     distillation_rules,
     final_tasks,
     hrnet_of,
     hrnet_rules,
     length_of,
-    our_task,
     task_rules,
     tasks_in,
 )
@@ -29,15 +28,15 @@ TRUNK = "backbone.0."
 
 
 def recognise(state: Mapping[str, Tensor]) -> bool:
-    """True where there are initial predictions and one distillation."""
+    """True for a state dict with initial predictions and one distillation."""
     return all(any(name.startswith(f"{part}.") for name in state) for part in (INITIAL, DISTILLATION))
 
 
 def describe(state: Mapping[str, Tensor]) -> Published:
-    """The network of a state dict that `recognise` knows.
+    """Describe the network of a recognised state dict.
 
     Raises:
-        ImportRefusedError: naming the tensor that says something impossible, or nothing.
+        ImportRefusedError: with the name of the tensor that is missing or has an impossible shape.
     """
     tasks = tasks_in(state, rf"{INITIAL}\.conv_out\.([^.]+)\.(?:weight|bias)")
     channels = {our_task(task): length_of(state, f"{INITIAL}.conv_out.{task}.bias") for task in tasks}
@@ -46,7 +45,7 @@ def describe(state: Mapping[str, Tensor]) -> Published:
 
 
 def rules(description: Published) -> Rules:
-    """Renaming rules of that network."""
+    """Renaming rules of a described network."""
     tasks = list(description.channels)
     finals = description.options.get("final_tasks", tasks)
     return [

@@ -1,4 +1,4 @@
-"""Tensor names of public code -> ours, by rules; nothing is guessed and nothing is left over."""
+"""Renaming of the tensors of public code by rules. Every tensor needs a rule and a counterpart in our model."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from torch import Tensor
 
 
 class ImportRefusedError(ValueError):
-    """A published state dict does not fit, and the message names the tensor."""
+    """Published state dict that does not fit; the message names the tensor."""
 
 
 Rules = Sequence[tuple[str, str]]
-"""(regular expression, replacement), as in `re.sub`; of each name the first rule whose expression matches its
-beginning is applied, once."""
+"""(regular expression, replacement) as in `re.sub`. The first rule whose expression matches the beginning of a name is
+applied, once."""
 
 
 def renamed(name: str, rules: Rules) -> str:
     """Our name of a published tensor.
 
     Raises:
-        ImportRefusedError: if no rule knows it.
+        ImportRefusedError: if no rule matches.
     """
     for pattern, replacement in rules:
         changed, times = re.subn(rf"\A(?:{pattern})", replacement, name, count=1)
         if times:
             return changed
-    raise ImportRefusedError(f"tensor {name!r}: no rule of this format knows it; it is one tensor too many")
+    raise ImportRefusedError(f"tensor {name!r}: no rule of this format matches it; it is one tensor too many")
 
 
 def translate(published: Mapping[str, Tensor], rules: Rules, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -36,11 +36,11 @@ def translate(published: Mapping[str, Tensor], rules: Rules, ours: Mapping[str, 
     Args:
         published: the state dict.
         rules: see `Rules`.
-        ours: state dict of our model: names, shapes and kinds that must come out.
+        ours: state dict of our model, with the required names, shapes and dtypes.
 
     Raises:
-        ImportRefusedError: naming the first tensor that no rule knows, that our model does not have, that two
-            published tensors claim, that has another shape, or that is missing.
+        ImportRefusedError: with the first tensor that matches no rule, that our model does not have, that two published
+            tensors become, that has another shape, or that is missing.
     """
     found: dict[str, Tensor] = {}
     origin: dict[str, str] = {}
@@ -59,7 +59,7 @@ def translate(published: Mapping[str, Tensor], rules: Rules, ours: Mapping[str, 
 
 
 def _published_name(target: str, rules: Rules, origin: Mapping[str, str]) -> str:
-    """The published name of one of our tensors where a rule or a neighbour in its module tells it, else our own."""
+    """The published name of one of our tensors, from a rule or another tensor of its module; else our name."""
     module, _, leaf = target.rpartition(".")
     siblings = [published for ours, published in origin.items() if ours.rpartition(".")[0] == module]
     guesses = [f"{published.rpartition('.')[0]}.{leaf}" for published in siblings]
@@ -75,7 +75,7 @@ def _published_name(target: str, rules: Rules, origin: Mapping[str, str]) -> str
                 return repr(guess)
         except ImportRefusedError:
             continue
-    return f"what becomes {target!r}"
+    return f"the one that becomes {target!r}"
 
 
 def _check(name: str, tensor: Tensor, target: str, ours: Mapping[str, Tensor], origin: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
-"""The trunk of a published network, HRNet or ResNet: which it is, and the rules of its tensors.
+"""The trunk of a published network, HRNet or ResNet, and the rules of its tensors.
 
 Source: tensor names and shapes of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, commit ed3d9ac, and
-of https://github.com/brdav/atrc, commit 76d8055; both name them as torchvision and the authors of HRNet do.
+of https://github.com/brdav/atrc, commit 76d8055. Both use the names of torchvision and of the authors of HRNet.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from mtl_methods.published.renaming import ImportRefusedError, Rules
 OURS = "backbone."
 
 RESNETS: dict[tuple[int, ...], str] = {(2, 2, 2, 2): "resnet18", (3, 4, 6, 3): "resnet50"}
-"""Registered ResNets by the numbers of their blocks."""
+"""Registered ResNets by the numbers of blocks of their layers."""
 
 CONVOLUTIONS = {"resnet18": 2, "resnet50": 3}
-"""Convolutions in each of their blocks."""
+"""Number of convolutions of a block, by ResNet."""
 
 
 def trunk_of(state: Mapping[str, Tensor], prefix: str) -> str:
-    """Registered name of the trunk that stands in the file.
+    """Registered name of the trunk of a file.
 
-    A state dict does not tell a dilated ResNet from a plain one. The public code has DeepLab heads on dilated ones
-    only, so a ResNet is taken for dilated.
+    The state dicts of a dilated and a plain ResNet are the same. The public code has DeepLab heads on dilated ResNets
+    only, so every ResNet is read as dilated.
 
     Args:
         state: the published state dict.
-        prefix: what stands before the names of the trunk, "backbone.".
+        prefix: beginning of the names of the trunk, "backbone.".
 
     Raises:
-        ImportRefusedError: if it is no trunk that is registered.
+        ImportRefusedError: if the trunk is not registered.
     """
     if not is_resnet(state, prefix):
         return hrnet_of(state, prefix)
@@ -42,7 +42,7 @@ def trunk_of(state: Mapping[str, Tensor], prefix: str) -> str:
 
 
 def is_resnet(state: Mapping[str, Tensor], prefix: str) -> bool:
-    """True where the trunk has a fourth layer; an HRNet has stages instead."""
+    """True for a trunk with a fourth layer; an HRNet has stages instead."""
     return f"{prefix}layer4.0.conv1.weight" in state
 
 
@@ -50,7 +50,7 @@ def resnet_of(state: Mapping[str, Tensor], prefix: str) -> str:
     """Name of the ResNet by the number and kind of its blocks.
 
     Raises:
-        ImportRefusedError: if none is registered.
+        ImportRefusedError: if no such ResNet is registered.
     """
     names = [name.removeprefix(prefix) for name in state if name.startswith(prefix)]
     blocks = tuple(
@@ -71,8 +71,8 @@ def trunk_rules(backbone: str, prefix: str, ours: str = OURS) -> Rules:
 
     Args:
         backbone: its registered name.
-        prefix: what stands before its names in the file.
-        ours: what stands before them in our method.
+        prefix: beginning of its names in the file.
+        ours: beginning of its names in our method.
     """
     rules = resnet_rules(prefix) if backbone.startswith("resnet") else hrnet_rules(prefix)
     return [(pattern, ours + replacement.removeprefix(OURS)) for pattern, replacement in rules]

@@ -1,4 +1,4 @@
-"""What every registered method promises. A known exception is data in the registry, strict and with its reason."""
+"""Contract of every registered method. A known exception is an entry of the registry, strict and with its reason."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Own(Method):
 
 @pytest.fixture
 def registry() -> Registry:
-    """A registry of its own, with two entries."""
+    """A separate registry with three entries."""
     # mmengine wants a scope that no other registry below the same parent has; it follows from the package.
     made = Registry("method", f"package_{next(NUMBERS)}", parent=mmseg.registry.VISUALIZERS)
     made._discovered = True

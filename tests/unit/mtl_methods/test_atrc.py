@@ -1,4 +1,4 @@
-"""What makes ATRC ATRC; its fast path is compared with a plain version of the same formulas."""
+"""ATRC, compared with a plain implementation of the same formulas."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_the_fast_path_equals_the_plain_one_with_its_gradients(training: bool):
 
 @torch.no_grad()
 def test_at_the_start_there_is_no_context():
-    """A task is predicted from its own features alone, whatever the other branches and the label maps say."""
+    """A task is predicted from its own features only; other branches and label maps have no effect."""
     torch.manual_seed(0)
     method = ATRC(NYUV2_TASKS, "efficientnet_lite0").eval()
     images = torch.randn(1, 3, 64, 96)

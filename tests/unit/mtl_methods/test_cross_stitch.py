@@ -1,4 +1,4 @@
-"""What makes a cross-stitch network: linear mixtures of the tasks' features, channel by channel."""
+"""Cross-stitch networks: linear mixtures of the features of the tasks, channel by channel."""
 
 from __future__ import annotations
 

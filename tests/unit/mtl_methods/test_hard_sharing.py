@@ -1,4 +1,4 @@
-"""What makes hard sharing hard sharing: everything but the heads serves all tasks."""
+"""Hard sharing: all parts except the heads serve all tasks."""
 
 from __future__ import annotations
 

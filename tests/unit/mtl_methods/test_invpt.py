@@ -1,4 +1,4 @@
-"""What makes InvPT: every task sees every task, scores are handed on, and the folded convolution is the plain one."""
+"""InvPT: attention between all tasks, messages between stages, and the folded convolution of the aggregation."""
 
 from __future__ import annotations
 

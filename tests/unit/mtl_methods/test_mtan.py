@@ -1,4 +1,4 @@
-"""What makes MTAN: masks on the shared features, per task and stage."""
+"""MTAN: masks on the shared features, per task and stage."""
 
 from __future__ import annotations
 

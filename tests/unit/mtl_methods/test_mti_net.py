@@ -1,4 +1,4 @@
-"""What makes MTI-Net MTI-Net: four scales, each with its own exchange, the finer ones led by the coarser."""
+"""MTI-Net: exchange between tasks at four scales, and propagation from coarse to fine scales."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes PAD-Net PAD-Net: predictions, messages between the tasks' features, predictions again."""
+"""PAD-Net: initial predictions, messages between the features of the tasks, final predictions."""
 
 from __future__ import annotations
 

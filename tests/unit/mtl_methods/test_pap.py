@@ -1,4 +1,4 @@
-"""What makes PAP: affinities as transition probabilities, mixed across tasks, that diffuse features."""
+"""PAP: diffusion of features by affinities, which are mixed across tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes PSD: graphlets that sum to one, diffuse recursively, and pass between tasks where they match."""
+"""PSD: recursive diffusion by graphlets, and transfer between tasks with similar graphlets."""
 
 from __future__ import annotations
 

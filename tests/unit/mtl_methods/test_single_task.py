@@ -1,4 +1,4 @@
-"""What makes it single task: nothing is shared."""
+"""Single task: no part is shared."""
 
 from __future__ import annotations
 

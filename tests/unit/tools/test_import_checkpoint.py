@@ -32,7 +32,7 @@ SIZE = ["--set", "test_dataloader.dataset.size=(64, 96)"]
 
 
 def golden_models() -> ModuleType:
-    """The module of the fill rule, which lies beside the golden tests."""
+    """The module of the fill rule, in the folder of the golden tests."""
     path = CHECKOUT / "tests/unit/mtl_methods/published/golden_models.py"
     spec = importlib.util.spec_from_file_location("golden_models_of_tools", path)
     assert spec is not None
@@ -107,7 +107,7 @@ def test_imported_weights_are_scored_under_a_recipe(public_state, tmp_path, smal
 
 
 def refusal(state: Any, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """What the tool says of a file that it refuses; nothing is written."""
+    """The message of the tool for a refused file; nothing is written."""
     out = folder / "imported"
     assert import_checkpoint.main(["--format", "mtl_pytorch", saved(state, folder), "--out", str(out)]) == 2
     assert not out.exists()

@@ -54,7 +54,7 @@ class Searching(Method):
 
 
 def searching() -> nn.ModuleDict:
-    """Where a method is in a training module."""
+    """A method at its place in a training module."""
     return nn.ModuleDict({"model": nn.ModuleDict({"method": Searching()})})
 
 
@@ -120,7 +120,7 @@ def test_bf16_runs_the_forward_pass_in_half_precision() -> None:
 
 
 def test_a_separate_optimizer_steps_its_parameters_and_the_recipes_all_others() -> None:
-    """SGD moves by rate times gradient; the first step of Adam is its rate, whatever the gradient."""
+    """SGD moves by rate times gradient; the first step of Adam is its rate, for any gradient."""
     module = searching()
     optimizer, method = wrapper(module), module["model"]["method"]
     method.weight.grad, method.choice.grad = torch.tensor([2.0, 4.0]), torch.tensor([2.0, -7.0])

@@ -78,7 +78,7 @@ def golden_images(shape: tuple[int, ...]) -> Tensor:
 
 
 def compare(run: str, outputs: Mapping[str, Tensor]) -> None:
-    """Assert that the outputs, under their published names, are those of the public model.
+    """Assert that the outputs, under their published names, equal the outputs of the public model.
 
     They are compared with the reduced golden numbers, and with the whole ones where these are at hand. The names must
     be all that the golden file has for the run.

@@ -26,7 +26,7 @@ def zeros(run: str = RUN) -> dict[str, Tensor]:
 
 
 def pascal() -> dict[str, Tensor]:
-    """The public names and shapes of five tasks of PASCAL-Context, made of those of four of NYU-v2."""
+    """The public names and shapes of five tasks of PASCAL-Context, made from the names of four tasks of NYU-v2."""
     likes = {"semseg": "semseg", "human_parts": "depth", "sal": "normals", "normals": "normals", "edge": "edge"}
     final = {"semseg": 21, "human_parts": 7, "sal": 2, "normals": 3, "edge": 1}
     auxiliary = {"semseg": 21, "human_parts": 7, "sal": 2, "normals": 40, "edge": 2}

@@ -92,7 +92,7 @@ def test_outputs_are_those_of_the_public_code(name: str):
 
 
 def compare(found: dict[str, Tensor], reference: dict[str, np.ndarray]) -> None:
-    """Assert that the outputs are those of the reference, and no others."""
+    """Assert that the outputs equal the reference, with the same names."""
     assert set(found) == {key for key in reference if not key.endswith("|std")}
     for key, maps in found.items():
         tolerance = TOLERANCE * reference[f"{key}|std"]

@@ -77,7 +77,7 @@ def random_images(size: tuple[int, int], batch: int = 2) -> Tensor:
 @torch.no_grad()
 @pytest.mark.parametrize("case", CASES)
 def test_predictions_are_those_of_the_plain_network(case: str):
-    """In float64, so that nothing but the arithmetic is compared."""
+    """In float64, so that only the arithmetic is compared."""
     channels, size, options = CASES[case]
     plain = plain_network(channels, size, **options).eval()
     ours = imported(plain).double()

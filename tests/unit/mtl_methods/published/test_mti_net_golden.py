@@ -38,7 +38,7 @@ def test_mti_net_reproduces_the_public_implementation():
 
 @torch.no_grad()
 def test_auxiliary_tasks_of_the_shipped_configuration_come_from_their_finest_initial_predictions():
-    """The final predictions are those of the file with all four: the weights behind them are the same."""
+    """The final predictions equal the ones of the file with all four tasks: their weights are the same."""
     dropped = tuple(
         f"{part}.{task}."
         for part in ("heads", *(f"distillation_scale_{scale}.self_attention" for scale in range(4)))

@@ -45,7 +45,7 @@ def test_pad_net_reproduces_the_public_implementation():
 
 @torch.no_grad()
 def test_auxiliary_tasks_of_the_shipped_configuration_come_from_their_initial_predictions():
-    """The final predictions are those of the file with all four: the weights behind them are the same."""
+    """The final predictions equal the ones of the file with all four tasks: their weights are the same."""
     names = shipped(published_shapes(RUN))
     description, _, method = import_state(
         "mtl_pytorch", {name: filled(name, shape) for name, shape in names.items()}, NYUV2_TASKS, {}
