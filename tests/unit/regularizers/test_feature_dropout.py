@@ -54,6 +54,8 @@ def test_maps_shared_one_after_another_have_the_positions_of_their_specs():
     assert [float(level.mean()) for level in changed] == [0.0, 1.0, 2.0]
 
 
+# torch.compile itself looks at the gradient of an intermediate map when it resumes after the change.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_a_compiled_method_is_compiled_once_for_all_steps():
     """The numbers of compiled graphs after two and after six steps are the same; the dropout differs in each step."""
     graphs: list[object] = []
