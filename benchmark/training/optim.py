@@ -6,6 +6,7 @@ Parameters that a method trains by another optimizer (`Method.separate_optimizer
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -132,9 +133,7 @@ class PartsOptimWrapperConstructor:
 
     def _groups(self, model: nn.Module, separate: tuple[str, ...], lr: float, decay: float) -> list[dict[str, Any]]:
         """Parameter groups of all trained parameters whose names do not begin with one of `separate`."""
-        in_backbones = {
-            id(parameter) for method in _methods(model).values() for parameter in method.backbone_parameters()
-        }
+        in_backbones = self._in_backbones(model)
         groups: dict[tuple[str, float, float], dict[str, Any]] = {}
         for name, parameter in model.named_parameters():
             if not parameter.requires_grad or name.startswith(separate):
@@ -149,10 +148,27 @@ class PartsOptimWrapperConstructor:
             group["params"].append(parameter)
         return list(groups.values())
 
+    def _in_backbones(self, model: nn.Module) -> set[int]:
+        """Ids of the parameters of backbones."""
+        methods = _methods(model).values()
+        found = {id(parameter) for method in methods for parameter in method.backbone_parameters()}
+        if not found and self._backbone_factor != 1 and next(model.parameters(), None) is not None:
+            names = ", ".join(type(method).__name__ for method in methods)
+            warnings.warn(
+                f"backbone_lr_mult={self._backbone_factor} has no effect: {names} reports no backbone; derive its "
+                "encoder from benchmark.contracts.Backbone, or override Method.backbone_parameters",
+                stacklevel=2,
+            )
+        return found
+
     def _rate_factor(self, param_group: str, in_backbone: bool) -> float:
         if param_group == "regularizer":
             return float(self.factors.get("regularizer_lr_mult", 1.0))
-        return float(self.factors.get("backbone_lr_mult", 1.0)) if in_backbone else 1.0
+        return self._backbone_factor if in_backbone else 1.0
+
+    @property
+    def _backbone_factor(self) -> float:
+        return float(self.factors.get("backbone_lr_mult", 1.0))
 
 
 def _methods(module: nn.Module) -> dict[str, Method]:

@@ -92,6 +92,11 @@ def test_a_backbone_that_is_taken_apart_keeps_its_rate() -> None:
     assert of_method["encoder.skips.0.weight"] == of_method["heads.depth.weight"] == 0.1
 
 
+def test_a_factor_of_the_backbone_without_a_backbone_is_a_warning() -> None:
+    with pytest.warns(UserWarning, match=r"backbone_lr_mult=0\.5 has no effect: Searching reports no backbone"):
+        wrapper(searching(), backbone_lr_mult=0.5)
+
+
 def test_clipping_the_model_does_not_depend_on_the_regularizer() -> None:
     """Model gradient (3, 4) has norm 5 and is clipped to 1: (0.6, 0.8), for any gradient of the regularizer."""
     for gradient in (0.0, 1e6):
