@@ -116,7 +116,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{shown(out)}: {info.id} ({counts} frames)")
     for modality, source in info.sources.items():
         print(f"  {modality}: {source}")
-    print(f"  {info.notes}")
+    print(f"  validation: {info.validation}")
+    print(f"  {' '.join(info.notes)}")
     return 0
 
 

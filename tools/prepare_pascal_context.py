@@ -75,7 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
     if dict(info.counts) != PUBLISHED_FRAMES and options.limit is None:
         expected = ", ".join(f"{number} {split}" for split, number in PUBLISHED_FRAMES.items())
         print(f"  note: the published release has {expected} frames; numbers on this one compare with no paper")
-    print(f"  {info.notes}")
+    print(f"  validation: {info.validation}")
+    print(f"  {' '.join(info.notes)}")
     return 0
 
 

@@ -1,8 +1,9 @@
 """The canonical layout on disk, into which every data set is prepared, and from which it is read.
 
     ROOT/dataset.json     what the data set is: `DatasetInfo`
-    ROOT/frames.csv       name, split, scene, fx, fy, cx, cy, pose (16 numbers row by row, camera-to-world, or empty);
-                          and height, width where the frames have different sizes
+    ROOT/frames.csv       name, split, held_out (1 in the validation split), scene, fx, fy, cx, cy, pose (16 numbers
+                          row by row, camera-to-world, or empty); scene_type, scene_type_source where they are known;
+                          height, width where the frames have different sizes
     ROOT/checksums.csv    path, sha256 of the decoded content
     ROOT/MODALITY/NAME.*  the files of each frame, see `datasets.layout.frame_files`
     ROOT/cache/           resized copies, made on demand, see `datasets.loading.cache`; not part of the data set
@@ -37,6 +38,7 @@ from datasets.layout.manifest_tables import (
     read_frames,
     read_info,
 )
+from datasets.layout.validation import describe_validation, mark_held_out
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -130,8 +132,9 @@ class CanonicalWriter:
         tasks: names of the tasks that have labels; each is a modality.
         classes: names of the semseg classes 1..C, in order.
         sources: where each modality comes from.
-        notes: caveats, for the reader of dataset.json.
+        notes: caveats, one sentence each, for dataset.json and the tables of results.
         labels: class maps other than semseg, and tasks whose name is not standard.
+        version: of the preparation, see `DatasetInfo`.
     """
 
     def __init__(
@@ -143,8 +146,9 @@ class CanonicalWriter:
         tasks: Sequence[str],
         classes: Sequence[str],
         sources: Mapping[str, str],
-        notes: str = "",
+        notes: Sequence[str] = (),
         labels: Mapping[str, LabelInfo] | None = None,
+        version: int = 1,
     ) -> None:
         self.labels = dict(labels or {})
         unknown = [task for task in tasks if task == IMAGES or (task not in STANDARD_KINDS and task not in self.labels)]
@@ -152,7 +156,8 @@ class CanonicalWriter:
             known = [name for name in STANDARD_KINDS if name != IMAGES]
             raise ValueError(f"no modality named {unknown[0]!r}; the tasks are {', '.join(known)}")
         self.root, self.name, self.size = Path(root).absolute(), name, size
-        self.tasks, self.classes, self.sources, self.notes = tuple(tasks), tuple(classes), dict(sources), notes
+        self.tasks, self.classes, self.sources, self.notes = tuple(tasks), tuple(classes), dict(sources), tuple(notes)
+        self.version = version
         self.kinds = {**STANDARD_KINDS, **{task: label.kind for task, label in self.labels.items()}}
         self.folder = self.root.with_name(f".{self.root.name}.building")
         self.info: DatasetInfo | None = None
@@ -204,7 +209,7 @@ class CanonicalWriter:
         self._digests.update(digests)
 
     def _finish(self) -> DatasetInfo:
-        records = sorted(self._records.values(), key=lambda record: record.name)
+        records = mark_held_out(list(self._records.values()))
         if not records:
             raise ValueError(f"{self.root}: no frame was written")
         sizes = {record.size or self.size for record in records}
@@ -223,6 +228,8 @@ class CanonicalWriter:
             sources=self.sources,
             notes=self.notes,
             labels=self.labels,
+            version=self.version,
+            validation=describe_validation(records),
         )
         write_text(self.folder / "frames.csv", frames_text(records))
         write_text(self.folder / "checksums.csv", checksums_text(self._digests))

@@ -17,9 +17,10 @@ from benchmark.tasks import suggest
 from datasets.layout.frame_files import DataError
 from datasets.layout.label_kinds import KINDS, STANDARD_KINDS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-_COLUMNS = ("name", "split", "scene", "fx", "fy", "cx", "cy", "pose")
+_COLUMNS = ("name", "split", "held_out", "scene", "fx", "fy", "cx", "cy", "pose")
+_TYPE_COLUMNS = ("scene_type", "scene_type_source")
 _SIZE_COLUMNS = ("height", "width")
 
 VARIED = "varied"
@@ -37,6 +38,9 @@ class FrameRecord:
         intrinsics: fx, fy, cx, cy in pixels of the stored image; pixel centres are at integer + 0.5.
         pose: 4x4 camera-to-world row by row, metres, camera frame x right, y down, z forward; None where not known.
         size: (H, W) where the frames of the data set have different sizes, else None.
+        held_out: True for a training frame of the validation split, see `datasets.layout.validation`.
+        scene_type: kind of room, as in "kitchen"; empty where it is not known.
+        scene_type_source: source of the scene type; empty without one.
     """
 
     name: str
@@ -45,6 +49,9 @@ class FrameRecord:
     scene: str = ""
     pose: tuple[float, ...] | None = None
     size: tuple[int, int] | None = None
+    held_out: bool = False
+    scene_type: str = ""
+    scene_type_source: str = ""
 
     def matrix(self) -> NDArray[np.float64]:
         """The 3x3 pinhole matrix."""
@@ -83,9 +90,11 @@ class DatasetInfo:
         classes: names of the semseg classes 1..C, in order.
         counts: frames per split.
         sources: where each modality comes from.
-        notes: caveats.
+        notes: caveats, one sentence each; tables of results print them.
         schema_version: of this layout.
         labels: class maps other than semseg, and modalities whose name is not standard.
+        version: of the preparation that wrote the data; a data set reads its own version only.
+        validation: number and choice of the held-out frames, in one sentence.
     """
 
     id: str
@@ -95,9 +104,11 @@ class DatasetInfo:
     classes: tuple[str, ...]
     counts: Mapping[str, int]
     sources: Mapping[str, str] = field(default_factory=dict)
-    notes: str = ""
+    notes: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
     labels: Mapping[str, LabelInfo] = field(default_factory=dict)
+    version: int = 1
+    validation: str = ""
 
     def to_json(self) -> str:
         """Text of dataset.json."""
@@ -143,7 +154,7 @@ def read_info(root: Path) -> DatasetInfo:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(
-            f"{path}: no prepared data set here; prepare it, or set MTL_DATA to the folder that holds it"
+            f"{path}: no prepared data set here; set MTL_DATA to the folder that holds it, or prepare it"
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a JSON file ({error}); prepare the data set again") from None
@@ -161,8 +172,10 @@ def read_info(root: Path) -> DatasetInfo:
             classes=tuple(fields["classes"]),
             counts=dict(fields["splits"]),
             sources=dict(fields["sources"]),
-            notes=fields["notes"],
+            notes=tuple(map(str, fields["notes"])),
             labels=_labels(fields),
+            version=int(fields["version"]),
+            validation=str(fields["validation"]),
         )
     except KeyError as error:
         raise DataError(f"{path}: the field {error} is missing; prepare the data set again") from None
@@ -210,23 +223,27 @@ def _parse_frame(row: Mapping[str, str], where: str) -> FrameRecord:
         fx, fy, cx, cy = (float(row[column]) for column in ("fx", "fy", "cx", "cy"))
         pose = tuple(map(float, row["pose"].split())) or None
         size = (int(row["height"]), int(row["width"])) if row.get("height") else None
+        held_out = bool(int(row["held_out"]))
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{where}: {error}") from None
     if pose is not None and len(pose) != 16:
         raise DataError(f"{where}: a pose has 16 numbers, found {len(pose)}")
-    return FrameRecord(row["name"], row["split"], (fx, fy, cx, cy), row["scene"], pose, size)
+    types = {column: row.get(column) or "" for column in _TYPE_COLUMNS}
+    return FrameRecord(row["name"], row["split"], (fx, fy, cx, cy), row["scene"], pose, size, held_out, **types)
 
 
 def frames_text(records: Iterable[FrameRecord]) -> str:
-    """Text of frames.csv; it has columns for the size only where the frames have one each."""
+    """Text of frames.csv; it has columns for scene type and size only where a frame has one."""
     listed = list(records)
-    varied = any(record.size for record in listed)
+    typed, varied = any(record.scene_type for record in listed), any(record.size for record in listed)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*_COLUMNS, *(_SIZE_COLUMNS if varied else ())))
+    writer.writerow((*_COLUMNS, *(_TYPE_COLUMNS if typed else ()), *(_SIZE_COLUMNS if varied else ())))
     for record in listed:
         pose = " ".join(map(repr, map(float, record.pose))) if record.pose else ""
         # As floats, as they are read back: the fingerprint is taken of this text.
-        line = [record.name, record.split, record.scene, *map(repr, map(float, record.intrinsics)), pose]
+        numbers = map(repr, map(float, record.intrinsics))
+        line = [record.name, record.split, int(record.held_out), record.scene, *numbers, pose]
+        line += [record.scene_type, record.scene_type_source] if typed else []
         writer.writerow([*line, *(record.size or ("", "") if varied else ())])
     return text.getvalue()

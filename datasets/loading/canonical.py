@@ -15,12 +15,15 @@ from torch.utils.data import Dataset
 
 from benchmark.tasks import IGNORE_LABEL, NYUV2_TASKS, STANDARD_TASKS, Task, TaskSet, suggest
 from datasets.layout.example import write_example
-from datasets.layout.frame_files import Array
+from datasets.layout.frame_files import Array, DataError
 from datasets.layout.label_kinds import IMAGES, KINDS
 from datasets.layout.layout import DatasetInfo, read_frames, read_info, read_label
 from datasets.loading.augmentation import Augmentation
 from datasets.loading.cache import CachedFrames, cache_folder, ensure_cache
 from datasets.loading.transforms import Frame, padding, resize
+
+PARTS_OF_TRAIN = {"fit": False, "val": True}
+"""Parts of the training frames, by `FrameRecord.held_out`."""
 
 
 class CanonicalDataset(Dataset[dict[str, Any]]):
@@ -28,14 +31,15 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
 
     Args:
         root: folder with dataset.json.
-        split: "train" or "test".
+        split: "train", "test", or a part of the training frames: "val", the validation split that
+            `datasets.layout.validation` holds out, or "fit", the other frames.
         size: (H, W) to which frames are resized before augmentation; None keeps the stored sizes.
-        augmentation: see `datasets.loading.augmentation.Augmentation`; the test split takes only `pad`.
+        augmentation: see `datasets.loading.augmentation.Augmentation`; "test" and "val" take only `pad`.
         tasks: names of the tasks to load, all by default; labels that nobody asks for are not read.
         seed: of the augmentation.
         cache: keep the frames of this `size` in memory-mapped files below `root/cache`.
-        share: of the frames of the training split, above 0; the same frames for every seed, and those of a smaller
-            share are among those of a larger one.
+        share: of the frames of "train" or "fit", above 0; the same frames for every seed. A larger share includes the
+            frames of a smaller one.
 
     Raises:
         DataError: if there is no data set, or a file of it is wrong.
@@ -45,12 +49,19 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
     describes it, with a "window" too where an evaluation is padded. Position p is frame p mod N in epoch p div N; the
     augmentation depends on (seed, epoch, frame) and on nothing else, so it is the same for any number of workers, after
     a resume, and whatever tasks are loaded.
+
+    `frames` lists all training frames for "fit" and "val" too, and `chosen` has the positions of the split's own frames
+    in it. So one cache serves the three splits, and a frame has the same augmentation in "train" and in "fit".
     """
 
     tasks: TaskSet = NYUV2_TASKS
     """All tasks that the data set offers."""
     varied: ClassVar[bool] = False
     """Whether its frames have different sizes."""
+    version: ClassVar[int | None] = None
+    """The only version of prepared data that is read, see `DatasetInfo.version`; None reads all."""
+    command: ClassVar[str] = ""
+    """Command that prepares the data, without its option --out; empty for data that are made on first use."""
 
     def __init__(
         self,
@@ -69,16 +80,21 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         self.info: DatasetInfo = read_info(self.root)
         self.tasks = _labelled(self.info, self.offered(Path(root)))
         self.split = split
-        self.frames = [frame for frame in read_frames(self.root) if frame.split == split]
-        if not self.frames:
-            raise ValueError(f"{self.root}: no split named {split!r}; there are {', '.join(self.info.counts)}")
+        self._stored_split = "train" if split in PARTS_OF_TRAIN else split
+        self.frames = [frame for frame in read_frames(self.root) if frame.split == self._stored_split]
+        part = PARTS_OF_TRAIN.get(split)
+        positions = [index for index, frame in enumerate(self.frames) if part in (None, frame.held_out)]
+        if not positions:
+            splits = ", ".join((*self.info.counts, *PARTS_OF_TRAIN))
+            raise ValueError(f"{self.root}: no frame in split {split!r}; splits are {splits}")
         self.size = self.info.size if size is None else (int(size[0]), int(size[1]))
         self.augmentation = Augmentation.from_mapping(augmentation)
-        if split != "train" and not self.augmentation.without_draws():
+        trains = split in ("train", "fit")
+        if not trains and not self.augmentation.without_draws():
             raise ValueError(f"the {split} split takes no augmentation but pad, found {dict(augmentation or {})}")
         if self.size is None and not self.augmentation.fixed_size:
             raise ValueError(f"{self.root}: frames of different sizes; give size=(H, W), or an augmentation with pad")
-        self.chosen = chosen_frames(len(self.frames), share) if split == "train" else range(len(self.frames))
+        self.chosen = [positions[place] for place in chosen_frames(len(positions), share if trains else 1.0)]
         self.wanted = self._select(tasks)
         self.seed = seed
         self._kinds = self.info.kinds
@@ -89,9 +105,19 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         """Make the data if that is possible; here it is not.
 
         Raises:
-            DataError: if there is no data set at `root`.
+            DataError: if there is no data set at `root`, or one of another version; with the command that prepares it.
         """
-        read_info(cls.prepared(Path(root)))
+        folder = cls.prepared(Path(root))
+        command = f": {cls.command} --out {root}{' --overwrite' * folder.exists()}" if cls.command else ""
+        try:
+            version = read_info(folder).version
+        except DataError as error:
+            raise DataError(f"{error}{command}") from None
+        if cls.version not in (None, version):
+            raise DataError(
+                f"{folder}: prepared by version {version} of the preparation, this code reads version {cls.version}; "
+                f"prepare the data set again{command}"
+            )
 
     @classmethod
     def example(cls, root: Path) -> None:
@@ -193,7 +219,7 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
     def _open_cache(self) -> CachedFrames:
         if self.size is None:
             raise ValueError(f"{self.root}: frames of different sizes; a cache needs size=(H, W)")
-        folder = cache_folder(self.root, self.info, self.size, self.split)
+        folder = cache_folder(self.root, self.info, self.size, self._stored_split)
         ensure_cache(folder, len(self.frames), lambda index: self._read_files(index, tuple(self.tasks)))
         return CachedFrames(folder, self._needed())
 

@@ -122,7 +122,7 @@ def join_pairs(labelled: CanonicalDataset, views: CanonicalDataset, tasks: Seque
 
 def partners(views: CanonicalDataset, gap: int) -> dict[int, list[int]]:
     """For each frame that has any: the frames of its scene at most `gap` before or after it."""
-    posed = [(frame.scene, index) for index, frame in enumerate(views.frames) if frame.pose is not None]
+    posed = [(views.frames[index].scene, index) for index in views.chosen if views.frames[index].pose is not None]
     found = {}
     for _, members in groupby(sorted(posed), key=lambda pair: pair[0]):
         indices = [index for _, index in members]

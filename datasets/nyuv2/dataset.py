@@ -36,11 +36,11 @@ fingerprints are not comparable.
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import ClassVar
 
 from benchmark.registry import DATASETS
-from datasets.layout.frame_files import DataError
 from datasets.loading.canonical import CanonicalDataset
+from datasets.nyuv2.sources.source import DATA_VERSION
 
 
 @DATASETS.register(
@@ -52,16 +52,5 @@ class NYUv2(CanonicalDataset):
     Arguments and items: see `CanonicalDataset`.
     """
 
-    @classmethod
-    def ensure(cls, root: Path | str) -> None:
-        """Check that the data set is there; it cannot be downloaded for the user.
-
-        Raises:
-            DataError: naming the command that prepares it.
-        """
-        if not (Path(root) / "dataset.json").is_file():
-            raise DataError(
-                f"{root}: no prepared NYU-v2 here; run "
-                f"python tools/prepare_nyuv2.py --from-folder FOLDER --out {root} (or --from-mat, --from-release, "
-                "--from-mtan), or set MTL_DATA to the folder that holds nyuv2/"
-            )
+    version: ClassVar[int | None] = DATA_VERSION
+    command: ClassVar[str] = "python tools/prepare_nyuv2.py --from-folder FOLDER"

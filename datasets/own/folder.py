@@ -38,7 +38,7 @@ from benchmark.registry import DATASETS
 from benchmark.tasks import STANDARD_TASKS, TaskSet
 from datasets.layout.frame_files import Array
 from datasets.layout.layout import DataError, exclusive
-from datasets.layout.manifest_tables import FrameRecord, LabelInfo, assumed_intrinsics
+from datasets.layout.manifest_tables import SCHEMA_VERSION, FrameRecord, LabelInfo, assumed_intrinsics
 from datasets.loading.canonical import CanonicalDataset
 from datasets.own.folder_example import write_folder
 from datasets.own.manifest import MANIFEST, Manifest, read_manifest
@@ -93,7 +93,8 @@ class FolderSource:
 
     manifest: Manifest
     files: Mapping[str, Mapping[str, Path]]
-    notes: str
+    notes: Sequence[str]
+    version: int = 1
 
     @property
     def name(self) -> str:
@@ -157,7 +158,7 @@ def ensure_prepared(root: Path) -> None:
         with exclusive(target.absolute()):
             if _stamp_of(target) == stamp:
                 return
-            source = FolderSource(manifest, files, _coverage(manifest, files, root))
+            source = FolderSource(manifest, files, (_coverage(manifest, files, root),))
             prepare(source, target, workers=1, limit=None, track=progress(f"preparing {root.name}"))
             write_text(target / STAMP, stamp)
     except PermissionError as error:
@@ -206,11 +207,11 @@ def _coverage(manifest: Manifest, files: Mapping[str, Mapping[str, Path]], root:
 
 
 def _stamp(root: Path, manifest: Manifest, files: Mapping[str, Mapping[str, Path]]) -> str:
-    """A hash of the manifest, of the splits, and of name, size and time of every file, as JSON."""
+    """A hash of the layout's version, the manifest, the splits, and name, size and time of every file, as JSON."""
     status = [(os.path.relpath(path, root), path.stat()) for folder in files.values() for path in folder.values()]
     lines = [f"{name} {found.st_size} {found.st_mtime_ns}" for name, found in status]
     text = (root / MANIFEST).read_text(encoding="utf-8")
-    content = "\n".join((text, json.dumps(manifest.frames), *lines))
+    content = "\n".join((f"schema {SCHEMA_VERSION}", text, json.dumps(manifest.frames), *lines))
     return json.dumps({"files": len(status), "sha256": hashlib.sha256(content.encode()).hexdigest()}) + "\n"
 
 

@@ -33,12 +33,10 @@ What each modality is made from, and its caveats:
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 from benchmark.registry import DATASETS
 from benchmark.tasks import PASCAL_TASKS, TaskSet
-from datasets.layout.frame_files import DataError
 from datasets.loading.canonical import CanonicalDataset
 
 
@@ -52,17 +50,4 @@ class PASCALContext(CanonicalDataset):
 
     tasks: TaskSet = PASCAL_TASKS
     varied: ClassVar[bool] = True
-
-    @classmethod
-    def ensure(cls, root: Path | str) -> None:
-        """Check that the data set is there; it cannot be downloaded for the user.
-
-        Raises:
-            DataError: naming the command that prepares it.
-        """
-        if not (Path(root) / "dataset.json").is_file():
-            raise DataError(
-                f"{root}: no prepared PASCAL-Context here; run "
-                f"python tools/prepare_pascal_context.py PASCAL_MT.tgz --out {root}, or set MTL_DATA to the folder "
-                "that holds pascal_context/"
-            )
+    command: ClassVar[str] = "python tools/prepare_pascal_context.py PASCAL_MT.tgz"

@@ -40,8 +40,9 @@ SOURCES = {
     "boundary": "of the 459 classes: train thin(|Laplacian| > 0), test thin(outlines), as published",
 }
 NOTES = (
-    "The camera is not known: intrinsics are assumed, with a focal length of the longer side. Saliency and normals are "
-    "network predictions, not measurements. The test split is the published val split."
+    "The camera is not known: intrinsics are assumed, with a focal length of the longer side.",
+    "Saliency and normals are network predictions, not measurements.",
+    "The test split is the published val split.",
 )
 
 _FOLDERS = (
@@ -64,7 +65,8 @@ class Release:
     name: str = "pascal_context-21c"
     tasks: tuple[str, ...] = TASKS
     classes: tuple[str, ...] = labels.CLASSES
-    notes: str = NOTES
+    notes: tuple[str, ...] = NOTES
+    version: int = 1
 
     @property
     def labels(self) -> Mapping[str, LabelInfo]:

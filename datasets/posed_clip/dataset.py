@@ -29,10 +29,10 @@ Data card
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from benchmark.registry import DATASETS
 from benchmark.tasks import DEPTH, TaskSet
-from datasets.layout.frame_files import DataError
 from datasets.loading.canonical import CanonicalDataset
 from datasets.posed_clip.example import write_clips
 
@@ -50,19 +50,7 @@ class PosedClip(CanonicalDataset):
     """
 
     tasks: TaskSet = TaskSet((DEPTH,))
-
-    @classmethod
-    def ensure(cls, root: Path | str) -> None:
-        """Check that the clips are there.
-
-        Raises:
-            DataError: naming the command that prepares them.
-        """
-        if not (Path(root) / "dataset.json").is_file():
-            raise DataError(
-                f"{root}: no prepared clips here; run python tools/prepare_clips.py --from CLIP [CLIP ...] "
-                f"--out {root}, or set MTL_DATA to the folder that holds posed_clip/"
-            )
+    command: ClassVar[str] = "python tools/prepare_clips.py --from CLIP [CLIP ...]"
 
     @classmethod
     def example(cls, root: Path) -> None:

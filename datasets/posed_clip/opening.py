@@ -34,10 +34,11 @@ class ClipSource:
 
     placed: Mapping[str, Placed]
     kinds: Mapping[str, str]
-    notes: str
+    notes: Sequence[str]
     name: str = "posed_clip"
     tasks: Sequence[str] = ("depth",)
     classes: Sequence[str] = ()
+    version: int = 1
 
     @property
     def labels(self) -> Mapping[str, LabelInfo]:
@@ -142,10 +143,10 @@ def _clean(name: str) -> str:
     return re.sub(r"[^\w.\-]+", "_", name).strip("_.") or "clip"
 
 
-def _notes(clips: Mapping[str, Clip], every: int) -> str:
+def _notes(clips: Mapping[str, Clip], every: int) -> tuple[str, ...]:
     thinned = f", one in {every} taken" if every > 1 else ""
     parts = [
-        f"{scene}: {len(clip.frames)} frames{thinned}{'; ' if clip.notes else ''}{clip.notes}"
+        f"{scene}: {len(clip.frames)} frames{thinned}{'; ' if clip.notes else ''}{clip.notes}."
         for scene, clip in clips.items()
     ]
-    return f"Depth labels only; test frames are the last of each clip and show the same place. {'. '.join(parts)}."
+    return "Depth labels only.", "Test frames are the last of each clip and show the same place.", *parts

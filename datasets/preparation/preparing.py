@@ -47,8 +47,12 @@ class Source(Protocol):
         """Where each modality comes from."""
 
     @property
-    def notes(self) -> str:
-        """Caveats."""
+    def notes(self) -> Sequence[str]:
+        """Caveats, one sentence each."""
+
+    @property
+    def version(self) -> int:
+        """Version of the preparation, see `DatasetInfo`."""
 
     @property
     def frames(self) -> Sequence[tuple[str, str]]:
@@ -109,6 +113,7 @@ def prepare(source: Source, out: Path, *, workers: int, limit: int | None, track
         labels=source.labels,
         sources=source.sources,
         notes=source.notes,
+        version=source.version,
     )
     with writer:
         job = _Job(source, writer.folder, writer.num_classes, writer.kinds)

@@ -37,8 +37,9 @@ TASKS = ("semseg", "depth", "normals", "boundary")
 SPLITS = ("train", "test")
 SOURCES = dict.fromkeys(("images", *TASKS), "rendered by datasets/synthetic of this project, free of third-party data")
 NOTES = (
-    "Furnished rooms, ray cast at pixel centres; the image with 2x2 samples per pixel, shadows and sensor noise. "
-    "Depth and normals are exact, boundaries separate objects. Frames of a scene overlap; no scene is in two splits."
+    "Furnished rooms, ray cast at pixel centres; the image has 2x2 samples per pixel, shadows and sensor noise.",
+    "Depth and normals are exact, boundaries separate objects.",
+    "Frames of a scene overlap; no scene is in two splits.",
 )
 
 

@@ -1,15 +1,17 @@
 """A folder of the 1449 labelled frames.
 
 The folder holds INDEX.csv (id, path_rgb, path_depth, path_label, depth_max_m, intrinsics, split; paths relative to the
-folder above) and classes.csv (id40, name40). Pictures are 480x640: JPEG images, 8-bit depth codes v with
-metres = (v + 0.5) / 255 * depth_max_m, and 8-bit labels 0..40, where 255 in a train frame is "unlabelled or otherprop".
+folder above) and classes.csv (id40, name40); scenes.csv (id, scene, scene_type, scene_source, type_source; any may be
+empty) is optional. Pictures are 480x640: JPEG images, 8-bit depth codes v with metres = (v + 0.5) / 255 * depth_max_m,
+and 8-bit labels, 0 unlabelled and 1..40. The intrinsics are as published: the centre of the first pixel is (0, 0).
 """
 
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +21,20 @@ from datasets.layout.manifest_tables import FrameRecord
 from datasets.nyuv2.sources.source import (
     CROPPED_SIZE,
     OFFICIAL_SIZE,
+    RESEARCH_ONLY,
     Intrinsics,
     NYUv2Source,
     check_splits,
     crop,
     cropped,
+    half_pixel_added,
     with_derived,
 )
-from datasets.preparation.reading import check_presence, check_shape, describe, read_jpeg
+from datasets.preparation.reading import check_presence, check_shape, describe, read_jpeg, to_labels
 
 NUM_CLASSES = 40
 MERGED_LABEL = 255
-"""In train frames only: unlabelled or class 40, which the source cannot tell apart."""
+"""Value of older copies in train frames: unlabelled or class 40, which those copies cannot tell apart."""
 
 SOURCES = {
     "images": "NYU-Depth-V2 labelled set (Silberman, Hoiem, Kohli, Fergus, ECCV 2012), JPEG quality 75 copies",
@@ -40,11 +44,15 @@ SOURCES = {
     "boundary": "class boundaries of the label map, datasets/nyuv2/boundaries.py",
 }
 NOTES = (
-    "Depth is quantised to 256 steps per frame (10 to 40 mm). In train frames class 40 (otherprop) is merged with "
-    "unlabelled, so it is never a training label, while test frames have it. Research use; cite Silberman et al. 2012."
+    "Images are JPEG copies of quality 75.",
+    "Depth has 8 bits: 256 steps a frame, of 10 to 40 mm.",
+    "Normals are derived from that depth; they are not the published normals.",
+    "Boundaries are derived from the class labels; they are not the published boundaries.",
+    RESEARCH_ONLY,
 )
 
 _COLUMNS = ("id", "path_rgb", "path_depth", "path_label", "depth_max_m", "intrinsics", "split")
+_SCENE_COLUMNS = ("id", "scene", "scene_type", "scene_source", "type_source")
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class _Files:
         depth: path of the 8-bit depth.
         label: path of the label map.
         depth_max: metres of the code 255, to within half a step.
-        intrinsics: fx, fy, cx, cy at 480x640.
+        intrinsics: fx, fy, cx, cy at 480x640; pixel centres are at integer + 0.5.
     """
 
     split: str
@@ -70,19 +78,25 @@ class _Files:
 
 @dataclass(frozen=True)
 class FolderSource(NYUv2Source):
-    """See the top of this module; fields as in `NYUv2Source`."""
+    """See the top of this module; fields as in `NYUv2Source`.
+
+    Args:
+        files: of each frame, by its name.
+        scene_sources: sources of the scene names and how many frames have one.
+    """
 
     classes: tuple[str, ...]
     records: tuple[FrameRecord, ...]
     files: Mapping[str, _Files]
+    scene_sources: str
     name: str = "nyuv2-40c"
     size: tuple[int, int] = CROPPED_SIZE
-    notes: str = NOTES
+    notes: tuple[str, ...] = NOTES
 
     @property
     def sources(self) -> Mapping[str, str]:
         """Where each modality comes from."""
-        return SOURCES
+        return {**SOURCES, "scene": self.scene_sources} if self.scene_sources else SOURCES
 
     def arrays(self, frame: FrameRecord) -> dict[str, Array]:
         """All modalities of a frame.
@@ -103,7 +117,7 @@ class FolderSource(NYUv2Source):
 
 
 def open_folder(folder: Path) -> FolderSource:
-    """Read the two tables and see that every file is there.
+    """Read the tables and check that every file exists.
 
     Raises:
         DataError: naming the first missing file or wrong line.
@@ -118,8 +132,32 @@ def open_folder(folder: Path) -> FolderSource:
     check_splits(by_split["train"], by_split["test"], str(index), str(index))
     files = dict(rows)
     check_presence(path for _, one in rows for path in (one.rgb, one.depth, one.label))
-    records = tuple(FrameRecord(name, one.split, cropped(one.intrinsics)) for name, one in files.items())
-    return FolderSource(_read_classes(folder), records, files)
+    scenes = _read_scenes(folder)
+    records = tuple(
+        _with_scene(FrameRecord(name, one.split, cropped(one.intrinsics)), scenes.get(name, {}))
+        for name, one in files.items()
+    )
+    sources = Counter(scenes[record.name]["scene_source"] for record in records if record.scene)
+    listed = "; ".join(f"{count} of {len(records)} frames: {source}" for source, count in sources.items())
+    return FolderSource(_read_classes(folder), records, files, listed)
+
+
+def _read_scenes(folder: Path) -> dict[str, dict[str, str]]:
+    """Lines of scenes.csv by frame; empty where the folder has no such file."""
+    path = folder / "scenes.csv"
+    rows = _read_csv(path) if path.exists() else []
+    for line, row in enumerate(rows, start=2):
+        missing = [column for column in _SCENE_COLUMNS if row.get(column) is None]
+        if missing:
+            raise DataError(
+                f"{path}, line {line}: no column {missing[0]!r}; the columns are {', '.join(_SCENE_COLUMNS)}"
+            )
+    return {row["id"]: row for row in rows}
+
+
+def _with_scene(record: FrameRecord, row: Mapping[str, str]) -> FrameRecord:
+    scene, scene_type, source = (row.get(column, "") for column in ("scene", "scene_type", "type_source"))
+    return replace(record, scene=scene, scene_type=scene_type, scene_type_source=source)
 
 
 def _read_csv(path: Path) -> list[dict[str, str]]:
@@ -146,7 +184,8 @@ def _parse_row(row: dict[str, str], folder: Path, where: str) -> tuple[str, _Fil
     if not 0 < depth_max < np.inf:
         raise DataError(f"{where}: depth_max_m is {depth_max}, it must be a positive number of metres")
     rgb, depth, label = (folder.joinpath(*Path(row[key]).parts[1:]) for key in ("path_rgb", "path_depth", "path_label"))
-    return row["id"].rpartition("/")[2], _Files(row["split"], rgb, depth, label, depth_max, (fx, fy, cx, cy))
+    intrinsics = half_pixel_added((fx, fy, cx, cy))
+    return row["id"].rpartition("/")[2], _Files(row["split"], rgb, depth, label, depth_max, intrinsics)
 
 
 def _read_classes(folder: Path) -> tuple[str, ...]:
@@ -160,19 +199,14 @@ def _read_classes(folder: Path) -> tuple[str, ...]:
 
 
 def _read_labels(files: _Files) -> Array:
-    """(480, 640) uint8 labels 0..40; in train frames 255 has become 0."""
+    """(480, 640) uint8 labels 0..40."""
     labels = _read_gray(files.label)
-    if files.split == "train":
-        labels[labels == MERGED_LABEL] = 0
-    wrong = labels > NUM_CLASSES
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        allowed = f"0..{NUM_CLASSES}" + (f" and {MERGED_LABEL}" if files.split == "train" else "")
+    if files.split == "train" and (labels == MERGED_LABEL).any():
         raise DataError(
-            f"{files.label}: label {labels[row, column]} at row {row}, column {column} ({int(wrong.sum())} such "
-            f"pixels), allowed in a {files.split} frame are {allowed}"
+            f"{files.label}: label {MERGED_LABEL} ({int((labels == MERGED_LABEL).sum())} pixels): an older copy, which "
+            f"cannot tell class {NUM_CLASSES} from unlabelled; get the labels with 0 unlabelled and 1..{NUM_CLASSES}"
         )
-    return labels
+    return to_labels(labels, NUM_CLASSES, OFFICIAL_SIZE, str(files.label))
 
 
 def _read_gray(path: Path) -> Array:

@@ -47,8 +47,9 @@ INTRINSICS = resized(cropped(OFFICIAL_INTRINSICS), CROPPED_SIZE, SIZE)
 
 TITLE = "NYU-v2 of MTAN (Liu, Johns, Davison, CVPR 2019)"
 NOTES = (
-    f"{RESEARCH_ONLY} Intrinsics are those of the 425x560 crop made smaller, as the author describes the preparation; "
-    "the frames' official numbers and scenes are not known."
+    RESEARCH_ONLY,
+    "Intrinsics are those of the 425x560 crop made smaller, as the author describes the preparation.",
+    "The frames' official numbers and scenes are not known.",
 )
 REQUIRED = ("image", "label", "depth")
 _FOLDERS = {"train": "train", "test": "val"}
@@ -69,7 +70,7 @@ class MtanSource(NYUv2Source):
     root: Path
     records: tuple[FrameRecord, ...]
     has_normals: bool
-    notes: str = NOTES
+    notes: tuple[str, ...] = NOTES
     signs: Signs = AS_STORED
     name: str = f"nyuv2-{NUM_CLASSES}c"
     size: tuple[int, int] = SIZE
@@ -148,7 +149,7 @@ def open_mtan(folder: Path) -> MtanSource:
     if not has_normals:
         return source
     signs, note = signs_of(records, source.agreement, str(root))
-    return replace(source, signs=signs, notes=f"{source.notes} {note}")
+    return replace(source, signs=signs, notes=(*source.notes, note))
 
 
 def _count(folder: Path) -> int:

@@ -79,7 +79,7 @@ class OfficialSource(NYUv2Source):
     records: tuple[FrameRecord, ...]
     size: tuple[int, int]
     table: tuple[int, ...]
-    notes: str
+    notes: tuple[str, ...]
     name: str = "nyuv2-40c"
     classes: tuple[str, ...] = NAMES_40
 
@@ -155,7 +155,7 @@ def open_official(path: Path, splits: Path, class_mapping: Path | None, *, full_
     return OfficialSource(path, records, OFFICIAL_SIZE if full_size else CROPPED_SIZE, table, notes)
 
 
-def _notes(*, full_size: bool, left_out: int, named: bool) -> str:
+def _notes(*, full_size: bool, left_out: int, named: bool) -> tuple[str, ...]:
     notes = [RESEARCH_ONLY]
     if full_size:
         notes.append("480x640 with the white border, which has no labels but in-filled depth.")
@@ -163,7 +163,7 @@ def _notes(*, full_size: bool, left_out: int, named: bool) -> str:
         notes.append(f"{left_out} frames of the file are in neither split and were left out.")
     if not named:
         notes.append("The file does not name its labels; the official order of the 894 names was assumed.")
-    return " ".join(notes)
+    return tuple(notes)
 
 
 @lru_cache(maxsize=1)

@@ -114,7 +114,7 @@ class ReleaseSource(NYUv2Source):
     folders: tuple[str, ...]
     records: tuple[FrameRecord, ...]
     size: tuple[int, int]
-    notes: str = RESEARCH_ONLY
+    notes: tuple[str, ...] = (RESEARCH_ONLY,)
     signs: Signs = AS_STORED
     name: str = f"nyuv2-{NUM_CLASSES}c"
     classes: tuple[str, ...] = NAMES_40
@@ -247,12 +247,12 @@ def _size_of(path: Path) -> tuple[int, int]:
     return height, width
 
 
-def _notes(root: Path, frames: Sequence[FrameRecord], release: Release) -> str:
+def _notes(root: Path, frames: Sequence[FrameRecord], release: Release) -> tuple[str, ...]:
     unlisted = {path.stem for path in (root / "images").glob(f"*{release.suffixes['images']}")}
     unlisted = {name for name in unlisted if not name.startswith(".")} - {frame.name for frame in frames}
     if not unlisted:
-        return RESEARCH_ONLY
-    return f"{RESEARCH_ONLY} {len(unlisted)} images are in neither split and were left out, first {min(unlisted)}."
+        return (RESEARCH_ONLY,)
+    return RESEARCH_ONLY, f"{len(unlisted)} images are in neither split and were left out, first {min(unlisted)}."
 
 
 def _oriented(source: ReleaseSource) -> ReleaseSource:
@@ -260,4 +260,4 @@ def _oriented(source: ReleaseSource) -> ReleaseSource:
     if "normals" not in source.folders:
         return source
     signs, note = signs_of(source.records, source.agreement, str(source.root / "normals"))
-    return replace(source, signs=signs, notes=f"{source.notes} {note}")
+    return replace(source, signs=signs, notes=(*source.notes, note))

@@ -18,8 +18,13 @@ from datasets.nyuv2.normals import normals_from_depth
 
 TASKS = ("semseg", "depth", "normals", "boundary")
 OFFICIAL_SIZE = (480, 640)
-OFFICIAL_INTRINSICS = (518.857901, 519.469611, 325.582449, 253.736166)
-"""fx, fy, cx, cy of the colour camera at 480x640, from the authors' toolbox (camera_params.m)."""
+DATA_VERSION = 2
+"""Version of the prepared data. 2: class 40 in the training frames of the folder; half a pixel in the intrinsics."""
+PUBLISHED_INTRINSICS = (518.857901, 519.469611, 325.582449, 253.736166)
+"""fx, fy, cx, cy of the colour camera at 480x640, from the authors' toolbox (camera_params.m).
+
+The calibration is OpenCV's: the centre of the first pixel is (0, 0).
+"""
 
 CROP_TOP, CROP_LEFT = 45, 40
 CROPPED_SIZE = (425, 560)
@@ -32,6 +37,17 @@ DERIVED_BOUNDARY = (
 RESEARCH_ONLY = "Research use; cite Silberman et al. 2012."
 
 Intrinsics = tuple[float, float, float, float]
+
+
+def half_pixel_added(intrinsics: Intrinsics) -> Intrinsics:
+    """Intrinsics with the centre of the first pixel at (0.5, 0.5), from intrinsics that have it at (0, 0)."""
+    fx, fy, cx, cy = intrinsics
+    return fx, fy, cx + 0.5, cy + 0.5
+
+
+OFFICIAL_INTRINSICS = half_pixel_added(PUBLISHED_INTRINSICS)
+"""The same camera, in the convention of the layout."""
+
 T = TypeVar("T")
 
 
@@ -43,16 +59,21 @@ class NYUv2Source(ABC):
     Args:
         records: all frames, as frames.csv will list them.
         size: (H, W) of every prepared frame.
-        notes: caveats, for dataset.json.
+        notes: caveats, one sentence each, for dataset.json.
         name: name and classes, the beginning of the data-set id: "nyuv2-40c".
         classes: names of the classes 1..C.
     """
 
     records: tuple[FrameRecord, ...]
     size: tuple[int, int]
-    notes: str
+    notes: tuple[str, ...]
     name: str
     classes: tuple[str, ...]
+
+    @property
+    def version(self) -> int:
+        """Version of the prepared data."""
+        return DATA_VERSION
 
     @property
     def tasks(self) -> tuple[str, ...]:

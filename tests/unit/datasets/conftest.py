@@ -38,7 +38,13 @@ def write_tiny() -> Callable[..., Path]:
 
     def write(root: Path, change: Callable[[dict[str, np.ndarray]], None] = lambda arrays: None) -> Path:
         writer = CanonicalWriter(
-            root, name="tiny-40c", size=SIZE, tasks=TASKS, classes=CLASSES, sources={"images": "random"}, notes="a test"
+            root,
+            name="tiny-40c",
+            size=SIZE,
+            tasks=TASKS,
+            classes=CLASSES,
+            sources={"images": "random"},
+            notes=["A test."],
         )
         with writer:
             for number in range(1, 6):

@@ -167,7 +167,7 @@ def edit_info(root: Path, **changes) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema_version": 7}, "schema_version 7, this code reads 1"),
+        ({"schema_version": 7}, "schema_version 7, this code reads 2"),
         ({"classes": "absent"}, "field 'classes' is missing"),
         ({"size": None}, "wrong kind"),
     ],

@@ -197,8 +197,34 @@ def test_a_share_of_the_training_frames_is_those_frames_and_the_test_split_stays
 
 
 def test_an_unknown_split_is_explained(tiny):
-    with pytest.raises(ValueError, match="no split named 'val'; there are train, test"):
-        CanonicalDataset(tiny, "val")
+    with pytest.raises(ValueError, match="no frame in split 'valid'; splits are train, test, fit, val"):
+        CanonicalDataset(tiny, "valid")
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_fit_and_val_are_disjoint_and_make_up_train(tiny, cache):
+    """Three training frames in one room: the last one is held out."""
+    train, fit, val = (CanonicalDataset(tiny, split, cache=cache) for split in ("train", "fit", "val"))
+    assert [item["name"] for item in fit] == ["0001", "0002"]
+    assert [item["name"] for item in val] == ["0003"]
+    assert same(val[0], train[2])
+    assert {path.name for path in (tiny / "cache").glob("*/*") if path.is_dir()} == ({"train"} if cache else set())
+
+
+def test_a_frame_is_augmented_alike_in_train_and_in_fit(tiny):
+    train, fit = (CanonicalDataset(tiny, split, augmentation=ZOOM) for split in ("train", "fit"))
+    assert same(fit[1 + 2 * len(fit)], train[1 + 2 * len(train)])
+
+
+def test_a_share_of_fit_has_no_held_out_frame(tiny):
+    assert {item["name"] for item in CanonicalDataset(tiny, "fit", share=0.5)} < {"0001", "0002"}
+    assert [item["name"] for item in CanonicalDataset(tiny, "val", share=0.5)] == ["0003"]
+
+
+def test_the_validation_split_is_evaluated_like_the_test_split(tiny):
+    with pytest.raises(ValueError, match="the val split takes no augmentation but pad"):
+        CanonicalDataset(tiny, "val", augmentation={"flip": 0.5})
+    assert "window" in CanonicalDataset(tiny, "val", augmentation={"pad": (14, 16)})[0]
 
 
 def test_a_wrong_file_is_named_by_the_item(tiny):
@@ -211,5 +237,23 @@ def test_a_wrong_file_is_named_by_the_item(tiny):
 
 
 def test_nyuv2_names_the_command_that_prepares_it(tmp_path):
-    with pytest.raises(DataError, match=r"no prepared NYU-v2 here; run python tools/prepare_nyuv2\.py --from-folder"):
+    with pytest.raises(DataError, match=r"no prepared data set here.*: python tools/prepare_nyuv2\.py --from-folder"):
         DATASETS.create("nyuv2", tmp_path / "nyuv2", "train")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            '"version": 1',
+            '"version": 1',
+            "prepared by version 1 of the preparation, this code reads version 2; prepare",
+        ),
+        ('"schema_version": 2', '"schema_version": 1', "schema_version 1, this code reads 2; prepare"),
+    ],
+)
+def test_nyuv2_of_an_older_preparation_is_refused_with_the_command_that_renews_it(tiny, old, new, message):
+    path = tiny / "dataset.json"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(DataError, match=f"{message} the data set again: python tools/prepare_nyuv2.py .* --overwrite"):
+        DATASETS.create("nyuv2", tiny, "train")

@@ -120,7 +120,7 @@ def test_what_makes_no_pairs_is_refused(small_rooms: Path) -> None:
     with pytest.raises(ValueError, match="cat_max_ratio"):
         PosedPairs(rooms(small_rooms, augmentation=crop))
     alone = rooms(small_rooms)
-    alone.frames = [alone.frames[0]]
+    alone.chosen = [0]
     with pytest.raises(ValueError, match="no two frames"):
         PosedPairs(alone)
 

@@ -11,9 +11,9 @@ import numpy as np
 import scipy.io
 
 FULL, CROPPED = (480, 640), (425, 560)
-# camera_params.m of the authors' toolbox.
-FULL_CAMERA = (518.857901, 519.469611, 325.582449, 253.736166)
-CROPPED_CAMERA = (518.857901, 519.469611, 285.582449, 208.736166)
+# camera_params.m of the authors' toolbox, plus half a pixel: there the centre of the first pixel is (0, 0).
+FULL_CAMERA = (518.857901, 519.469611, 326.082449, 254.236166)
+CROPPED_CAMERA = (518.857901, 519.469611, 286.082449, 209.236166)
 
 # Planes n . X = offset with X in x right, y down, z forward; n towards the room.
 PLANES = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 import subprocess
 import sys
@@ -34,11 +35,9 @@ def source(tmp_path) -> Path:
         v, u = np.mgrid[:480, :640]
         image = np.stack([u % 256, v % 256, np.full_like(u, int(name) * 40)], -1).astype(np.uint8)
         labels = (1 + (u // 160) + 4 * (v // 160)).astype(np.uint8)
-        if split == "train":
-            labels[300:350, 300:400] = 255
-        else:
-            labels[300:350, 300:400] = 40
-            labels[0:200, 0:60] = 0
+        labels[300:350, 300:400] = 40
+        labels[0:200, 0:60] = 0
+        labels[380:420, 300:400] = 0
         cv2.imwrite(str(folder / "rgb" / f"{name}.jpg"), image[..., ::-1])
         cv2.imwrite(str(folder / "depth8" / f"{name}.png"), np.full((480, 640), 127, np.uint8))
         cv2.imwrite(str(folder / "label40" / f"{name}.png"), labels)
@@ -75,8 +74,8 @@ def test_a_prepared_frame_is_the_documented_crop(source, tmp_path, capsys):
     assert dict(info.counts) == {"test": 1, "train": 1}
     assert info.classes[0] == "class 1"
     assert len(info.classes) == 40
-    # fx fy as they are, cx - 40, cy - 45.
-    assert read_frames(out)[0].intrinsics == pytest.approx((518.857901, 519.469611, 285.582449, 208.736166))
+    # fx fy as they are, cx + 0.5 - 40, cy + 0.5 - 45.
+    assert read_frames(out)[0].intrinsics == pytest.approx((518.857901, 519.469611, 286.082449, 209.236166))
 
     test = {m: read_modality(out, m, "0001", SIZE, 40) for m in ("images", *info.tasks)}
     # Rows 45:470 and columns 40:600; JPEG is off by a few grey levels.
@@ -91,9 +90,31 @@ def test_a_prepared_frame_is_the_documented_crop(source, tmp_path, capsys):
     # The change of class between columns 159 and 160 is between 119 and 120 here.
     assert (test["boundary"][170, 118:121] == [0, 255, 0]).all()
 
-    train = CanonicalDataset(out, "train")[0]
-    assert (train["targets"]["semseg"][260:300, 265:355] == 255).all(), "255 of a train frame is unlabelled"
-    assert (train["targets"]["boundary"][0, 270, 300] == 255).all()
+    train = CanonicalDataset(out, "train")[0]["targets"]
+    assert (train["semseg"][260:300, 265:355] == 39).all(), "class 40 is a class of training frames too"
+    assert (train["semseg"][340:370, 265:355] == 255).all(), "0 is unlabelled"
+    assert train["boundary"][0, 355, 310] == 255, "the middle of a wide unlabelled region does not count"
+    assert train["boundary"][0, 280, 259] == 1, "class 40 has an outline"
+
+
+def test_scenes_that_are_known_are_kept_with_their_sources(source, tmp_path):
+    (source / "scenes.csv").write_text(
+        "id,scene,scene_type,split,scene_source,type_source\n"
+        "0001,,kitchen,test,,a list\n0002,den_1,den,train,a paper,name\n"
+    )
+    assert run(source, tmp_path / "out") == 0
+    first, second = read_frames(tmp_path / "out")
+    assert (first.scene, first.scene_type, first.scene_type_source) == ("", "kitchen", "a list")
+    assert (second.scene, second.scene_type, second.scene_type_source) == ("den_1", "den", "name")
+    assert read_info(tmp_path / "out").sources["scene"] == "1 of 2 frames: a paper"
+
+
+def test_the_notes_say_what_is_not_as_published(source, tmp_path):
+    assert run(source, tmp_path / "out") == 0
+    notes = json.loads((tmp_path / "out" / "dataset.json").read_text())["notes"]
+    assert all(sentence.endswith(".") and "\n" not in sentence for sentence in notes)
+    text = " ".join(notes)
+    assert all(word in text for word in ("JPEG", "8 bits", "Normals are derived", "Boundaries are derived"))
 
 
 def test_several_workers_write_the_same_data(source, tmp_path):
@@ -147,9 +168,11 @@ ERRORS = {
     "truncated depth": (cut_depth, "depth8/0001.png: truncated image"),
     "not a picture": (lambda f: (f / "rgb" / "0001.jpg").write_bytes(b"\1\xff\xd9"), "0001.jpg: not a readable JPEG"),
     "other size": (small_image, "rgb/0001.jpg: found 240x320x3, expected 480x640x3"),
-    "label 41": (paint("0001", 41), "0001.png: label 41 at row 211, column 222 (1 such pixels), allowed in a test"),
+    "label 41": (paint("0001", 41), "0001.png: label 41 at row 211, column 222 (1 such pixels), allowed are 0 to"),
     "label 255 in test": (paint("0001", 255), "label40/0001.png: label 255 at row 211, column 222"),
-    "label 77 in train": (paint("0002", 77), "(1 such pixels), allowed in a train frame are 0..40 and 255"),
+    "label 77 in train": (paint("0002", 77), "label 77 at row 211, column 222 (1 such pixels), allowed are 0 to 40"),
+    "old label 255": (paint("0002", 255), "0002.png: label 255 (1 pixels): an older copy, which cannot tell class 40"),
+    "scene columns": (lambda f: (f / "scenes.csv").write_text("id\n0001\n"), "scenes.csv, line 2: no column 'scene'"),
     "missing image": (lambda f: (f / "rgb" / "0002.jpg").unlink(), "rgb/0002.jpg: the file is missing"),
     "missing labels": (lambda f: shutil.rmtree(f / "label40"), "0001.png: the file is missing, and 1 other files"),
     "missing index": (lambda f: (f / "INDEX.csv").unlink(), "INDEX.csv: the file is missing"),

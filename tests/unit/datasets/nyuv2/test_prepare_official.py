@@ -136,7 +136,7 @@ def test_without_names_the_official_order_is_assumed_and_noted(mat):
         del file["names"]
     source = open_official(mat, mat.with_name("splits.mat"), None, full_size=False)
     assert source.table[NAMES.index("bookshelf") + 1] == 10
-    assert "official order of the 894 names was assumed" in source.notes
+    assert "official order of the 894 names was assumed" in " ".join(source.notes)
 
 
 def test_the_built_in_table_is_the_published_one(shared):
@@ -164,7 +164,7 @@ def test_labels_follow_names_and_not_numbers(arrays, tmp_path):
 def test_frames_in_neither_split_are_left_out_with_a_note(mat, tmp_path):
     write_splits(mat.with_name("splits.mat"), [2], [1])
     assert prepare(mat, tmp_path / "out") == 0
-    assert "1 frames of the file are in neither split and were left out" in read_info(tmp_path / "out").notes
+    assert "1 frames of the file are in neither split and were left out" in " ".join(read_info(tmp_path / "out").notes)
 
 
 def cut(name: str, keep: float):

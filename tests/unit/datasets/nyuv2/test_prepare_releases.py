@@ -112,7 +112,7 @@ def test_the_frame_of_the_normals_is_found_out_from_the_depth(tmp_path, signs, n
     assert prepare(tmp_path / "in", tmp_path / "out") == 0
     size, camera, _ = FORMATS["atrc"]
     assert angles(read_all(tmp_path / "out", "0001")["normals"], room(size, camera, 1).normals).max() < 0.6
-    assert note in read_info(tmp_path / "out").notes
+    assert note in " ".join(read_info(tmp_path / "out").notes)
 
 
 def test_unrelated_normals_are_kept_as_stored_and_the_note_says_so(release, tmp_path):
@@ -122,7 +122,7 @@ def test_unrelated_normals_are_kept_as_stored_and_the_note_says_so(release, tmp_
         vectors = rng.standard_normal((480, 640, 3))
         np.save(path, (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32))
     assert prepare(root, tmp_path / "out") == 0
-    assert "could not be verified" in read_info(tmp_path / "out").notes
+    assert "could not be verified" in " ".join(read_info(tmp_path / "out").notes)
     kept = read_all(tmp_path / "out", "0001")["normals"]
     np.testing.assert_array_equal(kept, np.load(root / "normals" / "0001.npy").astype(np.float16))
 
@@ -161,7 +161,7 @@ def test_what_a_release_lacks_is_derived_and_says_so(release, tmp_path):
     assert info.tasks == TASKS
     assert info.sources["normals"].startswith("derived")
     assert info.sources["boundary"].startswith("derived")
-    assert "normals" not in info.notes
+    assert "normals" not in " ".join(info.notes)
     size, camera, _ = FORMATS["mtl_pytorch"]
     expected, found = room(size, camera, 1), read_all(tmp_path / "out", "0001")
     known = (found["normals"] != 0).any(-1)
@@ -184,4 +184,4 @@ def test_images_outside_both_splits_are_left_out_with_a_note(release, tmp_path):
     assert prepare(root, tmp_path / "out") == 0
     info = read_info(tmp_path / "out")
     assert dict(info.counts) == {"train": 1, "test": 1}
-    assert "1 images are in neither split and were left out, first 0002" in info.notes
+    assert "1 images are in neither split and were left out, first 0002" in " ".join(info.notes)

@@ -74,7 +74,7 @@ def test_a_frame_without_a_file_is_unlabelled_for_that_task_only(example):
     assert not items[UNLABELLED_DEPTH]["depth"].any()
     assert items[UNLABELLED_DEPTH]["normals"].any()
     assert items["a"]["depth"].any()
-    assert "depth 4" in data.info.notes
+    assert "depth 4" in " ".join(data.info.notes)
 
 
 def test_class_numbers_start_where_the_manifest_says(tmp_path):
