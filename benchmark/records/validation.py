@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn, TypeVar
+from functools import cache, wraps
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, Strict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    Strict,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails, from_json
 
 Validated = TypeVar("Validated")
 
-CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True, arbitrary_types_allowed=True)
-"""Settings of every model: unknown keys, NaN and infinity are refused. Values are not converted, see the types below."""
+CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
+"""Settings of every model: unknown keys, NaN and infinity are refused. The types below refuse conversions."""
 MAX_LENGTH = 1000
 """Characters of the longest name."""
 MAX_NUMBER = 1e100
-"""Largest stored number: its square, and a sum of squares, are finite."""
+EXPECTED = {
+    "string": "text",
+    **dict.fromkeys(("float", "finite_number"), "a finite number"),
+    "int": "an integer",
+    "bool": "true or false",
+    **dict.fromkeys(("list", "tuple"), "a list"),
+    **dict.fromkeys(("dict", "mapping", "model", "model_attributes", "dataclass"), "a mapping"),
+}
+"""Expected values in the words of JSON, by pydantic's name of the type."""
 
 
 class RecordError(ValueError):
@@ -48,9 +67,20 @@ def json_value(value: Any) -> Any:
     return value
 
 
+def bounded(number: float) -> float:
+    """Return the number if its square, and a sum of such squares, are finite.
+
+    Raises:
+        ValueError: if it is too large.
+    """
+    if not -MAX_NUMBER <= number <= MAX_NUMBER:
+        raise ValueError(f"a finite number of at most {MAX_NUMBER:g}")
+    return number
+
+
 Text = Annotated[str, Strict()]
 Name = Annotated[str, Strict(), StringConstraints(max_length=MAX_LENGTH), AfterValidator(one_line_text)]
-Number = Annotated[float, Strict(), Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+Number = Annotated[float, Strict(), AfterValidator(bounded)]
 Count = Annotated[int, Strict(), Field(ge=0, lt=2**63)]
 Flag = Annotated[bool, Strict()]
 Json = Annotated[Any, AfterValidator(json_value)]
@@ -78,25 +108,68 @@ def parse_json(text: str | bytes) -> Any:
         raise RecordError(f"not readable as JSON: {' '.join(str(error).split())}") from None
 
 
-def validated(model: type[Validated] | TypeAdapter[Validated], data: Any, source: str = "") -> Validated:
-    """Convert plain JSON values to a pydantic model or a dataclass.
+def validated(model: type[Validated], data: Any, source: str = "") -> Validated:
+    """Convert plain JSON values to a type that pydantic knows: a model, a dataclass, a `TypedDict`, `dict[str, int]`.
 
     Args:
-        model: a type that pydantic knows, or its adapter.
+        model: the type.
         data: plain JSON values.
         source: file or option that the data come from, for the message.
 
     Raises:
         RecordError: naming source, key, the value found and the value expected.
     """
-    adapter = model if isinstance(model, TypeAdapter) else TypeAdapter(model)
     with read_from(source):
-        return adapter.validate_python(data)
+        checked: Validated = adapter_of(model).validate_python(data)  # type: ignore[arg-type]
+        return checked
+
+
+@cache
+def adapter_of(model: Any) -> TypeAdapter[Any]:
+    """The validator of a type."""
+    return TypeAdapter(model)
+
+
+def unchanged(model: Any) -> PlainValidator:
+    """A validator that checks a value by a type and keeps the value as it is, with the order of its keys."""
+    adapter = adapter_of(model)
+
+    def check(value: Any) -> Any:
+        adapter.validate_python(value)
+        return value
+
+    return PlainValidator(check)
+
+
+def one_of(*choices: Any) -> Callable[[Any], Any]:
+    """A validator that accepts some values only."""
+
+    def check(value: Any) -> Any:
+        if value not in choices:
+            raise ValueError(f"one of {', '.join(map(str, choices))}" if len(choices) > 1 else str(choices[0]))
+        return value
+
+    return check
+
+
+def one_line_errors(dataclass: type[Validated]) -> type[Validated]:
+    """Class decorator: the constructor of a pydantic dataclass raises `RecordError`."""
+    construct, signature = dataclass.__init__, inspect.signature(dataclass)
+
+    @wraps(construct)
+    def init(self: Any, *args: Any, **values: Any) -> None:
+        # Faults are then named by field, not by position.
+        by_name = signature.bind(*args, **values).arguments
+        with read_from(""):
+            construct(self, **by_name)
+
+    dataclass.__init__ = init  # type: ignore[method-assign]
+    return dataclass
 
 
 @contextmanager
 def read_from(source: str) -> Iterator[None]:
-    """Turn the errors of the block into a `RecordError` of one line that begins with the source."""
+    """Turn the errors of the block into a `RecordError` of one line that begins with the source, if it is named."""
     try:
         yield
     except ValidationError as error:
@@ -108,11 +181,6 @@ def read_from(source: str) -> Iterator[None]:
     raise RecordError(f"{source}: {message}" if source else message)
 
 
-def refuse(key: str, found: Any, expected: str) -> NoReturn:
-    """Raise the one-line `RecordError` of a wrong value."""
-    raise RecordError(f"{key}: found {_short(found)}, expected {expected}")
-
-
 def one_line(error: ValidationError) -> str:
     """Describe the first fault of a validation: key, the value found and the value expected."""
     fault = error.errors(include_url=False)[0]
@@ -121,19 +189,19 @@ def one_line(error: ValidationError) -> str:
         return f"{key}: missing"
     if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{key}: not a known key"
-    return f"{key}: found {_short(fault['input'])}, expected {_expected(fault)}"
+    return f"{key}: found {short(fault['input'])}, expected {_expected(fault)}"
 
 
 def _expected(fault: ErrorDetails) -> str:
     reason = fault.get("ctx", {}).get("error")
     if isinstance(reason, ValueError):
         return str(reason)
-    if fault["type"] in ("dict_type", "mapping_type", "model_type", "dataclass_type", "model_attributes_type"):
-        return "a mapping"
-    return fault["msg"].removeprefix("Input should be ")
+    by_type = EXPECTED.get(fault["type"].removesuffix("_type"))
+    return by_type or fault["msg"].replace("Input should be", "a value that is", 1)
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """The value as Python shows it, at most 80 characters."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):
