@@ -1,7 +1,7 @@
-"""The grid: methods x regularizers x seeds -> cells, and running those that are left.
+"""The grid: methods x regularizers x seeds -> cells, and running the cells that are not done.
 
-A grid is a set of cells, not a running program: what is done follows from the store, who works on what from the
-leases. A launcher may be killed at any moment and started again, and several may share one grid.
+A grid is a set of cells, not a running program: the store shows the cells that are done, the leases show the cells that
+are running. A launcher may be killed at any moment and started again, and several may share one grid.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ __all__ = ["LEFT", "Report", "cells", "dropped_pairs", "run"]
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a grid.
+    """Outcomes of a grid.
 
     Args:
         outcomes: of every cell, in the order of the grid.
-        stopped_by: the signal that stopped it, None if it came to its end.
+        stopped_by: the signal that stopped it, None if it ran to its end.
     """
 
     outcomes: Mapping[RunSpec, Outcome]
@@ -35,7 +35,7 @@ class Report:
 
     @property
     def not_done(self) -> dict[RunSpec, Outcome]:
-        """The cells that have no result to rank."""
+        """The cells without a result to rank."""
         return {spec: outcome for spec, outcome in self.outcomes.items() if outcome.status != DONE}
 
 
@@ -56,7 +56,7 @@ def cells(
     Args:
         recipe: name of the recipe.
         methods: registered names.
-        regularizers: registered names, "none" among them where it is wanted.
+        regularizers: registered names, "none" for cells without a regularizer.
         seeds: in the order of running.
         backbone: name of the backbone with its weights.
         tasks: names in the recipe's order.
@@ -68,17 +68,17 @@ def cells(
     pairs = [pair for pair in pairs if pair not in dropped]
     pairs.sort(key=lambda pair: (pair[0] != REFERENCE_METHOD, pair != (REFERENCE_METHOD, NO_REGULARIZER)))
     specs = [
-        RunSpec(recipe, method, regularizer, backbone, tuple(tasks), seed, _that_apply(overrides or {}, regularizer))
+        RunSpec(recipe, method, regularizer, backbone, tuple(tasks), seed, _applicable(overrides or {}, regularizer))
         for seed in seeds
         for method, regularizer in pairs
     ]
     return list(dict.fromkeys(specs))
 
 
-def _that_apply(overrides: Mapping[str, Any], regularizer: str) -> Mapping[str, Any]:
-    """The overrides of a cell: settings of the regularizer mean nothing where there is none.
+def _applicable(overrides: Mapping[str, Any], regularizer: str) -> Mapping[str, Any]:
+    """The overrides of a cell: settings of the regularizer have no meaning for the regularizer "none".
 
-    So a grid over several weights of a regularizer shares its cells without it.
+    So a grid over several weights of a regularizer shares its cells without a regularizer.
     """
     return overrides if regularizer != NO_REGULARIZER else Overrides(overrides).split("regularizer")[1]
 
@@ -99,14 +99,14 @@ def run(
     retry: Collection[str] = (FAILED,),
     depends_on: Dependencies = independent,
 ) -> Report:
-    """Run the cells that are left; those that other launchers work on are waited for.
+    """Run the cells that are not done, and wait for the cells of other launchers.
 
     Args:
         grid: all cells, in the order of running.
-        store: where results are.
-        executor: where cells run.
-        progress: where the course is shown.
-        retry: statuses that are run again; cells that are done never are.
+        store: store of the results.
+        executor: starts the cells.
+        progress: shows the progress.
+        retry: statuses that are run again; a cell that is done is never run again.
         depends_on: cells that must be done before a cell can start.
     """
     loop = GridLoop(grid, store, executor, progress, depends_on)

@@ -1,4 +1,4 @@
-"""The loop that runs a grid: claim, start, watch, collect."""
+"""Loop that runs a grid: claim, start, watch and collect cells."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from benchmark.grid.executors import Ended, Executor
-from benchmark.grid.progress import Outcome, Progress, name_of
+from benchmark.grid.progress import Outcome, Progress, ending, name_of
 from benchmark.grid.signals import StopSignals
 from benchmark.records.leases import Lease
 from benchmark.records.provenance import provenance
@@ -33,9 +33,9 @@ class GridLoop:
 
     Args:
         grid: all cells, in the order of running.
-        store: where results are.
-        executor: where cells run.
-        progress: where the course is shown.
+        store: store of the results.
+        executor: starts the cells.
+        progress: shows the progress.
         depends_on: cells that must be done before a cell can start.
     """
 
@@ -57,7 +57,7 @@ class GridLoop:
         self._next_show = self._next_heartbeat = 0.0
 
     def plan(self, retry: Collection[str]) -> None:
-        """Sort the cells into those that have an outcome and those that wait."""
+        """Sort the cells into cells with an outcome and waiting cells."""
         for spec in self.grid:
             # Noted before reading: a later change means that another launcher has run the cell.
             self._versions[spec] = self.store.version(spec)
@@ -74,6 +74,9 @@ class GridLoop:
     def work(self, signals: StopSignals) -> None:
         """Run until every cell has an outcome or a signal came; no process and no lease is left behind."""
         self.progress.begin(len(self.waiting), len(self.grid))
+        for spec, outcome in self.outcomes.items():
+            if outcome.status != DONE:
+                self.progress.note(ending(spec, outcome))
         try:
             while (self.waiting or self.running) and signals.first is None:
                 self._collect()
@@ -91,13 +94,26 @@ class GridLoop:
         """Note the outcome of cells that have ended."""
         for ended in self.executor.ended():
             lease, started = self.running.pop(ended.spec)
-            if self.store.version(ended.spec) == self._versions[ended.spec]:
-                self._store_failure(ended, lease, started)
-            lease.release()
-            self._settle(ended.spec)
+            self._settle_ended(ended, lease, started)
+
+    def _settle_ended(self, ended: Ended, lease: Lease, started: float) -> None:
+        """Take the result that the cell has stored, or store a failure for it; wait if another launcher runs it."""
+        spec, reason = ended.spec, ended.how
+        if self.store.version(spec) == self._versions[spec]:
+            origin = provenance(started=started, data={}, config_text="")
+            try:
+                self.store.publish(failure(spec, FAILED, reason, origin), lease)
+            except (StoreError, RecordError, OSError) as error:
+                reason = f"{reason}; {error}"
+            if not _unless_unknown(lease.held):
+                self.progress.note(f"{name_of(spec)} was taken over by another process")
+                self.waiting.append(spec)
+                return
+        lease.release()
+        self._settle(spec, reason)
 
     def _collect_stored(self) -> None:
-        """After stopping: cells that had stored their result are over, the others wait again."""
+        """After stopping: cells that had stored their result have ended, the others wait again."""
         for spec, (lease, _) in self.running.items():
             lease.release()
             if self.store.version(spec) == self._versions[spec]:
@@ -106,30 +122,22 @@ class GridLoop:
                 self._settle(spec)
         self.running.clear()
 
-    def _store_failure(self, ended: Ended, lease: Lease, started: float) -> None:
-        """Speak for a cell that died without storing a result."""
-        origin = provenance(started=started, data={}, config_text="")
-        try:
-            self.store.publish(failure(ended.spec, FAILED, ended.how, origin), lease)
-        except (StoreError, RecordError) as error:
-            self.progress.note(str(error))
-
-    def _settle(self, spec: RunSpec) -> None:
-        """Take the stored result as the cell's outcome."""
+    def _settle(self, spec: RunSpec, reason: str = "its result has disappeared") -> None:
+        """Take the stored result as the cell's outcome; without a result it has failed for the given reason."""
         try:
             result = self.store.read(spec)
         except RecordError as error:
             outcome = Outcome(FAILED, unreadable(error))
         else:
-            outcome = Outcome(result.status, result.error) if result else Outcome(FAILED, "its result has disappeared")
-        self._over(spec, outcome)
+            outcome = Outcome(result.status, result.error) if result else Outcome(FAILED, reason)
+        self._finish(spec, outcome)
 
-    def _over(self, spec: RunSpec, outcome: Outcome) -> None:
+    def _finish(self, spec: RunSpec, outcome: Outcome) -> None:
         self.outcomes[spec] = outcome
         self.progress.ended(spec, outcome)
 
     def _fill(self) -> None:
-        """Start cells while there are free workers and cells that nobody holds."""
+        """Start cells while workers are free and cells are not held."""
         for spec in list(self.waiting):
             if len(self.running) >= self.executor.workers:
                 return
@@ -137,7 +145,12 @@ class GridLoop:
                 continue
             if self._ran_elsewhere(spec) or self._is_blocked(spec):
                 continue
-            lease = self.store.claim(spec)
+            try:
+                lease = self.store.claim(spec)
+            except OSError as error:
+                self.waiting.remove(spec)
+                self._finish(spec, Outcome(FAILED, f"could not be claimed: {error}"))
+                continue
             if lease is None:
                 self._wait_for_holder(spec)
             elif self._ran_elsewhere(spec):
@@ -147,7 +160,7 @@ class GridLoop:
                 self._start(spec, lease)
 
     def _ran_elsewhere(self, spec: RunSpec) -> bool:
-        """Whether another launcher has stored a result since this one began; then it is the outcome."""
+        """Return True if another launcher has stored a result since this one began; then it is the outcome."""
         if self.store.version(spec) == self._versions[spec]:
             return False
         self.waiting.remove(spec)
@@ -155,13 +168,13 @@ class GridLoop:
         return True
 
     def _is_blocked(self, spec: RunSpec) -> bool:
-        """Whether a cell must wait for one that it needs; it is left if that one will not be done."""
+        """Return True if a cell must wait for a cell that it needs; it is left if that cell will not be done."""
         for needed in self.depends_on(spec):
             if self._is_done(needed):
                 continue
             if needed not in self.waiting and needed not in self.running:
                 self.waiting.remove(spec)
-                self._over(spec, Outcome(LEFT, f"needs {name_of(needed)}, which is not done"))
+                self._finish(spec, Outcome(LEFT, f"needs {name_of(needed)}, which is not done"))
             return True
         return False
 
@@ -181,15 +194,13 @@ class GridLoop:
         try:
             log = self.executor.start(spec, lease)
         except OSError as error:
-            self._store_failure(Ended(spec, f"could not be started: {error}"), lease, started)
-            lease.release()
-            self._settle(spec)
+            self._settle_ended(Ended(spec, f"could not be started: {error}"), lease, started)
             return
         self.running[spec] = (lease, started)
         self.progress.started(spec, log)
 
     def _watch(self) -> None:
-        """Show progress and beat, each at its own interval."""
+        """Show progress and send heartbeats, each at its own interval."""
         now = time.monotonic()
         if now >= self._next_show:
             self._next_show = now + SHOW_SECONDS
@@ -197,17 +208,25 @@ class GridLoop:
                 self.progress.advanced(spec, *(self.executor.steps(spec) or (0, 1)))
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + self.store.lease_seconds / HEARTBEATS_PER_LIFETIME
-            for spec in [spec for spec, (lease, _) in self.running.items() if not lease.heartbeat()]:
+            for spec in [spec for spec, (lease, _) in self.running.items() if not _unless_unknown(lease.heartbeat)]:
                 self._give_up(spec)
 
     def _give_up(self, spec: RunSpec) -> None:
-        """Another launcher took this one for dead, perhaps while the machine slept: the cell is its own now."""
+        """End a cell that another launcher has claimed, perhaps while this machine slept, and wait for it."""
         self.progress.note(f"{name_of(spec)} was taken over by another process")
         self.executor.cancel(spec)
         del self.running[spec]
         self.waiting.append(spec)
 
 
+def _unless_unknown(holds: Callable[[], bool]) -> bool:
+    """Ask a lease if it is held; an unreadable folder of leases does not end a running cell."""
+    try:
+        return holds()
+    except OSError:
+        return True
+
+
 def unreadable(error: RecordError) -> str:
-    """Why a cell whose result file cannot be read is not run: what is there may be somebody's result."""
+    """Reason why a cell with an unreadable result file is not run: the file may be a result of another version."""
     return f"{error}; move this file away to run the cell"

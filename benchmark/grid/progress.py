@@ -1,4 +1,4 @@
-"""How the course of a grid is shown: bars on a terminal, plain lines elsewhere."""
+"""Display of a grid's progress: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from benchmark.records.escaping import escape_terminal
 from benchmark.records.result import DONE, RunSpec
 
 if TYPE_CHECKING:
@@ -18,14 +19,14 @@ LINE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it stands with a cell: done, failed, diverged or left to run, and why in one line."""
+    """Status of a cell: done, failed, diverged or left to run; and the reason in one line."""
 
     status: str
     error: str | None = None
 
 
 class Progress(Protocol):
-    """Where the course of a grid is shown."""
+    """Display of a grid's progress."""
 
     def begin(self, left: int, total: int) -> None:
         """The grid starts with `left` of `total` cells to run."""
@@ -34,13 +35,13 @@ class Progress(Protocol):
         """A cell was started."""
 
     def advanced(self, spec: RunSpec, step: int, steps: int) -> None:
-        """A running cell has come this far."""
+        """A running cell has done `step` of `steps` steps."""
 
     def ended(self, spec: RunSpec, outcome: Outcome) -> None:
         """A cell has ended, here or at another launcher."""
 
     def note(self, line: str) -> None:
-        """Something that the user should know."""
+        """Show a line of text."""
 
     def close(self) -> None:
         """The grid has ended."""
@@ -55,7 +56,7 @@ class LineProgress:
     """One line per event, and one a minute for each running cell, with the time left.
 
     Args:
-        stream: where to write.
+        stream: file that the lines are written to.
         interval: seconds between two lines about running cells.
     """
 
@@ -77,7 +78,7 @@ class LineProgress:
         self._write(f"start {name_of(spec)}, log {log}")
 
     def advanced(self, spec: RunSpec, step: int, steps: int) -> None:
-        """A running cell has come this far."""
+        """A running cell has done `step` of `steps` steps."""
         began, _ = self.cells[spec]
         self.cells[spec] = (began, step / max(1, steps))
         if time.monotonic() - self.last_line >= self.interval:
@@ -94,7 +95,7 @@ class LineProgress:
         self._write(f"{ending(spec, outcome)} after {took}; grid {self._summary()}")
 
     def note(self, line: str) -> None:
-        """Something that the user should know."""
+        """Show a line of text."""
         self._write(line)
 
     def close(self) -> None:
@@ -105,7 +106,7 @@ class LineProgress:
         return f"{self.over}/{self.left}, {time_left(self.since, share)}"
 
     def _write(self, line: str) -> None:
-        print(line, file=self.stream, flush=True)
+        print(escape_terminal(line), file=self.stream, flush=True)
 
 
 class TerminalProgress:
@@ -148,7 +149,7 @@ class TerminalProgress:
         self.cells[spec] = self.bars.add_task(name_of(spec), total=None)
 
     def advanced(self, spec: RunSpec, step: int, steps: int) -> None:
-        """A running cell has come this far."""
+        """A running cell has done `step` of `steps` steps."""
         self.bars.update(self.cells[spec], completed=step, total=steps)
         self._draw()
 
@@ -160,8 +161,8 @@ class TerminalProgress:
         self.note(ending(spec, outcome))
 
     def note(self, line: str) -> None:
-        """Something that the user should know."""
-        self.bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        """Show a line of text."""
+        self.bars.console.print(escape_terminal(line), markup=False, highlight=False, soft_wrap=True)
         self._draw()
 
     def close(self) -> None:
@@ -182,12 +183,12 @@ def name_of(spec: RunSpec) -> str:
 
 
 def ending(spec: RunSpec, outcome: Outcome) -> str:
-    """What became of a cell, in one line."""
+    """Outcome of a cell, in one line."""
     return f"{outcome.status} {name_of(spec)}" + ("" if outcome.status == DONE else f": {outcome.error}")
 
 
 def time_left(since: float, share: float) -> str:
-    """Time left when `share` of the work was done since a time of the monotonic clock."""
+    """Estimated time left, if `share` of the work was done since a time of the monotonic clock."""
     if share >= 1:
         return "nearly done"
     return f"{clock((time.monotonic() - since) * (1 - share) / share)} left" if share > 0 else "time left not known yet"

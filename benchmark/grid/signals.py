@@ -1,4 +1,4 @@
-"""Stopping on request: signals are noted, and acted on where it is safe."""
+"""Signals that stop a grid: the handler only records them, and the loop acts on them where it is safe."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
-            # One that is ignored already, as nohup does with SIGHUP, stays ignored.
+            # A signal that is ignored already, as nohup does with SIGHUP, stays ignored.
             wanted = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
             self._before = {number: signal.signal(number, self._note) for number in wanted}
         return self

@@ -1,28 +1,54 @@
-"""Files that are there in full or not at all."""
+"""Files that are written in full or not at all, and a lock between processes."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LOCK_SECONDS = 30.0
+"""Time to wait for a lock; the work under it takes milliseconds."""
+
 
 def write_text(path: Path, text: str) -> None:
     """Write a file so that a reader, also after a crash, finds the old text or the new one, never a part."""
-    with replacing(path) as temporary, open(temporary, "x", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+    with replacing(path) as temporary:
+        _write(temporary, text)
+
+
+def create_text(path: Path, text: str) -> bool:
+    """Create a file with its text in one step; False if the file exists.
+
+    Raises:
+        OSError: if it cannot be written; nothing is left behind.
+    """
+    temporary = _temporary(path)
+    try:
+        _write(temporary, text)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError:
+            # Some file systems have no links. There the file is empty for a moment.
+            return _create(path, text)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name in the same folder, for a file that takes the place of `path` once the block ends well.
+    """Yield a temporary name in the same folder, for a file that replaces `path` once the block ends well.
 
     The file is synced before it is renamed, the folder after it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:150]}.{secrets.token_hex(6)}.tmp")
+    temporary = _temporary(path)
     try:
         yield temporary
         with open(temporary, "rb") as written:
@@ -33,8 +59,57 @@ def replacing(path: Path) -> Iterator[Path]:
     _sync_folder(path.parent)
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock between processes, by a file that stays empty.
+
+    Raises:
+        TimeoutError: if another process holds the lock for `LOCK_SECONDS`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + LOCK_SECONDS
+    with open(path, "a", encoding="utf-8") as file:
+        while not _try_lock(file.fileno()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{path}: locked by another process for {LOCK_SECONDS:.0f} s")
+            time.sleep(0.05)
+        # Closing the file frees the lock.
+        yield
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # A file system without locks.
+        return True
+    return True
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name[:150]}.{secrets.token_hex(6)}.tmp")
+
+
+def _write(path: Path, text: str) -> None:
+    with open(path, "x", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+
+
+def _create(path: Path, text: str) -> bool:
+    try:
+        _write(path, text)
+    except FileExistsError:
+        return False
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return True
+
+
 def _sync_folder(folder: Path) -> None:
-    """Make a rename durable; where the system cannot open folders there is nothing to do."""
+    """Make a rename durable, on systems that can open folders."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:

@@ -1,4 +1,4 @@
-"""The settings of a recipe that a run changes."""
+"""Settings of a recipe that a run changes."""
 
 from __future__ import annotations
 
@@ -6,33 +6,27 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benchmark.records.strict_json import canonical_json, expect_name, refuse
+from benchmark.records.validation import Json, Name, canonical_json, validated
 
 
 class Overrides(Mapping[str, Any]):
-    """Recipe settings that differ, by dotted key: a mapping that can be hashed and never changes.
+    """Changed recipe settings by dotted key, as an immutable, hashable mapping.
 
     Args:
         values: any JSON values; a tuple becomes a list.
 
     Raises:
-        RecordError: for a key that is no name or a value that is not strict JSON.
+        RecordError: for a key that is not a name or a value that is not strict JSON.
     """
 
     __slots__ = ("_pairs",)
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
-        pairs = []
-        for key, value in (values or {}).items():
-            expect_name(key, "a key of spec.overrides")
-            try:
-                pairs.append((key, canonical_json(value)))
-            except (TypeError, ValueError):
-                refuse(f"spec.overrides.{key}", value, "text, a finite number, true, false, null, a list or a mapping")
-        self._pairs = tuple(sorted(pairs))
+        checked = validated(dict[Name, Json], dict(values or {}), "overrides")
+        self._pairs = tuple(sorted((key, canonical_json(value)) for key, value in checked.items()))
 
     def split(self, part: str) -> tuple[Overrides, Overrides]:
-        """Those of a part of the recipe, such as "regularizer", and the others."""
+        """The overrides of one part of the recipe, such as "regularizer", and all other overrides."""
         own = {key: value for key, value in self.items() if key.split(".")[0] == part}
         return Overrides(own), Overrides({key: value for key, value in self.items() if key not in own})
 

@@ -1,31 +1,41 @@
-"""What is measured and what came out: RunSpec, RunResult, and their JSON (schema version 1).
+"""The request and the outcome of one cell: RunSpec, RunResult, and their JSON (schema version 1).
 
-Imports no torch. The JSON is strict (no NaN, no infinity), and a record that does not hold what it must is
-answered by one line that names file, key, what was found and what was expected.
+Imports no torch. The JSON is strict (no NaN, no infinity). A record that breaks its schema is answered with one line
+that names file, key, the value found and the value expected.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import cached_property
 from hashlib import sha256
 from pathlib import PurePath
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, with_config
+from pydantic.dataclasses import dataclass
+from typing_extensions import TypedDict
 
 from benchmark.records.overrides import Overrides
-from benchmark.records.strict_json import (
+from benchmark.records.validation import (
+    CONFIG,
+    Count,
+    Flag,
+    Json,
+    Name,
+    Number,
     RecordError,
+    Text,
     canonical_json,
-    expect_mapping,
-    expect_name,
-    is_number,
-    member,
+    json_value,
+    one_line_errors,
+    one_of,
     parse_json,
     read_from,
-    refuse,
+    unchanged,
+    validated,
 )
 
 __all__ = [
@@ -51,13 +61,88 @@ DONE, FAILED, DIVERGED = STATUSES = ("done", "failed", "diverged")
 NO_REGULARIZER = "none"
 REFERENCE_METHOD = "single_task"
 """The method that Delta_m compares with."""
+MAX_SEED = 2**32 - 1
+"""Largest seed that NumPy's legacy generator takes."""
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
+Numbers = Annotated[Mapping[str, float | None], unchanged(dict[Name, Number | None])]
 
 
-@dataclass(frozen=True)
+@with_config(CONFIG)
+class Metric(TypedDict):
+    """One measured number."""
+
+    value: Number
+    unit: Text
+    higher_is_better: Flag
+
+
+@with_config(CONFIG)
+class PublishedMetric(Metric):
+    """One published number; None where the source has no number."""
+
+    value: Number | None  # type: ignore[misc]
+
+
+class CodeState(TypedDict, total=False):
+    """Commit of the code, and whether files differed from it; None where there is no commit."""
+
+    commit: Name | None
+    dirty: Flag | None
+
+
+class DataState(TypedDict, total=False):
+    """Data set that was scored."""
+
+    id: Name
+    fingerprint: Text
+    frames: Count
+
+
+class CostOrigin(TypedDict, total=False):
+    """Image size and machine of a cost measurement."""
+
+    size: list[Count]
+    hardware: dict[str, Any]
+
+
+class Provenance(CodeState, total=False):
+    """Origin of a result as far as other code reads it; further keys may hold any JSON values."""
+
+    command: Text
+    hardware: dict[str, Any] | None
+    data: DataState | None
+    recipe_sha256: Text | None
+    earlier_parts: list[CodeState]
+    scored: dict[str, Any]
+    cost: CostOrigin
+
+
+class _File(TypedDict):
+    """Keys that every result file has; the fields of `RunResult` among them are checked there.
+
+    The run_id follows from the spec; a file of another version of the code may have another one.
+    """
+
+    schema_version: Annotated[int, Field(strict=True), AfterValidator(one_of(SCHEMA_VERSION))]
+    run_id: Name
+    status: Any
+    spec: Any
+    metrics: Any
+    cost: Any
+    provenance: Any
+
+
+def _different_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names or len(set(names)) != len(names):
+        raise ValueError("at least one task, each once")
+    return names
+
+
+@one_line_errors
+@dataclass(frozen=True, config=CONFIG)
 class RunSpec:
-    """What one cell of the grid measures; equal requests give equal specs.
+    """Request for one cell of the grid; equal requests give equal specs.
 
     Args:
         recipe: how it is trained; a name in `benchmark/recipes`, or the path of a user's own recipe file.
@@ -65,36 +150,27 @@ class RunSpec:
         regularizer: registered regularizer, "none" for none.
         backbone: registered backbone, with its weights after a colon: "efficientnet_lite0:imagenet".
         tasks: task names, in the order of heads and losses.
-        seed: of initial weights, data order and augmentation.
+        seed: seed of initial weights, data order and augmentation.
         overrides: recipe settings that differ, `{"optim_wrapper.optimizer.lr": 0.01}`; any mapping of JSON values.
 
     Raises:
         RecordError: for a value of the wrong type, an empty name or a repeated task.
     """
 
-    recipe: str
-    method: str
-    regularizer: str
-    backbone: str
-    tasks: tuple[str, ...]
-    seed: int
-    overrides: Mapping[str, Any] = Overrides()
-
-    def __post_init__(self) -> None:
-        for key in ("recipe", "method", "regularizer", "backbone"):
-            expect_name(getattr(self, key), f"spec.{key}")
-        object.__setattr__(self, "tasks", _task_names(self.tasks))
-        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
-            refuse("spec.seed", self.seed, "an integer of 0 or more")
-        expect_mapping(self.overrides, "spec.overrides")
-        object.__setattr__(self, "overrides", Overrides(self.overrides))
+    recipe: Name
+    method: Name
+    regularizer: Name
+    backbone: Name
+    tasks: Annotated[tuple[Name, ...], AfterValidator(_different_names)]
+    seed: Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)]
+    overrides: Annotated[Mapping[str, Any], unchanged(dict[Name, Json]), AfterValidator(Overrides)] = Overrides()
 
     @cached_property
     def run_id(self) -> str:
         """Readable name and content hash, safe as a file name."""
         readable = safe_name(f"{self.method}+{self.regularizer}-{self.backbone}")
         digest = sha256(self.to_text().encode()).hexdigest()
-        # File systems take names of 255 bytes; ".json" and the marks of temporary files come on top of ours.
+        # File systems take names of 255 bytes; ".json" and the marks of temporary files are added to this name.
         return f"{readable[:150]}-s{self.seed}-{digest[:10]}"
 
     @property
@@ -119,64 +195,68 @@ class RunSpec:
         return canonical_json(self.to_json())
 
     @classmethod
-    def from_json(cls, data: Any, source: str = "run spec") -> RunSpec:
-        """From plain JSON values.
+    def from_text(cls, text: str, source: str = "run spec") -> RunSpec:
+        """From one line of JSON.
 
         Args:
-            data: what `to_json` gave.
-            source: where it was read, for messages.
+            text: from `to_text`.
+            source: file or option that the text comes from, for messages.
 
         Raises:
-            RecordError: naming source, key, what was found and what was expected.
+            RecordError: naming source, key, the value found and the value expected.
         """
         with read_from(source):
-            return _spec_from(data)
-
-    @classmethod
-    def from_text(cls, text: str, source: str = "run spec") -> RunSpec:
-        """From one line of JSON, see `from_json`."""
-        with read_from(source):
-            return _spec_from(parse_json(text))
+            return validated(cls, parse_json(text))
 
 
-@dataclass(frozen=True)
+@one_line_errors
+@dataclass(frozen=True, config=CONFIG)
 class RunResult:
-    """What came out of one cell; a failure is a result with its error.
+    """Outcome of one cell; a failure is a result with its error.
 
     Args:
-        spec: what was measured.
+        spec: the request.
         status: "done", "failed" or "diverged".
-        metrics: `{task: {name: {"value", "unit", "higher_is_better"}}}`, not rounded; finite where the status is done.
+        metrics: `{task: {name: {"value", "unit", "higher_is_better"}}}`, finite and not rounded.
         cost: numbers by name: parameters_training, parameters_inference, train_seconds, evaluate_seconds,
-            seconds_per_step, peak_memory_mb and what else was counted; None where it could not be measured.
-        provenance: where it comes from: commit, dirty, command, versions, hardware, data {id, fingerprint},
+            seconds_per_step, peak_memory_mb and others; None where a number could not be measured.
+        provenance: origin of the numbers: commit, dirty, command, versions, hardware, data {id, fingerprint},
             recipe_sha256, started, finished; earlier_parts of an interrupted training, see `checkpoints.parts_before`.
         error: one line; None where the status is done.
-        diagnostics: what the regularizer measured of itself, numbers by name; see `Regularizer.diagnostics`.
+        diagnostics: numbers by name that the regularizer logged, see `Regularizer.diagnostics`.
 
     Raises:
-        RecordError: if a field breaks these rules.
+        RecordError: for a value of the wrong type, a number that is not finite, or an error that does not fit the
+            status.
     """
 
     spec: RunSpec
-    status: str
-    metrics: Metrics = field(default_factory=dict)
-    cost: Mapping[str, float | None] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    error: str | None = None
-    diagnostics: Mapping[str, float | None] = field(default_factory=dict)
+    status: Annotated[Text, AfterValidator(one_of(*STATUSES))]
+    metrics: Annotated[Metrics, unchanged(dict[Name, dict[Name, Metric]])] = Field(default_factory=dict)
+    cost: Numbers = Field(default_factory=dict)
+    provenance: Annotated[Mapping[str, Any], unchanged(Provenance), AfterValidator(json_value)] = Field(
+        default_factory=dict
+    )
+    error: Text | None = None
+    diagnostics: Numbers = Field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        if self.status not in STATUSES:
-            refuse("status", self.status, f"one of {', '.join(STATUSES)}")
-        _check_error(self.error, self.status)
-        check_metrics(self.metrics, may_be_missing=self.status != DONE)
-        for task in self.metrics:
-            if task not in self.spec.tasks:
-                refuse(f"metrics.{task}", task, f"a task of the spec: {', '.join(self.spec.tasks)}")
-        _check_numbers(self.cost, "cost")
-        _check_numbers(self.diagnostics, "diagnostics")
-        expect_mapping(self.provenance, "provenance")
+    @field_validator("metrics")
+    @classmethod
+    def _only_tasks_of_the_spec(cls, metrics: Metrics, info: ValidationInfo) -> Metrics:
+        unknown = [task for task in metrics if "spec" in info.data and task not in info.data["spec"].tasks]
+        if unknown:
+            raise ValueError(f"tasks of the spec: {', '.join(info.data['spec'].tasks)}")
+        return metrics
+
+    @field_validator("error")
+    @classmethod
+    def _fits_the_status(cls, error: str | None, info: ValidationInfo) -> str | None:
+        status = info.data.get("status", DONE)
+        if status == DONE and error is not None:
+            raise ValueError("null, since the status is done")
+        if status != DONE and (error is None or not error.strip() or "\n" in error):
+            raise ValueError(f"one line of text, since the status is {status}")
+        return error
 
     @property
     def run_id(self) -> str:
@@ -198,31 +278,30 @@ class RunResult:
         }
 
     def to_text(self) -> str:
-        """As indented JSON, the text of a result file.
-
-        Raises:
-            RecordError: if the provenance holds something that is not strict JSON.
-        """
-        try:
-            return json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n"
-        except (TypeError, ValueError) as error:
-            raise RecordError(f"{self.run_id}: cannot be stored as strict JSON: {error}") from None
+        """As indented JSON, the text of a result file."""
+        return json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, data: Any, source: str = "run result") -> RunResult:
-        """From plain JSON values; unknown keys are left alone.
+        """From plain JSON values.
+
+        Args:
+            data: from `to_json`.
+            source: file that the data come from, for messages.
 
         Raises:
-            RecordError: naming source, key, what was found and what was expected.
+            RecordError: naming source, key, the value found and the value expected.
         """
         with read_from(source):
-            return _result_from(data)
+            validated(_File, data)
+            return validated(cls, {key: data[key] for key in data if key not in ("schema_version", "run_id")})
 
     @classmethod
-    def from_text(cls, text: str, source: str = "run result") -> RunResult:
+    def from_text(cls, text: str | bytes, source: str = "run result") -> RunResult:
         """From the text of a result file, see `from_json`."""
         with read_from(source):
-            return _result_from(parse_json(text))
+            data = parse_json(text)
+        return cls.from_json(data, source)
 
 
 def failure(spec: RunSpec, status: str, error: str, provenance: Mapping[str, Any]) -> RunResult:
@@ -234,79 +313,16 @@ def check_metrics(metrics: Any, may_be_missing: bool) -> None:
     """Check `{task: {name: {"value", "unit", "higher_is_better"}}}`.
 
     Args:
-        metrics: what to check.
-        may_be_missing: whether a value may be None.
+        metrics: plain JSON values.
+        may_be_missing: True if a value may be None, as in published tables.
 
     Raises:
         RecordError: for the first entry that is wrong.
     """
-    expect_mapping(metrics, "metrics")
-    for task, entries in metrics.items():
-        expect_mapping(entries, f"metrics.{task}")
-        for name, entry in entries.items():
-            _check_metric(entry, task, name, may_be_missing)
+    kind: Any = PublishedMetric if may_be_missing else Metric
+    validated(dict[str, dict[Name, dict[Name, kind]]], {"metrics": metrics})
 
 
 def safe_name(text: str) -> str:
     """The text with everything that a file name should not hold replaced by dots."""
     return re.sub(r"[^A-Za-z0-9_.+-]+", ".", text).strip(".") or "unnamed"
-
-
-def _spec_from(data: Any) -> RunSpec:
-    expect_mapping(data, "spec")
-    values = {key: member(data, key, f"spec.{key}") for key in RunSpec.__dataclass_fields__}
-    if not isinstance(values["tasks"], list):
-        refuse("spec.tasks", values["tasks"], "a list of task names")
-    return RunSpec(**values)
-
-
-def _result_from(data: Any) -> RunResult:
-    expect_mapping(data, "the file")
-    version = member(data, "schema_version", "schema_version")
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        refuse("schema_version", version, f"{SCHEMA_VERSION}, the one that this checkout reads")
-    # The run_id follows from the spec; that of a file made elsewhere, perhaps by another version, may read differently.
-    expect_name(member(data, "run_id", "run_id"), "run_id")
-    spec = _spec_from(member(data, "spec", "spec"))
-    values = {key: member(data, key, key) for key in ("status", "metrics", "cost", "provenance")}
-    return RunResult(spec, **values, error=data.get("error"), diagnostics=data.get("diagnostics", {}))
-
-
-def _check_metric(entry: Any, task: str, name: str, may_be_missing: bool) -> None:
-    """Check one entry; the path is only spelt out for what is wrong, since tables are made from 10,000 files."""
-    if not isinstance(entry, Mapping):
-        refuse(f"metrics.{task}.{name}", entry, "a mapping")
-    for key in ("value", "unit", "higher_is_better"):
-        if key not in entry:
-            member(entry, key, f"metrics.{task}.{name}.{key}")
-    if not is_number(entry["value"]) and not (entry["value"] is None and may_be_missing):
-        refuse(f"metrics.{task}.{name}.value", entry["value"], "a finite number")
-    if not isinstance(entry["unit"], str):
-        refuse(f"metrics.{task}.{name}.unit", entry["unit"], "the name of a unit")
-    if not isinstance(entry["higher_is_better"], bool):
-        refuse(f"metrics.{task}.{name}.higher_is_better", entry["higher_is_better"], "true or false")
-
-
-def _check_error(error: Any, status: str) -> None:
-    if status == DONE and error is not None:
-        refuse("error", error, "null, since the status is done")
-    if status != DONE and (not isinstance(error, str) or not error.strip() or "\n" in error):
-        refuse("error", error, f"one line of text, since the status is {status}")
-
-
-def _check_numbers(values: Any, name: str) -> None:
-    expect_mapping(values, name)
-    for key, value in values.items():
-        if value is not None and not is_number(value):
-            refuse(f"{name}.{key}", value, "a finite number or null")
-
-
-def _task_names(tasks: Any) -> tuple[str, ...]:
-    if isinstance(tasks, str) or not isinstance(tasks, Iterable):
-        refuse("spec.tasks", tasks, "a sequence of task names")
-    names = tuple(tasks)
-    for name in names:
-        expect_name(name, "spec.tasks")
-    if not names or len(set(names)) != len(names):
-        refuse("spec.tasks", list(names), "at least one task, each once")
-    return names

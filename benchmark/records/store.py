@@ -1,15 +1,16 @@
-"""Results on disk: one JSON per cell, written atomically, and who may write it.
+"""Results on disk: one JSON file per cell, written atomically by the holder of the cell's lease.
 
     ROOT/runs/<recipe>/<run_id>.json     results, kept in git
     WORK/<recipe>/<run_id>/              log, progress and checkpoints of a cell; ignored by git
     WORK/leases/                         cells that are being worked on, see `benchmark.records.leases`
 
-All state is derived from these files; there is no database beside them.
+All state is derived from these files; there is no database.
 """
 
 from __future__ import annotations
 
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +19,15 @@ from glob import escape, glob
 from pathlib import Path
 
 from benchmark.records import leases
-from benchmark.records.atomic import replacing, write_text
+from benchmark.records.atomic import locked, replacing, write_text
+from benchmark.records.escaping import escape_terminal
 from benchmark.records.leases import Lease
-from benchmark.records.result import DONE, RecordError, RunResult, RunSpec
+from benchmark.records.result import DONE, RunResult, RunSpec
+from benchmark.records.validation import RecordError
 
 Version = tuple[int, int]
+MAX_BYTES = 16 << 20
+"""Size of the largest file that is read as a result."""
 
 
 class StoreError(RuntimeError):
@@ -39,7 +44,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file that is no result that this checkout reads, and why, in one line that names it."""
+    """A file that this checkout cannot read as a result, and the reason, in one line that names the file."""
 
     path: Path
     reason: str
@@ -51,7 +56,7 @@ class ResultStore:
     Args:
         root: folder of results.
         work: folder of logs, checkpoints and leases; `root/work` if not given.
-        lease_seconds: how long a cell stays taken without a sign of life from its holder.
+        lease_seconds: time without a heartbeat after which a cell is free again.
     """
 
     def __init__(
@@ -62,40 +67,42 @@ class ResultStore:
         self.lease_seconds = lease_seconds
 
     def path(self, spec: RunSpec) -> Path:
-        """Where the result of a cell is kept."""
+        """File of a cell's result."""
         return self.root / "runs" / spec.folder / f"{spec.run_id}.json"
 
     def work_folder(self, spec: RunSpec) -> Path:
-        """Where a cell keeps its log, progress and checkpoints."""
+        """Folder of a cell's log, progress and checkpoints."""
         return self.work / spec.folder / spec.run_id
 
     def read(self, spec: RunSpec) -> RunResult | None:
-        """The stored result of a cell, None where there is none.
+        """The stored result of a cell; None if it has none.
 
         Raises:
-            RecordError: if there is a file that is no such result.
+            RecordError: if the file cannot be read as a result.
         """
         path = self.path(spec)
         try:
             return read_result(path)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise RecordError(f"{path}: not readable: {error.strerror or error}") from None
 
     def finished(self, spec: RunSpec) -> bool:
-        """Whether the cell is done and so never needs to be run again."""
+        """Return True if the cell is done, so that it is never run again."""
         result = self.read(spec)
         return result is not None and result.status == DONE
 
     def version(self, spec: RunSpec) -> Version | None:
-        """Changes whenever the result of a cell is stored anew; None where there is none."""
+        """A value that changes whenever the result of a cell is stored; None if it has none."""
         try:
             status = self.path(spec).stat()
-        except FileNotFoundError:
+        except OSError:
             return None
         return status.st_mtime_ns, status.st_ino
 
     def results(self, recipe: str | None = None) -> Iterator[Stored | Unreadable]:
-        """Every result file, in the order of the names; what cannot be read is reported, not raised.
+        """Every result file, in the order of the names; a file that cannot be read is reported, not raised.
 
         Args:
             recipe: only results of this recipe.
@@ -111,24 +118,24 @@ class ResultStore:
             home = self.path(result.spec)
             first = seen.setdefault(result.run_id, home if path != home and home.exists() else path)
             if first != path:
-                yield Unreadable(path, f"{path}: run_id: found that of {first} again, expected each only once")
+                yield Unreadable(path, f"{path}: run_id: found that of {first} again, expected each once")
             elif recipe is None or recipe == result.spec.recipe:
                 yield Stored(result, path)
 
     def claim(self, spec: RunSpec) -> Lease | None:
-        """The right to run a cell; None while somebody else holds it."""
+        """The right to run a cell; None while another process holds it."""
         return leases.acquire(self.work / "leases", spec.run_id, self.lease_seconds)
 
     @contextmanager
     def hold(self, spec: RunSpec) -> Iterator[Lease]:
-        """Hold a cell while it runs in this process: by the lease that a launcher handed down, else by a new one.
+        """Hold a cell while it runs in this process: by the lease that a launcher passed on, or by a new one.
 
         Raises:
-            StoreError: if somebody else works on the cell.
+            StoreError: if another process holds the cell.
         """
         lease = leases.inherited(self.work / "leases", spec.run_id)
         if lease is not None:
-            # The launcher beats and gives the cell back.
+            # The launcher sends the heartbeats and frees the cell.
             yield lease
             return
         lease = self.claim(spec)
@@ -165,32 +172,37 @@ class ResultStore:
 
         Raises:
             StoreError: if another process has taken the cell over, or if it is done already.
+            OSError: if the file cannot be written.
         """
-        if lease.run_id != result.run_id or not lease.held():
-            raise StoreError(f"{result.run_id}: not stored, since another process has taken this cell over")
-        if self.finished(result.spec):
-            raise StoreError(f"{result.run_id}: not stored, since {self.path(result.spec)} is done already")
         path = self.path(result.spec)
-        if details is not None and result.status == DONE:
-            with replacing(self.details_path(result.spec)) as temporary:
-                shutil.copyfile(details, temporary)
-        write_text(path, result.to_text())
+        # Without the lock, a process that stalls between the checks and the writing replaces a newer result.
+        with locked(self.work / "publish.lock"):
+            if lease.run_id != result.run_id or not lease.held():
+                raise StoreError(f"{result.run_id}: not stored, since another process has taken this cell over")
+            if self.finished(result.spec):
+                raise StoreError(f"{result.run_id}: not stored, since {path} is done already")
+            if details is not None and result.status == DONE:
+                with replacing(self.details_path(result.spec)) as temporary:
+                    shutil.copyfile(details, temporary)
+            write_text(path, result.to_text())
         return path
 
 
 def read_result(path: Path) -> RunResult:
-    """A result file.
+    """Read a result file.
 
     Raises:
-        FileNotFoundError: if there is none.
-        RecordError: if it is no result that this checkout reads.
+        FileNotFoundError: if there is no such file.
+        RecordError: if it is not a result that this checkout reads.
     """
-    try:
-        return RunResult.from_text(path.read_bytes().decode("utf-8"), source=str(path))
-    except UnicodeDecodeError as error:
-        raise RecordError(f"{path}: not readable as text: {error.reason} at byte {error.start}") from None
+    if not path.name.isprintable():
+        raise RecordError(f"{path}: the name of the file has characters that cannot be printed")
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+        raise RecordError(f"{path}: not a regular file of at most {MAX_BYTES >> 20} MiB")
+    return RunResult.from_text(path.read_bytes(), str(path))
 
 
 def _one_line(path: Path, error: Exception) -> str:
     text = " ".join(str(error).split())
-    return text if str(path) in text else f"{path}: {text}"
+    return escape_terminal(text if str(path) in text else f"{path}: {text}")

@@ -1,69 +1,33 @@
-"""Strict JSON in and out, and the hand-written checks of what was read. Standard library only."""
+"""Checks of single JSON values, for readers that are not pydantic models."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from benchmark.records.validation import RecordError, canonical_json, parse_json, read_from, short
 
-class RecordError(ValueError):
-    """A record breaks its schema; the message is one line: file, key, what was found, what was expected."""
-
-
-def canonical_json(value: Any) -> str:
-    """Strict JSON with sorted keys and no spaces: equal values give equal text.
-
-    Raises:
-        TypeError: for a value that JSON does not know.
-        ValueError: for NaN and infinity.
-    """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def parse_json(text: str) -> Any:
-    """The value of strict JSON.
-
-    Raises:
-        RecordError: naming the position; also for NaN and infinity.
-    """
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"not readable as JSON: {' '.join(str(error).split())}") from None
-
-
-def is_number(value: Any) -> bool:
-    """Whether it is a finite number; True and False are none."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
-
-
-@contextmanager
-def read_from(source: str) -> Iterator[None]:
-    """Put the source, a file or an option, before the message of a `RecordError`."""
-    try:
-        yield
-    except RecordError as error:
-        raise RecordError(f"{source}: {error}") from None
+__all__ = [
+    "RecordError",
+    "canonical_json",
+    "expect_mapping",
+    "expect_name",
+    "member",
+    "parse_json",
+    "read_from",
+    "refuse",
+]
 
 
 def refuse(key: str, found: Any, expected: str) -> NoReturn:
     """Raise the one-line `RecordError` of a wrong value."""
-    shown = repr(found)
-    raise RecordError(f"{key}: found {shown if len(shown) <= 80 else shown[:77] + '...'}, expected {expected}")
+    raise RecordError(f"{key}: found {short(found)}, expected {expected}")
 
 
 def member(data: Mapping[str, Any], key: str, path: str) -> Any:
-    """The value of a key that must be there; `path` is its place in the file, for the message."""
+    """The value of a required key; `path` is its place in the file, for the message."""
     if key not in data:
-        raise RecordError(f"{path}: missing, expected beside {', '.join(map(str, data)) or 'nothing'}"[:200])
+        raise RecordError(f"{path}: missing")
     return data[key]
 
 
@@ -77,7 +41,3 @@ def expect_name(value: Any, key: str) -> None:
     """Refuse what is not a non-empty line of text."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         refuse(key, value, "a name")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number in strict JSON")

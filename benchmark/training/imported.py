@@ -6,23 +6,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic.dataclasses import dataclass
 from torch import nn
 
 from benchmark.contracts import MultiTaskOutput
 from benchmark.records.result import RunSpec
-from benchmark.records.strict_json import (
+from benchmark.records.validation import (
+    CONFIG,
+    Json,
+    Name,
+    Number,
     RecordError,
-    expect_mapping,
-    expect_name,
-    is_number,
-    member,
+    one_line_errors,
     parse_json,
     read_from,
-    refuse,
+    validated,
 )
 from benchmark.training.builders import tasks_of
 from benchmark.training.cell import Metrics, evaluate_cell
@@ -32,9 +35,10 @@ from benchmark.training.model_files import MODEL_FILE
 CARD_FILE = "card.json"
 
 
-@dataclass(frozen=True)
+@one_line_errors
+@dataclass(frozen=True, config={**CONFIG, "extra": "ignore"})
 class ImportedCard:
-    """What network imported weights belong to.
+    """The network that imported weights belong to; further entries of the card are for people.
 
     Args:
         method: registered name.
@@ -44,43 +48,35 @@ class ImportedCard:
         signs: by task, factor of each channel of the prediction that turns the axes of the public code into ours.
     """
 
-    method: str
-    backbone: str
-    tasks: Mapping[str, int]
-    options: Mapping[str, Any] = field(default_factory=dict)
-    signs: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    method: Name
+    backbone: Name
+    tasks: dict[Name, Annotated[int, Field(strict=True, ge=1)]]
+    options: dict[Name, Json] = Field(default_factory=dict)
+    signs: dict[Name, tuple[Number, ...]] = Field(default_factory=dict)
+
+    @field_validator("signs")
+    @classmethod
+    def _one_per_channel(
+        cls, signs: dict[str, tuple[float, ...]], info: ValidationInfo
+    ) -> dict[str, tuple[float, ...]]:
+        if any(len(factors) != info.data.get("tasks", {}).get(task) for task, factors in signs.items()):
+            raise ValueError("one number for each channel of a task")
+        return signs
 
 
 def read_card(folder: Path) -> ImportedCard:
-    """The card of a folder of imported weights.
+    """Read the card of a folder of imported weights.
 
     Raises:
-        RecordError: if there is none, or it is none that this checkout reads; in one line that names the file.
+        RecordError: if the file is missing or breaks the schema; in one line that names the file.
     """
     path = folder / CARD_FILE
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise RecordError(f"{path}: no such file; tools/import_checkpoint.py makes it") from None
     with read_from(str(path)):
-        return _card_from(parse_json(text))
-
-
-def _card_from(data: Any) -> ImportedCard:
-    expect_mapping(data, "card")
-    method, backbone, tasks = (member(data, key, key) for key in ("method", "backbone", "tasks"))
-    options, signs = data.get("options", {}), data.get("signs", {})
-    for key, value in {"method": method, "backbone": backbone}.items():
-        expect_name(value, key)
-    for key, value in {"tasks": tasks, "options": options, "signs": signs}.items():
-        expect_mapping(value, key)
-    for name, channels in tasks.items():
-        if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
-            refuse(f"tasks.{name}", channels, "a number of channels")
-    for name, factors in signs.items():
-        if not isinstance(factors, list) or not all(map(is_number, factors)) or len(factors) != tasks.get(name):
-            refuse(f"signs.{name}", factors, "one number for each channel of the task")
-    return ImportedCard(method, backbone, tasks, options, {name: tuple(value) for name, value in signs.items()})
+        return validated(ImportedCard, parse_json(text))
 
 
 def spec_of(card: ImportedCard, recipe: str, overrides: Mapping[str, Any]) -> RunSpec:

@@ -1,4 +1,4 @@
-"""Where cells run. An executor only starts and ends processes; all state lies in the store."""
+"""Executors start and end the processes of cells; all state lies in the store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmark.records.result import RunSpec
 
 @dataclass(frozen=True)
 class Ended:
-    """A cell whose process has ended; `how` says in one line with what exit code and last words."""
+    """A cell whose process has ended; `how` is one line with exit code or signal and the last line of the log."""
 
     spec: RunSpec
     how: str
@@ -25,16 +25,16 @@ class Executor(Protocol):
     workers: int
 
     def start(self, spec: RunSpec, lease: Lease) -> Path:
-        """Start a cell and return its log file; the lease is handed down to it."""
+        """Start a cell, pass the lease to it and return its log file."""
 
     def ended(self) -> list[Ended]:
         """Cells that have ended since the last call."""
 
     def steps(self, spec: RunSpec) -> tuple[int, int] | None:
-        """Steps done and steps in all of a running cell; None while it has not said."""
+        """Steps done and steps in all of a running cell; None while they are not known."""
 
     def cancel(self, spec: RunSpec) -> None:
         """End one cell at once; `ended` will not name it."""
 
     def stop(self, hurry: Callable[[], bool]) -> None:
-        """End all cells: politely at first, at once when `hurry()` turns true."""
+        """Ask all cells to end; kill them once `hurry()` returns True."""

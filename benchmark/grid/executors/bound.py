@@ -1,9 +1,9 @@
-"""Becomes the command that it is given, bound to its launcher: when the launcher dies, so does the command.
+"""Run a command that ends when its launcher dies.
 
     python bound.py LAUNCHER_PID COMMAND...
 
-A script of its own, since code between fork and exec is unsafe once the launcher has threads. Without it the cells of
-a launcher that was killed hard would go on, unseen, beside those of the next one.
+This is a script, since code between fork and exec is unsafe once the launcher has threads. Without it the cells of a
+launcher that was killed by SIGKILL would go on while the next launcher starts them again.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ TRAIN = CHECKOUT / "tools" / "train.py"
 BOUND = Path(__file__).with_name("bound.py")
 GRACE_SECONDS = 10.0
 CELL_GIB = 4.0
-"""Memory that a cell of the CPU recipes stays below."""
+"""Upper bound of the memory of one cell of the CPU recipes."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 ALLOCATOR = {
     # By default glibc maps every large tensor anew and gives it back when it is freed, so that each training step pays
@@ -35,6 +35,10 @@ ALLOCATOR = {
 }
 
 
+OUTPUT = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
+"""Logs are UTF-8, whatever the terminal of the launcher is."""
+
+
 @dataclass
 class _Cell:
     process: subprocess.Popen[bytes]
@@ -45,7 +49,7 @@ class LocalExecutor:
     """Runs cells as child processes, which end when this process does.
 
     Args:
-        store: says where results, logs and leases are.
+        store: store of results, logs and leases.
         workers: cells at a time; the cores are shared out among them.
         imports: a user's own files, which each cell imports first.
         program: script that runs one cell: `--spec JSON --out DIR --work DIR --import FILES`.
@@ -63,7 +67,11 @@ class LocalExecutor:
         self._cells: dict[RunSpec, _Cell] = {}
 
     def start(self, spec: RunSpec, lease: Lease) -> Path:
-        """Start a cell; its output is appended to its log."""
+        """Start a cell; its output is appended to its log.
+
+        Raises:
+            OSError: if it cannot be started; no process is left behind.
+        """
         folder = self.store.work_folder(spec)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "progress.json").unlink(missing_ok=True)
@@ -81,7 +89,11 @@ class LocalExecutor:
                 env={**environment(self.workers), **lease.environment()},
             )
         self._cells[spec] = _Cell(process, log)
-        lease.add_worker(process.pid)
+        try:
+            lease.add_worker(process.pid)
+        except OSError:
+            self.cancel(spec)
+            raise
         return log
 
     def command(self, spec: RunSpec) -> list[str]:
@@ -107,7 +119,7 @@ class LocalExecutor:
         return [Ended(spec, how_it_ended(cell.process.returncode, cell.log)) for spec, cell in over.items()]
 
     def steps(self, spec: RunSpec) -> tuple[int, int] | None:
-        """What the cell last wrote into its progress.json."""
+        """Steps done and steps in all, from the cell's progress.json; None if it has written none."""
         try:
             progress = json.loads((self.store.work_folder(spec) / "progress.json").read_text(encoding="utf-8"))
             return int(progress["step"]), int(progress["steps"])
@@ -121,7 +133,7 @@ class LocalExecutor:
         cell.process.wait()
 
     def stop(self, hurry: Callable[[], bool]) -> None:
-        """Ask all cells to end, and kill those that have not after some seconds or when `hurry()` turns true."""
+        """Ask all cells to end; kill the others after `GRACE_SECONDS` or once `hurry()` returns True."""
         for cell in self._cells.values():
             _send(cell, signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS
@@ -134,12 +146,12 @@ class LocalExecutor:
 
 
 def default_workers(cores: int, memory_gib: float | None, gpu: bool) -> int:
-    """Cells at a time where nobody says: on a CPU one per core, for a small network gains little from a second one.
+    """Default number of cells at a time: on a CPU one per core, since a small network gains little from a second core.
 
     Args:
         cores: cores to share.
         memory_gib: memory of the machine; None if it is not known.
-        gpu: whether there is one, which a single cell can fill.
+        gpu: True if there is a GPU, which a single cell can fill.
     """
     if gpu:
         return 1
@@ -155,18 +167,26 @@ def environment(workers: int, cores: int | None = None) -> Mapping[str, str]:
         cores: cores to share; those of this process if not given.
     """
     threads = max(1, (cores or available_cores()) // workers)
-    return {**ALLOCATOR, **os.environ, **dict.fromkeys(THREADS, str(threads)), "PYTHONUNBUFFERED": "1"}
+    return {**ALLOCATOR, **os.environ, **dict.fromkeys(THREADS, str(threads)), **OUTPUT}
 
 
 def how_it_ended(returncode: int, log: Path) -> str:
     """One line: exit code or signal, and the last line of the log."""
     if returncode < 0:
-        name = signal.Signals(-returncode).name
-        how = f"killed by {name}" + (", perhaps for lack of memory" if name == "SIGKILL" else "")
+        how = f"killed by {signal_name(-returncode)}"
+        how += ", perhaps for lack of memory" if -returncode == signal.SIGKILL else ""
     else:
         how = f"exit code {returncode}"
     last = last_line(log)
     return f"{how}; last line of its log: {last}" if last else how
+
+
+def signal_name(number: int) -> str:
+    """Name of a signal; real-time signals have only numbers."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def last_line(log: Path) -> str:

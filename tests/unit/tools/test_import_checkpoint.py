@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts import MultiTaskOutput
-from benchmark.records.strict_json import RecordError
+from benchmark.records.validation import RecordError
 from benchmark.registry import DATASETS
 from benchmark.training.builders import build_split
 from benchmark.training.compose import ConfigError
@@ -154,7 +154,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(public_state, tmp_path, capsy
         ("{", "not readable as JSON"),
         ('{"method": "mtan"}', "backbone: missing"),
         ('{"method": "mtan", "backbone": "resnet18", "tasks": {"depth": 0}}', "tasks.depth: found 0"),
-        ('{"method": "a", "backbone": "b", "tasks": {"depth": 1}, "signs": {"depth": [1, 1]}}', "signs.depth: found"),
+        ('{"method": "a", "backbone": "b", "tasks": {"depth": 1}, "signs": {"depth": [1, 1]}}', "signs: found"),
     ],
 )
 def test_a_card_that_cannot_be_read_is_refused(content, message, tmp_path):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +21,7 @@ from benchmark.grid.executors.local import LocalExecutor
 from benchmark.grid.progress import LineProgress
 from benchmark.records import leases
 from benchmark.records.result import RunResult, RunSpec, failure
-from benchmark.records.store import ResultStore
+from benchmark.records.store import ResultStore, Stored
 
 HERE = Path(__file__).parent
 METRICS = {"semseg": {"mIoU": {"value": 1.0, "unit": "%", "higher_is_better": True}}}
@@ -124,7 +127,7 @@ def test_a_launcher_killed_hard_is_continued_by_the_same_command(store):
     done = {spec.run_id: store.path(spec).read_bytes() for spec in grid if store.read(spec)}
     pids = [int(line.split()[1]) for line in (store.work / "started.txt").read_text().splitlines()]
     if sys.platform.startswith("linux"):
-        wait_until(lambda: not any(leases.is_alive(leases.process(pid)) for pid in pids), 10)
+        wait_until(lambda: all(leases.is_dead(leases.process(pid)) for pid in pids), 10)
     assert not run_here(grid, store).not_done
     for spec in grid:
         if spec.run_id in done:
@@ -144,7 +147,7 @@ def test_a_stopped_launcher_ends_its_cells_and_gives_them_back(store):
         assert not list((store.work / "leases").iterdir())
         assert num_stored(store) == 0, "a cell that was stopped is no failure"
         for line in (store.work / "started.txt").read_text().splitlines():
-            assert not leases.is_alive(leases.process(int(line.split()[1])))
+            assert leases.is_dead(leases.process(int(line.split()[1])))
 
 
 def test_two_launchers_started_together_run_each_cell_once(store):
@@ -202,3 +205,107 @@ def test_a_program_that_cannot_be_started_is_a_failure(store):
     with open(os.devnull, "w") as stream:
         report = run(grid, store, executor, LineProgress(stream))
     assert "no_such_cell.py" in report.not_done[grid[0]].error
+
+
+def full_disk(*arguments: Any) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "message"),
+    [
+        (ResultStore, "claim", "could not be claimed"),
+        (leases.Lease, "add_worker", "could not be started"),
+        (LocalExecutor, "start", "could not be started"),
+    ],
+)
+def test_a_full_disk_fails_one_cell_and_stops_nothing(store, monkeypatch, owner, name, message):
+    """The first cell meets the full disk; the second one runs."""
+    grid = grid_of("slow", "quick", seconds=30)
+    original, calls = getattr(owner, name), []
+
+    def first_fails(*arguments: Any) -> Any:
+        calls.append(arguments)
+        return full_disk() if len(calls) == 1 else original(*arguments)
+
+    monkeypatch.setattr(owner, name, first_fails)
+    report = run_here(grid, store, workers=1)
+    assert report.outcomes[grid[0]].status == "failed"
+    assert message in report.outcomes[grid[0]].error
+    assert "No space left on device" in report.outcomes[grid[0]].error
+    assert report.outcomes[grid[1]].status == "done"
+    assert not list((store.work / "leases").iterdir())
+
+
+def test_a_failure_that_cannot_be_stored_is_reported(store, monkeypatch):
+    grid = grid_of("crashes", "quick")
+    monkeypatch.setattr(ResultStore, "publish", full_disk)
+    report = run_here(grid, store)
+    assert "last words" in report.outcomes[grid[0]].error
+    assert "No space left on device" in report.outcomes[grid[0]].error
+    assert report.outcomes[grid[1]].status == "done"
+
+
+def test_a_cell_that_another_launcher_has_taken_over_is_waited_for(store):
+    """The cell's process ends without a result, since it no longer holds the lease; that is no failure."""
+    grid = grid_of("quick")
+    takeover = []
+
+    class Taken(LocalExecutor):
+        def start(self, spec: RunSpec, lease: leases.Lease) -> Path:
+            log = super().start(spec, lease)
+            if not takeover:
+                # As if this launcher had stalled for longer than the lifetime of its lease.
+                os.utime(lease.path, (0, 0))
+                takeover.append(store.claim(spec))
+            return log
+
+    class Progress(LineProgress):
+        def note(self, line: str) -> None:
+            if "was taken over" in line:
+                store.publish(RunResult(grid[0], "done", METRICS), takeover[0])
+                takeover[0].release()
+
+    executor = Taken(store, 1, program=HERE / "fake_cell.py")
+    with open(os.devnull, "w") as stream:
+        report = run(grid, store, executor, Progress(stream))
+    assert report.outcomes[grid[0]].status == "done"
+    assert store.read(grid[0]).metrics == METRICS
+
+
+def test_each_failure_is_shown_once_with_control_characters_escaped(store):
+    grid = grid_of("fails", "quick")
+    with store.hold(grid[1]) as lease:
+        store.publish(failure(grid[1], "diverged", "the loss is \x1b[31mNaN", {}), lease)
+    run_here(grid, store)
+    text = (store.work / "progress.txt").read_text()
+    assert text.count("as told") == 1
+    assert text.count(r"the loss is \x1b[31mNaN") == 1
+    assert "\x1b" not in text
+
+
+@pytest.mark.slow
+def test_random_kills_of_launchers_and_cells_lose_nothing(store):
+    """12 cells, two launchers, 25 SIGKILLs at random moments; then the same command ends the grid."""
+    generator = random.Random(0)
+    grid = grid_of("slow", seeds=12, seconds=0.5)
+    launchers = [launch(store, "slow", 12, 0.5) for _ in range(2)]
+    wait_until((store.work / "started.txt").exists)
+    for _ in range(25):
+        time.sleep(generator.uniform(0.05, 0.6))
+        index = generator.randrange(2)
+        pids = [int(line.split()[1]) for line in (store.work / "started.txt").read_text().splitlines()]
+        alive = [pid for pid in pids if not leases.is_dead(leases.process(pid))]
+        if alive and generator.random() < 0.6:
+            os.kill(generator.choice(alive), signal.SIGKILL)
+        elif launchers[index].poll() is None:
+            launchers[index].kill()
+        if launchers[index].poll() is not None:
+            launchers[index].communicate()
+            launchers[index] = launch(store, "slow", 12, 0.5)
+    for launcher in launchers:
+        launcher.communicate(timeout=120)
+    assert not run_here(grid, store).not_done
+    found = list(store.results())
+    assert all(isinstance(entry, Stored) for entry in found)
+    assert sorted(entry.path for entry in found) == sorted(map(store.path, grid))

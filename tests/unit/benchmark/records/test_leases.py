@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from benchmark.records import leases
+from benchmark.records import atomic, leases
 from benchmark.records.leases import acquire
+
+CHECKOUT = Path(leases.__file__).resolve().parents[2]
 
 
 def age(lease: leases.Lease, seconds: float) -> None:
@@ -49,28 +54,28 @@ def test_names_that_begin_alike_are_different_cells(tmp_path):
 
 
 def test_an_expired_lease_is_taken_over_and_its_old_holder_is_fenced_off(tmp_path):
-    zombie = acquire(tmp_path, "cell", lifetime=60)
-    write_owner(zombie, host="elsewhere")
-    age(zombie, 59)
+    holder = acquire(tmp_path, "cell", lifetime=60)
+    write_owner(holder, host="elsewhere")
+    age(holder, 59)
     assert acquire(tmp_path, "cell") is None
-    age(zombie, 61)
-    heir = acquire(tmp_path, "cell")
-    assert heir.generation == zombie.generation + 1
-    assert heir.held()
-    assert not zombie.held()
-    assert not zombie.heartbeat()
-    zombie.release()
-    assert heir.held(), "the old holder must not release its heir's lease"
+    age(holder, 61)
+    successor = acquire(tmp_path, "cell")
+    assert successor.generation == holder.generation + 1
+    assert successor.held()
+    assert not holder.held()
+    assert not holder.heartbeat()
+    holder.release()
+    assert successor.held(), "the old holder must not release its successor's lease"
 
 
-def test_a_fenced_holder_stays_fenced_once_its_heir_has_released(tmp_path):
-    zombie = acquire(tmp_path, "cell")
-    age(zombie, 1000)
-    heir = acquire(tmp_path, "cell")
-    heir.release()
-    assert not zombie.held()
+def test_a_fenced_holder_stays_fenced_once_its_successor_has_released(tmp_path):
+    holder = acquire(tmp_path, "cell")
+    age(holder, 1000)
+    successor = acquire(tmp_path, "cell")
+    successor.release()
+    assert not holder.held()
     assert acquire(tmp_path, "cell").held()
-    assert not zombie.held(), "the same generation with another token is another lease"
+    assert not holder.held(), "the same generation with another token is another lease"
 
 
 def test_a_heartbeat_keeps_it(tmp_path):
@@ -98,28 +103,107 @@ def test_a_process_number_used_again_is_another_process(tmp_path):
     identity = leases.process(os.getpid())
     if identity["started"] is None:
         pytest.skip("this system does not tell when a process was started")
-    assert leases.is_alive(identity)
-    assert not leases.is_alive({**identity, "started": identity["started"] - 1})
+    assert not leases.is_dead(identity)
+    assert leases.is_dead({**identity, "started": identity["started"] - 1})
 
 
 def test_a_dead_process_that_nobody_has_waited_for_is_dead():
     child = subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE)
     identity = leases.process(child.pid)
-    assert leases.is_alive(identity)
+    assert not leases.is_dead(identity)
     child.stdin.close()
     deadline = time.monotonic() + 10
-    while leases.is_alive(identity) and time.monotonic() < deadline:
+    while not leases.is_dead(identity) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not leases.is_alive(identity)
+    assert leases.is_dead(identity)
     child.wait()
 
 
-def test_an_empty_lease_is_one_that_is_about_to_be_written(tmp_path):
+@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000])
+def test_an_unreadable_lease_blocks_its_cell_for_seconds_only(tmp_path, text):
     lease = leases.Lease(tmp_path, "cell", 1, "token")
-    lease.path.write_text("")
-    assert acquire(tmp_path, "cell") is None
-    age(lease, leases.LIFETIME_SECONDS + 1)
+    lease.path.write_text(text)
+    assert acquire(tmp_path, "cell") is None, "its owner may be about to write it"
+    age(lease, leases.UNWRITTEN_SECONDS + 1)
     assert acquire(tmp_path, "cell") is not None
+
+
+def test_a_lease_that_cannot_be_written_leaves_nothing_behind(tmp_path, monkeypatch):
+    def no_space(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", no_space)
+        patch.setattr(atomic, "_create", no_space)
+        with pytest.raises(OSError, match="No space left"):
+            acquire(tmp_path, "cell")
+    assert list(tmp_path.iterdir()) == []
+    assert acquire(tmp_path, "cell") is not None
+
+
+def test_leases_work_on_a_file_system_without_links(tmp_path, monkeypatch):
+    def no_links(*arguments: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    lease = acquire(tmp_path, "cell")
+    assert lease.held()
+    assert acquire(tmp_path, "cell") is None
+
+
+@pytest.mark.parametrize("key", ["host", "boot", "pid_namespace"])
+def test_only_the_heartbeat_counts_for_a_holder_elsewhere(tmp_path, key):
+    """A process number of another machine or container says nothing here, whatever process has it."""
+    lease = acquire(tmp_path, "cell", lifetime=60)
+    write_owner(lease, owner=dead_process(), **{key: "elsewhere"})
+    assert acquire(tmp_path, "cell") is None
+    age(lease, 61)
+    assert acquire(tmp_path, "cell") is not None
+
+
+def test_a_process_that_proc_hides_is_not_taken_for_dead(tmp_path, monkeypatch):
+    """As with the mount option hidepid, and in a container that shows the /proc of its host."""
+    acquire(tmp_path, "cell")
+    monkeypatch.setattr(leases, "_state", lambda pid: (None, None))
+    assert acquire(tmp_path, "cell") is None
+
+
+CLAIM = """
+import sys, time; sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from benchmark.records.leases import acquire
+print(acquire(Path(sys.argv[2]), "cell") is not None, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("options", [["--mount-proc"], []], ids=["own_proc", "proc_of_the_host"])
+def test_two_pid_namespaces_of_one_host_do_not_take_each_other_for_dead(tmp_path, options):
+    """Containers of one host: the process numbers of one mean nothing in the other."""
+    unshare = ["unshare", "--pid", "--fork", *options]
+    if shutil.which("unshare") is None or subprocess.run([*unshare, "true"], check=False).returncode:
+        pytest.skip("needs unshare --pid, which takes root on Linux")
+    command = [*unshare, sys.executable, "-c", CLAIM, str(CHECKOUT), str(tmp_path)]
+
+    def answer() -> tuple[subprocess.Popen[str], str]:
+        contained = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return contained, contained.stdout.readline().strip()
+
+    contained, claimed = answer()
+    try:
+        assert claimed == "True"
+        assert acquire(tmp_path, "cell") is None, "the holder lives in the container"
+        other, claimed = answer()
+        other.communicate("")
+        assert claimed == "False", "the holder lives in another container"
+    finally:
+        contained.communicate("")
+    age(leases.Lease(tmp_path, "cell", 1, ""), leases.LIFETIME_SECONDS + 1)
+    lease = acquire(tmp_path, "cell")
+    assert lease is not None
+    other, claimed = answer()
+    other.communicate("")
+    assert claimed == "False", "the holder lives outside"
 
 
 def test_a_child_inherits_the_lease_of_its_own_cell_only(tmp_path, monkeypatch):

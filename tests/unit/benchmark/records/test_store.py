@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
 import pytest
+from damaged_results import edited_texts
 
+from benchmark.records import store as store_module
 from benchmark.records.result import RecordError, RunResult, RunSpec, failure
 from benchmark.records.store import ResultStore, Stored, StoreError, Unreadable
 
+CHECKOUT = Path(store_module.__file__).resolve().parents[2]
 METRICS = {"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": True}}}
 
 
@@ -59,14 +68,14 @@ def test_a_done_result_is_never_overwritten(store):
     assert store.finished(spec_of())
 
 
-def test_who_was_taken_over_publishes_nothing(tmp_path):
+def test_a_replaced_holder_publishes_nothing(tmp_path):
     store = ResultStore(tmp_path, lease_seconds=-1)
-    zombie = store.claim(spec_of())
-    heir = store.claim(spec_of())
+    late = store.claim(spec_of())
+    successor = store.claim(spec_of())
     with pytest.raises(StoreError, match="another process has taken this cell over"):
-        store.publish(failure(spec_of(), "failed", "late", {}), zombie)
+        store.publish(failure(spec_of(), "failed", "late", {}), late)
     assert store.read(spec_of()) is None
-    store.publish(RunResult(spec_of(), "done", METRICS), heir)
+    store.publish(RunResult(spec_of(), "done", METRICS), successor)
     assert store.finished(spec_of())
 
 
@@ -112,7 +121,7 @@ def test_results_are_listed_by_recipe_and_none_is_lost_to_a_bad_neighbour(store)
     for name, reason in reasons.items():
         assert name in reason
         assert "\n" not in reason
-    assert "schema_version: found 99, expected 1, the one that this checkout reads" in reasons["d_other_schema.json"]
+    assert "schema_version: found 99, expected 1" in reasons["d_other_schema.json"]
     assert len([entry for entry in store.results() if isinstance(entry, Stored)]) == 4
 
 
@@ -133,3 +142,98 @@ def test_a_file_in_the_place_of_a_result_is_never_overwritten(store):
     with pytest.raises(RecordError, match="schema_version: found 2"):
         store_result(store, spec_of())
     assert path.read_text() == '{"schema_version": 2}'
+
+
+def test_any_edit_of_a_result_gives_a_result_or_a_reason(store):
+    folder = store.root / "runs" / "smoke"
+    folder.mkdir(parents=True)
+    for index, text in enumerate(edited_texts(200)):
+        (folder / f"{index:03d}.json").write_bytes(text)
+    found = list(store.results())
+    assert len(found) == 200
+    left_out = {entry.path.name: entry.reason for entry in found if isinstance(entry, Unreadable)}
+    assert 50 < len(left_out) < 200
+    for name, reason in left_out.items():
+        assert name in reason
+        assert reason.isprintable()
+        assert len(reason) < 2000
+    for entry in found:
+        if isinstance(entry, Stored):
+            assert RunResult.from_text(entry.result.to_text()) == entry.result
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("spec", "seed"), 10**199),
+        (("spec", "seed"), 2**32),
+        (("spec", "overrides"), []),
+        (("metrics", "semseg", "mIoU", "value"), 1.7e308),
+        (("metrics", "semseg", "mIoU", "value"), float("nan")),
+        (("cost",), {"train_seconds": -1.7e308}),
+        (("provenance",), {"commit": 7}),
+        (("provenance",), {"data": []}),
+        (("provenance",), {"hardware": "fast"}),
+        (("provenance",), {"earlier_parts": {"commit": "a"}}),
+        (("provenance",), {"cost": {"size": 64}}),
+        (("unknown",), 1),
+    ],
+)
+def test_a_value_that_tables_cannot_hold_makes_the_file_unreadable(store, path, value):
+    store_result(store, spec_of())
+    file = store.path(spec_of())
+    content = json.loads(file.read_text())
+    node = content
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    file.write_text(json.dumps(content))
+    (entry,) = store.results()
+    assert isinstance(entry, Unreadable)
+    assert entry.reason.startswith(f"{file}: ")
+
+
+def test_what_is_no_ordinary_file_is_not_opened(store):
+    """Opening a pipe would wait for a writer for ever."""
+    folder = store.root / "runs" / "smoke"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "pipe.json")
+    (folder / "large.json").touch()
+    os.truncate(folder / "large.json", 1 << 30)
+    (folder / os.fsdecode(b"\xff.json")).write_text("{}")
+    reasons = [entry.reason for entry in store.results() if isinstance(entry, Unreadable)]
+    assert len(reasons) == 3
+    assert all(reason.isprintable() for reason in reasons)
+
+
+STALLS = """
+import os, signal, sys; sys.path.insert(0, sys.argv[1])
+from benchmark.records import store as module
+from benchmark.records.leases import Lease
+from benchmark.records.result import RunSpec, failure
+
+store, spec = module.ResultStore(sys.argv[2]), RunSpec.from_text(sys.argv[3])
+write = module.write_text
+
+def stall(path, text):
+    os.kill(os.getpid(), signal.SIGSTOP)
+    write(path, text)
+
+module.write_text = stall
+store.publish(failure(spec, "failed", "late", {}), Lease(store.work / "leases", spec.run_id, 1, sys.argv[4]))
+"""
+
+
+def test_a_process_that_stalls_while_it_stores_a_failure_does_not_replace_a_newer_result(store):
+    lease = store.claim(spec_of())
+    command = [sys.executable, "-c", STALLS, str(CHECKOUT), str(store.root), spec_of().to_text(), lease.token]
+    stalled = subprocess.Popen(command)
+    os.waitid(os.P_PID, stalled.pid, os.WSTOPPED | os.WNOWAIT)
+    os.utime(lease.path, (0, 0))
+    successor = store.claim(spec_of())
+    resume = threading.Timer(0.5, stalled.send_signal, [signal.SIGCONT])
+    resume.start()
+    store.publish(RunResult(spec_of(), "done", METRICS), successor)
+    resume.join()
+    stalled.wait(timeout=20)
+    assert store.finished(spec_of())

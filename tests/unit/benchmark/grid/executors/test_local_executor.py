@@ -66,6 +66,7 @@ def test_the_end_of_a_process_is_told_in_one_line(tmp_path):
     log.write_text("MemoryError\n")
     assert how_it_ended(1, log) == "exit code 1; last line of its log: MemoryError"
     assert how_it_ended(-11, tmp_path / "none.log") == "killed by SIGSEGV"
+    assert how_it_ended(-40, tmp_path / "none.log") == "killed by signal 40", "real-time signals have no name"
 
 
 def test_progress_of_a_cell_is_read_from_its_file(tmp_path):
