@@ -57,6 +57,7 @@ class Entry:
         accepts_regularizers: False for a method that has nothing to train.
         large: True for a backbone that takes seconds to build; the quick tests run it on the meta device only.
         in_all: False for what "all" leaves out, since it makes something other than a row of a table, as a search does.
+        version: raised whenever its numbers change; part of the identity of a cell.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Entry:
     accepts_regularizers: bool = True
     large: bool = False
     in_all: bool = True
+    version: int = 1
 
 
 class Registry(mmengine.registry.Registry):

@@ -18,6 +18,12 @@ Readout = Literal["class", "value", "direction", "probability", "mask"]
 """Kind of prediction. It decides how a label is stored (`datasets.layout.label_kinds`) and how it is measured."""
 
 
+def suggest(name: object, known: Iterable[str]) -> str:
+    """The text " Did you mean 'x'?" with the known name nearest to a misspelt one; empty if no name is near."""
+    near = get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
 def labelled(target: Any) -> Any:
     """Pixels that carry a label: (B, H, W) from class indices (B, H, W)."""
     return target != IGNORE_LABEL

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import PurePath
 from typing import Any
 
+from benchmark.records.identity import Ingredients
 from benchmark.records.overrides import Overrides
 from benchmark.records.strict_json import (
     RecordError,
@@ -35,7 +36,10 @@ __all__ = [
     "NO_REGULARIZER",
     "REFERENCE_METHOD",
     "SCHEMA_VERSION",
+    "SPLITS",
     "STATUSES",
+    "TEST",
+    "VAL",
     "Metrics",
     "Overrides",
     "RecordError",
@@ -48,6 +52,7 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 DONE, FAILED, DIVERGED = STATUSES = ("done", "failed", "diverged")
+TEST, VAL = SPLITS = ("test", "val")
 NO_REGULARIZER = "none"
 REFERENCE_METHOD = "single_task"
 """The method that Delta_m compares with."""
@@ -67,6 +72,9 @@ class RunSpec:
         tasks: task names, in the order of heads and losses.
         seed: of initial weights, data order and augmentation.
         overrides: recipe settings that differ, `{"optim_wrapper.optimizer.lr": 0.01}`; any mapping of JSON values.
+        split: "test"; or "val", where the training split is "fit".
+        ingredients: the content that the request stands for, see `benchmark.training.dependencies.identify`; requests
+            are compared without it.
 
     Raises:
         RecordError: for a value of the wrong type, an empty name or a repeated task.
@@ -79,8 +87,12 @@ class RunSpec:
     tasks: tuple[str, ...]
     seed: int
     overrides: Mapping[str, Any] = Overrides()
+    split: str = TEST
+    ingredients: Ingredients | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            refuse("spec.split", self.split, f"one of {', '.join(SPLITS)}")
         for key in ("recipe", "method", "regularizer", "backbone"):
             expect_name(getattr(self, key), f"spec.{key}")
         object.__setattr__(self, "tasks", _task_names(self.tasks))
@@ -91,9 +103,12 @@ class RunSpec:
 
     @cached_property
     def run_id(self) -> str:
-        """Readable name and content hash, safe as a file name."""
+        """Readable name and hash of the ingredients, safe as a file name.
+
+        Where the ingredients were not identified, as in old results, the hash is that of the request.
+        """
         readable = safe_name(f"{self.method}+{self.regularizer}-{self.backbone}")
-        digest = sha256(self.to_text().encode()).hexdigest()
+        digest = self.ingredients.digest if self.ingredients else sha256(self.to_text().encode()).hexdigest()
         # File systems take names of 255 bytes; ".json" and the marks of temporary files come on top of ours.
         return f"{readable[:150]}-s{self.seed}-{digest[:10]}"
 
@@ -112,10 +127,12 @@ class RunSpec:
             "tasks": list(self.tasks),
             "seed": self.seed,
             "overrides": dict(self.overrides),
+            **({"split": self.split} if self.split != TEST else {}),
+            **({"ingredients": self.ingredients.to_json()} if self.ingredients else {}),
         }
 
     def to_text(self) -> str:
-        """As one line of canonical JSON; the run_id holds its hash."""
+        """As one line of canonical JSON."""
         return canonical_json(self.to_json())
 
     @classmethod
@@ -254,7 +271,12 @@ def safe_name(text: str) -> str:
 
 def _spec_from(data: Any) -> RunSpec:
     expect_mapping(data, "spec")
-    values = {key: member(data, key, f"spec.{key}") for key in RunSpec.__dataclass_fields__}
+    optional = {"split": TEST, "ingredients": None}
+    required = [key for key in RunSpec.__dataclass_fields__ if key not in optional]
+    values = {key: member(data, key, f"spec.{key}") for key in required}
+    values |= {key: data.get(key, default) for key, default in optional.items()}
+    if values["ingredients"] is not None:
+        values["ingredients"] = Ingredients.from_json(values["ingredients"])
     if not isinstance(values["tasks"], list):
         refuse("spec.tasks", values["tasks"], "a list of task names")
     return RunSpec(**values)
