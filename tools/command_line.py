@@ -33,6 +33,17 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def check_writable(folder: Path) -> None:
+    """Refuse a folder in which nothing can be written, or that cannot be made; nothing is made here.
+
+    Raises:
+        OSError: in one line that names the folder.
+    """
+    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise OSError(f"{shown(folder)} cannot be written: {shown(place)} is no folder that this user may write to")
+
+
 def shown(path: Path) -> str:
     """A path as it is typed here: relative where it lies below the current folder."""
     absolute, here = os.path.abspath(path), os.getcwd()

@@ -2,10 +2,11 @@
 """Run a grid of methods x regularizers x seeds, one process per cell, and print its leaderboard.
 
     python tools/run_grid.py --recipe nyuv2_lite --methods 'single_task,*sharing' --regularizers all --seeds 0 1 2
+    python tools/run_grid.py --board nyuv2_lite --status
 
-Cells that are done are never run again: the same command continues a grid that was stopped or that failed in part.
-Several of these may run at a time on the same folders. The exit code is 0 when every cell is done, 1 when one is not,
-2 when the grid was asked for wrongly.
+A cell that is done is not run again: the same command continues a grid that was stopped or that failed in part. A cell
+whose recipe, code of the user, version or data changed is another cell. Several of these may run at a time on the same
+folders. The exit code is 0 if every cell is done, 1 if one is not, 2 if the request was wrong.
 """
 
 from __future__ import annotations
@@ -14,36 +15,44 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from tools.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
+from tools.command_line import WRONG_USE, Parser, check_writable, positive, shown  # noqa: E402
 
 if TYPE_CHECKING:
     from benchmark.grid.cells import Report
     from benchmark.records.result import RunSpec
     from benchmark.records.store import ResultStore
+    from benchmark.training.requests import Request
 
 SIGNAL_EXIT = 128
 RETRYABLE = ("failed", "diverged")
+FORGETTABLE = ("stale", "failed", "all")
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = Parser(__doc__)
-    parser.add_argument("--recipe", required=True, help="name of a recipe, or path of your own")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--recipe", help="name of a recipe, or path of your own")
+    what.add_argument("--board", metavar="NAME", help="the cells of OUT/boards/NAME.toml in its order")
     parser.add_argument(
         "--methods",
-        default="all",
         metavar="A,B",
         help="names or wildcards such as '*net' (default: all; a search such as atrc_search is named)",
     )
-    parser.add_argument("--regularizers", default="none", metavar="A,B", help="names or wildcards (default: none)")
-    parser.add_argument("--seeds", type=seed, nargs="+", default=[0], metavar="N", help="seeds (default: 0)")
+    parser.add_argument("--regularizers", metavar="A,B", help="names or wildcards (default: none)")
+    parser.add_argument("--seeds", type=seeds, nargs="+", metavar="N", help="seeds, as 0 1 2 or 0,1,2 (default: 0)")
     parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")
     parser.add_argument("--tasks", metavar="A,B", help="task names (default: the recipe's)")
+    parser.add_argument(
+        "--split",
+        choices=("test", "val"),
+        help="test (default), or val: train without the frames of the validation split and score those",
+    )
     parser.add_argument(
         "--workers",
         type=positive,
@@ -77,19 +86,31 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="STATUS",
         help="which stored failures to run again: failed, diverged, both with a comma, or none (default: failed)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only check everything and list the cells")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--dry-run", action="store_true", help="only check everything and list the cells")
+    mode.add_argument(
+        "--status", action="store_true", help="only count the cells that are done, missing, stale, failed"
+    )
+    mode.add_argument(
+        "--forget",
+        choices=FORGETTABLE,
+        help="list the results to remove: older results that a cell replaces, failed ones, or all; --yes removes them",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --forget: remove the listed results")
     return parser.parse_args(arguments)
 
 
-def seed(text: str) -> int:
-    """A seed of the command line."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"a seed is an integer of 0 or more, found {text!r}")
-    return int(text)
+def seeds(text: str) -> list[int]:
+    """One or several seeds of the command line, with commas between them."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    wrong = [part for part in parts if not part.isdecimal()]
+    if wrong or not parts:
+        raise argparse.ArgumentTypeError(f"a seed is an integer of 0 or more, found {(wrong or [text])[0]!r}")
+    return [int(part) for part in parts]
 
 
 def statuses(text: str) -> tuple[str, ...]:
-    """What --retry names."""
+    """The statuses that --retry names."""
     chosen = () if text == "none" else tuple(name.strip() for name in text.split(","))
     for name in chosen:
         if name not in RETRYABLE:
@@ -97,74 +118,50 @@ def statuses(text: str) -> tuple[str, ...]:
     return chosen
 
 
-def requested_cells(options: argparse.Namespace) -> tuple[list[RunSpec], list[str]]:
-    """The cells that the command line describes, and notes on what was left out.
+def requested(options: argparse.Namespace) -> list[Request]:
+    """The requests of the command line: one, or those of a board.
 
     Raises:
-        ValueError, KeyError, OSError, ImportError: for whatever was asked for wrongly, in one line.
+        ValueError, OSError, ImportError: for a wrong request, in one line.
     """
-    from benchmark.grid.cells import cells, dropped_pairs
-    from benchmark.registry import METHODS, REGULARIZERS, import_files
-    from benchmark.training.compose import check_spec, parse_overrides, recipe_defaults
-    from benchmark.training.dependencies import with_needed
+    from benchmark.records.boards import read_board
+    from benchmark.records.overrides import Overrides
+    from benchmark.registry import import_files
+    from benchmark.training.compose import parse_overrides
+    from benchmark.training.requests import Request, of_board
 
     import_files(options.imports)
-    methods = METHODS.names(*names(options.methods, "--methods"))
-    regularizers = REGULARIZERS.names(*names(options.regularizers, "--regularizers"))
-    overrides = parse_overrides(options.overrides)
-    backbone, known_tasks = recipe_defaults(options.recipe, overrides)
-    # In the recipe's order whatever the order on the command line: equal requests must give equal cells.
-    tasks = ordered(names(options.tasks, "--tasks"), known_tasks) if options.tasks else known_tasks
-    plain = [name for name in methods if not METHODS.entry(name).accepts_regularizers]
-    grid = cells(
-        options.recipe, methods, regularizers, options.seeds, options.backbone or backbone, tasks, overrides, plain
-    )
-    for spec in grid:
-        if spec.seed == options.seeds[0]:
-            check_spec(spec)
-    dropped = dropped_pairs(methods, regularizers, plain)
-    notes = [f"left out {method}+{regularizer}: {method} takes no regularizer" for method, regularizer in dropped]
-    complete = with_needed(grid)
-    notes += [f"added {spec.run_id}, which others start or learn from" for spec in complete if spec not in grid]
-    return complete, notes
+    chosen = ("methods", "regularizers", "seeds", "backbone", "tasks", "split", "overrides")
+    if options.board:
+        given = [name for name in chosen if getattr(options, name)]
+        if given:
+            raise ValueError(f"--board says which cells to run; leave out --{given[0].replace('overrides', 'set')}")
+        return of_board(read_board(options.out, options.board))
+    return [
+        Request(
+            options.recipe,
+            names(options.methods or "all", "--methods"),
+            names(options.regularizers or "none", "--regularizers"),
+            [seed for group in options.seeds or [[0]] for seed in group],
+            options.backbone,
+            names(options.tasks, "--tasks") if options.tasks else (),
+            Overrides(parse_overrides(options.overrides)),
+            options.split or "test",
+        )
+    ]
 
 
-def prepare_data(options: argparse.Namespace) -> None:
-    """Make the recipe's data set, or find it, before the first cell starts.
+def prepare_data(requests: Sequence[Request]) -> None:
+    """Make the data sets of the recipes, or find them, before the first cell starts.
 
     Raises:
-        ValueError, OSError: if it is not there and cannot be made; the message says what to do.
+        ValueError, OSError: if one is not there and cannot be made; the message says what to do.
     """
-    from benchmark.registry import DATASETS
-    from benchmark.training.compose import data_root, load_recipe, parse_overrides, posed_pairs
+    from benchmark.training.identity import ensure_data
+    from benchmark.training.requests import recipes_of
 
-    recipe = load_recipe(options.recipe, parse_overrides(options.overrides))
-    factory: Any = DATASETS.entry(recipe.dataset).factory
-    factory.ensure(data_root(recipe))
-    pairs = posed_pairs(recipe)
-    if pairs is not None:
-        views: Any = DATASETS.entry(pairs["name"]).factory
-        views.ensure(Path(pairs["root"]))
-
-
-def note_other_data(options: argparse.Namespace, grid: Sequence[RunSpec], store: ResultStore) -> None:
-    """Say which results were scored on other data than lies here now: they count as done all the same."""
-    from benchmark.training.compose import data_root, load_recipe, parse_overrides
-    from datasets.layout.layout import DataError, read_info
-
-    try:
-        here = read_info(data_root(load_recipe(options.recipe, parse_overrides(options.overrides))))
-    except DataError:
-        return
-    results = [result for result in map(store.read, grid) if result is not None and result.status == "done"]
-    scored = [result.provenance.get("data", {}) for result in results]
-    other = [data.get("id") for data in scored if data.get("fingerprint", here.fingerprint) != here.fingerprint]
-    if other:
-        print(
-            f"{len(other)} of {len(grid)} cells have a result on {', '.join(sorted(map(str, set(other))))}, here is "
-            f"{here.id}; they count as done and get a table of their own, another --out measures them anew",
-            file=sys.stderr,
-        )
+    for recipe in recipes_of(requests):
+        ensure_data(recipe)
 
 
 def names(text: str, option: str) -> list[str]:
@@ -179,25 +176,42 @@ def names(text: str, option: str) -> list[str]:
     return found
 
 
-def ordered(chosen: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The chosen names in the order of the known ones, unknown ones last: `check_spec` refuses those with a hint."""
-    return [name for name in known if name in chosen] + [name for name in chosen if name not in known]
+def print_only(grid: Sequence[RunSpec], store: ResultStore, options: argparse.Namespace) -> None:
+    """Answer --dry-run, --status or --forget."""
+    from benchmark.grid.stale import status_text
+
+    if options.forget:
+        forget(grid, store, options.forget, options.yes)
+    elif options.status:
+        print(status_text(grid, store))
+    else:
+        print_plan(grid, store)
 
 
 def print_plan(grid: Sequence[RunSpec], store: ResultStore) -> None:
     """List the cells with their state."""
-    from benchmark.records.result import RecordError
+    from benchmark.grid.stale import MISSING, state_of
 
-    left = 0
-    for spec in grid:
-        try:
-            result = store.read(spec)
-            state = result.status if result else "to run"
-        except RecordError as error:
-            state = f"unreadable ({error})"
-        left += state != "done"
-        print(f"{state:8s} {spec.run_id}")
-    print(f"{len(grid)} cells, {left} not done")
+    states = {spec: state_of(spec, store) for spec in grid}
+    for spec, state in states.items():
+        print(f"{'to run' if state == MISSING else state:8s} {spec.run_id}")
+    print(f"{len(grid)} cells, {sum(state != 'done' for state in states.values())} not done")
+
+
+def forget(grid: Sequence[RunSpec], store: ResultStore, which: str, confirmed: bool) -> None:
+    """List results of a grid, and remove them once that is confirmed.
+
+    Raises:
+        StoreError: if a process is running one of the cells.
+    """
+    from benchmark.grid.stale import forget, forgettable
+
+    chosen = forgettable(grid, store, which)
+    for spec, path in chosen:
+        if confirmed:
+            forget(spec, path, store)
+        print(f"{'removed' if confirmed else 'would remove'} {shown(path)}")
+    print(f"{len(chosen)} results" + ("" if confirmed or not chosen else "; --yes removes them with their checkpoints"))
 
 
 def print_report(report: Report) -> None:
@@ -237,31 +251,30 @@ def refuse(error: object) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run the grid; the exit codes are in the description above."""
     options = parse_arguments(arguments)
-    from benchmark.records.result import RecordError
-    from benchmark.records.store import ResultStore
+    from benchmark.grid.stale import replaced
+    from benchmark.records.store import ResultStore, StoreError
+    from benchmark.training.requests import checked_cells
 
     try:
-        grid, notes = requested_cells(options)
+        check_writable(options.out)
+        requests = requested(options)
+        grid, notes = checked_cells(requests)
     except (ValueError, KeyError, OSError, ImportError) as error:
         return refuse(error)
-    for note in notes:
+    store = ResultStore(options.out, options.work)
+    for note in [*notes, *replaced(grid, store)]:
         print(note, file=sys.stderr)
     if not grid:
         return refuse("there is no cell to run")
-    store = ResultStore(options.out, options.work)
-    if options.dry_run:
-        print_plan(grid, store)
-        return 0
     try:
+        if options.dry_run or options.status or options.forget:
+            print_only(grid, store, options)
+            return 0
         if any(store.version(spec) is None for spec in grid):
-            prepare_data(options)
-    except (ValueError, OSError) as error:
-        return refuse(error)
-    try:
-        note_other_data(options, grid, store)
+            prepare_data(requests)
         report = run_cells(grid, store, options)
-        print_leaderboard(store, options.recipe)
-    except (OSError, RecordError) as error:
+        print_leaderboard(store, requests[0].recipe)
+    except (StoreError, ValueError, OSError) as error:
         return refuse(error)
     print_report(report)
     if report.stopped_by is not None:

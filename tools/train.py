@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tools.command_line import Parser
+from tools.command_line import Parser, check_writable
 
 if TYPE_CHECKING:
     from benchmark.records.result import RunSpec
@@ -30,6 +30,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--regularizer", default="none", help="registered regularizer (default: none)")
     parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")
     parser.add_argument("--tasks", help="comma-separated task names (default: the recipe's)")
+    parser.add_argument("--split", choices=("test", "val"), default="test", help="what is scored (default: test)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, order and augmentation (default: 0)")
     parser.add_argument(
         "--set",
@@ -72,7 +73,30 @@ def requested_spec(options: argparse.Namespace) -> RunSpec:
         tasks=names,
         seed=options.seed,
         overrides=overrides,
+        split=options.split,
     )
+
+
+def checked_spec(options: argparse.Namespace) -> RunSpec:
+    """The identified cell of the command line, its data prepared.
+
+    Raises:
+        ConfigError: if it cannot be run, or changed since a grid asked for it.
+    """
+    from benchmark.registry import import_files
+    from benchmark.training.compose import ConfigError, check_spec, load_recipe
+    from benchmark.training.dependencies import identify
+    from benchmark.training.identity import ensure_data
+
+    import_files(options.imports)
+    asked = requested_spec(options)
+    check_spec(asked)
+    ensure_data(load_recipe(asked.recipe, asked.overrides))
+    spec = identify(asked)
+    if asked.ingredients is not None and spec.run_id != asked.run_id and spec.ingredients is not None:
+        changes = "; ".join(spec.ingredients.changes_since(asked.ingredients))
+        raise ConfigError(f"{asked.run_id} is another cell now ({changes}); start the grid again")
+    return spec
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,17 +104,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     from benchmark.records.result import RecordError
     from benchmark.records.store import ResultStore, StoreError
-    from benchmark.registry import import_files
     from benchmark.training.cell import run_cell
     from benchmark.training.checkpoints import remove_training_state
-    from benchmark.training.compose import ConfigError, check_spec
     from benchmark.training.details import DETAILS_FILE
 
     try:
-        import_files(options.imports)
-        spec = requested_spec(options)
-        check_spec(spec)
-    except (ConfigError, RecordError, OSError, ImportError, ValueError) as error:
+        check_writable(options.out)
+        spec = checked_spec(options)
+    except (OSError, ImportError, ValueError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     store = ResultStore(options.out, options.work)

@@ -15,7 +15,7 @@ from benchmark.grid.loop import LEFT, Dependencies, GridLoop, independent
 from benchmark.grid.progress import Outcome, Progress
 from benchmark.grid.signals import StopSignals
 from benchmark.records.overrides import Overrides
-from benchmark.records.result import DONE, FAILED, NO_REGULARIZER, REFERENCE_METHOD, RunSpec
+from benchmark.records.result import DONE, FAILED, NO_REGULARIZER, REFERENCE_METHOD, TEST, RunSpec
 from benchmark.records.store import ResultStore
 
 __all__ = ["LEFT", "Report", "cells", "dropped_pairs", "run"]
@@ -48,6 +48,7 @@ def cells(
     tasks: Sequence[str],
     overrides: Mapping[str, Any] | None = None,
     plain_methods: Collection[str] = (),
+    split: str = TEST,
 ) -> list[RunSpec]:
     """All cells of a grid in the order of running: the first seed of everything, then the next seed.
 
@@ -62,13 +63,16 @@ def cells(
         tasks: names in the recipe's order.
         overrides: recipe settings that differ.
         plain_methods: methods that take no regularizer; their other pairs are left out, see `dropped_pairs`.
+        split: "test" or "val".
     """
     dropped = dropped_pairs(methods, regularizers, plain_methods)
     pairs = [(method, regularizer) for method in methods for regularizer in regularizers]
     pairs = [pair for pair in pairs if pair not in dropped]
     pairs.sort(key=lambda pair: (pair[0] != REFERENCE_METHOD, pair != (REFERENCE_METHOD, NO_REGULARIZER)))
     specs = [
-        RunSpec(recipe, method, regularizer, backbone, tuple(tasks), seed, _applicable(overrides or {}, regularizer))
+        RunSpec(
+            recipe, method, regularizer, backbone, tuple(tasks), seed, _applicable(overrides or {}, regularizer), split
+        )
         for seed in seeds
         for method, regularizer in pairs
     ]

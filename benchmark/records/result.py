@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import PurePath
@@ -18,6 +19,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, wit
 from pydantic.dataclasses import dataclass
 from typing_extensions import TypedDict
 
+from benchmark.records.identity import Ingredients
 from benchmark.records.overrides import Overrides
 from benchmark.records.validation import (
     CONFIG,
@@ -45,7 +47,10 @@ __all__ = [
     "NO_REGULARIZER",
     "REFERENCE_METHOD",
     "SCHEMA_VERSION",
+    "SPLITS",
     "STATUSES",
+    "TEST",
+    "VAL",
     "Metrics",
     "Overrides",
     "RecordError",
@@ -58,6 +63,7 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 DONE, FAILED, DIVERGED = STATUSES = ("done", "failed", "diverged")
+TEST, VAL = SPLITS = ("test", "val")
 NO_REGULARIZER = "none"
 REFERENCE_METHOD = "single_task"
 """The method that Delta_m compares with."""
@@ -152,6 +158,9 @@ class RunSpec:
         tasks: task names, in the order of heads and losses.
         seed: seed of initial weights, data order and augmentation.
         overrides: recipe settings that differ, `{"optim_wrapper.optimizer.lr": 0.01}`; any mapping of JSON values.
+        split: "test"; or "val", where the training split is "fit".
+        ingredients: the content that the request stands for, see `benchmark.training.dependencies.identify`; requests
+            are compared without it.
 
     Raises:
         RecordError: for a value of the wrong type, an empty name or a repeated task.
@@ -164,12 +173,17 @@ class RunSpec:
     tasks: Annotated[tuple[Name, ...], AfterValidator(_different_names)]
     seed: Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)]
     overrides: Annotated[Mapping[str, Any], unchanged(dict[Name, Json]), AfterValidator(Overrides)] = Overrides()
+    split: Annotated[Text, AfterValidator(one_of(*SPLITS))] = TEST
+    ingredients: Ingredients | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def run_id(self) -> str:
-        """Readable name and content hash, safe as a file name."""
+        """Readable name and hash of the ingredients, safe as a file name.
+
+        Where the ingredients were not identified, as in old results, the hash is that of the request.
+        """
         readable = safe_name(f"{self.method}+{self.regularizer}-{self.backbone}")
-        digest = sha256(self.to_text().encode()).hexdigest()
+        digest = self.ingredients.digest if self.ingredients else sha256(self.to_text().encode()).hexdigest()
         # File systems take names of 255 bytes; ".json" and the marks of temporary files are added to this name.
         return f"{readable[:150]}-s{self.seed}-{digest[:10]}"
 
@@ -188,10 +202,12 @@ class RunSpec:
             "tasks": list(self.tasks),
             "seed": self.seed,
             "overrides": dict(self.overrides),
+            **({"split": self.split} if self.split != TEST else {}),
+            **({"ingredients": self.ingredients.to_json()} if self.ingredients else {}),
         }
 
     def to_text(self) -> str:
-        """As one line of canonical JSON; the run_id holds its hash."""
+        """As one line of canonical JSON."""
         return canonical_json(self.to_json())
 
     @classmethod

@@ -13,7 +13,7 @@ from mmengine.config import Config, ConfigDict
 
 from benchmark.losses import check_losses
 from benchmark.records.provenance import data_home
-from benchmark.records.result import RunSpec
+from benchmark.records.result import TEST, VAL, RunSpec
 from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS, offered_by, split_backbone
 from benchmark.tasks import suggest
 from benchmark.training import compiling
@@ -38,6 +38,9 @@ RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 MAX_ITERS = "max_iters"
 """Stands for the number of iterations wherever a recipe needs it, so that overriding it keeps the schedule whole."""
 _COMPOSED = count()
+
+SPLIT_NAMES = {TEST: {"train": "train", "test": "test"}, VAL: {"train": "fit", "test": "val"}}
+"""Names that a data set gives the two splits of a cell: "fit" is the training split without the frames of "val"."""
 
 ALL_TASKS = "all"
 """Stands for every task that the data offers, with the losses that it offers them with."""
@@ -250,7 +253,7 @@ def _dataloader(recipe: Config, spec: RunSpec, split: str, persistent: bool) -> 
         type="SplitOf",
         name=recipe.dataset,
         root=str(data_root(recipe)),
-        split=split,
+        split=SPLIT_NAMES[spec.split][split],
         tasks=tuple(spec.tasks),
         seed=spec.seed,
     )

@@ -19,6 +19,7 @@ from benchmark.records.result import NO_REGULARIZER, RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
 from benchmark.training.builders import build_model, tasks_of
 from benchmark.training.compose import ConfigError, check_spec, data_root, load_recipe
+from benchmark.training.identity import ingredients_of, normalised_request
 from benchmark.training.model import MultiTaskModel
 from benchmark.training.model_files import MODEL_FILE, CheckpointError, load_model, read_metadata
 
@@ -64,8 +65,35 @@ def needs_of(spec: RunSpec) -> Needs:
     Raises:
         ConfigError: if one of the needed cells cannot be run.
     """
-    parts = (_reseeded(part, spec.seed) for part in _needs(replace(spec, seed=0)))
+    parts = [_reseeded(part, spec.seed) for part in _needs(replace(spec, seed=0, ingredients=None))]
+    if spec.ingredients is not None:
+        parts = [{name: identify(cell) for name, cell in part.items()} for part in parts]
     return Needs(*parts)
+
+
+def identify(spec: RunSpec) -> RunSpec:
+    """The same request with normalised values and its ingredients: equal requests get equal run_ids.
+
+    Raises:
+        ConfigError: for a request that cannot be run.
+    """
+    request = normalised_request(spec)
+    needs = {cell.method: identify(cell).ingredients for cell in needs_of(request).cells}
+    digests = {method: ingredients.digest for method, ingredients in needs.items() if ingredients is not None}
+    return replace(request, ingredients=ingredients_of(request, digests))
+
+
+def identify_all(specs: Iterable[RunSpec]) -> list[RunSpec]:
+    """`identify` of several requests, each distinct cell once; the seeds of a cell share its ingredients."""
+    known: dict[RunSpec, RunSpec] = {}
+    found: dict[str, RunSpec] = {}
+    for spec in specs:
+        any_seed = replace(spec, seed=0)
+        if any_seed not in known:
+            known[any_seed] = identify(any_seed)
+        cell = replace(known[any_seed], seed=spec.seed)
+        found.setdefault(cell.run_id, cell)
+    return list(found.values())
 
 
 def with_needed(grid: Iterable[RunSpec]) -> list[RunSpec]:
@@ -132,7 +160,8 @@ def _trained(cell: RunSpec, weights: Path) -> Trained:
 def _cell(spec: RunSpec, method: str, options: Mapping[str, Any]) -> RunSpec:
     kept = {key: value for key, value in spec.overrides.items() if not key.startswith(OWN_SETTINGS)}
     chosen = {f"method.{name}": value for name, value in options.items()}
-    return replace(spec, method=method, regularizer=NO_REGULARIZER, overrides=kept | chosen)
+    overrides = kept | chosen
+    return replace(spec, method=method, regularizer=NO_REGULARIZER, overrides=overrides, ingredients=None)
 
 
 def _in_order(spec: RunSpec) -> Iterator[RunSpec]:

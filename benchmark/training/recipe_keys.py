@@ -56,14 +56,20 @@ def _index(values: list[Any], part: str, key: str) -> int:
     return int(part)
 
 
-def _parameters_of_type(node: Mapping[str, Any]) -> list[str]:
-    """Constructor keywords of the class that a config node names by `type`."""
+def constructor(node: Mapping[str, Any]) -> Any | None:
+    """The class that a config node names by `type`; None if it names no class of these registries."""
     name = node.get("type")
     for registry in (OPTIMIZERS, PARAM_SCHEDULERS, HOOKS, VISBACKENDS):
         found = registry.get(name) if isinstance(name, str) else None
         if found is not None:
-            return list(inspect.signature(found).parameters)
-    return []
+            return found
+    return None
+
+
+def _parameters_of_type(node: Mapping[str, Any]) -> list[str]:
+    """Constructor keywords of the class that a config node names by `type`."""
+    found = constructor(node)
+    return [] if found is None else list(inspect.signature(found).parameters)
 
 
 def _paths(node: Any, prefix: str = "") -> Iterator[str]:

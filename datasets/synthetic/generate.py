@@ -216,3 +216,11 @@ def ensure(root: Path, plan: RoomPlan | None = None, workers: int | None = None)
         if root.exists() and any(root.iterdir()):
             Console(stderr=True).print(f"{root}: rendered again, {problem}", markup=False, highlight=False)
         return generate(root, plan or RoomPlan(), workers)
+
+
+def identity(root: Path) -> dict[str, str]:
+    """The id of the data at `root`, or of the data that `ensure` renders there, without the hash of their content."""
+    plan = RoomPlan()
+    planned = f"{plan.name}-{plan.size[0]}x{plan.size[1]}"
+    usable = problem_with(root) is None
+    return {"id": read_info(root).id.rpartition("-")[0] if usable else planned}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -39,12 +38,13 @@ def run_grid():
 def call(run_grid, tmp_path, monkeypatch, capfd):
     """`call(*arguments)`: exit code, stdout and stderr of the tool, whose cells are the fakes of the grid's tests."""
     fake = CHECKOUT / "tests" / "unit" / "benchmark" / "grid" / "fake_cell.py"
-    monkeypatch.setattr(run_grid, "prepare_data", lambda options: None)
+    monkeypatch.setattr(run_grid, "prepare_data", lambda requests: None)
     monkeypatch.setattr(local.LocalExecutor.__init__, "__defaults__", (1, (), fake))
 
     def run(*arguments: str) -> tuple[int, str, str]:
         try:
-            code = run_grid.main(["--recipe", "smoke", "--out", str(tmp_path / "out"), *arguments])
+            recipe = [] if {"--recipe", "--board"} & set(arguments) else ["--recipe", "smoke"]
+            code = run_grid.main([*recipe, "--out", str(tmp_path / "out"), *arguments])
         except SystemExit as end:
             code = end.code
         output = capfd.readouterr()
@@ -155,20 +155,71 @@ def test_a_grid_prints_its_leaderboard_names_what_failed_and_continues(call, fak
     assert code == 0
 
 
-def test_results_on_other_data_are_pointed_out(call, fakes, small_rooms, tmp_path, monkeypatch):
-    arguments = [*fakes, "--methods", "quick", "--seeds", "0", "1", "--tasks", "semseg"]
-    monkeypatch.setenv("MTL_DATA", str(small_rooms))
-    assert " cells have a result on " not in call(*arguments)[2]
-    here = json.loads((small_rooms / "synthetic" / "dataset.json").read_text())
-    old = {"id": "synthetic-old", "fingerprint": "0" * 64}
-    for path, data in zip(sorted(tmp_path.glob("out/runs/smoke/*.json")), (here, old), strict=True):
-        result = json.loads(path.read_text())
-        result["provenance"]["data"] = {key: data[key] for key in ("id", "fingerprint")}
-        path.write_text(json.dumps(result))
-    code, out, err = call(*arguments)
+def test_an_edited_method_makes_its_cells_stale_and_a_comment_does_not(call, fakes, tmp_path):
+    arguments = [*fakes, "--methods", "quick", "--seeds", "0,1", "--tasks", "semseg"]
+    file = tmp_path / "fakes.py"
+    assert call(*arguments)[0] == 0
+    file.write_text(f"# A comment.\n{METHODS}")
+    assert call(*arguments, "--dry-run")[1].splitlines()[-1] == "2 cells, 0 not done"
+    file.write_text(METHODS.replace("2026", "2025"))
+    _, out, err = call(*arguments, "--dry-run")
+    assert [line.split()[0] for line in out.splitlines()[:2]] == ["stale", "stale"]
+    assert "2 cells replace older results: fakes.py changed since" in err
+    _, out, _ = call(*arguments, "--status")
+    assert "2 cells: 0 done, 0 missing, 2 stale, 0 failed" in out
+    assert out.count("fakes.py changed since") == 2
+    assert call(*arguments)[0] == 0
+    assert len(list(tmp_path.glob("out/runs/smoke/*.json"))) == 4
+    assert "2 cells: 2 done, 0 missing, 0 stale, 0 failed" in call(*arguments, "--status")[1]
+
+
+def test_results_are_removed_once_that_is_confirmed(call, fakes, tmp_path):
+    arguments = [*fakes, "--methods", "quick,crashes", "--tasks", "semseg"]
+    call(*arguments)
+    _, out, _ = call(*arguments, "--forget", "failed")
+    assert len([line for line in out.splitlines() if line.startswith("would remove")]) == 1
+    assert len(list(tmp_path.glob("out/runs/smoke/*.json"))) == 2
+    _, out, _ = call(*arguments, "--forget", "failed", "--yes")
+    assert "removed" in out
+    assert "1 results" in out
+    assert [path.name[:5] for path in tmp_path.glob("out/runs/smoke/*.json")] == ["quick"]
+    call(*arguments, "--forget", "all", "--yes")
+    assert not list(tmp_path.glob("out/runs/smoke/*.json"))
+
+
+def test_a_board_runs_its_cells_in_its_order(call, fakes, tmp_path):
+    board = tmp_path / "out" / "boards" / "mine.toml"
+    board.parent.mkdir(parents=True)
+    text = 'title = "T"\nrecipe = "smoke"\nversion = 1\n' + "".join(
+        f'[[cells]]\nmethods = ["{method}"]\nseeds = {seeds}\n'
+        for method, seeds in (("quick", [1]), ("flaky", [0]), ("quick", [0, 1]))
+    )
+    board.write_text(text)
+    code, out, _ = call(*fakes, "--board", "mine", "--dry-run")
     assert code == 0
-    assert f"1 of 2 cells have a result on synthetic-old, here is {here['id']}" in err
-    assert out.count("| quick ") == 2, "a table for each"
+    assert [line.split("-")[0] + line.split("-")[2] for line in out.splitlines()[:-1]] == [
+        "to run   quick+nones1",
+        "to run   flaky+nones0",
+        "to run   quick+nones0",
+    ]
+    assert "3 cells: 0 done, 3 missing" in call(*fakes, "--board", "mine", "--status")[1]
+    board.write_text(text.replace("version = 1", "version = 2"))
+    code, _, err = call(*fakes, "--board", "mine", "--status")
+    assert code == 2
+    assert "board mine holds version 2 of recipe smoke, which has version 1 here" in err
+
+
+@pytest.mark.parametrize("option", [["--seeds", "0"], ["--set", "compile=True"], ["--split", "val"]])
+def test_a_board_takes_no_other_choice_of_cells(call, option):
+    code, _, err = call("--board", "nyuv2_lite", *option)
+    assert code == 2
+    assert f"leave out {option[0]}" in err
+
+
+def test_seeds_are_separated_by_commas_or_blanks(call):
+    first = call("--methods", "hard_sharing", "--seeds", "0,1", "2", "--dry-run")
+    assert first == call("--methods", "hard_sharing", "--seeds", "0", "1", "2", "--dry-run")
+    assert first[1].splitlines()[-1] == "3 cells, 3 not done"
 
 
 def test_missing_data_gets_one_line_before_anything_runs(run_grid, tmp_path, monkeypatch, capfd):

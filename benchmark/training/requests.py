@@ -1,0 +1,117 @@
+"""From names to cells: the grid that a command line or a board asks for, checked and identified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mmengine.config import Config
+
+from benchmark.grid.cells import cells, dropped_pairs
+from benchmark.records.boards import Board
+from benchmark.records.overrides import Overrides
+from benchmark.records.result import TEST, RunSpec
+from benchmark.registry import METHODS, REGULARIZERS
+from benchmark.training.compose import ConfigError, check_spec, load_recipe, recipe_defaults
+from benchmark.training.dependencies import identify_all, with_needed
+from benchmark.training.identity import check_data
+
+
+@dataclass(frozen=True)
+class Request:
+    """Cells of one recipe: methods x regularizers x seeds.
+
+    Args:
+        recipe: name of a recipe, or path of the user's own recipe file.
+        methods: registered names or wildcards.
+        regularizers: registered names or wildcards.
+        seeds: in the order of running.
+        backbone: name or name:weights; None for the recipe's.
+        tasks: names; empty for those of the recipe.
+        overrides: settings of the recipe that differ.
+        split: "test" or "val".
+    """
+
+    recipe: str
+    methods: Sequence[str]
+    regularizers: Sequence[str]
+    seeds: Sequence[int]
+    backbone: str | None = None
+    tasks: Sequence[str] = ()
+    overrides: Overrides = field(default_factory=Overrides)
+    split: str = TEST
+
+
+def of_board(board: Board) -> list[Request]:
+    """The requests of a board's blocks, in the order of running.
+
+    Raises:
+        ConfigError: if the board is of another version of the recipe.
+    """
+    version = int(load_recipe(board.recipe).get("version", 1))
+    if version != board.version:
+        raise ConfigError(
+            f"board {board.name} holds version {board.version} of recipe {board.recipe}, which has version {version} "
+            "here; change the board, or check out the code of its version"
+        )
+    return [
+        Request(
+            board.recipe,
+            block.methods,
+            block.regularizers,
+            block.seeds,
+            overrides=Overrides({**board.settings, **block.settings}),
+            split=board.split,
+        )
+        for block in board.cells
+    ]
+
+
+def checked_cells(requests: Sequence[Request]) -> tuple[list[RunSpec], list[str]]:
+    """The identified cells of the requests, with those that they need, and notes on what was left out or added.
+
+    Raises:
+        ValueError, KeyError, OSError: for a wrong request, in one line.
+    """
+    grid: list[RunSpec] = []
+    notes: dict[str, None] = {}
+    for request in requests:
+        found, dropped = _cells(request)
+        for spec in found:
+            if spec.seed == request.seeds[0]:
+                check_spec(spec)
+        grid += found
+        notes |= dict.fromkeys(dropped)
+    for recipe in recipes_of(requests):
+        check_data(recipe)
+    identified = identify_all(grid)
+    complete = list({spec.run_id: spec for spec in with_needed(identified)}.values())
+    added = [spec for spec in complete if spec not in identified]
+    notes |= dict.fromkeys(f"added {spec.run_id}, which others start or learn from" for spec in added)
+    return complete, list(notes)
+
+
+def _cells(request: Request) -> tuple[list[RunSpec], list[str]]:
+    methods = METHODS.names(*request.methods)
+    regularizers = REGULARIZERS.names(*request.regularizers)
+    backbone, tasks = recipe_defaults(request.recipe, request.overrides)
+    plain = [name for name in methods if not METHODS.entry(name).accepts_regularizers]
+    found = cells(
+        request.recipe,
+        methods,
+        regularizers,
+        request.seeds,
+        request.backbone or backbone,
+        request.tasks or tasks,
+        request.overrides,
+        plain,
+        request.split,
+    )
+    dropped = dropped_pairs(methods, regularizers, plain)
+    return found, [f"left out {method}+{regularizer}: {method} takes no regularizer" for method, regularizer in dropped]
+
+
+def recipes_of(requests: Sequence[Request]) -> list[Config]:
+    """The recipes of the requests with their overrides, each once."""
+    wanted = dict.fromkeys((request.recipe, request.overrides) for request in requests)
+    return [load_recipe(recipe, overrides) for recipe, overrides in wanted]

@@ -1,0 +1,85 @@
+"""Board files: rows, seeds, and wrong entries answered by one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.records.boards import BOARDS, board_names, read_board
+from benchmark.records.result import RecordError
+
+RESULTS = Path(__file__).resolve().parents[4] / "results"
+TEXT = """
+title = "Test"
+recipe = "smoke"
+version = 1
+settings = { "train_cfg.max_iters" = 3 }
+
+[[cells]]
+methods = ["a", "b"]
+regularizers = ["none", "r"]
+seeds = [0, 1]
+
+[[cells]]
+methods = ["a"]
+regularizers = ["none", "r"]
+seeds = [2]
+settings = { "regularizer.width" = 4 }
+
+[[comparisons]]
+regularizer = "r"
+over = "none"
+methods = ["a", "b"]
+"""
+
+
+def board(root: Path, text: str):
+    (root / BOARDS).mkdir()
+    (root / BOARDS / "mine.toml").write_text(text)
+    return read_board(root, "mine")
+
+
+def test_rows_join_the_seeds_of_their_blocks_and_none_has_no_settings_of_the_regularizer(tmp_path):
+    rows = {(row.method, row.regularizer, str(row.settings)): row.seeds for row in board(tmp_path, TEXT).rows()}
+    assert rows == {
+        ("a", "none", "train_cfg.max_iters=3"): (0, 1, 2),
+        ("a", "r", "train_cfg.max_iters=3"): (0, 1),
+        ("b", "none", "train_cfg.max_iters=3"): (0, 1),
+        ("b", "r", "train_cfg.max_iters=3"): (0, 1),
+        ("a", "r", "regularizer.width=4 train_cfg.max_iters=3"): (2,),
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("recipe =", "recipee =", "unknown key recipee. Did you mean 'recipe'"),
+        ("regularizers =", "regularisers =", "unknown key cells.0.regularisers. Did you mean 'regularizers'"),
+        ("version = 1", "version = 0", "version: Input should be greater than or equal to 1, found 0"),
+        ("version = 1", "", "version: Field required"),
+        ("seeds = [0, 1]", "seeds = [0, -1]", "cells.0.seeds: a seed is an integer of 0 or more"),
+        ("seeds = [0, 1]", "seeds = [0, 0]", "cells.0.seeds: names a value twice"),
+        ('methods = ["a", "b"]', "methods = []", "cells.0.methods: "),
+        ('over = "none"', 'over = "z"', "comparisons: no cell a+z"),
+        ("version = 1", "version = ", "not readable as TOML"),
+    ],
+)
+def test_a_wrong_entry_is_named_in_one_line(tmp_path, old, new, message):
+    with pytest.raises(RecordError) as caught:
+        board(tmp_path, TEXT.replace(old, new, 1))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_board_is_answered_with_the_nearest_name():
+    with pytest.raises(RecordError, match="no board named 'nyuv2_lit'. Did you mean 'nyuv2_lite'"):
+        read_board(RESULTS, "nyuv2_lit")
+
+
+@pytest.mark.parametrize("name", board_names(RESULTS))
+def test_shipped_boards_can_be_read_and_declare_their_primary_comparisons(name):
+    shipped = read_board(RESULTS, name)
+    assert shipped.name == name
+    assert shipped.comparisons
+    assert all(len(row.seeds) == 5 for row in shipped.rows())

@@ -1,0 +1,249 @@
+"""Identity of cells by content: which changes of a request, a recipe or a user's file make another cell."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.records.result import RunSpec
+from benchmark.registry import METHODS, import_file
+from benchmark.training.compose import RECIPES
+from benchmark.training.dependencies import identify, identify_all, needs_of
+
+FILM = '''
+"""A method of a user."""
+
+from benchmark.registry import METHODS
+from mtl_methods.hard_sharing import HardSharing
+
+
+@METHODS.register("film", title="FiLM", paper="https://example.org", year=2026)
+class Film(HardSharing):
+    """Adds nothing."""
+
+    def sign(self):
+        # A comment.
+        return +1.0
+'''
+
+
+@pytest.fixture(autouse=True)
+def data(small_rooms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded data set, small."""
+    monkeypatch.setenv("MTL_DATA", str(small_rooms))
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Iterator[Any]:
+    """`film(text)`: import a user's file with this text as if in a new process."""
+    file = tmp_path / "film.py"
+
+    def load(text: str) -> None:
+        METHODS._entries.pop("film", None)
+        METHODS._module_dict.pop("film", None)
+        for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(file)]:
+            del sys.modules[name]
+        file.write_text(text)
+        import_file(file)
+
+    yield load
+    METHODS._entries.pop("film", None)
+    METHODS._module_dict.pop("film", None)
+
+
+def spec(**changes: Any) -> RunSpec:
+    """A cell of the smoke recipe."""
+    values: dict[str, Any] = dict(
+        recipe="smoke",
+        method="hard_sharing",
+        regularizer="none",
+        backbone="resnet18",
+        tasks=("semseg", "depth"),
+        seed=3,
+    )
+    return RunSpec(**{**values, **changes})
+
+
+def run_id(**changes: Any) -> str:
+    return identify(spec(**changes)).run_id
+
+
+def own_recipe(folder: Path, text: str, name: str = "mine") -> str:
+    """A user's recipe on top of the smoke recipe."""
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{name}.py"
+    file.write_text(f"_base_ = [{str(RECIPES / 'smoke.py')!r}]\n{text}\n")
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"optim_wrapper.optimizer.lr": 1}, {"optim_wrapper.optimizer.lr": 1.0}),
+        ({}, {"train_dataloader.num_workers": 2}),
+        ({}, {"vis_backends": [{"type": "LocalVisBackend"}, {"type": "TensorboardVisBackend"}]}),
+        ({}, {"default_hooks.logger.interval": 10, "log_level": "WARNING", "checkpoint_interval": 7}),
+        ({}, {"train_dataloader.dataset.cache": False}),
+        ({}, {"optim_wrapper.optimizer.betas": (0.9, 0.999)}),
+        ({}, {"train_cfg.max_iters": 4}),
+        ({}, {"train_dataloader.dataset.size": (64, 96)}),
+        ({}, {"tasks.depth.loss": "l1"}),
+        ({}, {"method.head": "fcn"}),
+        ({}, {"compile": False}),
+    ],
+)
+def test_requests_of_the_same_numbers_are_one_cell(first: dict[str, Any], second: dict[str, Any]) -> None:
+    assert run_id(overrides=first) == run_id(overrides=second)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"train_cfg.max_iters": 400},
+        {"optim_wrapper.optimizer.lr": 2.5e-4},
+        {"optim_wrapper.optimizer.betas": (0.8, 0.999)},
+        {"tasks.depth.loss_weight": 2},
+        {"train_dataloader.dataset.share": 0.5},
+        {"train_dataloader.dataset.augmentation.flip": 0.0},
+        {"method.head": "deeplab"},
+        {"memory_format": "contiguous_format"},
+        {"compile": True},
+    ],
+)
+def test_requests_of_other_numbers_are_other_cells(overrides: dict[str, Any]) -> None:
+    assert run_id(overrides=overrides) != run_id()
+
+
+def test_tasks_in_another_order_and_named_random_weights_are_the_same_cell() -> None:
+    other = identify(spec(tasks=("depth", "semseg"), backbone="resnet18:scratch"))
+    assert other.run_id == run_id()
+    assert other == spec()
+    assert run_id(tasks=("depth",)) != run_id()
+
+
+def test_an_option_at_its_default_is_no_option() -> None:
+    default = identify(spec(regularizer="aux_heads", overrides={"regularizer.weight": 0.5, "train_cfg.max_iters": 4.0}))
+    assert default.run_id == run_id(regularizer="aux_heads")
+    assert not default.overrides
+
+
+def test_settings_without_effect_stay_in_the_request() -> None:
+    assert identify(spec(overrides={"train_dataloader.num_workers": 2})).overrides["train_dataloader.num_workers"] == 2
+
+
+def test_the_split_is_part_of_the_identity() -> None:
+    assert run_id(split="val") != run_id()
+
+
+def test_seeds_share_the_digest_and_differ_in_the_name() -> None:
+    first, second = identify_all([spec(seed=0), spec(seed=1)])
+    assert first.run_id.replace("-s0-", "-s1-") == second.run_id
+    assert first.run_id != second.run_id
+
+
+def test_one_cell_asked_for_twice_in_other_words_is_run_once() -> None:
+    assert len(identify_all([spec(), spec(overrides={"train_cfg.max_iters": 4.0})])) == 1
+
+
+def test_an_edited_recipe_is_another_cell_and_its_comments_are_not(tmp_path: Path) -> None:
+    first = identify(spec(recipe=own_recipe(tmp_path, "train_cfg = dict(max_iters=4)")))
+    same = identify(spec(recipe=own_recipe(tmp_path, '"""Text."""\n# More.\ntrain_cfg = dict(max_iters=4)\n')))
+    other = identify(spec(recipe=own_recipe(tmp_path, "train_cfg = dict(max_iters=400)")))
+    assert first.run_id == same.run_id
+    assert first.run_id != other.run_id
+    assert other.ingredients.changes_since(first.ingredients) == ["train_cfg.max_iters 4 -> 400"]
+
+
+def test_a_raised_version_of_the_recipe_is_another_cell(tmp_path: Path) -> None:
+    first = identify(spec(recipe=own_recipe(tmp_path, "version = 1")))
+    second = identify(spec(recipe=own_recipe(tmp_path, "version = 2")))
+    assert identify(spec(recipe=own_recipe(tmp_path, ""))).run_id == first.run_id
+    assert second.ingredients.changes_since(first.ingredients) == ["recipe mine version 1 -> 2"]
+
+
+def test_a_raised_version_of_the_method_is_another_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = identify(spec())
+    object.__setattr__(METHODS.entry("hard_sharing"), "version", 2)
+    try:
+        after = identify(spec())
+    finally:
+        object.__setattr__(METHODS.entry("hard_sharing"), "version", 1)
+    assert after.ingredients.changes_since(before.ingredients) == ["method hard_sharing version 1 -> 2"]
+    assert after.run_id != before.run_id
+
+
+def test_a_docstring_of_a_users_method_keeps_its_cells_and_a_sign_makes_them_stale(film: Any) -> None:
+    film(FILM)
+    first = identify(spec(method="film"))
+    film(FILM.replace("Adds nothing", "Adds nothing at all").replace("# A comment", "# Another"))
+    same = identify(spec(method="film"))
+    film(FILM.replace("+1.0", "-1.0"))
+    other = identify(spec(method="film"))
+    assert first.run_id == same.run_id
+    assert first.run_id != other.run_id
+    assert other.ingredients.changes_since(first.ingredients) == ["film.py changed since"]
+
+
+def test_a_users_file_matters_only_to_cells_that_use_it(film: Any) -> None:
+    before = run_id()
+    film(FILM)
+    assert run_id() == before
+
+
+def test_a_module_that_a_users_file_imports_counts_too(
+    film: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "film_layers.py").write_text("SCALE = 1\n")
+    film(FILM.replace("from benchmark", "import film_layers\nfrom benchmark", 1))
+    try:
+        first = identify(spec(method="film"))
+        (tmp_path / "film_layers.py").write_text("SCALE = 2\n")
+        second = identify(spec(method="film"))
+    finally:
+        sys.modules.pop("film_layers", None)
+    assert second.ingredients.changes_since(first.ingredients) == ["film_layers.py changed since"]
+
+
+def test_a_file_named_by_an_option_counts_by_its_content(tmp_path: Path) -> None:
+    file = tmp_path / "genotype.json"
+    ids = []
+    for text in ("{}", "{}", "{ }"):
+        file.write_text(text)
+        ids.append(run_id(method="atrc", overrides={"method.genotype": str(file)}))
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_a_cell_changes_with_the_cells_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = spec(method="cross_stitch", overrides={"method.start": "single_task"})
+    before = identify(cell)
+    needed = needs_of(before).method["single_task"]
+    assert needed.run_id == identify(spec(method="single_task", overrides=needed.overrides)).run_id
+    object.__setattr__(METHODS.entry("single_task"), "version", 2)
+    try:
+        after = identify(cell)
+    finally:
+        object.__setattr__(METHODS.entry("single_task"), "version", 1)
+    assert after.ingredients.changes_since(before.ingredients) == ["the needed cell of single_task changed since"]
+
+
+def test_embedded_rooms_have_one_identity_before_and_after_they_are_rendered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTL_DATA", str(tmp_path))
+    assert identify(spec()).ingredients.data == {"id": "synthetic-v1-128+32rooms-seed0-120x160"}
+
+
+def test_small_rooms_are_other_data_than_the_default_ones() -> None:
+    assert identify(spec()).ingredients.data == {"id": "synthetic-v1-3+1rooms-seed0-120x160"}
+
+
+def test_a_stored_spec_keeps_its_run_id() -> None:
+    cell = identify(spec(overrides={"train_cfg.max_iters": 7}))
+    read = RunSpec.from_text(cell.to_text())
+    assert read.run_id == cell.run_id
+    assert read.ingredients == cell.ingredients
