@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -35,11 +36,20 @@ class ConvBNReLU(nn.Sequential):
         )
 
 
+class PredictionLayer(nn.Conv2d):
+    """1x1 convolution, initialised from N(0, 0.01) with zero bias: the last layer of a head of the ATRC harness."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__(channels, out_channels, kernel_size=1)
+        nn.init.normal_(self.weight, std=0.01)
+        nn.init.zeros_(cast(Tensor, self.bias))
+
+
 class FCNHead(nn.Module):
     """3x3 ConvBNReLU and a 1x1 convolution: the head of the ATRC harness.
 
     Source: Bruggemann et al., "Exploring Relational Context for Multi-Task Dense Prediction", ICCV 2021; the released
-    baseline uses width = channels // 4 and initialises the last layer from N(0, 0.01) with zero bias.
+    baseline uses width = channels // 4.
 
     Args:
         channels: channels of the incoming map.
@@ -50,10 +60,7 @@ class FCNHead(nn.Module):
     def __init__(self, channels: int, width: int, out_channels: int) -> None:
         super().__init__()
         self.features = ConvBNReLU(channels, width, kernel_size=3)
-        self.logits = nn.Conv2d(width, out_channels, kernel_size=1)
-        nn.init.normal_(self.logits.weight, std=0.01)
-        if self.logits.bias is not None:
-            nn.init.zeros_(self.logits.bias)
+        self.logits = PredictionLayer(width, out_channels)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, channels, h, w) -> (B, out_channels, h, w)."""

@@ -260,6 +260,8 @@ BACKBONES = Registry("backbone", "mtl_methods._shared.backbones", parent=mmseg.r
 DATASETS = Registry("data set", "datasets", parent=mmseg.registry.DATASETS)
 JOIN_PAIRS = "datasets.loading.pairs:join_pairs"
 """Function that merges pairs of posed views into a training split; a string, so that the core imports no sibling."""
+ACCELERATE = "mtl_methods.accelerate:accelerate"
+"""Function that replaces layers by equal, faster ones for a CPU; a string, so that the core imports no sibling."""
 
 
 def offered_by(dataset: str, root: str | Path | None) -> TaskSet:

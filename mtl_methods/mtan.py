@@ -24,8 +24,8 @@ from benchmark.heads import upsample_to
 from benchmark.registry import METHODS
 from benchmark.tasks import TaskSet
 from mtl_methods._shared.backbones import make_backbone
-from mtl_methods._shared.backbones.convolutions import pointwise_convolution, use_fast_convolutions
 from mtl_methods._shared.decoders import make_head_input, suited_head
+from mtl_methods._shared.dynamic_layers import DynamicConv2d
 from mtl_methods._shared.heads import make_heads
 
 State = Tensor | list[Tensor]
@@ -78,8 +78,6 @@ class MTAN(Method):
             self.decoders[name], head_input = make_head_input(kind, self.backbone)
         self.heads = make_heads(kind, head_input.channels, tasks)
         self.feature_specs = tuple(specs[-1] if self.backbone.parallel else (maps[0] for maps in specs))
-        use_fast_convolutions(self.attentions)
-        use_fast_convolutions(self.refines)
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Run the shared network once, and attend to each of its stages."""
@@ -176,6 +174,8 @@ class TaskAttention(nn.ModuleDict):
 
     def __init__(self, tasks: TaskSet, read: int, previous: int, channels: int) -> None:
         super().__init__({name: Mask(read + previous, channels) for name in tasks})
+        self.names = list(tasks)
+        self.convolve = DynamicConv2d()
 
     def forward(self, read: Tensor, shared: Tensor, previous: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Attended features by task.
@@ -185,14 +185,14 @@ class TaskAttention(nn.ModuleDict):
             shared: (B, C, h, w), which the masks multiply.
             previous: (B, C, h, w) by task, from which its mask is computed too; empty in the first stage.
         """
-        masks, channels = cast(Mapping[str, Mask], self), read.shape[1]
+        masks, channels = {name: cast(Mask, self[name]) for name in self.names}, read.shape[1]
         kernels = torch.cat([mask.first.weight[:, :channels] for mask in masks.values()])
         biases = torch.cat([cast(Tensor, mask.first.bias) for mask in masks.values()])
-        reduced = pointwise_convolution(read, kernels, biases).chunk(len(masks), dim=1)
+        reduced = self.convolve(read, kernels, biases).chunk(len(masks), dim=1)
         attended = {}
         for (name, mask), part in zip(masks.items(), reduced, strict=True):
             if previous:
-                part = part + pointwise_convolution(previous[name], mask.first.weight[:, channels:])
+                part = part + self.convolve(previous[name], mask.first.weight[:, channels:])
             attended[name] = mask.after_first(part) * shared
         return attended
 

@@ -23,7 +23,6 @@ from benchmark.heads import ConvBNReLU, concatenate_maps, upsample_to
 from benchmark.registry import METHODS
 from benchmark.tasks import TaskSet
 from mtl_methods._shared.backbones import make_backbone
-from mtl_methods._shared.backbones.convolutions import use_fast_convolutions
 from mtl_methods._shared.backbones.interface import Backbone
 from mtl_methods._shared.choices import choose
 from mtl_methods._shared.distillation import make_distillation
@@ -93,13 +92,11 @@ class MTINet(Method):
         self.heads = nn.ModuleDict(
             {name: HighResolutionHead(sum(channels), task.channels) for name, task in finals.items()}
         )
-        use_fast_convolutions(self)
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict every task at four scales, and the final tasks from the distilled features of all scales."""
         size, padded = images.shape[-2:], pad_to_multiple(images, SIZE_MULTIPLE)
-        # Convolutions keep this layout from here on; on a CPU it saves a quarter of the time.
-        pyramid = self.backbone(padded.contiguous(memory_format=torch.channels_last))
+        pyramid = self.backbone(padded)
         maps = [lateral(level) for lateral, level in zip(self.laterals, pyramid, strict=True)]
         shared, maps = share_over_images(self.share, maps, self.feature_specs, size)
         features, initial = self._predict_scales(maps)

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import Auxiliary, Method, MultiTaskOutput
@@ -23,7 +22,6 @@ from benchmark.heads import ConvBNReLU, head_width, upsample_to
 from benchmark.registry import METHODS
 from benchmark.tasks import TaskSet
 from mtl_methods._shared.backbones import make_backbone
-from mtl_methods._shared.backbones.convolutions import use_fast_convolutions
 from mtl_methods._shared.choices import choose
 from mtl_methods._shared.decoders import make_decoder
 from mtl_methods._shared.distillation import make_distillation
@@ -123,12 +121,11 @@ class PADNet(Method):
         self.distillation = make_distillation(gate, list(finals), list(tasks), width)
         self.heads = nn.ModuleDict({name: make_head(width, task.channels) for name, task in finals.items()})
         self.feature_specs = (spec,)
-        use_fast_convolutions(self)
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict every task, and the final tasks again from the distilled features."""
         # Convolutions keep this layout from here on; on a CPU it saves a tenth of the time.
-        (shared,) = self.share(self.decoder(self.backbone(images.contiguous(memory_format=torch.channels_last))))
+        (shared,) = self.share(self.decoder(self.backbone(images)))
         fused = self.fuse(shared)
         features = {name: branch(fused) for name, branch in self.branches.items()}
         first = {name: layer(features[name]) for name, layer in self.initial.items()}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measure what methods and regularizers cost: parameters, multiply-accumulates, latency, memory, training steps.
+"""Measure the cost of methods and regularizers: parameters, multiply-accumulates, latency, memory, training steps.
 
     python tools/measure_cost.py --recipe nyuv2_lite --methods all --regularizers none,aux_heads
     python tools/measure_cost.py --recipe nyuv2_hrnet18 --methods atrc,mti_net --size 480x640 --measure parameters,macs
@@ -7,9 +7,8 @@
 
 Weights and images are random: no data set is needed, and nothing is downloaded. Each time and each peak of memory is
 measured in a process of its own; steps with and without a regularizer take turns, so that their ratio holds on a
-machine that does other work too. --store writes the numbers into the results of the same cells, and the leaderboard
-shows them with the name of this hardware. The exit code is 0, 1 when a measurement failed, 2 when it was asked for
-wrongly.
+machine with other load. --store writes the numbers into the results of the same cells, and the leaderboard shows them
+with the name of this hardware. The exit code is 0, 1 if a measurement failed, 2 for a wrong command line.
 """
 
 from __future__ import annotations
@@ -28,37 +27,21 @@ from tools.command_line import WRONG_USE, Parser, positive
 
 if TYPE_CHECKING:
     from benchmark.cost.report import Report
-    from benchmark.cost.target import Subject
+    from benchmark.cost.target import CostTarget
     from benchmark.records.store import Stored
 
 KINDS = ("parameters", "macs", "inference", "step")
 
 
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Command line."""
-    parser = Parser(__doc__)
+def network_parser(description: str | None) -> Parser:
+    """A parser with the options that choose networks: recipe, methods, backbone, image size, overrides, imports."""
+    parser = Parser(description)
     parser.add_argument("--recipe", required=True, help="name of a recipe, or path of your own")
     parser.add_argument(
         "--methods", default="all", type=names, metavar="A,B", help="names or wildcards such as '*net' (default: all)"
     )
-    parser.add_argument(
-        "--regularizers", default=["none"], type=names, metavar="A,B", help="names or wildcards (default: none)"
-    )
     parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")
     parser.add_argument("--size", type=size, metavar="HxW", help="size of the images (default: the recipe's)")
-    parser.add_argument(
-        "--batch", type=positive, nargs="+", default=[1, 8], metavar="N", help="batch sizes of inference (default: 1 8)"
-    )
-    parser.add_argument(
-        "--step-batch", type=positive, metavar="N", help="images in a training step (default: the recipe's)"
-    )
-    parser.add_argument("--runs", type=positive, default=20, metavar="N", help="timed runs of each (default: 20)")
-    parser.add_argument(
-        "--measure", type=kinds, default=KINDS, metavar="A,B", help=f"some of {','.join(KINDS)} (default: all)"
-    )
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is a GPU")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to this file too")
-    parser.add_argument("--store", type=Path, metavar="DIR", help="write them into the results below DIR/runs")
     parser.add_argument(
         "--set",
         action="append",
@@ -75,43 +58,65 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         dest="imports",
         help="your own Python file with methods, regularizers, data sets or backbones",
     )
+    return parser
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Command line."""
+    parser = network_parser(__doc__)
+    parser.add_argument(
+        "--regularizers", default=["none"], type=names, metavar="A,B", help="names or wildcards (default: none)"
+    )
+    parser.add_argument(
+        "--batch", type=positive, nargs="+", default=[1, 8], metavar="N", help="batch sizes of inference (default: 1 8)"
+    )
+    parser.add_argument(
+        "--step-batch", type=positive, metavar="N", help="images in a training step (default: the recipe's)"
+    )
+    parser.add_argument("--runs", type=positive, default=20, metavar="N", help="timed runs of each (default: 20)")
+    parser.add_argument(
+        "--measure", type=kinds, default=KINDS, metavar="A,B", help=f"some of {','.join(KINDS)} (default: all)"
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is a GPU")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to this file too")
+    parser.add_argument("--store", type=Path, metavar="DIR", help="write them into the results below DIR/runs")
     return parser.parse_args(arguments)
 
 
 def names(text: str) -> list[str]:
-    """Names of the command line."""
-    found = [name.strip() for name in text.split(",") if name.strip()]
-    if not found:
+    """Names of the command line, separated by commas."""
+    listed = [name.strip() for name in text.split(",") if name.strip()]
+    if not listed:
         raise argparse.ArgumentTypeError(f"expected names, found {text!r}")
-    return found
+    return listed
 
 
 def size(text: str) -> tuple[int, int]:
-    """Height and width."""
-    found = re.fullmatch(r"(\d+)x(\d+)", text)
-    if found is None or min(map(int, found.groups())) < 32:
+    """Height and width in pixels, each at least 32."""
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if match is None or min(map(int, match.groups())) < 32:
         raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH of 32 pixels or more, such as 480x640; found {text!r}")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])
 
 
 def kinds(text: str) -> tuple[str, ...]:
-    """What --measure names."""
-    found = tuple(names(text))
-    for name in found:
+    """Kinds of cost, some of `KINDS`."""
+    listed = tuple(names(text))
+    for name in listed:
         if name not in KINDS:
             raise argparse.ArgumentTypeError(f"expected some of {', '.join(KINDS)}; found {name!r}")
-    return found
+    return listed
 
 
-def subjects(options: argparse.Namespace) -> list[Subject]:
-    """What the command line asks to measure.
+def targets(options: argparse.Namespace) -> list[CostTarget]:
+    """The networks that the command line chooses.
 
     Raises:
-        ValueError, KeyError, OSError, ImportError: for whatever was asked for wrongly, in one line.
+        ValueError, KeyError, OSError, ImportError: for a wrong choice, in one line.
     """
     import torch
 
-    from benchmark.cost.target import Subject, image_size
+    from benchmark.cost.target import CostTarget, image_size
     from benchmark.grid.cells import cells
     from benchmark.registry import METHODS, REGULARIZERS, import_files
     from benchmark.training.compose import check_spec, load_recipe, parse_overrides
@@ -119,7 +124,7 @@ def subjects(options: argparse.Namespace) -> list[Subject]:
     import_files(options.imports)
     has_gpu = torch.cuda.is_available()
     if options.device == "cuda" and not has_gpu:
-        raise ValueError("--device cuda: there is no GPU here that torch can use")
+        raise ValueError("--device cuda: torch finds no GPU on this machine")
     methods, regularizers = METHODS.names(*options.methods), REGULARIZERS.names(*options.regularizers)
     overrides = parse_overrides(options.overrides)
     recipe = load_recipe(options.recipe, overrides)
@@ -138,20 +143,20 @@ def subjects(options: argparse.Namespace) -> list[Subject]:
         check_spec(spec)
     device = options.device or ("cuda" if has_gpu else "cpu")
     imports = tuple(str(Path(file).resolve()) for file in options.imports)
-    return [Subject(spec, options.size or image_size(recipe), device, options.runs, imports) for spec in specs]
+    return [CostTarget(spec, options.size or image_size(recipe), device, options.runs, imports) for spec in specs]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print and store; 0 when done, 1 when a measurement failed, 2 when it was asked for wrongly."""
+    """Measure, print and store; exit code 0, 1 if a measurement failed, 2 for a wrong command line."""
     options = parse_arguments(arguments)
     try:
-        wanted = subjects(options)
+        wanted = targets(options)
         from benchmark.cost.report import Report
         from benchmark.cost.storing import results_of
 
         report = Report(wanted[0], options.batch, options.step_batch, options.measure)
-        # Asked before anything is measured, which may take an hour.
-        stored = [results_of(options.store, subject.spec) if options.store else [] for subject in wanted]
+        # Results are looked up first: measuring may take an hour.
+        stored = [results_of(options.store, target.spec) if options.store else [] for target in wanted]
         measure(report, wanted)
         store(report, stored)
     except (ValueError, KeyError, OSError, ImportError) as error:
@@ -163,17 +168,17 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if report.failures else 0
 
 
-def measure(report: Report, wanted: Sequence[Subject]) -> None:
-    """Measure one after another, saying on standard error which one it is and what failed."""
-    for position, subject in enumerate(wanted, 1):
-        spec = subject.spec
+def measure(report: Report, wanted: Sequence[CostTarget]) -> None:
+    """Measure one after another; progress and failures go to standard error."""
+    for position, target in enumerate(wanted, 1):
+        spec = target.spec
         print(f"{position}/{len(wanted)} {spec.method}+{spec.regularizer}", file=sys.stderr)
-        for failure in report.measure(subject):
+        for failure in report.measure(target):
             print(f"measure_cost.py: {failure}", file=sys.stderr)
 
 
 def store(report: Report, stored: Sequence[Sequence[Stored]]) -> None:
-    """Write what was measured into the results; all are checked before the first is written.
+    """Write the costs into the results; all are checked before the first is written.
 
     Raises:
         ValueError: if a result was trained with another network.

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Measure what the Runner costs: its training steps beside those of a plain loop, on the same model and data.
+"""Measure the overhead of the Runner: its training steps against steps of a plain loop on the same model and data.
 
     python tools/measure_runner.py --recipe nyuv2_lite --method hard_sharing
 
-Both take turns of a few steps within one process, so that whatever else the machine does falls on both; the ratio of
-the median step times is printed. The plain loop is: next batch, forward, losses, backward, optimiser step, schedule.
+Both take turns of a few steps in one process, so that other load on the machine affects both; the ratio of the median
+step times is printed. The plain loop is: next batch, forward, losses, backward, optimiser step, schedule.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def prepared_runner(recipe: str, method: str, folder: Path, steps: int) -> Any:
-    """A Runner that is ready for its first training step."""
+    """A Runner before its first training step."""
     from mmengine.runner import Runner
 
     from benchmark.records.result import RunSpec
@@ -55,12 +55,12 @@ def prepared_runner(recipe: str, method: str, folder: Path, steps: int) -> Any:
 
 
 def runner_step(runner: Any) -> None:
-    """One step as the Runner does it, with all hooks."""
+    """One step of the Runner, with all hooks."""
     runner.train_loop.run_iter(next(runner.train_loop.dataloader_iterator))
 
 
 def plain_step(runner: Any, optimizer: Any, schedule: Any) -> None:
-    """One step without the Runner: the same batch order, model, losses and kind of optimiser."""
+    """One step without the Runner: the same batch order, model, losses and optimizer class."""
     model = runner.model.model
     batch = model.data_preprocessor(next(runner.train_loop.dataloader_iterator), True)
     loss = sum(model(**batch, mode="loss").values())
@@ -71,7 +71,7 @@ def plain_step(runner: Any, optimizer: Any, schedule: Any) -> None:
 
 
 def timed(step: Callable[[], None], number: int) -> list[float]:
-    """Seconds of each of some steps."""
+    """Seconds of each of `number` steps."""
     seconds = []
     for _ in range(number):
         before = time.perf_counter()
@@ -97,12 +97,12 @@ def main(arguments: list[str] | None = None) -> int:
         schedule = torch.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=steps)
         timed(lambda: runner_step(runner), 5)
         timed(lambda: plain_step(runner, optimizer, schedule), 5)
-        ours: list[float] = []
-        plain: list[float] = []
+        runner_times: list[float] = []
+        plain_times: list[float] = []
         for _ in range(options.turns):
-            ours += timed(lambda: runner_step(runner), options.steps)
-            plain += timed(lambda: plain_step(runner, optimizer, schedule), options.steps)
-    runner_seconds, plain_seconds = median(ours), median(plain)
+            runner_times += timed(lambda: runner_step(runner), options.steps)
+            plain_times += timed(lambda: plain_step(runner, optimizer, schedule), options.steps)
+    runner_seconds, plain_seconds = median(runner_times), median(plain_times)
     ratio = runner_seconds / plain_seconds
     print(f"Runner {runner_seconds:.4f} s, plain loop {plain_seconds:.4f} s per step, ratio {ratio:.3f}")
     return 0

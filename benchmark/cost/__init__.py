@@ -1,1 +1,1 @@
-"""What a method and a regularizer cost: parameters, multiplications, time and memory; see tools/measure_cost.py."""
+"""Cost of a method and a regularizer: parameters, operations, time and memory; see tools/measure_cost.py."""

@@ -1,4 +1,4 @@
-"""Batches of random pixels and labels: what an operation costs does not depend on what it computes with."""
+"""Batches of random pixels and labels: the cost of an operation does not depend on the values."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from benchmark.contracts import Batch
 from benchmark.tasks import Task, TaskSet
 
 NEAREST, FARTHEST = 0.5, 9.5
-"""Metres of random depths, those of a room."""
+"""Range of the random depths in metres."""
 
 
 def random_batch(tasks: TaskSet, batch: int, size: tuple[int, int], device: str = "cpu") -> Batch:
-    """A batch as the data sets give it, every pixel with a label.
+    """A `Batch` with a label for every pixel.
 
     Args:
         tasks: tasks to label.
         batch: number of images.
         size: (H, W).
-        device: where its tensors lie.
+        device: device of the tensors.
     """
     generator = torch.Generator().manual_seed(0)
     height, width = size

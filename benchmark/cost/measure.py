@@ -9,114 +9,137 @@ from concurrent.futures.process import BrokenProcessPool
 from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmark.cost.batches import random_batch
 from benchmark.cost.memory import PeakMemory
-from benchmark.cost.target import Subject, build, build_shapes
-from benchmark.cost.timing import alternating_seconds, percentile
+from benchmark.cost.target import CostTarget, build, build_shapes
+from benchmark.cost.timing import alternating_seconds
 from benchmark.records.result import NO_REGULARIZER
 from benchmark.registry import import_files
 from benchmark.training.model import TrainingModule
 from benchmark.training.optim import PartsOptimWrapperConstructor
 
 Cost = dict[str, float | None]
+Work = Callable[[CostTarget, int], Callable[[], Any]]
 
 
 class MeasurementError(RuntimeError):
-    """A measurement that could not be made; the message is one line."""
+    """A measurement that failed; the message is one line."""
 
 
-def inference_cost(subject: Subject, batch: int) -> Cost:
-    """Latency and peak memory, weights included, of the model in eval mode on `batch` images at a time."""
-    memory = fresh_memory(subject)
-    model = build(subject).model.eval()
-    images = model.data_preprocessor(random_batch(subject.tasks, batch, subject.size, subject.device))["images"]
-    with torch.inference_mode():
-        (seconds,) = alternating_seconds([lambda: model(images)], subject.runs, subject.device)
+def inference_cost(target: CostTarget, batch: int) -> Cost:
+    """Latency in seconds and peak memory in MiB, weights included, of the model in eval mode on `batch` images."""
+    memory = fresh_memory(target)
+    (seconds,) = alternating_seconds([inference(target, batch)], target.runs, target.device)
     return {
-        f"latency_p50_seconds_batch{batch}": percentile(seconds, 50),
-        f"latency_p95_seconds_batch{batch}": percentile(seconds, 95),
+        f"latency_p50_seconds_batch{batch}": float(np.percentile(seconds, 50)),
+        f"latency_p95_seconds_batch{batch}": float(np.percentile(seconds, 95)),
         f"inference_memory_mb_batch{batch}": memory.mb(),
     }
 
 
-def step_cost(subject: Subject, batch: int) -> Cost:
-    """Median seconds and peak memory of a training step: forward, losses, backward, optimiser."""
-    memory = fresh_memory(subject)
-    step = training_step(subject, batch)
-    (seconds,) = alternating_seconds([step], subject.runs, subject.device)
+def step_cost(target: CostTarget, batch: int) -> Cost:
+    """Median seconds and peak memory in MiB of a training step: forward, losses, backward, optimizer."""
+    memory = fresh_memory(target)
+    (seconds,) = alternating_seconds([training_step(target, batch)], target.runs, target.device)
     return {"step_seconds": median(seconds), "step_memory_mb": memory.mb()}
 
 
-def step_time_ratio(subject: Subject, batch: int) -> Cost:
-    """How much longer a training step takes with the regularizer than without; both take turns in one process."""
-    works = [training_step(each, batch) for each in (subject, subject.without_regularizer())]
-    with_it, without = alternating_seconds(works, subject.runs, subject.device)
-    return {"step_time_ratio": median(with_it) / median(without)}
+def step_time_ratio(target: CostTarget, batch: int) -> Cost:
+    """Median step time with the regularizer divided by the median without it."""
+    return {"step_time_ratio": time_ratio(training_step, target, target.without_regularizer(), batch)}
 
 
-def training_step(subject: Subject, batch: int) -> Callable[[], Any]:
-    """One step as the Runner makes it, on the same random batch every time."""
-    module = build(subject).train()
-    optimizer = optimizer_of(subject, module)
-    data = random_batch(subject.tasks, batch, subject.size)
+def acceleration(target: CostTarget, batch: int) -> Cost:
+    """Median time in plain torch divided by the median with `accelerate`, of inference and of a training step.
+
+    Returns:
+        inference_ratio, and step_ratio if the method has parameters to train; above 1 if `accelerate` saves time.
+    """
+    plain = target.without_acceleration()
+    ratios: Cost = {"inference_ratio": time_ratio(inference, plain, target, batch)}
+    if trains(target):
+        ratios["step_ratio"] = time_ratio(training_step, plain, target, batch)
+    return ratios
+
+
+def time_ratio(work: Work, numerator: CostTarget, denominator: CostTarget, batch: int) -> float:
+    """Ratio of the median seconds of two networks that take turns in this process."""
+    works = [work(target, batch) for target in (numerator, denominator)]
+    above, below = alternating_seconds(works, denominator.runs, denominator.device)
+    return median(above) / median(below)
+
+
+def inference(target: CostTarget, batch: int) -> Callable[[], Any]:
+    """A forward pass in eval mode, on the same random images every time."""
+    model = build(target).model.eval()
+    images = model.data_preprocessor(random_batch(target.tasks, batch, target.size, target.device))["images"]
+    return torch.inference_mode()(lambda: model(images))
+
+
+def training_step(target: CostTarget, batch: int) -> Callable[[], Any]:
+    """A step as the Runner makes it, on the same random batch every time."""
+    module = build(target).train()
+    optimizer = optimizer_of(target, module)
+    data = random_batch(target.tasks, batch, target.size)
     return lambda: module.train_step(data, optimizer)
 
 
-def fresh_memory(subject: Subject) -> PeakMemory:
+def fresh_memory(target: CostTarget) -> PeakMemory:
     """A peak that starts once all modules are imported: code takes as much memory as a small network."""
-    build_shapes(subject)
+    build_shapes(target)
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-    return PeakMemory(subject.device)
+    return PeakMemory(target.device)
 
 
-def trains(subject: Subject) -> bool:
-    """Whether the method has anything to train."""
-    return any(parameter.requires_grad for parameter in build_shapes(subject).model.parameters())
+def trains(target: CostTarget) -> bool:
+    """True if the method has a parameter to train."""
+    return any(parameter.requires_grad for parameter in build_shapes(target).model.parameters())
 
 
-def all_step_costs(subject: Subject, batch: int, without: Cost | None = None) -> Cost:
-    """Everything that is said of a training step.
+def all_step_costs(target: CostTarget, batch: int, without: Cost | None = None) -> Cost:
+    """All costs of a training step, and their ratios to a step without the regularizer.
 
     Args:
-        subject: what is measured.
+        target: the network.
         batch: images in a step.
-        without: `step_cost` of the method alone, if it was measured before.
+        without: `step_cost` of the method without its regularizer, None to measure it.
     """
-    cost = in_own_process(step_cost, subject, batch)
-    if subject.spec.regularizer == NO_REGULARIZER:
+    cost = in_own_process(step_cost, target, batch)
+    if target.spec.regularizer == NO_REGULARIZER:
         return cost
-    alone = without or in_own_process(step_cost, subject.without_regularizer(), batch)
+    alone = without or in_own_process(step_cost, target.without_regularizer(), batch)
     memory, memory_alone = cost["step_memory_mb"], alone["step_memory_mb"]
     ratio = memory / memory_alone if memory and memory_alone else None
-    return cost | in_own_process(step_time_ratio, subject, batch) | {"step_memory_ratio": ratio}
+    return cost | in_own_process(step_time_ratio, target, batch) | {"step_memory_ratio": ratio}
 
 
-def in_own_process(work: Callable[[Subject, int], Cost], subject: Subject, batch: int) -> Cost:
-    """Run a measurement in a fresh process: memory that another one left behind would count as free.
+def in_own_process(work: Callable[[CostTarget, int], Cost], target: CostTarget, batch: int) -> Cost:
+    """Run a measurement in a fresh process: memory that another measurement freed would count as nothing.
 
     Raises:
         MeasurementError: naming the cell, if it fails or the process dies.
     """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
-            return pool.submit(_in_child, work, subject, batch).result()
+            return pool.submit(_in_child, work, target, batch).result()
         except BrokenProcessPool:
             reason = "its process died, perhaps for want of memory; try a smaller --batch, --step-batch or --size"
         except (RuntimeError, ValueError, TypeError, KeyError, NotImplementedError) as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    name = f"{subject.spec.method}+{subject.spec.regularizer}"
+    name = f"{target.spec.method}+{target.spec.regularizer}"
     raise MeasurementError(f"{name}: {work.__name__.replace('_', ' ')} at batch {batch}: {reason}")
 
 
-def _in_child(work: Callable[[Subject, int], Cost], subject: Subject, batch: int) -> Cost:
-    import_files(subject.imports)
-    return work(subject, batch)
+def _in_child(work: Callable[[CostTarget, int], Cost], target: CostTarget, batch: int) -> Cost:
+    import_files(target.imports)
+    return work(target, batch)
 
 
-def optimizer_of(subject: Subject, module: TrainingModule) -> Any:
+def optimizer_of(target: CostTarget, module: TrainingModule) -> Any:
     """The optimizer wrapper of the recipe."""
-    settings = dict(subject.recipe.optim_wrapper)
+    settings = dict(target.recipe.optim_wrapper)
     settings.pop("constructor", None)
     return PartsOptimWrapperConstructor(settings, settings.pop("paramwise_cfg", None))(module)

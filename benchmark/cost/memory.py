@@ -13,10 +13,10 @@ MIB = 2**20
 
 
 class PeakMemory:
-    """Peak memory from its making on: of the GPU what its tensors take, of a CPU what the process grew by.
+    """Peak memory since construction: of a GPU the memory of tensors, on a CPU the growth of the process.
 
-    On a CPU it says something only in a process that has done nothing else before: memory that was freed is used
-    again, and does not show.
+    On a CPU the number is meaningful only in a fresh process: memory that was freed before is used again and does not
+    count.
 
     Args:
         device: "cpu" or "cuda".
@@ -33,17 +33,17 @@ class PeakMemory:
             self.before = _peak_bytes()
 
     def mb(self) -> float:
-        """MiB at the peak, above what there was before."""
+        """MiB at the peak, minus the memory at construction."""
         peak = torch.cuda.max_memory_allocated() if self.device == "cuda" else _peak_bytes()
         return (peak - self.before) / MIB
 
 
 def _forget_peak() -> None:
-    """Let the peak of this process start from what it holds now, where the system can do that."""
+    """Reset the peak of this process to its present memory, if the system can."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
-        # Not on macOS, nor in every container. What was loaded so far is then the least that the peak can be.
+        # macOS and some containers cannot. The peak then includes the memory that is loaded now.
         return
 
 
@@ -53,7 +53,7 @@ def _peak_bytes() -> int:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
         lines = []
-    # getrusage would count the process that started this one too: Linux hands its peak on to a child.
+    # On Linux a child process inherits the ru_maxrss of its parent, so it is only the fallback.
     peaks = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]
     unit = 1 if sys.platform == "darwin" else 1024
     return peaks[0] if peaks else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -8,20 +8,23 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from benchmark.cost.target import Subject, build, build_shapes
+from benchmark.cost.target import CostTarget, build, build_shapes
 
 
-def gigamacs(subject: Subject) -> float:
-    """10^9 multiply-accumulates of the model in eval mode for one image of the subject's size.
+def gigamacs(target: CostTarget) -> float:
+    """10^9 multiply-accumulates of the model in eval mode for one image of the target's size.
 
-    Half of the operations that torch's `FlopCounterMode` counts: convolutions, matrix products and attention.
-    Interpolation, normalisation, activations and other element-wise work are not among them.
+    Half of the operations that torch's `FlopCounterMode` counts: convolutions, matrix products and attention, without
+    interpolation, normalisation, activations and other element-wise work. They are those of the method's own code in
+    plain torch, without `accelerate`, so the count is the same on every processor. A method that computes in another
+    order than its paper may need fewer operations than the paper states.
     """
     try:
-        return _counted(build_shapes(subject).model, torch.empty(1, 3, *subject.size, device="meta"))
+        return _counted(build_shapes(target).model, torch.empty(1, 3, *target.size, device="meta"))
     except (NotImplementedError, RuntimeError):
-        # The values decide what happens next, so it has to be computed.
-        return _counted(build(subject).model, torch.zeros(1, 3, *subject.size, device=subject.device))
+        # A method whose program depends on values cannot run without them.
+        plain = target.without_acceleration()
+        return _counted(build(plain).model, torch.zeros(1, 3, *target.size, device=target.device))
 
 
 def _counted(model: nn.Module, images: torch.Tensor) -> float:

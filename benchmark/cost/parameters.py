@@ -1,4 +1,4 @@
-"""How many parameters a network has, and what each of them serves."""
+"""Numbers of parameters of a network, in total and by part."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from torch import Tensor, nn
 
 from benchmark.contracts import Method, MultiTaskOutput
 from benchmark.cost.batches import random_batch
-from benchmark.cost.target import Subject, build, build_shapes
+from benchmark.cost.target import CostTarget, build, build_shapes
 from benchmark.training.model import TrainingModule
 
 GRAPH_SIZE = (64, 96)
-"""(H, W) at which the graph is walked where it has to be computed."""
+"""(H, W) of the images if shapes alone do not give the graph."""
 
 
-def count_parameters(subject: Subject) -> dict[str, float]:
+def count_parameters(target: CostTarget) -> dict[str, float]:
     """Parameters at training (with the regularizer), at inference (the model alone), and by part.
 
     A parameter of the model belongs to the first of these that fits:
 
     * `backbone`: it is one of `Method.backbone_parameters`;
     * `auxiliary`: auxiliary predictions depend on it, and no prediction does;
-    * `task_NAME`: its module is that of one task by its name, or the predictions of this task alone depend on it;
+    * `task_NAME`: its name contains the task, or the predictions of this task alone depend on it;
     * `shared`: the predictions of several tasks depend on it;
-    * `unused`: nothing that the method returns depends on it.
+    * `unused`: no output of the method depends on it.
 
-    "Depends" means that a gradient arrives: what is read behind a stopped gradient does not count.
+    "Depends" means that a gradient arrives: a parameter behind a stopped gradient does not count.
     """
-    module, images = _on_meta(subject)
+    module = build_shapes(target)
     try:
-        output = _output(module, images)
+        output = _output(module, torch.empty(2, 3, *target.size, device="meta"))
     except (NotImplementedError, RuntimeError):
-        # The values decide what happens next, so shapes alone are not enough.
-        module = build(subject)
-        output = _output(module, random_batch(subject.tasks, 2, GRAPH_SIZE, subject.device)["images"])
+        # A method whose program depends on values cannot run without them.
+        module = build(target)
+        output = _output(module, random_batch(target.tasks, 2, GRAPH_SIZE, target.device)["images"])
     return counts(module) | parts(module.model.method, output)
 
 
@@ -54,7 +54,7 @@ def parts(method: Method, output: MultiTaskOutput) -> dict[str, float]:
 
     Args:
         method: the method.
-        output: what it returned in training mode, with its graph.
+        output: output of the method in training mode, with its graph.
     """
     in_backbones = {id(parameter) for parameter in method.backbone_parameters()}
     reached = {task: parameters_behind([prediction]) for task, prediction in output.predictions.items()}
@@ -92,12 +92,8 @@ def parameters_behind(outputs: Iterable[Tensor]) -> set[int]:
 
 
 def size_of(parameters: Iterable[nn.Parameter]) -> float:
-    """Number of numbers."""
+    """Total number of elements."""
     return float(sum(parameter.numel() for parameter in parameters))
-
-
-def _on_meta(subject: Subject) -> tuple[TrainingModule, Tensor]:
-    return build_shapes(subject), torch.empty(2, 3, *subject.size, device="meta")
 
 
 def _output(module: TrainingModule, images: Tensor) -> MultiTaskOutput:

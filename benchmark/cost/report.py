@@ -1,4 +1,4 @@
-"""All costs of some methods and regularizers, as tables, as JSON, and as results keep them."""
+"""Costs of several methods and regularizers as Markdown tables and JSON."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import torch
 from benchmark.cost.measure import Cost, MeasurementError, all_step_costs, in_own_process, inference_cost, trains
 from benchmark.cost.operations import gigamacs
 from benchmark.cost.parameters import count_parameters
-from benchmark.cost.target import Subject
+from benchmark.cost.target import CostTarget
 from benchmark.leaderboard.cost_table import CostRow, compute_table, parameter_table, short_hardware
 from benchmark.records.provenance import provenance
 from benchmark.records.result import NO_REGULARIZER
 
 
 class Report:
-    """Measures, and keeps what came out.
+    """Measures targets one after another and keeps their costs and failures.
 
     Args:
-        first: any of the subjects: they share recipe, backbone, size and device.
+        first: any of the targets: they share recipe, backbone, size and device.
         batches: batch sizes of inference.
         step_batch: images in a training step, None for the recipe's.
-        kinds: what to measure, some of "parameters", "macs", "inference" and "step".
+        kinds: kinds of cost to measure, some of "parameters", "macs", "inference" and "step".
     """
 
-    def __init__(self, first: Subject, batches: Sequence[int], step_batch: int | None, kinds: Sequence[str]) -> None:
+    def __init__(self, first: CostTarget, batches: Sequence[int], step_batch: int | None, kinds: Sequence[str]) -> None:
         self.first = first
         self.batches = tuple(batches)
         self.step_batch = step_batch or int(first.recipe.train_dataloader.batch_size)
@@ -36,24 +36,24 @@ class Report:
         self.failures: list[str] = []
         self.started = time.time()
 
-    def measure(self, subject: Subject) -> list[str]:
-        """Measure one more, and return what failed, one line each."""
+    def measure(self, target: CostTarget) -> list[str]:
+        """Measure one target, and return the failures, one line each."""
         cost: Cost = {}
         failed: list[str] = []
         if "parameters" in self.kinds:
-            cost |= count_parameters(subject)
+            cost |= count_parameters(target)
         if "macs" in self.kinds:
-            cost["gmacs"] = gigamacs(subject)
+            cost["gmacs"] = gigamacs(target)
         for batch in self.batches if "inference" in self.kinds else ():
-            self._try(cost, failed, lambda batch=batch: self._inference(subject, batch))
-        if "step" in self.kinds and trains(subject):
-            self._try(cost, failed, lambda: all_step_costs(subject, self.step_batch, self._alone(subject)))
-        self.rows.append(CostRow(subject.spec.method, subject.spec.regularizer, cost))
+            self._try(cost, failed, lambda batch=batch: self._inference(target, batch))
+        if "step" in self.kinds and trains(target):
+            self._try(cost, failed, lambda: all_step_costs(target, self.step_batch, self._alone(target)))
+        self.rows.append(CostRow(target.spec.method, target.spec.regularizer, cost))
         self.failures += failed
         return failed
 
     def markdown(self) -> str:
-        """Two tables and what they were measured on."""
+        """A title with sizes and hardware, then one table or two."""
         origin = self.origin()
         height, width = self.first.size
         title = (
@@ -68,7 +68,7 @@ class Report:
         return "\n\n".join(line.rstrip("\n") for line in lines)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as plain JSON values."""
+        """Settings, origin, failures and costs as JSON values."""
         spec = self.first.spec
         return {
             "recipe": spec.recipe,
@@ -83,7 +83,7 @@ class Report:
         }
 
     def origin(self) -> dict[str, Any]:
-        """Where and how it was measured."""
+        """Provenance of the measurement, image size, step batch and number of runs."""
         gpu = {"gpu": torch.cuda.get_device_name()} if self.first.device == "cuda" else {}
         from_here = provenance(
             started=self.started,
@@ -96,23 +96,23 @@ class Report:
         return from_here | {"size": list(self.first.size), "step_batch": self.step_batch, "runs": self.first.runs}
 
     def _try(self, cost: Cost, failed: list[str], work: Any) -> None:
-        """Add what a measurement gives; one that fails must not cost the others."""
+        """Add the costs of a measurement; a failure does not end the other measurements."""
         try:
             cost |= work()
         except MeasurementError as error:
             failed.append(str(error))
 
-    def _inference(self, subject: Subject, batch: int) -> Cost:
-        """Without the regularizer, which is not there at inference; so it is measured once for each method."""
+    def _inference(self, target: CostTarget, batch: int) -> Cost:
+        """Inference cost, measured once for each method, since no regularizer takes part."""
         for row in self.rows:
-            if row.method == subject.spec.method and f"latency_p50_seconds_batch{batch}" in row.cost:
+            if row.method == target.spec.method and f"latency_p50_seconds_batch{batch}" in row.cost:
                 names = [name for name in row.cost if name.endswith(f"_batch{batch}")]
                 return {name: row.cost[name] for name in names}
-        return in_own_process(inference_cost, subject.without_regularizer(), batch)
+        return in_own_process(inference_cost, target.without_regularizer(), batch)
 
-    def _alone(self, subject: Subject) -> Cost | None:
-        """What a step of the method costs without the regularizer, if that was measured before."""
+    def _alone(self, target: CostTarget) -> Cost | None:
+        """Step cost of the method without a regularizer, if it was measured before."""
         for row in self.rows:
-            if (row.method, row.regularizer) == (subject.spec.method, NO_REGULARIZER) and "step_seconds" in row.cost:
+            if (row.method, row.regularizer) == (target.spec.method, NO_REGULARIZER) and "step_seconds" in row.cost:
                 return dict(row.cost)
         return None

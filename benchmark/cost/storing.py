@@ -1,4 +1,4 @@
-"""Measured costs, written into the results of the cells that they belong to."""
+"""Storage of measured costs in the results of their cells."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmark.records.store import ResultStore, Stored
 
 Cost = Mapping[str, float | None]
 SAME = ("size", "step_batch", "hardware")
-"""Of what measurements must agree in to stand side by side."""
+"""Keys in which two measurements must agree to be stored together."""
 
 
 def results_of(root: Path, spec: RunSpec) -> list[Stored]:
@@ -22,10 +22,10 @@ def results_of(root: Path, spec: RunSpec) -> list[Stored]:
 
     Args:
         root: folder of results, the one with `runs`.
-        spec: what the results must share: recipe, method, regularizer, backbone, tasks and overrides.
+        spec: cell; its seed does not matter.
 
     Raises:
-        ValueError: if there is none, saying what there is.
+        ValueError: if there is no result; the message lists the results that exist.
     """
     if not (root / "runs").is_dir():
         raise ValueError(f"--store {root}: no folder of results, it has no runs/")
@@ -35,15 +35,15 @@ def results_of(root: Path, spec: RunSpec) -> list[Stored]:
     if not matching:
         name = f"{spec.method}+{spec.regularizer} on {spec.backbone}"
         near = {_name(found.result.spec) for found in done}
-        there = ", ".join(sorted(near)) or f"nothing of recipe {spec.recipe}"
+        names = ", ".join(sorted(near)) or f"nothing of recipe {spec.recipe}"
         same = [found.result.spec for found in done if _name(found.result.spec) == name]
         hint = " with other tasks or overrides" if same else ""
-        raise ValueError(f"--store {root}: no finished result of {name}{hint}; there is {there}")
+        raise ValueError(f"--store {root}: no finished result of {name}{hint}; there is {names}")
     return matching
 
 
 def check_parameters(found: Stored, cost: Cost) -> None:
-    """Refuse costs of another network than the one that was trained.
+    """Check that costs belong to the network that was trained.
 
     Raises:
         ValueError: if the numbers of parameters differ.
@@ -58,14 +58,14 @@ def check_parameters(found: Stored, cost: Cost) -> None:
 
 
 def store_cost(found: Stored, cost: Cost, origin: Mapping[str, Any]) -> None:
-    """Write costs into a result file, in place of those that were measured before.
+    """Write costs into a result file, in place of earlier ones.
 
-    What was measured of images of the same size on the same hardware, and is not measured now, stays.
+    Earlier costs that are not measured now are kept if image size, step batch and hardware are the same.
 
     Args:
         found: the result.
-        cost: what was measured.
-        origin: where and how, kept as `provenance.cost`.
+        cost: measured costs.
+        origin: provenance of the measurement, stored as `provenance.cost`.
     """
     before = found.result.provenance.get("cost") or {}
     joins = all(before.get(key) == origin.get(key) for key in SAME)

@@ -1,4 +1,4 @@
-"""What is measured: one cell's network at one image size, with fresh weights and random images."""
+"""Network whose cost is measured: one cell's method and regularizer with fresh weights."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from benchmark.training.model import TrainingModule
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What is measured.
+class CostTarget:
+    """A cell, an image size and a device.
 
     Args:
         spec: recipe, method, regularizer, backbone, tasks and overrides; its seed and its weights do not matter.
         size: (H, W) of the images.
         device: "cpu" or "cuda".
         runs: timed runs of each measurement, after the warm-up.
-        imports: a user's own files that take part.
+        imports: paths of a user's own files that register what the spec names.
     """
 
     spec: RunSpec
@@ -37,9 +37,13 @@ class Subject:
     runs: int = 20
     imports: tuple[str, ...] = field(default=())
 
-    def without_regularizer(self) -> Subject:
-        """The same method alone."""
+    def without_regularizer(self) -> CostTarget:
+        """The same method without a regularizer."""
         return replace(self, spec=replace(self.spec, regularizer=NO_REGULARIZER))
+
+    def without_acceleration(self) -> CostTarget:
+        """The same network in plain torch, see `accelerate` in a recipe."""
+        return replace(self, spec=replace(self.spec, overrides={**self.spec.overrides, "accelerate": False}))
 
     @property
     def recipe(self) -> Any:
@@ -48,26 +52,26 @@ class Subject:
 
     @property
     def tasks(self) -> TaskSet:
-        """The tasks as the recipe weighs them."""
+        """The tasks with the recipe's loss settings."""
         recipe = self.recipe
         return tasks_of(recipe.dataset, _task_settings(recipe, self.spec), data_root(recipe))
 
 
-def build(subject: Subject) -> TrainingModule:
-    """The network with fresh weights, and the regularizer beside it, ready for a first step."""
-    module = _make(subject, compile_options(subject.recipe))
-    _get_ready(module, subject)
-    return module.to(subject.device)
+def build(target: CostTarget) -> TrainingModule:
+    """The network on its device, calibrated on random labels, ready for a first step."""
+    module = _make(target, compile_options(target.recipe))
+    _prepare(module, target)
+    return module.to(target.device)
 
 
-def build_shapes(subject: Subject) -> TrainingModule:
-    """The same on the meta device: shapes without numbers."""
+def build_shapes(target: CostTarget) -> TrainingModule:
+    """The network on the meta device: shapes without values."""
     with torch.device("meta"):
-        return _make(subject, None)
+        return _make(target, None)
 
 
-def _make(subject: Subject, compiling: dict[str, Any] | None) -> TrainingModule:
-    recipe, spec = subject.recipe, subject.spec
+def _make(target: CostTarget, compiling: dict[str, Any] | None) -> TrainingModule:
+    recipe, spec = target.recipe, target.spec
     return build_training_module(
         method=spec.method,
         method_options=dict(recipe.method),
@@ -80,6 +84,7 @@ def _make(subject: Subject, compiling: dict[str, Any] | None) -> TrainingModule:
         seed=0,
         memory_format=recipe.memory_format,
         compile_options=compiling,
+        accelerate=recipe.accelerate,
     )
 
 
@@ -88,27 +93,27 @@ def _from_scratch(spec: RunSpec) -> str:
     return f"{split_backbone(spec.backbone)[0]}:{SCRATCH}"
 
 
-def _get_ready(module: TrainingModule, subject: Subject) -> None:
-    """Do what a run does before its first step, with labels and teachers that have learnt nothing."""
+def _prepare(module: TrainingModule, target: CostTarget) -> None:
+    """Calibrate on random labels, and give the regularizer untrained teachers if it needs some."""
     parts = [part for part in (module.model.method, module.regularizer) if part is not None]
     for part in parts:
         if type(part).calibrate not in (Method.calibrate, Regularizer.calibrate):
-            part.calibrate([random_batch(subject.tasks, 1, subject.size)["targets"]])
+            part.calibrate([random_batch(target.tasks, 1, target.size)["targets"]])
     if module.regularizer is not None:
-        backbone = _from_scratch(subject.spec)
-        needed = module.regularizer.needs(backbone, dict(subject.recipe.regularizer))
+        backbone = _from_scratch(target.spec)
+        needed = module.regularizer.needs(backbone, dict(target.recipe.regularizer))
         teachers = {
-            name: METHODS.create(name, subject.tasks, backbone, **options).eval() for name, options in needed.items()
+            name: METHODS.create(name, target.tasks, backbone, **options).eval() for name, options in needed.items()
         }
         if teachers:
             module.regularizer.start_from(teachers)
 
 
 def image_size(recipe: Any) -> tuple[int, int]:
-    """(H, W) that a recipe scores at, or trains at where the data decide about scoring.
+    """(H, W) at which a recipe evaluates, or trains if the evaluation takes its size from the data.
 
     Raises:
-        ConfigError: if the recipe leaves both to the data.
+        ConfigError: if both sizes come from the data.
     """
     for loader in (recipe.test_dataloader, recipe.train_dataloader):
         dataset = loader.dataset

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 
 WARM_UP = 3
@@ -13,10 +12,10 @@ WARM_UP = 3
 
 
 def alternating_seconds(works: Sequence[Callable[[], object]], runs: int, device: str) -> list[list[float]]:
-    """Seconds of each run of several works, which take turns, so that what else the machine does falls on all alike.
+    """Seconds of each run of several works, which take turns, so that other load on the machine affects all alike.
 
     Args:
-        works: what is timed.
+        works: functions to time.
         runs: timed runs of each, after the warm-up.
         device: "cuda" to wait for the GPU at both ends of a run.
 
@@ -26,15 +25,10 @@ def alternating_seconds(works: Sequence[Callable[[], object]], runs: int, device
     seconds: list[list[float]] = [[] for _ in works]
     for run in range(WARM_UP + runs):
         for work, times in zip(works, seconds, strict=True):
-            taken = _seconds(work, device)
+            elapsed = _seconds(work, device)
             if run >= WARM_UP:
-                times.append(taken)
+                times.append(elapsed)
     return seconds
-
-
-def percentile(seconds: Sequence[float], percent: float) -> float:
-    """A percentile, linear between the runs."""
-    return float(np.percentile(seconds, percent))
 
 
 def _seconds(work: Callable[[], object], device: str) -> float:

@@ -1,8 +1,7 @@
-"""One function per task loss, over valid pixels; `task_loss` picks the one that a task names.
+"""Task losses over valid pixels; `task_loss` computes the loss that a task names.
 
-`LOSSES` maps a name to `(prediction (B, C, H, W), target, valid (B, H, W), **options) -> scalar`. Every loss is 0, with
-a graph, on a batch without a valid pixel, and what a target holds where it is not valid changes neither the loss nor a
-gradient.
+`LOSSES` maps a name to `(prediction (B, C, H, W), target, valid (B, H, W), **options) -> scalar`. On a batch without a
+valid pixel every loss is 0, with a graph. Target values at invalid pixels change neither the loss nor a gradient.
 """
 
 from __future__ import annotations
@@ -43,16 +42,15 @@ __all__ = [
     "normals_l1",
     "normals_l2",
     "task_loss",
-    "task_losses",
 ]
 
 
 def check_losses(tasks: TaskSet) -> None:
-    """Find a misspelt loss or loss option of a recipe before anything is computed.
+    """Check the names of the losses and loss options of a recipe.
 
     Raises:
         UnknownLossError: for a loss that is not registered.
-        ValueError: for an option that a loss does not have, or needs and does not get.
+        ValueError: for an unknown option, or a missing one that the loss needs.
     """
     for task in tasks.values():
         LOSSES.check(task.loss, task.loss_options)
@@ -70,13 +68,13 @@ def task_loss(
 
     Args:
         task: the task; its `valid` says which pixels count.
-        prediction: (B, C, h, w); upsampled bilinearly (align_corners False) where its size is not the target's.
+        prediction: (B, C, h, w); resized bilinearly (align_corners=False) to the size of the target.
         target: see `benchmark.tasks`.
         loss: name of another loss, None for the task's own.
-        loss_options: keywords of `loss`; without `loss`, they override the task's own.
+        loss_options: keywords of `loss`; if `loss` is None, they override the task's own.
 
     Returns:
-        A scalar in float32; 0, with a graph, where no pixel is valid.
+        A scalar in float32; 0, with a graph, if no pixel is valid.
 
     Raises:
         UnknownLossError: for a loss that is not registered.
@@ -89,23 +87,6 @@ def task_loss(
         options = {**task.loss_options, **options}
     upsampled = _at_size(at_least_float32(prediction), (target.shape[-2], target.shape[-1]))
     return LOSSES[loss or task.loss](upsampled, target, task.valid(target), **options)
-
-
-def task_losses(tasks: TaskSet, predictions: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weighted loss of every task that has a prediction and a target, by task name, in the order of `tasks`.
-
-    Raises:
-        ValueError: if no task has both.
-    """
-    present = [task for name, task in tasks.items() if name in predictions and name in targets]
-    if not present:
-        raise ValueError(
-            f"no task of {', '.join(tasks)} has both a prediction (found {', '.join(predictions) or 'none'}) "
-            f"and a target (found {', '.join(targets) or 'none'})"
-        )
-    return {
-        task.name: task.loss_weight * task_loss(task, predictions[task.name], targets[task.name]) for task in present
-    }
 
 
 def _at_size(prediction: Tensor, size: tuple[int, int]) -> Tensor:

@@ -16,8 +16,8 @@ DIVISORS: dict[str, Callable[[Tensor], Tensor | int]] = {
     "pixels": lambda valid: valid.numel(),
     "images": len,
 }
-"""What the weighted sum is divided by: the labelled pixels (ATRC, InvPT), every pixel or the images (both in the code
-of Vandenhende et al.). The first two agree where every pixel is labelled."""
+"""Divisor of the weighted sum: the labelled pixels (ATRC, InvPT), all pixels or the images (both in the code of
+Vandenhende et al.). The first two are equal if every pixel is labelled."""
 
 
 @LOSSES.register("balanced_bce")
@@ -30,14 +30,14 @@ def balanced_bce(
 
     Args:
         prediction: (B, 1, H, W) logits x.
-        target: (B, 1, H, W) boundary strength y in 0..1; values between are soft labels.
+        target: (B, 1, H, W) boundary strength y in 0..1; values between 0 and 1 are soft labels.
         valid: (B, H, W) pixels that count.
         positive_weight: w; 0.8 in ATRC, 0.95 in MTI-Net, the survey and InvPT. None takes the share of pixels without
             boundary among the labelled ones of the batch, as HED does.
         divisor: "labelled", "pixels" or "images".
 
-    The code of Vandenhende et al. counts unlabelled pixels as boundaries, since 255 is more than 0.5; here they never
-    count.
+    The code of Vandenhende et al. counts unlabelled pixels as boundaries, since 255 is more than 0.5; here they are
+    ignored.
     """
     labels = _labels("balanced_bce", prediction, target, valid)
     if positive_weight is not None and not 0 < positive_weight < 1:
@@ -48,7 +48,7 @@ def balanced_bce(
     positive, negative = weight * labels, (1 - weight) * masked(1 - labels, valid)
     both = positive + negative
     # a softplus(-x) + b softplus(x) is (a + b) times the cross entropy of a soft label a / (a + b), for which torch has
-    # a quick function. Pixels that are not valid weigh nothing.
+    # a fast function. Invalid pixels have weight zero.
     soft_label = positive / both.clamp(min=torch.finfo(both.dtype).tiny)
     total = F.binary_cross_entropy_with_logits(prediction, soft_label, weight=both, reduction="sum")
     return total / DIVISORS[divisor](valid)
@@ -63,7 +63,7 @@ def bce(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
 
 def _labels(name: str, prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """The target, zero where a pixel is not valid."""
+    """The target, zero at invalid pixels."""
     if prediction.shape != target.shape or prediction.shape[1] != 1:
         raise ValueError(
             f"{name}: prediction and target must both be (B, 1, H, W), "

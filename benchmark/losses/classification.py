@@ -17,7 +17,7 @@ from benchmark.losses.masking import masked, valid_pixels
 from benchmark.losses.registry import LOSSES
 
 NO_CLASS = -100
-"""Marks pixels that do not count; unlike 255 it can never be a class."""
+"""Label of ignored pixels; unlike 255 it can never be a class."""
 
 
 @LOSSES.register("cross_entropy")
@@ -26,7 +26,7 @@ def cross_entropy(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
     Args:
         prediction: (B, C, H, W) logits.
-        target: (B, H, W) integer classes 0..C-1; anything where a pixel is not valid.
+        target: (B, H, W) integer classes 0..C-1; any value at invalid pixels.
         valid: (B, H, W) pixels that count.
 
     Raises:
@@ -49,8 +49,8 @@ def depth_bin_cross_entropy(
         prediction: (B, K, H, W) logits of K intervals; ATRC has 40.
         target: (B, 1, H, W) metres.
         valid: (B, H, W) pixels that count.
-        nearest: where the first interval begins, in metres; whatever is nearer falls into it.
-        farthest: where the last interval ends, in metres; whatever is farther falls into it.
+        nearest: start of the first interval in metres; smaller depths belong to it too.
+        farthest: end of the last interval in metres; larger depths belong to it too.
     """
     _check_target("depth_bin_cross_entropy", target, channels=1)
     if not 0 < nearest < farthest:
@@ -128,7 +128,7 @@ def _two_class_cross_entropy(
 
 def _mean_cross_entropy(prediction: Tensor, classes: Tensor, valid: Tensor, weights: Tensor | None = None) -> Tensor:
     classes = classes.masked_fill(~valid, NO_CLASS)
-    # One row per pixel: of channels-last logits that is a view, and a CPU takes a third of the time for it.
+    # One row per pixel: a view of channels-last logits, in a third of the time on a CPU.
     rows = prediction.movedim(1, -1).flatten(0, -2)
     try:
         total = F.cross_entropy(rows, classes.flatten(), weights, ignore_index=NO_CLASS, reduction="sum")

@@ -1,7 +1,7 @@
 """Sums over valid pixels.
 
-Values are masked before arithmetic can make a NaN of them, and no pixel is gathered by a boolean index: on a CPU that
-costs twice the loss itself, on a GPU it waits for the device.
+Values are masked before the arithmetic, so that no NaN can arise. Pixels are not gathered by a boolean index: on a CPU
+that takes twice the time of the loss itself, and on a GPU it waits for the device.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ import torch
 from torch import Tensor
 
 SHORTEST = 1e-12
-"""Vectors up to this length have no direction."""
+"""Length up to which a vector has no direction."""
 
 
 def masked(values: Tensor, valid: Tensor) -> Tensor:
-    """The values (B, C, H, W), zero where a pixel is not valid (B, H, W)."""
+    """Values (B, C, H, W), set to zero where `valid` (B, H, W) is False."""
     return torch.where(valid.unsqueeze(1), values, 0.0)
 
 
 def valid_pixels(valid: Tensor) -> Tensor:
-    """Number of valid pixels, at least 1: a batch without any then has the loss 0 instead of 0 / 0."""
+    """Number of valid pixels, at least 1, so that the loss of a batch without valid pixels is 0 and not 0 / 0."""
     return valid.sum().clamp(min=1)
 
 
 def unit_vectors(vectors: Tensor) -> Tensor:
     """(B, C, H, W) float32 vectors scaled to length 1; the zero vector stays zero and gets no gradient.
 
-    torch's own `normalize` gives a zero vector the gradient 1e12, which ends a training that starts from zero weights.
+    `F.normalize` gives a zero vector the gradient 1e12, which ends a training that starts from zero weights.
     """
-    # Five times as quick as a norm over the channel axis, which is not the innermost one.
+    # Five times as fast as a norm over the channel axis, which is not the innermost one.
     squared_length = vectors.square().sum(1, keepdim=True)
     inverse_length = squared_length.clamp(min=SHORTEST**2).rsqrt()
     return vectors * torch.where(squared_length > SHORTEST**2, inverse_length, 0.0)

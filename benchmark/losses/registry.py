@@ -1,4 +1,4 @@
-"""The registry of losses, and what every loss is spared: checking shapes, half precision, autocast."""
+"""Registry of losses. Its decorator checks shapes and options and casts predictions to float32."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Loss = Callable[..., Tensor]
 
 
 class UnknownLossError(KeyError):
-    """No loss of that name; the message holds near matches and what there is."""
+    """No loss of that name; the message lists near matches and all losses."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class Losses(dict[str, Loss]):
-    """Losses by name; an unknown name is answered with near matches."""
+    """Losses by name; the error for an unknown name lists near matches."""
 
     def __missing__(self, name: str) -> Loss:
         raise UnknownLossError(f"no loss named {name!r}.{suggest(name, self)} Losses: {', '.join(sorted(self))}")
@@ -32,7 +32,7 @@ class Losses(dict[str, Loss]):
     def register(self, name: str) -> Callable[[Loss], Loss]:
         """Function decorator that adds a loss.
 
-        The function gets a prediction in float32 (float64 stays), outside autocast, with shapes that agree. Its
+        The function receives a prediction in float32 (or float64), outside autocast, with checked shapes. Its
         keyword-only arguments are the options that a recipe or a method may set.
 
         Raises:
@@ -57,11 +57,11 @@ class Losses(dict[str, Loss]):
         return add
 
     def check(self, name: str, options: Mapping[str, Any]) -> None:
-        """Find a misspelt loss or option before anything is computed.
+        """Check the name of a loss and of its options.
 
         Raises:
             UnknownLossError: for a name that is not registered.
-            ValueError: for an option that the loss does not have, or needs and does not get.
+            ValueError: for an unknown option, or a missing one that the loss needs.
         """
         _check_options(name, self[name], options)
 
@@ -71,12 +71,12 @@ LOSSES = Losses()
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    """The same values in float32, or in float64 where they are."""
+    """The values in float32; float64 stays."""
     return values if values.dtype == torch.float64 else values.float()
 
 
 def choice_error(option: str, value: object, choices: Mapping[str, object]) -> ValueError:
-    """The error for an option that is none of its possible values."""
+    """The error for an option with another value than its choices."""
     return ValueError(f"{option} must be one of {', '.join(map(repr, choices))}, found {value!r}")
 
 

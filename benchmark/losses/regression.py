@@ -17,8 +17,8 @@ DIVISORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "pixels": lambda target, valid: valid_pixels(valid),
     "components": lambda target, valid: valid_pixels(valid) * target.shape[1],
 }
-"""What the sum over valid pixels and channels is divided by. ATRC and InvPT take the valid pixels, the survey's code
-the valid components, which makes the normals loss three times smaller at the same weight."""
+"""Divisor of the sum over valid pixels and channels. ATRC and InvPT divide by the valid pixels, the survey's code by
+the valid components, so its normals loss is three times smaller at the same weight."""
 
 
 @LOSSES.register("l1")
@@ -40,7 +40,7 @@ def normals_l1(prediction: Tensor, target: Tensor, valid: Tensor, *, divisor: st
 
     Args:
         prediction: (B, 3, H, W), any length.
-        target: (B, 3, H, W), taken as it is.
+        target: (B, 3, H, W), used without scaling.
         valid: (B, H, W) pixels that count.
         divisor: "pixels" (ATRC, InvPT) or "components" (the survey's code).
     """
@@ -61,7 +61,7 @@ def normals_cosine(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
     Args:
         prediction: (B, 3, H, W), any length; it is scaled to unit length.
-        target: (B, 3, H, W), taken as it is.
+        target: (B, 3, H, W), used without scaling.
         valid: (B, H, W) pixels that count.
     """
     _check_channels("normals_cosine", prediction, target)

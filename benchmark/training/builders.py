@@ -12,7 +12,7 @@ from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from torch.utils.data import Dataset
 
-from benchmark.registry import DATASETS, JOIN_PAIRS, METHODS, REGULARIZERS, offered_by
+from benchmark.registry import ACCELERATE, DATASETS, JOIN_PAIRS, METHODS, REGULARIZERS, offered_by
 from benchmark.tasks import TaskSet
 from benchmark.training.gradient_calibration import Calibration, calibrated_ratio
 from benchmark.training.model import MultiTaskModel, TrainingModule
@@ -33,9 +33,14 @@ def tasks_of(dataset: str, settings: Mapping[str, Mapping[str, Any]], root: str 
     return TaskSet(offered[name].adjusted(**dict(chosen)) for name, chosen in settings.items())
 
 
-def build_model(method: str, backbone: str, tasks: TaskSet, options: Mapping[str, Any]) -> MultiTaskModel:
-    """A method with its tasks, as it is evaluated."""
-    return MultiTaskModel(METHODS.create(method, tasks, backbone, **options), tasks)
+def build_model(
+    method: str, backbone: str, tasks: TaskSet, options: Mapping[str, Any], accelerate: bool = True
+) -> MultiTaskModel:
+    """A method with its tasks, as it is evaluated; `accelerate` as in a recipe."""
+    network = METHODS.create(method, tasks, backbone, **options)
+    if accelerate:
+        resolve_name(ACCELERATE)(network)
+    return MultiTaskModel(network, tasks)
 
 
 @MMENGINE_MODELS.register_module(name="TrainingModuleOf")
@@ -51,14 +56,17 @@ def build_training_module(
     memory_format: str,
     root: str | None = None,
     compile_options: Mapping[str, Any] | None = None,
+    accelerate: bool = True,
 ) -> TrainingModule:
     """The model and, built after it on random numbers of its own, the regularizer.
 
     With `compile_options`, keywords of `torch.compile`, the method runs compiled. It is compiled in place, at its first
-    call: modules, parameters and their names stay what they are.
+    call: modules, parameters and their names stay what they are. Otherwise, with `accelerate`, layers of the method and
+    of the regularizer are replaced by equal ones that run faster on a CPU.
     """
+    accelerate = accelerate and compile_options is None
     task_set = tasks_of(dataset, tasks, root)
-    model = build_model(method, backbone, task_set, method_options)
+    model = build_model(method, backbone, task_set, method_options, accelerate)
     options = dict(regularizer_options)
     ratio = calibrated_ratio(options.get("weight"))
     if ratio is not None:
@@ -66,6 +74,8 @@ def build_training_module(
     with torch.random.fork_rng():
         torch.manual_seed(seed + REGULARIZER_SEED_OFFSET)
         beside = REGULARIZERS.create(regularizer, task_set, model.method.feature_specs, **options)
+    if accelerate and beside is not None:
+        resolve_name(ACCELERATE)(beside)
     if compile_options is not None:
         model.method.compile(**compile_options)
     # A regularizer without weights adds nothing to move, save or step.

@@ -138,6 +138,8 @@ def check_spec(spec: RunSpec) -> None:
         if pairs is not None:
             DATASETS.entry(pairs["name"])
         compiling.compile_options(recipe)
+        if not isinstance(recipe.accelerate, bool):
+            raise ConfigError(f"accelerate is True or False; found {recipe.accelerate!r}")
         calibrated_ratio(recipe.regularizer.get("weight"))
     except (KeyError, ValueError) as error:
         raise ConfigError(str(error)) from error
@@ -195,6 +197,7 @@ def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any
             backbone=spec.backbone,
             seed=spec.seed,
             memory_format=recipe.memory_format,
+            accelerate=recipe.accelerate,
             compile_options=compiling.compile_options(recipe),
         ),
         train_cfg=dict(recipe.train_cfg),

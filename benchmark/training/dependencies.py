@@ -118,7 +118,7 @@ def build_cell_model(spec: RunSpec) -> MultiTaskModel:
     """The model of a cell with fresh weights."""
     recipe = load_recipe(spec.recipe, spec.overrides)
     tasks = tasks_of(recipe.dataset, {name: recipe.tasks[name] for name in spec.tasks}, data_root(recipe))
-    return build_model(spec.method, spec.backbone, tasks, recipe.method)
+    return build_model(spec.method, spec.backbone, tasks, recipe.method, recipe.accelerate)
 
 
 @cache

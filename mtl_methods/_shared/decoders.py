@@ -11,7 +11,6 @@ from benchmark.contracts import FeatureSpec
 from benchmark.heads import upsample_to
 from benchmark.registry import split_backbone
 from mtl_methods._shared.backbones import make_backbone
-from mtl_methods._shared.backbones.convolutions import PointwiseConv2d
 from mtl_methods._shared.backbones.hrnet import upsample_by_factors
 from mtl_methods._shared.backbones.interface import Backbone, ConcatenateBranches, StagePyramid
 
@@ -19,7 +18,7 @@ LATERAL_WIDTH = 64
 """Channels of the fused map of a backbone without parallel branches.
 
 With four heads of the same width this costs 0.07 s per training step of 8 images of 120x160 on one CPU core, half of
-what EfficientNet-Lite0 costs; nearly all of it are the 3x3 convolutions of the heads.
+what EfficientNet-Lite0 costs; nearly all of it in the 3x3 convolutions of the heads.
 """
 
 DILATED_STRIDE = 8
@@ -27,13 +26,13 @@ DILATED_STRIDE = 8
 
 
 def make_decoder(backbone: Backbone) -> tuple[nn.Module, FeatureSpec]:
-    """The decoder that suits a backbone, and the map it returns.
+    """The decoder for a backbone, and the specification of its map.
 
     Parallel branches (HRNet) are concatenated at stride 4, as in the ATRC harness: 270 channels for W18, 720 for W48.
     Every other pyramid goes through `LateralFusion`.
 
     Returns:
-        a module that maps the pyramid to one map, and what that map is.
+        a module that maps the pyramid to one map, and the specification of that map.
     """
     specs = backbone.feature_specs
     if backbone.parallel:
@@ -42,13 +41,13 @@ def make_decoder(backbone: Backbone) -> tuple[nn.Module, FeatureSpec]:
 
 
 def make_last_map(backbone: Backbone) -> tuple[nn.Module, FeatureSpec]:
-    """What a DeepLab head reads: the last map of the encoder, as in the public code on dilated ResNets.
+    """Input of a DeepLab head: the last map of the encoder, as in the public code on dilated ResNets.
 
-    Parallel branches are concatenated: their last one alone is the coarsest of four. Where the encoder makes its
-    pyramid by layers of their own (ViT), these are taken out of `backbone`: nothing would read them.
+    Parallel branches are concatenated, since the last branch is only the coarsest of four. If the encoder computes its
+    pyramid by additional layers (ViT), they are removed from `backbone`, because nothing would read them.
 
     Returns:
-        a module that maps the pyramid to one map, and what that map is.
+        a module that maps the pyramid to one map, and the specification of that map.
     """
     if backbone.parallel:
         return make_decoder(backbone)
@@ -60,13 +59,13 @@ def make_last_map(backbone: Backbone) -> tuple[nn.Module, FeatureSpec]:
 def make_head_input(head: str, backbone: Backbone) -> tuple[nn.Module, FeatureSpec]:
     """The map that heads of a kind (see `heads.make_head`) read: the last one for "deeplab", else the decoder's."""
     if head == "fcn":
-        # Heads of the ATRC harness, whose HRNet upsamples in its own way.
+        # The heads of the ATRC harness, whose HRNet upsamples by factors.
         upsample_by_factors(backbone)
     return make_last_map(backbone) if head == "deeplab" else make_decoder(backbone)
 
 
 def suited_head(backbone: Backbone) -> str:
-    """The kind of head where the user names none: that of the public code for the backbone, if it has one.
+    """Default kind of head: the head of the public code for the backbone, if there is one.
 
     "deeplab" where the last map keeps a stride of 8 (dilated ResNet), else "fcn". On a last map of stride 16 or 32 a
     DeepLab head has a few dozen positions left, and no boundary survives.
@@ -76,13 +75,13 @@ def suited_head(backbone: Backbone) -> str:
 
 
 def suited_head_on(backbone: str) -> str:
-    """`suited_head` of a backbone that is known by its name, with or without weights."""
+    """`suited_head` of a backbone given by its name, with or without weights."""
     with torch.device("meta"):
         return suited_head(make_backbone(f"{split_backbone(backbone)[0]}:scratch"))
 
 
 class LastMap(nn.Module):
-    """The coarsest map of a pyramid, as it is."""
+    """The coarsest map of a pyramid, unchanged."""
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Maps, finest first -> the last one."""
@@ -104,7 +103,7 @@ class LateralFusion(nn.Module):
     def __init__(self, channels: Sequence[int], width: int) -> None:
         super().__init__()
         self.laterals = nn.ModuleList(
-            nn.Sequential(PointwiseConv2d(count, width, kernel_size=1, bias=False), nn.BatchNorm2d(width))
+            nn.Sequential(nn.Conv2d(count, width, kernel_size=1, bias=False), nn.BatchNorm2d(width))
             for count in channels
         )
         self.activation = nn.ReLU()

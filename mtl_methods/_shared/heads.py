@@ -1,4 +1,4 @@
-"""Task heads of the public code, which a method's published face needs beside the suite's own.
+"""Task heads of the public code.
 
 | kind | layers | where |
 | --- | --- | --- |
@@ -15,35 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 
 from benchmark.heads import FCNHead, head_width
 from benchmark.tasks import TaskSet
-from mtl_methods._shared.backbones.convolutions import use_fast_convolutions
 from mtl_methods._shared.choices import choose
 
 ATROUS_RATES = (12, 24, 36)
-
-
-class AtrousConv2d(nn.Conv2d):
-    """A dilated 3x3 convolution without the taps that lie beyond the map wherever the kernel stands.
-
-    They read nothing but padding, so leaving them out changes neither the result nor a gradient. On a map of 15x20 the
-    kernels of rates 24 and 36 shrink to 1x1. On the meta device, where costs are counted, the kernel stays whole, so
-    that counts are the published ones.
-    """
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, C', h, w)."""
-        weight, padding = self.weight, [0, 0]
-        for axis, (rate, length) in enumerate(zip(self.dilation, maps.shape[-2:], strict=True)):
-            if length > rate or maps.device.type == "meta":
-                padding[axis] = rate
-            else:
-                weight = weight.narrow(axis + 2, 1, 1)
-        return F.conv2d(maps, weight, self.bias, padding=padding, dilation=self.dilation)
 
 
 class HighResolutionHead(nn.Sequential):
@@ -61,7 +40,6 @@ class HighResolutionHead(nn.Sequential):
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, out_channels, kernel_size=1),
         )
-        use_fast_convolutions(self)
 
 
 def _fcn(channels: int, out_channels: int) -> nn.Module:
@@ -70,10 +48,6 @@ def _fcn(channels: int, out_channels: int) -> nn.Module:
 
 def _deeplab(channels: int, out_channels: int) -> nn.Module:
     head: nn.Module = DeepLabHead(channels, out_channels, ATROUS_RATES)
-    use_fast_convolutions(head)
-    for module in head.modules():
-        if type(module) is nn.Conv2d and module.dilation[0] > 1:
-            module.__class__ = AtrousConv2d
     return head
 
 

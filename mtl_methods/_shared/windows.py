@@ -1,8 +1,8 @@
-"""Sums over the square window around each position, with weights of its own.
+"""Sums over the square window around each position, with weights that differ between positions.
 
 They run as one shifted product per place in the window. Gathering the windows first (`F.unfold`) multiplies the memory
 by the size of the window, and takes 20 times as long on a CPU core for 32 maps of 64x30x40 and windows of 3x3. The same
-holds for the gradients, so both operations have their own.
+holds for the gradients, so each operation has its own backward pass.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 
 
 def window_products(queries: Tensor, keys: Tensor, radius: int) -> Tensor:
-    """Products of each position with those of its window, row by row.
+    """Inner products of each position with the positions of its window, row by row.
 
     Args:
         queries: (B, C, h, w).
@@ -46,25 +46,28 @@ def window_sum(weights: Tensor, maps: Tensor) -> Tensor:
 
 
 def window_inside(size: tuple[int, int], radius: int, device: torch.device) -> Tensor:
-    """Which places of each window lie on the map: ((2 * radius + 1)**2, h, w), boolean."""
+    """Mask of the places of each window that lie on the map: ((2 * radius + 1)**2, h, w), boolean."""
     padded = F.pad(torch.ones(size, dtype=torch.bool, device=device), (radius,) * 4)
     return torch.stack([padded[rows, columns] for rows, columns in _places(size, radius)])
 
 
 def _places(size: tuple[int, int], radius: int) -> Iterator[tuple[slice, slice]]:
-    """For each place in the window, where the map lies in one that is padded by `radius`."""
+    """Rows and columns of the map, shifted by each place of the window, in a map padded by `radius`."""
     for row in range(2 * radius + 1):
         for column in range(2 * radius + 1):
             yield slice(row, row + size[0]), slice(column, column + size[1])
 
 
 def _products(queries: Tensor, keys: Tensor, radius: int) -> Tensor:
-    padded = F.pad(keys, (radius,) * 4)
-    places = _places((queries.shape[2], queries.shape[3]), radius)
-    # One buffer for all places: asking for fresh memory each time takes longer than the products.
-    buffer = torch.empty_like(queries, memory_format=torch.contiguous_format)
-    products = (torch.mul(queries, padded[..., rows, columns], out=buffer) for rows, columns in places)
-    return torch.stack([product.sum(1) for product in products], dim=1)
+    # Sums over the channels are fast for planes; one image at a time, with one buffer, stays in the cache of a CPU.
+    queries, padded = queries.contiguous(), F.pad(keys.contiguous(), (radius,) * 4)
+    places = list(_places((queries.shape[2], queries.shape[3]), radius))
+    products = queries.new_empty(len(queries), len(places), *queries.shape[2:])
+    buffer = torch.empty_like(queries[0])
+    for image, (query, key) in enumerate(zip(queries, padded, strict=True)):
+        for place, (rows, columns) in enumerate(places):
+            products[image, place] = torch.mul(query, key[:, rows, columns], out=buffer).sum(0)
+    return products
 
 
 def _sum(weights: Tensor, maps: Tensor, radius: int) -> Tensor:
@@ -75,7 +78,8 @@ def _sum(weights: Tensor, maps: Tensor, radius: int) -> Tensor:
 
 
 def _spread(weights: Tensor, maps: Tensor, radius: int) -> Tensor:
-    """The transpose of `_sum`: each position adds itself, weighted, to all of its window."""
+    """Transpose of `_sum`: each position is added, weighted, to all positions of its window."""
+    weights, maps = weights.contiguous(), maps.contiguous()
     batch, channels, height, width = maps.shape
     padded = maps.new_zeros(batch, channels, height + 2 * radius, width + 2 * radius)
     for place, (rows, columns) in enumerate(_places((height, width), radius)):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmark.contracts import Auxiliary
 from benchmark.tasks import Task
-from mtl_methods.atrc.contexts import ConvBN, convolve
+from mtl_methods.atrc.contexts import ConvBN
 
 CLASSES = 40
 """Depth intervals, and clusters of normals, in the released code."""
@@ -71,7 +71,8 @@ class AuxiliaryHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, channels, H, W) -> (B, classes, H, W)."""
-        return convolve(self.hidden(features.detach()).relu_(), self.logits.weight, self.logits.bias)
+        logits: Tensor = self.logits(self.hidden(features.detach()).relu_())
+        return logits
 
     def supervised(self, logits: Tensor) -> Auxiliary:
         """The logits with the loss that trains them."""

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtl_methods._shared.backbones.convolutions import HAS_ONEDNN
+from mtl_methods._shared.dynamic_layers import DynamicConv2d
 from mtl_methods.atrc.attention import (
     WINDOW,
     class_contexts,
@@ -37,13 +37,15 @@ class ConvBN(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False)
         self.bn = nn.BatchNorm2d(out_channels, affine=affine)
+        self.convolve = DynamicConv2d()
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, channels, H, W) -> (B, out_channels, H, W)."""
         if self.training:
-            normalised: Tensor = self.bn(convolve(maps, self.conv.weight))
+            normalised: Tensor = self.bn(self.conv(maps))
             return normalised
-        return convolve(maps, *self.folded())
+        convolved: Tensor = self.convolve(maps, *self.folded())
+        return convolved
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the one convolution of eval mode."""
@@ -57,16 +59,9 @@ class ConvBN(nn.Module):
         return self.conv.weight * scale.view(-1, 1, 1, 1), shift + self.bn.bias if self.bn.affine else shift
 
 
-def convolve(maps: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A convolution of stride 1 that keeps the size; 1x1 kernels on a CPU go to oneDNN as in `PointwiseConv2d`."""
-    size = weight.shape[-1]
-    onednn = size == 1 and maps.device.type == "cpu" and HAS_ONEDNN
-    return F.conv2d(maps, weight, bias, padding=size // 2, dilation=2 if onednn else 1)
-
-
 def side_by_side(layers: Sequence[ConvBN], maps: Tensor) -> list[Tensor]:
     """Outputs of several layers on one map, each with a ReLU; computed by one wide convolution, which is faster."""
-    widths = [layer.conv.out_channels for layer in layers]
+    widths, convolve = [layer.conv.out_channels for layer in layers], layers[0].convolve
     if layers[0].training:
         parts = convolve(maps, torch.cat([layer.conv.weight for layer in layers])).split(widths, dim=1)
         packed = [part.contiguous(memory_format=torch.channels_last) for part in parts]

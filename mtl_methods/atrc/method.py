@@ -13,11 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import Method, MultiTaskOutput
-from benchmark.heads import head_width, upsample_to
+from benchmark.heads import PredictionLayer, head_width, upsample_to
 from benchmark.registry import METHODS
 from benchmark.tasks import TaskSet
 from mtl_methods._shared.backbones import make_backbone
@@ -81,11 +80,11 @@ class ATRC(Method):
         self.distillation = nn.ModuleDict(
             {name: Distillation(width, len(blocks) * (width // 2), dropout) for name, blocks in contexts.items()}
         )
-        self.logits = nn.ModuleDict({name: final_layer(width, task.channels) for name, task in tasks.items()})
+        self.logits = nn.ModuleDict({name: PredictionLayer(width, task.channels) for name, task in tasks.items()})
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict every task from its features and the contexts that it draws from all tasks."""
-        (shared,) = self.share(self.decoder(self.backbone(images.contiguous(memory_format=torch.channels_last))))
+        (shared,) = self.share(self.decoder(self.backbone(images)))
         features = task_features(self.branches, shared)
         labels = {name: head(shared) for name, head in self.auxiliary_heads.items()}
         # In eval mode each block gathers its contexts, as the public code does: operations are compared with it.
@@ -121,12 +120,3 @@ def context_blocks(row: Mapping[str, str], width: int) -> nn.ModuleDict:
     return nn.ModuleDict(
         {source: ContextBlock(width, width // 2, context) for source, context in row.items() if context != NONE}
     )
-
-
-def final_layer(width: int, channels: int) -> nn.Conv2d:
-    """The layer that predicts, initialised as in the released code."""
-    layer = nn.Conv2d(width, channels, kernel_size=1)
-    nn.init.normal_(layer.weight, std=0.01)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer

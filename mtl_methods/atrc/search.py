@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import Method, MultiTaskOutput
-from benchmark.heads import head_width, upsample_to
+from benchmark.heads import PredictionLayer, head_width, upsample_to
 from benchmark.registry import METHODS
 from benchmark.tasks import TaskSet
 from mtl_methods._shared.backbones import make_backbone
@@ -27,7 +27,7 @@ from mtl_methods._shared.decoders import make_decoder
 from mtl_methods.atrc.auxiliary import calibrate_directions, make_auxiliary_head, supervised
 from mtl_methods.atrc.contexts import ContextBlock, ConvBN, Distillation, Sources, blocks_of
 from mtl_methods.atrc.genotypes import CONTEXTS, NONE, S_LABEL, Genotype
-from mtl_methods.atrc.method import PAPER, final_layer, task_features
+from mtl_methods.atrc.method import PAPER, task_features
 
 TEMPERATURE = (1.0, 0.05)
 """Temperature of the Gumbel softmax at the first and the last step; linear in between."""
@@ -92,16 +92,17 @@ class ATRCSearch(Method):
         self.distillation = nn.ModuleDict(
             {name: Distillation(width, len(tasks) * (width // 2), dropout=0.0) for name in tasks}
         )
-        self.logits = nn.ModuleDict({name: final_layer(width, task.channels) for name, task in tasks.items()})
+        self.logits = nn.ModuleDict({name: PredictionLayer(width, task.channels) for name, task in tasks.items()})
         edges = (len(tasks), len(tasks))
-        self.architecture = nn.Parameter(torch.zeros(*edges, len(CONTEXTS)))
-        self.register_buffer("decided", torch.full(edges, OPEN))
-        self.register_buffer("step", torch.zeros((), dtype=torch.long))
+        # Their values choose the layers that run, so they are on the CPU even if the network is built without values.
+        self.architecture = nn.Parameter(torch.zeros(*edges, len(CONTEXTS), device="cpu"))
+        self.register_buffer("decided", torch.full(edges, OPEN, device="cpu"))
+        self.register_buffer("step", torch.zeros((), dtype=torch.long, device="cpu"))
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict every task with drawn weights in training mode, with the most probable contexts in eval mode."""
         choices = self._drawn() if self.training else self._choices(chosen(self.architecture, self.decided))
-        (shared,) = self.share(self.decoder(self.backbone(images.contiguous(memory_format=torch.channels_last))))
+        (shared,) = self.share(self.decoder(self.backbone(images)))
         features = task_features(self.branches, shared)
         labels = {name: head(shared) for name, head in self.auxiliary_heads.items()}
         sources = Sources(features, labels, share=True)
@@ -154,7 +155,7 @@ class ATRCSearch(Method):
 
     def _choices(self, decided: Tensor, weights: Tensor | None = None) -> Choices:
         """Weights of the contexts of each edge; of a decided edge, the decided context only."""
-        indices = self._indices(decided, new=CONTEXTS.index(NONE) if weights is None else OPEN)
+        indices = decided.tolist()
         choices: Choices = {target: {} for target in self.names}
         for row, target in enumerate(self.names):
             for column, source in enumerate(self.names):
@@ -166,12 +167,6 @@ class ATRCSearch(Method):
                     if name != NONE
                 }
         return choices
-
-    def _indices(self, decided: Tensor, new: int) -> list[list[int]]:
-        """The values of `decided`; on the meta device, which has none, `new` everywhere, as in a new network."""
-        if decided.is_meta:
-            return [[new] * len(self.names) for _ in self.names]
-        return [[int(index) for index in row] for row in decided.tolist()]
 
     def _entropy_penalty(self) -> Tensor:
         """Mean entropy of the choices, weighted for the step just taken."""

@@ -2,11 +2,11 @@
 
 The network is defined as: bring every stage to one width, upsample each to stride 4, add them, convolve 3x3. At the
 size of the paper the convolution of four tasks would be a third of all operations of the network. Everything before it
-is linear, so here nothing of the full width is upsampled:
+is linear, so nothing of the full width is upsampled:
 
-* what brings a stage to the common width is multiplied into the kernel of the convolution;
-* of the finest stage, which is narrow, the upsampled map is convolved;
-* of the coarser ones each of the nine taps of the kernel is applied to the coarse map, and the results are upsampled
+* the layer that brings a stage to the common width is multiplied into the kernel of the convolution;
+* the finest stage, which is narrow, is upsampled and then convolved;
+* of the coarser stages, each of the nine taps of the kernel is applied to the coarse map, and the results are upsampled
   and shifted, which for bilinear interpolation is a product with a small matrix for each axis.
 """
 
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.heads import upsample_to
-from mtl_methods._shared.backbones.linear import linear
+from mtl_methods._shared.dynamic_layers import DynamicLinear
 from mtl_methods.invpt.resizing import tap_matrices
 
 STRIDE = 4
@@ -38,21 +38,11 @@ class TaskAggregation(nn.Module):
         self.reduce = nn.ModuleList(nn.Conv2d(width, widths[0], kernel_size=1) for width in widths[1:])
         self.convolution = nn.Conv2d(widths[0], widths[0], kernel_size=3, padding=1)
         self.norm = nn.BatchNorm2d(widths[0])
+        self.apply_taps = DynamicLinear()
         nn.init.trunc_normal_(self.convolution.weight, std=0.02)
 
     def forward(self, maps: Sequence[Tensor], size: Sequence[int]) -> Tensor:
         """Maps (B, h, w, C) of the stages, coarse to fine -> (B, C', H, W) of the given size."""
-        # Where nothing is computed the network runs as it is defined, so that operations are counted as in the paper.
-        combined = self._as_defined(maps, size) if maps[0].is_meta else self._folded(maps, size)
-        return F.relu(self.norm(combined), inplace=True)
-
-    def _as_defined(self, maps: Sequence[Tensor], size: Sequence[int]) -> Tensor:
-        first, *others = (level.permute(0, 3, 1, 2) for level in maps)
-        levels = [first, *(reduce(level) for reduce, level in zip(self.reduce, others, strict=True))]
-        total: Tensor = self.convolution(sum(upsample_to(level, size) for level in levels))
-        return total
-
-    def _folded(self, maps: Sequence[Tensor], size: Sequence[int]) -> Tensor:
         kernel, reduces = self.convolution.weight, cast(Iterable[nn.Conv2d], self.reduce)
         kernels = [kernel, *(composed(kernel, reduce.weight) for reduce in reduces)]
         finest = upsample_to(maps[-1].permute(0, 3, 1, 2), size)
@@ -60,33 +50,33 @@ class TaskAggregation(nn.Module):
         # A constant is the same at every resolution: the biases of all stages join the first.
         bias = torch.stack([cast(Tensor, reduce.bias) for reduce in reduces]).sum(0)
         constants = [torch.einsum("oiyx,i->yxo", kernel, bias), *(None for _ in maps[1:-1])]
-        return add_convolved(fine, list(zip(maps[:-1], kernels[:-1], constants, strict=True)))
+        combined = self._add_convolved(fine, list(zip(maps[:-1], kernels[:-1], constants, strict=True)))
+        return F.relu(self.norm(combined), inplace=True)
+
+    def _add_convolved(self, total: Tensor, levels: Sequence[tuple[Tensor, Tensor, Tensor | None]]) -> Tensor:
+        """total (B, C', H, W) + sum over levels of conv3x3(upsample(level)).
+
+        Args:
+            total: first summand.
+            levels: map (B, h, w, C), kernel (C', C, 3, 3), and for each tap (3, 3, C') a constant that is added to the
+                coarse map before it is upsampled, or None.
+        """
+        batch, channels, height, width = total.shape
+        rows, matrices = [], []
+        for level, kernel, constant in levels:
+            along = tap_matrices(level.shape[2], width, level).movedim(0, 2).flatten(1)
+            for row in range(3):
+                # (B, h, w, 3 C'), the three taps of a row of the kernel; then each column is where its tap reads.
+                weight = kernel[:, :, row].permute(2, 0, 1).flatten(0, 1)
+                taps = self.apply_taps(level, weight, None if constant is None else constant[row].flatten())
+                rows.append((along @ taps.reshape(-1, along.shape[1], channels)).view(batch, -1, width * channels))
+            matrices.append(tap_matrices(level.shape[1], height, level).movedim(0, 1).flatten(1))
+        stacked, across = torch.cat(rows, 1), torch.cat(matrices, 1)
+        flat = total.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
+        added = torch.baddbmm(flat, across.expand(batch, -1, -1), stacked)
+        return added.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 def composed(kernel: Tensor, pointwise: Tensor) -> Tensor:
-    """The kernel of a convolution after a 1x1 convolution, (out, in, 3, 3)."""
+    """Kernel (out, in, 3, 3) of a 3x3 convolution after a 1x1 convolution."""
     return torch.einsum("omyx,mi->oiyx", kernel, pointwise[:, :, 0, 0])
-
-
-def add_convolved(total: Tensor, levels: Sequence[tuple[Tensor, Tensor, Tensor | None]]) -> Tensor:
-    """total (B, C', H, W) + sum over levels of conv3x3(upsample(level)).
-
-    Args:
-        total: what is added to.
-        levels: map (B, h, w, C), kernel (C', C, 3, 3), and for each tap (3, 3, C') a constant that is added to the
-            coarse map before it is upsampled, or None.
-    """
-    batch, channels, height, width = total.shape
-    rows, matrices = [], []
-    for level, kernel, constant in levels:
-        along = tap_matrices(level.shape[2], width, level).movedim(0, 2).flatten(1)
-        for row in range(3):
-            # (B, h, w, 3 C'), the three taps of a row of the kernel; then each column is where its tap reads.
-            weight = kernel[:, :, row].permute(2, 0, 1).flatten(0, 1)
-            taps = linear(level, weight, None if constant is None else constant[row].flatten())
-            rows.append((along @ taps.reshape(-1, along.shape[1], channels)).view(batch, -1, width * channels))
-        matrices.append(tap_matrices(level.shape[1], height, level).movedim(0, 1).flatten(1))
-    stacked, across = torch.cat(rows, 1), torch.cat(matrices, 1)
-    flat = total.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
-    added = torch.baddbmm(flat, across.expand(batch, -1, -1), stacked)
-    return added.view(batch, height, width, channels).permute(0, 3, 1, 2)

@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.heads import upsample_to
-from mtl_methods._shared.backbones.linear import OneDNNLinear
 
 
 class UpEmbed(nn.Sequential):
@@ -77,7 +76,7 @@ class CrossTaskAttention(nn.Module):
         super().__init__()
         self.num_heads, self.cell, self.scale = num_heads, cell, channels**-0.5
         self.query_maps = nn.ModuleDict({name: QueryMap(channels) for name in tasks})
-        self.query, self.key, self.value, self.project = (OneDNNLinear(channels, channels) for _ in range(4))
+        self.query, self.key, self.value, self.project = (nn.Linear(channels, channels) for _ in range(4))
         if receives:
             self.fuse = nn.Conv2d(2 * num_heads, num_heads, kernel_size=1)
 
@@ -141,8 +140,8 @@ class Block(nn.Module):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
         self.attention = attention
-        self.fc1 = OneDNNLinear(channels, mlp_ratio * channels)
-        self.fc2 = OneDNNLinear(mlp_ratio * channels, channels)
+        self.fc1 = nn.Linear(channels, mlp_ratio * channels)
+        self.fc2 = nn.Linear(mlp_ratio * channels, channels)
 
     def forward(self, maps: Tensor, message: Tensor | None) -> tuple[Tensor, Tensor]:
         """(T, B, h, w, C) -> the same shape, and the message to the next stage."""

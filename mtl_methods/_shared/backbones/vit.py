@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from benchmark.contracts import FeatureSpec
 from benchmark.registry import BACKBONES, IMAGENET
 from mtl_methods._shared.backbones.interface import Backbone
-from mtl_methods._shared.backbones.linear import use_fast_linears
 from mtl_methods._shared.backbones.normalisation import Renormalise
 from mtl_methods._shared.backbones.weights import timm_trunk
 
@@ -54,7 +53,7 @@ def vit_large(weights: str) -> Backbone:
 
 
 def vit_with_class_token(model: str, weights: str, **options: Any) -> Backbone:
-    """A Vision Transformer whose stages hand a class token on beside the map.
+    """A Vision Transformer whose stages pass on a map and a class token.
 
     Args:
         model: architecture name in timm.
@@ -64,7 +63,6 @@ def vit_with_class_token(model: str, weights: str, **options: Any) -> Backbone:
     trunk = timm_trunk(model, weights, TAG, num_classes=0, **options)
     if weights == IMAGENET:
         fold_renormalisation(trunk.patch_embed.proj, Renormalise(trunk.default_cfg["mean"], trunk.default_cfg["std"]))
-    use_fast_linears(trunk)
     *first, last = _groups(trunk)
     stages = [*(TokenStage(group) for group in first), LastTokenStage(last)]
     return _backbone(trunk, TokenStem(trunk), stages, (FeatureSpec(trunk.embed_dim, WHOLE_IMAGE),))
@@ -83,7 +81,7 @@ class PatchStem(nn.Module):
         self.renormalise = Renormalise(trunk.default_cfg["mean"], trunk.default_cfg["std"])
         self.project: nn.Conv2d = trunk.patch_embed.proj
         self.grid: tuple[int, int] = trunk.patch_embed.grid_size
-        # The first position is that of the class token.
+        # The first position belongs to the class token.
         self.positions = nn.Parameter(trunk.pos_embed.detach()[:, 1:].clone())
 
     def forward(self, images: Tensor) -> Tensor:
@@ -96,14 +94,14 @@ class PatchStem(nn.Module):
 
 
 class TokenStem(nn.Module):
-    """Patches and their positions as a map, with the class token beside it; padded as in `PatchStem`.
+    """Patches and their positions as a map, and the class token; padded as in `PatchStem`.
 
     Args:
         trunk: timm's Vision Transformer.
 
     Attributes:
-        listed: True for positions that came without a word on the grid they were learned on: an image with as many
-            patches takes them in their order.
+        listed: True if the grid of the learned positions is unknown: an image with as many patches takes the positions
+            in their order.
     """
 
     def __init__(self, trunk: Any) -> None:
@@ -128,7 +126,7 @@ class TokenStem(nn.Module):
 
     @torch.no_grad()
     def fit_positions(self, image_size: Sequence[int]) -> None:
-        """Resize the learned positions once, bicubically, to those of an image; so the parameter changes its shape.
+        """Resize the learned positions once, bicubically, to the patches of an image; the parameter changes its shape.
 
         Args:
             image_size: (H, W) in pixels.
@@ -140,9 +138,9 @@ class TokenStem(nn.Module):
 
 
 def resized_positions(positions: Tensor, grid: Sequence[int], size: Sequence[int], antialias: bool = True) -> Tensor:
-    """Positions (1, N, C) of the cells of a grid, resized bicubically to another grid, as timm does it.
+    """Positions (1, N, C) of the cells of a grid, resized bicubically to another grid, as in timm.
 
-    timm's own function also takes a square grid for the old one wherever it has as many cells.
+    timm's function would assume a square old grid if it has the same number of cells.
     """
     if tuple(size) == tuple(grid):
         return positions
@@ -165,7 +163,7 @@ class BlockStage(nn.Module):
 
 
 class TokenStage(nn.Module):
-    """Transformer blocks on a map and the class token beside it."""
+    """Transformer blocks on a map and its class token."""
 
     def __init__(self, blocks: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -177,7 +175,7 @@ class TokenStage(nn.Module):
 
 
 class LastTokenStage(nn.Module):
-    """As `TokenStage`; the class token ends here."""
+    """Last `TokenStage`, which drops the class token."""
 
     def __init__(self, blocks: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -189,7 +187,7 @@ class LastTokenStage(nn.Module):
 
 
 def with_token(blocks: nn.Module, state: Sequence[Tensor]) -> list[Tensor]:
-    """Blocks on the tokens of a map after the class token; both again as maps."""
+    """Blocks on the class token and the tokens of a map; both are returned as maps."""
     maps, token = state
     tokens = torch.cat([token.flatten(2), maps.flatten(2)], dim=2).transpose(1, 2)
     channels_first = blocks(tokens).transpose(1, 2)
@@ -197,7 +195,7 @@ def with_token(blocks: nn.Module, state: Sequence[Tensor]) -> list[Tensor]:
 
 
 class SimplePyramid(nn.Module):
-    """ViTDet's pyramid: the last map resampled to strides 4, 8, 16, 32, and cut to what lies over the image."""
+    """ViTDet's pyramid: the last map resampled to strides 4, 8, 16, 32, and cut to the image without padding."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -227,9 +225,9 @@ class SimplePyramid(nn.Module):
 
 @torch.no_grad()
 def fold_renormalisation(convolution: nn.Conv2d, renormalise: Renormalise) -> None:
-    """Let a convolution on renormalised pixels take the suite's pixels as they are; in place.
+    """Multiply a renormalisation into the convolution that reads its output; in place.
 
-    Exact where the pixels beyond the border are padded before they are renormalised.
+    Exact if images are padded before they are renormalised.
     """
     weight = convolution.weight.clone()
     convolution.weight.copy_(weight * renormalise.scale)
@@ -238,7 +236,7 @@ def fold_renormalisation(convolution: nn.Conv2d, renormalise: Renormalise) -> No
 
 
 def _groups(trunk: Any) -> list[list[nn.Module]]:
-    """The blocks of each stage; the layer normalisation of the trunk is the end of the last one."""
+    """The blocks of each stage; the last stage ends with the layer normalisation of the trunk."""
     per_stage = len(trunk.blocks) // NUM_STAGES
     groups = [list(trunk.blocks[start : start + per_stage]) for start in range(0, len(trunk.blocks), per_stage)]
     groups[-1].append(trunk.norm)
@@ -246,16 +244,16 @@ def _groups(trunk: Any) -> list[list[nn.Module]]:
 
 
 def _backbone(
-    trunk: Any, stem: nn.Module, stages: Sequence[nn.Module], beside: tuple[FeatureSpec, ...] = ()
+    trunk: Any, stem: nn.Module, stages: Sequence[nn.Module], extra: tuple[FeatureSpec, ...] = ()
 ) -> Backbone:
-    """A backbone with ViTDet's pyramid; `beside` is what all stages but the last return beside the map."""
+    """A backbone with ViTDet's pyramid; `extra` describes further maps of all states but the last."""
     channels = trunk.embed_dim
     widths = (channels // 4, channels // 2, channels, channels)
     spec = FeatureSpec(channels, PATCH)
     return Backbone(
         stem=stem,
         stages=stages,
-        stage_specs=[*((spec, *beside) for _ in stages[:-1]), (spec,)],
+        stage_specs=[*((spec, *extra) for _ in stages[:-1]), (spec,)],
         pyramid=SimplePyramid(channels),
         feature_specs=[FeatureSpec(width, stride) for width, stride in zip(widths, STRIDES, strict=True)],
     )

@@ -1,4 +1,4 @@
-"""Initial weights of backbones, and the refusal of weights that do not fit."""
+"""Initial weights of backbones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class WeightsError(RuntimeError):
-    """Weights that cannot be had here, or that do not fit the network."""
+    """Weights that are not available, or that do not fit the network."""
 
 
 def timm_trunk(model: str, weights: str, tag: str, **options: object) -> Any:
@@ -27,11 +27,11 @@ def timm_trunk(model: str, weights: str, tag: str, **options: object) -> Any:
     Args:
         model: architecture name in timm.
         weights: "scratch" or "imagenet".
-        tag: which of timm's ImageNet weights.
+        tag: name of one of timm's sets of ImageNet weights.
         options: keywords of the architecture; they may leave parts of the classifier out.
 
     Raises:
-        WeightsError: if timm cannot get the weights, or a tensor of the network has none.
+        WeightsError: if timm cannot get the weights, or they lack a tensor of the network.
     """
     trunk = timm.create_model(model, pretrained=False, **options)
     if weights == IMAGENET:
@@ -40,15 +40,15 @@ def timm_trunk(model: str, weights: str, tag: str, **options: object) -> Any:
 
 
 def downloaded_state(model: str) -> Mapping[str, Tensor]:
-    """The weights that timm downloads (or has cached) for a model, by the names of the whole classifier.
+    """The weights that timm downloads (or has cached) for a model, under the names of the complete classifier.
 
     Raises:
-        WeightsError: if they are neither cached nor to be downloaded.
+        WeightsError: if they are not in the cache and cannot be downloaded.
     """
     try:
         file = hub_file(f"timm/{model}", "model.safetensors")
     except Exception as error:
-        # The hub's client raises errors of whichever HTTP library it uses; each of them means the same here.
+        # The client of the hub raises the errors of its HTTP library; all mean that there are no weights.
         raise WeightsError(
             f"no ImageNet weights for {model}: they are not in the cache and cannot be downloaded "
             f"({type(error).__name__}); run once with access to huggingface.co, or set HF_HOME to a copy of a cache "
@@ -65,7 +65,7 @@ def hub_file(repository: str, name: str) -> str:
     try:
         return hf_hub_download(repository, name, local_files_only=True)
     except LocalEntryNotFoundError:
-        # A download would try a missing network for most of a minute; this asks once.
+        # Without a network, a download would retry for most of a minute; this request fails at once.
         HfApi().model_info(repository, timeout=20)
         return hf_hub_download(repository, name)
 
@@ -78,22 +78,24 @@ def in_order(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tenso
     """
     names = list(network.state_dict())
     if len(names) != len(state):
-        raise WeightsError(f"matching by order needs as many tensors: {len(state)} given, {len(names)} in the network")
+        raise WeightsError(
+            f"matching by order needs equal numbers of tensors: {len(state)} given, {len(names)} in the network"
+        )
     return dict(zip(names, state.values(), strict=True))
 
 
 def load_full_match(network: nn.Module, state: Mapping[str, Tensor], source: str) -> int:
-    """Load every tensor of a network, and say how many there were.
+    """Load every tensor of a network, and return their number.
 
     Tensors of the source that the network lacks (its classifier) are left out.
 
     Args:
         network: the network to fill.
         state: tensors by name.
-        source: what to call the source in messages.
+        source: name of the source in messages.
 
     Returns:
-        the number of tensors loaded, all that the network has.
+        the number of tensors of the network.
 
     Raises:
         WeightsError: if the source lacks one of the network's tensors, or it has another shape.

@@ -13,7 +13,7 @@ from mtl_methods.invpt import InvPT
 from mtl_methods.invpt.aggregation import TaskAggregation
 from mtl_methods.invpt.decoder import CrossTaskAttention
 from mtl_methods.invpt.method import default_width
-from mtl_methods.invpt.resizing import NARROW, over_image, tap_matrices
+from mtl_methods.invpt.resizing import tap_matrices
 
 TASKS = NYUV2_TASKS.select(["semseg", "depth", "normals"])
 
@@ -213,18 +213,3 @@ def test_taps_are_bilinear_weights_shifted_with_zeros():
     assert torch.equal(before, torch.cat([zero, upsampled[:3]]))
     assert torch.equal(here, upsampled)
     assert torch.equal(after, torch.cat([upsampled[1:], zero]))
-
-
-@pytest.mark.parametrize("width", [4, NARROW, NARROW + 4])
-def test_predictions_are_upsampled_bilinearly_to_the_padded_images_then_cut(width: int):
-    """Both ways of doing it, and their gradients."""
-    maps = torch.randn(2, 3, 8, width, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    padded, size = torch.empty(2, 3, 32, 4 * width), (27, 4 * width - 5)
-    upstream = torch.randn(2, 3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    maps.requires_grad_()
-    found = over_image(maps, padded, size)
-    whole = F.interpolate(maps, size=(32, 4 * width), mode="bilinear", align_corners=False)
-    expected = whole[..., :27, : 4 * width - 5]
-    torch.testing.assert_close(found, expected)
-    gradients = (torch.autograd.grad(output, maps, upstream)[0] for output in (found, expected))
-    torch.testing.assert_close(*gradients)

@@ -14,48 +14,48 @@ from benchmark.cost.measure import (
     training_step,
     trains,
 )
-from benchmark.cost.target import Subject, image_size
+from benchmark.cost.target import CostTarget, image_size
 from benchmark.records.result import RunSpec
 from benchmark.training.compose import ConfigError, load_recipe
 
 
-def subject(method: str = "hard_sharing", regularizer: str = "none", **changes: object) -> Subject:
+def target(method: str = "hard_sharing", regularizer: str = "none", **changes: object) -> CostTarget:
     """The smoke recipe at its smallest."""
     spec = RunSpec("smoke", method, regularizer, "efficientnet_lite0:imagenet", ("semseg", "depth"), 0, changes)
-    return Subject(spec, (32, 64), runs=2)
+    return CostTarget(spec, (32, 64), runs=2)
 
 
 def test_a_training_step_changes_the_weights_and_shows_losses_of_both() -> None:
-    losses = training_step(subject(regularizer="aux_heads"), 2)()
+    losses = training_step(target(regularizer="aux_heads"), 2)()
     assert {"loss_semseg", "loss_depth", "loss_aux_heads_semseg"} <= set(losses)
 
 
 def test_every_target_is_valid_and_in_range() -> None:
-    tasks = subject().tasks
+    tasks = target().tasks
     batch = random_batch(tasks, 2, (8, 12))
     assert all(task.valid(batch["targets"][name]).all() for name, task in tasks.items())
     assert batch["targets"]["semseg"].max() < tasks["semseg"].channels
 
 
 def test_ratios_compare_with_the_same_method_alone() -> None:
-    assert set(step_time_ratio(subject(regularizer="aux_heads"), 2)) == {"step_time_ratio"}
-    assert subject(regularizer="aux_heads").without_regularizer() == subject()
+    assert set(step_time_ratio(target(regularizer="aux_heads"), 2)) == {"step_time_ratio"}
+    assert target(regularizer="aux_heads").without_regularizer() == target()
 
 
 def test_a_method_that_only_counts_has_no_training_step() -> None:
-    assert not trains(subject("constant"))
-    assert trains(subject())
+    assert not trains(target("constant"))
+    assert trains(target())
 
 
 @pytest.mark.slow
 def test_a_process_of_its_own_measures_inference_and_steps() -> None:
-    inference = in_own_process(inference_cost, subject(), 2)
+    inference = in_own_process(inference_cost, target(), 2)
     assert set(inference) == {"latency_p50_seconds_batch2", "latency_p95_seconds_batch2", "inference_memory_mb_batch2"}
-    step = all_step_costs(subject(regularizer="aux_heads"), 2)
+    step = all_step_costs(target(regularizer="aux_heads"), 2)
     assert set(step) == {"step_seconds", "step_memory_mb", "step_time_ratio", "step_memory_ratio"}
     assert min(value for value in [*inference.values(), *step.values()] if value is not None) > 0
     # A method without weights takes little: its modules were imported before. They would be 200 MiB.
-    nothing = in_own_process(inference_cost, subject("constant"), 2)["inference_memory_mb_batch2"]
+    nothing = in_own_process(inference_cost, target("constant"), 2)["inference_memory_mb_batch2"]
     assert nothing is not None
     assert nothing < 32
     # Weights, gradients and the two moments of AdamW, 3.1 million numbers each.
@@ -65,7 +65,7 @@ def test_a_process_of_its_own_measures_inference_and_steps() -> None:
 def test_a_measurement_that_fails_is_named_in_one_line() -> None:
     unknown = RunSpec("smoke", "hard_sharing", "none", "resnet1", ("depth",), 0)
     with pytest.raises(MeasurementError, match=r"hard_sharing\+none: inference cost at batch 2: .*'resnet1'") as caught:
-        in_own_process(inference_cost, Subject(unknown, (32, 64)), 2)
+        in_own_process(inference_cost, CostTarget(unknown, (32, 64)), 2)
     assert "\n" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""Multiply-accumulates, against counts made by hand and those of the public implementations."""
+"""Multiply-accumulates against counts by hand and counts of the public implementations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.cost.operations import gigamacs, macs
-from benchmark.cost.target import Subject
+from benchmark.cost.target import CostTarget
 from benchmark.records.result import RunSpec
 
 NYUV2 = ("semseg", "normals", "boundary", "depth")
@@ -48,4 +48,4 @@ def test_both_products_of_attention_are_counted_on_every_device(device: str) -> 
 def test_networks_of_public_code_cost_half_of_their_operations(method: str, overrides: dict, gigaflops: float) -> None:
     """Counted on the public code at 480x640, without images and losses."""
     spec = RunSpec("nyuv2_hrnet18", method, "none", "hrnet_w18_small_v2", NYUV2, 0, overrides)
-    assert gigamacs(Subject(spec, (480, 640))) == pytest.approx(gigaflops / 2, rel=5e-3)
+    assert gigamacs(CostTarget(spec, (480, 640))) == pytest.approx(gigaflops / 2, rel=5e-3)

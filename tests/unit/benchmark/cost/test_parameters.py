@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from benchmark.contracts import Auxiliary, Backbone, Method, MultiTaskOutput
 from benchmark.cost.parameters import count_parameters, parts
-from benchmark.cost.target import Subject
+from benchmark.cost.target import CostTarget
 from benchmark.records.result import RunSpec
 
 NYUV2 = ("semseg", "depth", "normals", "boundary")
@@ -67,7 +67,7 @@ def test_a_module_named_after_a_task_is_that_tasks_even_where_others_read_it() -
 def test_counts_are_those_of_the_public_code(method: str, regularizer: str, inference: int) -> None:
     """Published counts; the trunk of HRNet-W18-small-v2 has 3,860,720."""
     spec = RunSpec("nyuv2_hrnet18", method, regularizer, "hrnet_w18_small_v2:imagenet", NYUV2, 0)
-    counted = count_parameters(Subject(spec, (64, 96)))
+    counted = count_parameters(CostTarget(spec, (64, 96)))
     assert counted["parameters_inference"] == inference
     assert counted["parameters_backbone"] == 3_860_720
     assert counted["parameters_training"] == inference + counted["parameters_regularizer"]
@@ -79,7 +79,7 @@ def test_counts_are_those_of_the_public_code(method: str, regularizer: str, infe
 def test_two_heads_of_hard_sharing_have_the_sizes_that_follow_from_their_widths() -> None:
     """On 270 channels: 3x3 to 67 without bias, batch normalisation, 1x1 with bias to 40 classes, to one depth."""
     spec = RunSpec("nyuv2_hrnet18", "hard_sharing", "none", "hrnet_w18_small_v2", ("semseg", "depth"), 0)
-    counted = count_parameters(Subject(spec, (64, 96)))
+    counted = count_parameters(CostTarget(spec, (64, 96)))
     first = 270 * 67 * 9 + 2 * 67
     assert counted["parameters_task_semseg"] == first + 67 * 40 + 40
     assert counted["parameters_task_depth"] == first + 67 * 1 + 1

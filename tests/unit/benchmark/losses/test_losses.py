@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.losses import LOSSES, UnknownLossError, check_losses, task_loss, task_losses
+from benchmark.losses import LOSSES, UnknownLossError, check_losses, task_loss
 from benchmark.losses.registry import Losses
 from benchmark.tasks import BOUNDARY, DEPTH, NORMALS, NYUV2_TASKS, SEMSEG, TaskSet
 
@@ -239,27 +239,6 @@ def test_named_loss_takes_its_own_options_only() -> None:
     assert task_loss(NORMALS, prediction, target, loss="normals_cosine").item() == 1
     with pytest.raises(ValueError, match=r"loss 'normals_l2' needs the option divisor"):
         task_loss(NORMALS, prediction, target, loss="normals_l2")
-
-
-def test_task_losses_are_weighted_and_in_the_order_of_the_tasks() -> None:
-    targets = {name: random_target(name) for name in ("boundary", "depth", "normals", "semseg")}
-    predictions = {name: random_prediction(task.loss) for name, task in NYUV2_TASKS.items()}
-    losses = task_losses(NYUV2_TASKS, predictions, targets)
-    assert list(losses) == ["semseg", "depth", "normals", "boundary"]
-    for name, weight in (("semseg", 1), ("depth", 1), ("normals", 10), ("boundary", 50)):
-        alone = task_loss(NYUV2_TASKS[name], predictions[name], targets[name])
-        assert losses[name].item() == pytest.approx(weight * alone.item())
-
-
-def test_task_losses_skip_tasks_without_prediction_or_target() -> None:
-    losses = task_losses(
-        NYUV2_TASKS,
-        {"depth": random_prediction("l1"), "boundary": random_prediction("bce")},
-        {"depth": random_target("depth"), "semseg": random_target("semseg")},
-    )
-    assert list(losses) == ["depth"]
-    with pytest.raises(ValueError, match=r"no task of semseg, .*found semsg"):
-        task_losses(NYUV2_TASKS, {"semsg": random_prediction("l1")}, {"semseg": random_target("semseg")})
 
 
 @pytest.mark.parametrize(

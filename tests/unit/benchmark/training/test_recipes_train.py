@@ -9,7 +9,7 @@ import torch
 
 from benchmark.cost.batches import random_batch
 from benchmark.cost.measure import optimizer_of, training_step
-from benchmark.cost.target import Subject, build
+from benchmark.cost.target import CostTarget, build
 from benchmark.records.result import RunSpec
 from benchmark.training.compose import load_recipe, recipe_names
 
@@ -23,7 +23,7 @@ def steps_once(recipe: str, method: str, **options: Any) -> None:
     settings = load_recipe(recipe)
     overrides = {f"method.{name}": value for name, value in options.items()}
     spec = RunSpec(recipe, method, "none", settings.backbone, tuple(settings.tasks), 0, overrides)
-    losses = training_step(Subject(spec, SIZE), 2)()
+    losses = training_step(CostTarget(spec, SIZE), 2)()
     assert {f"loss_{task}" for task in settings.tasks} <= set(losses)
     assert all(bool(torch.isfinite(loss)) for loss in losses.values())
 
@@ -60,7 +60,7 @@ def compiled_and_not(method: str, backbone: str, options: dict[str, Any]) -> tup
         torch.manual_seed(0)
         overrides = {} if value is None else {"compile": value}
         spec = RunSpec("smoke", method, "aux_heads", backbone, ("semseg", "depth"), 0, overrides)
-        pair.append(build(Subject(spec, SIZE)))
+        pair.append(build(CostTarget(spec, SIZE)))
     return pair[0], pair[1]
 
 
@@ -130,9 +130,9 @@ def test_the_backbone_is_trained_at_the_rate_of_the_recipe(recipe: str, rates: t
     rate, factor = rates
     settings = load_recipe(recipe)
     spec = RunSpec(recipe, "hard_sharing", "none", "efficientnet_lite0", tuple(settings.tasks), 0)
-    subject = Subject(spec, SIZE)
-    module = build(subject)
-    groups = optimizer_of(subject, module).optimizer.param_groups
+    target = CostTarget(spec, SIZE)
+    module = build(target)
+    groups = optimizer_of(target, module).optimizer.param_groups
     rate_of = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
     for name, parameter in module.model.method.named_parameters():
         expected = rate * factor if name.startswith("backbone.") else rate
