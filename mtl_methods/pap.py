@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,7 @@ from benchmark.tasks import TaskSet
 from mtl_methods._shared.backbones import make_backbone
 from mtl_methods._shared.choices import choose
 from mtl_methods._shared.decoders import make_decoder
-from mtl_methods._shared.refined_heads import RefinedHeads, projection, residual_branches, zero_residual
+from mtl_methods._shared.refined_heads import Logits, RefinedHeads, projection, residual_branches, zero_residual
 from mtl_methods._shared.residual_blocks import bottleneck
 
 POOLING = 4
@@ -74,8 +74,8 @@ class PAP(Method):
         super().__init__(tasks, backbone)
         self.backbone = make_backbone(backbone)
         self.decoder, spec = make_decoder(self.backbone)
-        make_placement = choose("where", where, PLACEMENTS)
-        self.placement = make_placement(tasks, spec.channels, width, Diffusion(iterations, beta, positions))
+        propagation = partial(Propagation, tasks, iterations=iterations, beta=beta, positions=positions)
+        self.placement = choose("where", where, PLACEMENTS)(tasks, spec.channels, width, propagation)
         self.feature_specs = (spec,)
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
@@ -88,14 +88,6 @@ class PAP(Method):
         return MultiTaskOutput(predictions, (features,), auxiliary)
 
 
-class Diffusion(NamedTuple):
-    """Settings of the propagation, see `PAP`."""
-
-    iterations: int
-    beta: float
-    positions: int
-
-
 class TrunkPropagation(nn.Module):
     """The paper's network from the shared map on.
 
@@ -103,14 +95,16 @@ class TrunkPropagation(nn.Module):
         tasks: the tasks, in order.
         channels: channels of the shared map.
         width: channels of a task's features.
-        diffusion: settings of the propagation.
+        make_propagation: (channels of the features, channels of the affinities) -> `Propagation`.
     """
 
-    def __init__(self, tasks: TaskSet, channels: int, width: int, diffusion: Diffusion) -> None:
+    def __init__(
+        self, tasks: TaskSet, channels: int, width: int, make_propagation: Callable[[int, int], Propagation]
+    ) -> None:
         super().__init__()
         self.branches = residual_branches(tasks, channels, width)
         self.initial = nn.ModuleDict({name: nn.Conv2d(width, task.channels, 1) for name, task in tasks.items()})
-        self.propagation = Propagation(tasks, width, width // 2, diffusion)
+        self.propagation = make_propagation(width, width // 2)
         self.shared = ConvBNReLU(channels, width // 2, kernel_size=1)
         self.own = nn.ModuleDict({name: ConvBNReLU(width, width - width // 2, kernel_size=1) for name in tasks})
         self.heads = nn.ModuleDict(
@@ -120,7 +114,7 @@ class TrunkPropagation(nn.Module):
             }
         )
 
-    def forward(self, shared: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def forward(self, shared: Tensor) -> Logits:
         """Shared map (B, C, h, w) -> final logits at its size, and initial logits (none in eval mode)."""
         features = {name: branch(shared) for name, branch in self.branches.items()}
         initial = {name: self.initial[name](maps) for name, maps in features.items()} if self.training else {}
@@ -132,44 +126,18 @@ class TrunkPropagation(nn.Module):
         return logits, initial
 
 
-class HeadsPropagation(nn.Module):
-    """Propagation of the hidden features of the heads; at initialisation it is hard sharing.
-
-    Args:
-        tasks: the tasks, in order.
-        channels: channels of the shared map.
-        width: not used; the features are as wide as the heads.
-        diffusion: settings of the propagation.
-    """
-
-    def __init__(self, tasks: TaskSet, channels: int, width: int, diffusion: Diffusion) -> None:
-        super().__init__()
-        self.refined = RefinedHeads(tasks, channels, lambda hidden: PropagatedResidual(tasks, hidden, diffusion))
-
-    def forward(self, shared: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Shared map (B, C, h, w) -> logits at its size, and no initial logits."""
-        return self.refined(shared), {}
-
-
-PLACEMENTS: dict[str, Callable[[TaskSet, int, int, Diffusion], nn.Module]] = {
-    "trunk": TrunkPropagation,
-    "heads": HeadsPropagation,
-}
-"""(tasks, channels of the shared map, width, settings) -> network from the shared map on, by `where`."""
-
-
 class PropagatedResidual(nn.Module):
     """Residual of each task: its propagated features through a 1x1 convolution that starts at zero.
 
     Args:
         tasks: the tasks, in order.
         width: channels of a task's features.
-        diffusion: settings of the propagation.
+        propagation: the propagation.
     """
 
-    def __init__(self, tasks: TaskSet, width: int, diffusion: Diffusion) -> None:
+    def __init__(self, tasks: TaskSet, width: int, propagation: Propagation) -> None:
         super().__init__()
-        self.propagation = Propagation(tasks, width, width // 2, diffusion)
+        self.propagation = propagation
         self.residuals = nn.ModuleDict({name: zero_residual(width, kernel_size=1) for name in tasks})
 
     def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -182,6 +150,19 @@ class PropagatedResidual(nn.Module):
         }
 
 
+def heads_propagation(
+    tasks: TaskSet, channels: int, width: int, make_propagation: Callable[[int, int], Propagation]
+) -> nn.Module:
+    """Propagation of the hidden features of the heads, of their width; at initialisation it is hard sharing."""
+    return RefinedHeads(
+        tasks, channels, lambda hidden: PropagatedResidual(tasks, hidden, make_propagation(hidden, hidden // 2))
+    )
+
+
+PLACEMENTS: dict[str, Callable[..., nn.Module]] = {"trunk": TrunkPropagation, "heads": heads_propagation}
+"""(tasks, channels of the shared map, width, make_propagation) -> network from the shared map on, by `where`."""
+
+
 class Propagation(nn.Module):
     """Affinities of each task, their mixture across tasks, and diffusion by the mixture.
 
@@ -189,12 +170,12 @@ class Propagation(nn.Module):
         tasks: the tasks, in order.
         channels: channels of a task's features.
         width: channels that affinities are computed from.
-        diffusion: iterations, beta and positions, see `PAP`.
+        iterations, beta, positions: see `PAP`.
     """
 
-    def __init__(self, tasks: TaskSet, channels: int, width: int, diffusion: Diffusion) -> None:
+    def __init__(self, tasks: TaskSet, channels: int, width: int, iterations: int, beta: float, positions: int) -> None:
         super().__init__()
-        self.iterations, self.beta, self.positions = diffusion
+        self.iterations, self.beta, self.positions = iterations, beta, positions
         self.embeddings = nn.ModuleDict({name: projection(channels, width) for name in tasks})
         # At the start, a task's own affinities weigh more than those of each other task.
         self.mixture = nn.Parameter(torch.eye(len(tasks)))

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +26,7 @@ from benchmark.tasks import TaskSet
 from mtl_methods._shared.backbones import make_backbone
 from mtl_methods._shared.choices import choose
 from mtl_methods._shared.decoders import make_decoder
-from mtl_methods._shared.refined_heads import RefinedHeads, projection, residual_branches, zero_residual
+from mtl_methods._shared.refined_heads import Logits, RefinedHeads, projection, residual_branches, zero_residual
 from mtl_methods._shared.windows import window_inside, window_products, window_sum
 
 PAPER = (
@@ -73,22 +72,15 @@ class PSD(Method):
         self.backbone = make_backbone(backbone)
         self.decoder, spec = make_decoder(self.backbone)
         make_placement = choose("where", where, PLACEMENTS)
-        self.placement = make_placement(tasks, spec.channels, width, PatternSize(radius, recursions))
+        self.placement = make_placement(tasks, spec.channels, width, radius, recursions)
         self.feature_specs = (spec,)
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict every task."""
         (features,) = self.share(self.decoder(self.backbone(images)))
         size = images.shape[-2:]
-        predictions = {name: upsample_to(logits, size) for name, logits in self.placement(features).items()}
+        predictions = {name: upsample_to(logits, size) for name, logits in self.placement(features)[0].items()}
         return MultiTaskOutput(predictions, (features,))
-
-
-class PatternSize(NamedTuple):
-    """Extent of the patterns, see `PSD`."""
-
-    radius: int
-    recursions: int
 
 
 class TrunkDiffusion(nn.Module):
@@ -98,14 +90,14 @@ class TrunkDiffusion(nn.Module):
         tasks: the tasks, in order.
         channels: channels of the shared map.
         width: channels of a task's features.
-        size: extent of the patterns.
+        radius, recursions: see `PSD`.
     """
 
-    def __init__(self, tasks: TaskSet, channels: int, width: int, size: PatternSize) -> None:
+    def __init__(self, tasks: TaskSet, channels: int, width: int, radius: int, recursions: int) -> None:
         super().__init__()
         self.branches = residual_branches(tasks, channels, width)
-        self.patterns = nn.ModuleDict({name: Patterns(width, width // 2, size.radius) for name in tasks})
-        self.recursions = size.recursions
+        self.patterns = nn.ModuleDict({name: Patterns(width, width // 2, radius) for name in tasks})
+        self.recursions = recursions
         self.heads = nn.ModuleDict(
             {
                 name: nn.Sequential(ConvBNReLU(3 * width, width, kernel_size=1), nn.Conv2d(width, task.channels, 1))
@@ -113,34 +105,16 @@ class TrunkDiffusion(nn.Module):
             }
         )
 
-    def forward(self, shared: Tensor) -> dict[str, Tensor]:
-        """Shared map (B, C, h, w) -> logits at its size."""
+    def forward(self, shared: Tensor) -> Logits:
+        """Shared map (B, C, h, w) -> final logits at its size, and no initial logits."""
         features = {name: branch(shared) for name, branch in self.branches.items()}
         graphlets = torch.stack([self.patterns[name](maps) for name, maps in features.items()])
         within, across = diffuse(torch.stack(list(features.values())), graphlets, self.recursions)
-        return {
+        logits = {
             name: self.heads[name](torch.cat([maps, within[position], across[position]], dim=1))
             for position, (name, maps) in enumerate(features.items())
         }
-
-
-def heads_diffusion(tasks: TaskSet, channels: int, width: int, size: PatternSize) -> nn.Module:
-    """Diffusion of the hidden features of the heads; at initialisation it is hard sharing.
-
-    Args:
-        tasks: the tasks, in order.
-        channels: channels of the shared map.
-        width: not used; the features are as wide as the heads.
-        size: extent of the patterns.
-    """
-    return RefinedHeads(tasks, channels, lambda hidden: DiffusedResidual(tasks, hidden, size))
-
-
-PLACEMENTS: dict[str, Callable[[TaskSet, int, int, PatternSize], nn.Module]] = {
-    "trunk": TrunkDiffusion,
-    "heads": heads_diffusion,
-}
-"""(tasks, channels of the shared map, width, extent) -> network from the shared map on, by `where`."""
+        return logits, {}
 
 
 class DiffusedResidual(nn.Module):
@@ -149,14 +123,14 @@ class DiffusedResidual(nn.Module):
     Args:
         tasks: the tasks, in order.
         width: channels of a task's features.
-        size: extent of the patterns.
+        radius, recursions: see `PSD`.
     """
 
-    def __init__(self, tasks: TaskSet, width: int, size: PatternSize) -> None:
+    def __init__(self, tasks: TaskSet, width: int, radius: int, recursions: int) -> None:
         super().__init__()
-        self.patterns = nn.ModuleDict({name: Patterns(width, width // 2, size.radius) for name in tasks})
+        self.patterns = nn.ModuleDict({name: Patterns(width, width // 2, radius) for name in tasks})
         self.values = nn.ModuleDict({name: projection(width, width) for name in tasks})
-        self.recursions = size.recursions
+        self.recursions = recursions
         self.residuals = nn.ModuleDict({name: zero_residual(width, kernel_size=3) for name in tasks})
 
     def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -165,6 +139,15 @@ class DiffusedResidual(nn.Module):
         values = torch.stack([self.values[name](maps) for name, maps in features.items()])
         diffused = torch.add(*diffuse(values, graphlets, self.recursions))
         return {name: self.residuals[name](diffused[position]) for position, name in enumerate(features)}
+
+
+def heads_diffusion(tasks: TaskSet, channels: int, width: int, radius: int, recursions: int) -> nn.Module:
+    """Diffusion of the hidden features of the heads, of their width; at initialisation it is hard sharing."""
+    return RefinedHeads(tasks, channels, lambda hidden: DiffusedResidual(tasks, hidden, radius, recursions))
+
+
+PLACEMENTS: dict[str, Callable[..., nn.Module]] = {"trunk": TrunkDiffusion, "heads": heads_diffusion}
+"""(tasks, channels of the shared map, width, radius, recursions) -> network from the shared map on, by `where`."""
 
 
 class Patterns(nn.Module):

@@ -1,4 +1,4 @@
-"""Task branches and heads of methods whose tasks exchange features before the prediction layers."""
+"""Parts of PAP and PSD: task branches, and heads that refine their hidden features."""
 
 from __future__ import annotations
 
@@ -7,32 +7,35 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from benchmark.heads import FCNHead, task_heads
+from benchmark.heads import FCNHead, head_width, task_heads
 from benchmark.tasks import TaskSet
 from mtl_methods._shared.residual_blocks import bottleneck
 
+Logits = tuple[dict[str, Tensor], dict[str, Tensor]]
+"""Final and initial logits by task; the initial ones may be empty."""
+
 
 class RefinedHeads(nn.Module):
-    """Heads of hard sharing, whose hidden features are refined before the last layer.
+    """Heads of hard sharing whose hidden features get a residual before the last layer.
 
     Args:
         tasks: the tasks, in order.
         channels: channels of the shared map.
-        make_refinement: channels of the hidden features -> module that maps the hidden features (B, C, h, w) by task to
-            a residual of the same shape by task.
+        make_refinement: channels of the hidden features -> module that maps the hidden features (B, C, h, w) of all
+            tasks to residuals of the same shape, both by task.
     """
 
     def __init__(self, tasks: TaskSet, channels: int, make_refinement: Callable[[int], nn.Module]) -> None:
         super().__init__()
         self.heads = task_heads(channels, tasks)
-        self.refinement = make_refinement(cast(FCNHead, next(iter(self.heads.values()))).logits.in_channels)
+        self.refinement = make_refinement(head_width(channels))
 
-    def forward(self, shared: Tensor) -> dict[str, Tensor]:
-        """Shared map (B, C, h, w) -> logits by task at its size."""
+    def forward(self, shared: Tensor) -> Logits:
+        """Shared map (B, C, h, w) -> final logits at its size, and no initial logits."""
         heads = cast(Mapping[str, FCNHead], self.heads)
         features = {name: head.features(shared) for name, head in heads.items()}
         residuals: dict[str, Tensor] = self.refinement(features)
-        return {name: head.logits(features[name] + residuals[name]) for name, head in heads.items()}
+        return {name: head.logits(features[name] + residuals[name]) for name, head in heads.items()}, {}
 
 
 def residual_branches(tasks: TaskSet, channels: int, width: int) -> nn.ModuleDict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,18 +15,22 @@ from mtl_methods.hard_sharing import HardSharing
 from mtl_methods.pap import (
     PAP,
     POOLING,
-    Diffusion,
-    HeadsPropagation,
     Propagation,
     TrunkPropagation,
     affinities,
     diffused,
+    heads_propagation,
     mixed,
     pooling_factor,
 )
 
 Array = NDArray[np.float64]
 TWO_TASKS = NYUV2_TASKS.select(["semseg", "depth"])
+
+
+def propagation_of(iterations: int, beta: float) -> partial[Propagation]:
+    """Constructor of the propagation of two tasks from its widths."""
+    return partial(Propagation, TWO_TASKS, iterations=iterations, beta=beta, positions=945)
 
 
 @torch.no_grad()
@@ -65,7 +70,7 @@ def test_diffusion_keeps_constants():
     torch.testing.assert_close(transitions.sum(3), torch.ones(2, 3, 11))
     values = torch.randn(2, 3, 1, 7).expand(2, 3, 11, 7)
     torch.testing.assert_close(diffused(values, transitions, iterations=6), values)
-    propagation = Propagation(TWO_TASKS, 6, 3, Diffusion(6, 0.05, 945)).eval()
+    propagation = Propagation(TWO_TASKS, 6, 3, 6, 0.05, 945).eval()
     constant = {name: torch.randn(2, 6, 1, 1).expand(2, 6, 9, 14) for name in TWO_TASKS}
     for change in propagation(constant).values():
         torch.testing.assert_close(change, torch.zeros_like(change), atol=1e-6, rtol=0)
@@ -83,7 +88,7 @@ def test_diffusion_by_hand():
 @torch.no_grad()
 def test_weights_of_a_target_sum_to_one_over_the_sources():
     """Logits (0, ln 3) of the first target: 1/4 and 3/4."""
-    propagation = Propagation(TWO_TASKS, 4, 2, Diffusion(1, 1.0, 945))
+    propagation = Propagation(TWO_TASKS, 4, 2, 1, 1.0, 945)
     propagation.mixture.copy_(torch.tensor([[0.0, math.log(3)], [0.0, 0.0]]))
     torch.testing.assert_close(propagation.weights(), torch.tensor([[0.25, 0.75], [0.5, 0.5]]))
 
@@ -94,7 +99,7 @@ def test_change_is_beta_times_diffused_minus_pooled():
 
     Position 1 has value 2 and passes p = 1 / (1 + e^2) to the other, whose value is -2: 2 becomes 2 - 4 p.
     """
-    propagation = Propagation(NYUV2_TASKS.select(["depth"]), 1, 1, Diffusion(1, 0.5, 945)).eval()
+    propagation = Propagation(NYUV2_TASKS.select(["depth"]), 1, 1, 1, 0.5, 945).eval()
     propagation.embeddings["depth"][0].weight.fill_(3.0)
     maps = torch.tensor([2.0, -2.0]).repeat_interleave(4).expand(1, 1, 4, 8)
     passed = 1 / (1 + math.exp(2))
@@ -136,7 +141,7 @@ def test_propagation_is_that_of_plain_loops():
     torch.manual_seed(0)
     features, mixture = torch.randn(3, 6, 8, 12).cumsum(3), torch.randn(3, 3)
     tasks = NYUV2_TASKS.select(["semseg", "depth", "normals"])
-    propagation = Propagation(tasks, 6, 4, Diffusion(3, 0.3, 945)).eval()
+    propagation = Propagation(tasks, 6, 4, 3, 0.3, 945).eval()
     propagation.mixture.copy_(mixture)
     kernels = [layers[0].weight[:, :, 0, 0].double().numpy() for layers in propagation.embeddings.values()]
     expected = plain_propagation(features.double().numpy(), np.stack(kernels), mixture.double().numpy(), 3, 0.3)
@@ -149,7 +154,7 @@ def test_propagation_is_that_of_plain_loops():
 def test_trunk_reconstructs_from_propagated_and_shared_features():
     """Final logits: head of [shared reduced, own features plus the upsampled change reduced]."""
     torch.manual_seed(0)
-    trunk = TrunkPropagation(TWO_TASKS, 10, 8, Diffusion(2, 0.5, 945)).train()
+    trunk = TrunkPropagation(TWO_TASKS, 10, 8, propagation_of(2, 0.5)).train()
     trunk(torch.randn(4, 10, 8, 12))
     trunk.eval()
     shared = torch.randn(1, 10, 8, 12)
@@ -169,13 +174,13 @@ def test_trunk_reconstructs_from_propagated_and_shared_features():
 def test_heads_add_the_residual_of_the_propagated_features():
     """logits(hidden + upsampled residual of (pooled + change))."""
     torch.manual_seed(0)
-    heads = HeadsPropagation(TWO_TASKS, 12, 0, Diffusion(2, 0.5, 945)).eval().refined
+    heads = heads_propagation(TWO_TASKS, 12, 0, propagation_of(2, 0.5)).eval()
     for layers in heads.refinement.residuals.values():
         layers[1].weight.copy_(torch.rand(12) + 0.5)
     shared = torch.randn(1, 12, 8, 12)
     hidden = {name: head.features(shared) for name, head in heads.heads.items()}
     changes = heads.refinement.propagation(hidden)
-    for name, logits in heads(shared).items():
+    for name, logits in heads(shared)[0].items():
         pooled = torch.nn.functional.avg_pool2d(hidden[name], 4)
         residual = heads.refinement.residuals[name](pooled + changes[name])
         upsampled = torch.nn.functional.interpolate(residual, size=(8, 12), mode="bilinear", align_corners=False)
@@ -204,7 +209,7 @@ def test_published_size_has_the_positions_of_the_description():
     """27x35 of a map of 107x140."""
     assert pooling_factor((107, 140), 945) == 4
     with torch.no_grad():
-        pooled = Propagation(TWO_TASKS, 4, 2, Diffusion(6, 0.05, 945)).pool(torch.randn(1, 4, 107, 140))
+        pooled = Propagation(TWO_TASKS, 4, 2, 6, 0.05, 945).pool(torch.randn(1, 4, 107, 140))
     assert pooled.shape == (1, 4, 27, 35)
 
 
@@ -215,7 +220,7 @@ def test_on_the_heads_it_begins_as_hard_sharing():
     sharing = HardSharing(NYUV2_TASKS, "efficientnet_lite0")
     method.backbone.load_state_dict(sharing.backbone.state_dict())
     method.decoder.load_state_dict(sharing.decoder.state_dict())
-    method.placement.refined.heads.load_state_dict(sharing.heads.state_dict())
+    method.placement.heads.load_state_dict(sharing.heads.state_dict())
     images = torch.randn(2, 3, 64, 96)
     ours, theirs = method.eval()(images).predictions, sharing.eval()(images).predictions
     for task in NYUV2_TASKS:

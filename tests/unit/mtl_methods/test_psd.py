@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmark.tasks import NYUV2_TASKS
 from mtl_methods.hard_sharing import HardSharing
-from mtl_methods.psd import PSD, Patterns, PatternSize, TrunkDiffusion, diffuse, heads_diffusion, matched
+from mtl_methods.psd import PSD, Patterns, TrunkDiffusion, diffuse, heads_diffusion, matched
 
 Array = NDArray[np.float64]
 TWO_TASKS = NYUV2_TASKS.select(["semseg", "depth"])
@@ -145,12 +145,12 @@ def test_diffusion_is_that_of_plain_loops():
 @torch.no_grad()
 def test_trunk_predicts_from_features_and_both_diffusions():
     torch.manual_seed(0)
-    trunk = TrunkDiffusion(TWO_TASKS, 10, 8, PatternSize(1, 2)).eval()
+    trunk = TrunkDiffusion(TWO_TASKS, 10, 8, 1, 2).eval()
     shared = torch.randn(1, 10, 6, 7)
     features = {name: branch(shared) for name, branch in trunk.branches.items()}
     graphlets = torch.stack([trunk.patterns[name](maps) for name, maps in features.items()])
     within, across = diffuse(torch.stack([*features.values()]), graphlets, 2)
-    for place, (name, logits) in enumerate(trunk(shared).items()):
+    for place, (name, logits) in enumerate(trunk(shared)[0].items()):
         read = torch.cat([features[name], within[place], across[place]], 1)
         torch.testing.assert_close(logits, trunk.heads[name](read))
 
@@ -158,7 +158,7 @@ def test_trunk_predicts_from_features_and_both_diffusions():
 @torch.no_grad()
 def test_heads_add_the_residual_of_the_sum_of_both_diffusions():
     torch.manual_seed(0)
-    heads = heads_diffusion(TWO_TASKS, 12, 0, PatternSize(1, 2)).eval()
+    heads = heads_diffusion(TWO_TASKS, 12, 0, 1, 2).eval()
     parts = heads.refinement
     for layers in parts.residuals.values():
         layers[1].weight.copy_(torch.rand(12) + 0.5)
@@ -166,7 +166,7 @@ def test_heads_add_the_residual_of_the_sum_of_both_diffusions():
     hidden = {name: head.features(shared) for name, head in heads.heads.items()}
     graphlets = torch.stack([parts.patterns[name](maps) for name, maps in hidden.items()])
     within, across = diffuse(torch.stack([parts.values[name](maps) for name, maps in hidden.items()]), graphlets, 2)
-    for place, (name, logits) in enumerate(heads(shared).items()):
+    for place, (name, logits) in enumerate(heads(shared)[0].items()):
         residual = parts.residuals[name](within[place] + across[place])
         torch.testing.assert_close(logits, heads.heads[name].logits(hidden[name] + residual))
 

@@ -169,9 +169,9 @@ def task(**options):
 
 
 MANIFESTS = {
-    "unknown key": ({"task": {}}, 'the manifest has no "task". Did you mean "tasks"?'),
+    "unknown key": ({"task": {}}, "the manifest has no \"task\". Did you mean 'tasks'?"),
     "no task": ({"tasks": {}}, '"tasks" names no task'),
-    "unknown option": (task(clases=1), 'task "semseg" has no "clases". Did you mean "classes"?'),
+    "unknown option": (task(clases=1), 'task "semseg" has no "clases". Did you mean \'classes\'?'),
     "own name": ({"tasks": {"material": {}}}, 'task "material": say which task it is "like": semseg, depth'),
     "no classes": ({"tasks": {"semseg": {}}}, '"classes" must list the names of 2 to 254 classes, found 0'),
     "scale of classes": (task(scale=2), '"scale" means nothing for labels like semseg'),
