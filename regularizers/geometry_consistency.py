@@ -1,4 +1,4 @@
-"""Geometry consistency: predicted normals agree with those of the predicted depth, and depth is smooth inside segments.
+"""Geometry consistency: predicted normals agree with predicted depth, and depth is smooth inside of segments.
 
 Source: Yang et al., "Unsupervised Learning of Geometry with Edge-aware Depth-Normal Consistency", AAAI 2018,
 https://arxiv.org/abs/1711.03665, for the agreement; Godard et al., "Unsupervised Monocular Depth Estimation with
@@ -138,5 +138,5 @@ def _first(tasks: TaskSet, readout: str, unit: str | None = None) -> str:
     for name, task in tasks.items():
         if task.readout == readout and unit in (None, task.unit):
             return name
-    what = "a distance in metres" if readout == "value" else "a direction"
-    raise ValueError(f"geometry_consistency compares depth with normals; the tasks {', '.join(tasks)} lack {what}")
+    missing = "a distance in metres" if readout == "value" else "a direction"
+    raise ValueError(f"geometry_consistency compares depth with normals; the tasks {', '.join(tasks)} lack {missing}")

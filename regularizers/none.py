@@ -1,7 +1,7 @@
 """None: training with the task losses alone, the baseline of every regularizer.
 
 Source: ours; every comparison of regularizers has this row.
-Differs from a paper: there is none.
+Differs from a paper: no paper is needed.
 Consulted: nothing.
 """
 

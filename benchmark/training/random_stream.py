@@ -1,4 +1,4 @@
-"""Random numbers of a regularizer, separate from those of the model it regularizes."""
+"""Random numbers of a regularizer, separate from the random numbers of the model."""
 
 from __future__ import annotations
 

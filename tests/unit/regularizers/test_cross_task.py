@@ -35,7 +35,7 @@ def labels(size: tuple[int, int] = (16, 16)) -> dict[str, Tensor]:
 
 
 def perfect(targets: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Predictions that say exactly what the labels say; nonsense where there are none."""
+    """Predictions equal to the labels; arbitrary at unlabelled pixels."""
     classes = F.one_hot(targets["semseg"].clamp(max=39), 40).permute(0, 3, 1, 2).float()
     edges = targets["boundary"].clamp(max=1)
     return {
@@ -137,7 +137,7 @@ def test_every_pair_has_a_mapping_of_its_own():
 
 
 class Teacher(Method):
-    """A map for each task, which is what it is told."""
+    """Given feature maps, one per task."""
 
     def __init__(self, tasks: TaskSet, maps: dict[str, Tensor]) -> None:
         super().__init__(tasks, "none")

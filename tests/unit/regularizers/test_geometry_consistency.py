@@ -1,4 +1,4 @@
-"""Geometry consistency against surfaces whose normals are known."""
+"""Geometry consistency of surfaces with known normals."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_wall_agrees_with_its_normals_and_not_with_others():
 
 
 def test_padding_does_not_count():
-    """The right half is padding: other predictions there leave both terms as they are."""
+    """The right half is padding: its predictions change neither term."""
     regularizer = GeometryConsistency(NYUV2_TASKS, SPECS)
     images = torch.ones(1, 3, 24, 32)
     images[..., 16:] = 0

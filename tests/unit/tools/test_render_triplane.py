@@ -219,7 +219,7 @@ def made_up() -> RenderedImage:
 
 
 def test_a_known_plane_is_drawn_where_it_is() -> None:
-    """The scale of depth is that of the label, 1 to 4 m, in all three pictures; missing labels are black."""
+    """All three pictures of depth have the scale of the label, 1 to 4 m. Missing labels are black."""
     figure = panel(made_up())
     near, far, between = (np.array(TURBO(share)[:3]) for share in (0.0, 1.0, 1 / 3))
     label, head, rendered = (titled(figure, f"depth, {part}") for part in ("label", "head", "rendered"))

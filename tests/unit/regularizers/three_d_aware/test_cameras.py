@@ -84,7 +84,7 @@ def test_a_point_of_the_world_has_known_coordinates_in_the_cube(kind: str, z: fl
 
 
 def test_pixels_of_the_source_camera_are_the_axis_of_the_cube() -> None:
-    """The other view is the view itself: x and y are those of the cells, z that of the samples."""
+    """Target and source camera are equal: points have x and y of the cells and z of the samples."""
     camera = Camera(intrinsics(), SIZE, rigid(1.0, 2.0, 3.0, turn=0.7))
     sampler = RaySampler(5, DepthMap(), metric=True)
     jitter = torch.rand(1, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -101,7 +101,7 @@ def test_pixels_of_the_source_camera_are_the_axis_of_the_cube() -> None:
 
 
 def test_a_common_motion_of_both_cameras_changes_nothing() -> None:
-    """Field and cameras moved together: the field is that of the source camera, so it moves with it."""
+    """The field is defined in the frame of the source camera, so it moves with the cameras."""
     motion = rigid(3.0, -1.0, 2.0, turn=2.0, tilt=0.8)
     poses = rigid(0.1, 0.0, 0.0, turn=0.1), rigid(-0.3, 0.1, 0.2, turn=-0.1, tilt=0.05)
     sampler, jitter = RaySampler(8, DepthMap(), metric=True), torch.full((1, 8), 0.5, dtype=torch.float64)
@@ -135,9 +135,9 @@ def test_two_views_of_a_known_scene_agree_on_the_points_they_share() -> None:
     cube = second.to_cube(points, DepthMap("linear", 0.5, 10.0))
     assert ((points - centre).norm(dim=-1) - 1).abs().max() < 0.1
     columns, rows = ((cube[0, :, 0] + 1) * 32).long(), ((cube[0, :, 1] + 1) * 24).long()
-    there = ball_depth(second, SIZE, centre)[rows, columns]
-    error = (there - second.from_world(points)[0, :, 2]).abs()
-    # The silhouettes differ: what one view sees at the rim is hidden in the other.
+    other_depth = ball_depth(second, SIZE, centre)[rows, columns]
+    error = (other_depth - second.from_world(points)[0, :, 2]).abs()
+    # The silhouettes differ: points at the rim of one view are occluded in the other.
     assert error.median() < 0.02
     assert (error < 0.15).double().mean() > 0.9
 

@@ -103,7 +103,7 @@ def test_a_resumed_training_has_the_same_losses(options: dict[str, Any]) -> None
 
 
 def test_the_first_step_of_the_ramp_is_that_of_no_regularizer() -> None:
-    """Bit for bit, though the regularizer is there."""
+    """Weights after the first step are bit-identical."""
     bare, ramped = module(regularized=False), module(ramp=0.5)
     for trained in (bare, ramped):
         tell_progress(trained, 0.0)

@@ -98,7 +98,7 @@ def test_the_source_camera_as_another_view_gives_the_source_view(options: dict[s
 
 
 def test_a_common_motion_of_both_cameras_renders_the_same() -> None:
-    """The field is that of the source camera, so it moves with it."""
+    """The field is defined in the frame of the source camera, so it moves with the cameras."""
     turn = [[0.8, 0.0, 0.6, 3.0], [0.0, 1.0, 0.0, -1.0], [-0.6, 0.0, 0.8, 2.0], [0.0, 0.0, 0.0, 1.0]]
     motion = torch.tensor([turn, turn], dtype=torch.float64)
     aside = torch.eye(4, dtype=torch.float64).repeat(2, 1, 1)

@@ -65,7 +65,7 @@ def test_a_boundary_of_one_pixel_is_not_missed() -> None:
 
 @pytest.mark.parametrize("label_stride", [1, 4])
 def test_labels_that_are_missing_count_nothing(label_stride: int) -> None:
-    """Other predictions there, same loss; no label at all, a loss of 0 with a graph."""
+    """Predictions of unlabelled pixels do not change the loss; without any label, the loss is 0 with a graph."""
     torch.manual_seed(0)
     target = torch.full((1, 1, 32, 32), 2.0)
     target[..., :16] = 0
@@ -130,7 +130,7 @@ def test_a_schedule_outside_of_its_range_is_refused(options: dict[str, Any], mes
 
 
 def test_options_are_flat_keywords_of_the_constructor() -> None:
-    """Their groups are not visible in recipes, and their defaults are those of the dataclasses."""
+    """Recipes see the fields of the groups with their defaults, not the groups."""
     parameters = inspect.signature(ThreeDAware).parameters
     assert list(parameters)[:3] == ["tasks", "feature_specs", "weight"]
     names = [field.name for group in ThreeDAware.groups for field in fields(group)]
