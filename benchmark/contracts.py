@@ -22,10 +22,10 @@ class SecondView(TypedDict):
     """A second posed view of the scene of each sample.
 
     Attributes:
-        targets: as in `Batch`, of the second view.
-        intrinsics: as in `Batch`, of the second view.
-        pose: (B, 4, 4) float32 from the camera of the sample to the camera of the second view, metres; x right, y down,
-            z forward.
+        targets: targets of the second view, as in `Batch`.
+        intrinsics: intrinsics of the second view, as in `Batch`.
+        pose: (B, 4, 4) float32 from the camera of the sample to the camera of the second view, metres; x right, y
+            down, z forward.
         has_second_view: (B,) bool; the other fields are undefined where it is False.
     """
 
@@ -36,15 +36,15 @@ class SecondView(TypedDict):
 
 
 class Batch(TypedDict, total=False):
-    """Collated batch of any data set.
+    """A collated batch of any data set.
 
     Attributes:
-        images: (B, 3, H, W) float32 RGB, ImageNet-normalised; zero (the mean colour) where padded.
-        targets: by task name, see `benchmark.tasks` for shape, unit and the value that marks a missing label.
+        images: (B, 3, H, W) float32 RGB, ImageNet-normalised; padding is exactly zero in all channels.
+        targets: by task name; `benchmark.tasks` gives shape, unit and the value of a missing label.
         intrinsics: (B, 3, 3) float32 pinhole matrix in pixels of `images`; pixel centres are at integer + 0.5.
         index: (B,) position of each sample in its split.
-        name: the sample names, B strings.
-        window: (B, 4) top, left, height, width of each image within its padding; present if an evaluation is padded.
+        name: names of the B samples.
+        window: (B, 4) top, left, height, width of each image inside its padding; present in padded evaluations.
         second_view: present if pairs of posed views are merged into the training split.
     """
 
@@ -103,12 +103,15 @@ class MultiTaskOutput:
         features: the maps that `Method.share` returned, in the order of `Method.feature_specs`.
         auxiliary: additional supervised predictions; may be empty in eval mode.
         penalties: additional terms of the training loss that need no target: weighted scalars by name.
+        task_losses: weighted loss of each task, auxiliary predictions included; scalars by task name, with their graph.
+            The training fills it in before a regularizer reads the output.
     """
 
     predictions: dict[str, Tensor]
     features: tuple[Tensor, ...] = ()
     auxiliary: tuple[Auxiliary, ...] = ()
     penalties: Mapping[str, Tensor] = field(default_factory=dict)
+    task_losses: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 FeatureChange = Callable[[int, Tensor], Tensor]
@@ -228,24 +231,24 @@ class Method(nn.Module, ABC):
 
 
 class Regularizer(nn.Module, ABC):
-    """An extra loss on the shared features, present in training only.
+    """An extra loss on the shared features or the predictions, in training only.
 
-    It stands beside the model, never inside it: the model's state dict, parameter count, exported graph and eval
-    outputs are the same with and without it. It is built after the model, and it draws random numbers from a stream
-    of its own, so that the model's initial weights, data order and augmentation are the same too.
+    It is not part of the model: state dict, parameter count, exported graph and eval outputs of the model are the same
+    with and without it. It is built after the model and has its own random numbers, so the model's initial weights,
+    data order and augmentation are also the same.
 
     Args:
         tasks: tasks of the run.
-        feature_specs: `Method.feature_specs` of the method that it is attached to.
-        weight: factor of all its terms; at 0 it is not even run.
+        feature_specs: `Method.feature_specs` of the method.
+        weight: factor of all its terms; a regularizer of weight 0 is not run.
     """
 
     needs_features: ClassVar[bool] = True
-    """Whether every feature map gets a gradient; without, the terms read predictions, or there are none."""
+    """True if its terms send a gradient into every feature map; False if they read predictions, or if it has none."""
     changes_features: ClassVar[bool] = False
-    """Whether `change` is applied to the feature maps on their way to the predictions, in training."""
+    """True if `change` is applied in training to the feature maps that the predictions are computed from."""
     progress: float = 1.0
-    """Share of the training that is done, 0 in the first step; the training loop sets it, and 1 where none does."""
+    """Completed share of the training: 0 in the first step. Set by the training loop; 1 outside of it."""
 
     @abstractmethod
     def __init__(self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 1.0) -> None:
@@ -256,39 +259,40 @@ class Regularizer(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
-        """Weighted loss terms, by name.
+        """Compute the weighted loss terms.
 
         Args:
             batch: the training batch.
-            output: what the method returned for it, with its graph.
+            output: output of the method for this batch, with its graph and `task_losses`.
 
         Returns:
-            scalars, already multiplied by `weight` and the tasks' loss weights.
+            scalars by name, multiplied by `weight`. The terms of a task are named `loss_<label>_<task>`.
         """
 
+    def ramp_factor(self) -> float:
+        """Factor in [0, 1] that `forward` applies to all terms at this `progress`; 1 for a regularizer without ramp."""
+        return 1.0
+
     def change(self, position: int, features: Tensor) -> Tensor:
-        """The map that the method goes on with, with `changes_features`.
+        """Change a feature map that the predictions are computed from; called if `changes_features`.
 
         Args:
-            position: of the map in `Method.feature_specs`.
+            position: its position in `Method.feature_specs`.
             features: (B, C, h, w).
         """
         return features
 
     def diagnostics(self) -> Mapping[str, Tensor]:
-        """Scalars of the last `forward` that are logged beside the losses and are none, by name, without a graph.
-
-        Most regularizers have none.
-        """
+        """Scalars of the last `forward` that are logged and not added to the loss, by name, without a graph."""
         return {}
 
     @classmethod
     def needs(cls, backbone: str, options: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-        """Methods whose trained cells this one learns from, such as teachers; see `Method.needs`."""
+        """Methods whose trained cells this regularizer needs, such as teachers; see `Method.needs`."""
         return {}
 
     def start_from(self, trained: Mapping[str, Method]) -> None:
-        """Take the trained methods, before the first step of every run; see `Method.start_from`."""
+        """Receive the trained methods of `needs`, before the first step of every run; see `Method.start_from`."""
 
     def calibrate(self, targets: Iterable[Mapping[str, Tensor]]) -> None:
         """Learn from the labels of the training split, once, before the first step; see `Method.calibrate`."""

@@ -1,10 +1,10 @@
 """Auxiliary heads: a second head per task on the shared features, in training only.
 
-Source: the control of Li et al., "Multi-task Learning with 3D-Aware Regularization", ICLR 2024,
-https://arxiv.org/abs/2310.00986: it has the extra supervision of the 3D-aware regularizer without its geometry.
-Differs from the paper: the architecture of the heads is that of our hard sharing (`benchmark.heads.FCNHead`) for every
-method; the paper copies the heads of the method. The weight 0.5 is ours, the paper gives none: it is the default of the
-rendered predictions that this is the control for, so that the two differ in geometry alone.
+Source: the auxiliary heads of Li et al., "Multi-task Learning with 3D-Aware Regularization", ICLR 2024,
+https://arxiv.org/abs/2310.00986, where they are compared with the 3D-aware regularizer: usual deep supervision.
+Differs from the paper: every head is an `FCNHead`, as in our hard sharing; the paper copies the heads of the method.
+The weight 0.5 is ours, the default of `three_d_aware`. Unlike `three_d_aware`, the heads read the finest of the shared
+maps and the task's own maps, predict at their stride, and have no ramp. In `matched_aux_heads` these are the same.
 Consulted: nothing; no code of the paper is public.
 """
 
@@ -23,15 +23,15 @@ from benchmark.tasks import TaskSet
 
 @REGULARIZERS.register("aux_heads", title="Auxiliary heads", paper="https://arxiv.org/abs/2310.00986", year=2024)
 class AuxHeads(Regularizer):
-    """Each head reads the maps that all tasks share and those of its own task, at the finest of their strides.
+    """One head per task on the shared maps and the maps of the task, at the finest of their strides.
 
     Args:
         tasks: tasks of the run.
-        feature_specs: maps of the method.
-        weight: factor beside the tasks' own loss weights.
+        feature_specs: feature maps of the method.
+        weight: factor of all terms, multiplied with the tasks' own loss weights.
 
     Raises:
-        ValueError: if a task has no map to read.
+        ValueError: if a task has no feature map to read.
     """
 
     def __init__(self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 0.5) -> None:
@@ -44,7 +44,7 @@ class AuxHeads(Regularizer):
             self.heads[name] = FCNHead(channels, head_width(channels), task.channels)
 
     def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
-        """One term per task, the task's own loss on the prediction of the extra head."""
+        """One term per task: the task's own loss of the prediction of its auxiliary head."""
         return {
             f"loss_aux_heads_{name}": self.weight * task.loss_weight * self._loss(name, batch, output)
             for name, task in self.tasks.items()
@@ -56,12 +56,12 @@ class AuxHeads(Regularizer):
 
 
 def readable_maps(feature_specs: Sequence[FeatureSpec], task: str) -> list[int]:
-    """Positions of the maps that serve a task, finest first.
+    """Positions of the shared maps and the maps of a task, finest first.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: without such a map.
     """
     positions = [position for position, spec in enumerate(feature_specs) if spec.task in (None, task)]
     if not positions:
-        raise ValueError(f"the method returns no feature map for {task}: a regularizer has nothing to read; use 'none'")
+        raise ValueError(f"the method returns no feature map for {task}: regularizers have nothing to read; use 'none'")
     return sorted(positions, key=lambda position: feature_specs[position].stride)

@@ -1,10 +1,10 @@
-"""Cross-task mapping: the prediction of one task and the label of another meet in a space of the two.
+"""Cross-task mapping: prediction of one task and label of another are mapped to one space, where they must agree.
 
 Source: Li, Liu, Bilen, "Learning Multiple Dense Prediction Tasks from Partially Annotated Data" (MTPSL), CVPR 2022,
 https://arxiv.org/abs/2111.14893.
-Differs from the paper: its mapping is a network of its own size on full images (SegNet blocks), ours has three
-convolutions at the stride of the shared map; terms are means over the pairs of tasks, of which there are twelve instead
-of six. Every task has labels here, so every pair is supervised. As in the paper, segmentation passes a Gumbel softmax,
+Differs from the paper: its mapping is a network of SegNet blocks on full images; ours has three convolutions at the
+stride of the shared map. The term is a mean over ordered pairs of tasks: twelve pairs of four tasks, where the paper
+has six. Every task has labels here, so every pair is supervised. As in the paper, segmentation passes a Gumbel softmax,
 depth is divided by its largest value, and every pair has its own scale and shift (FiLM) of the shared mapping.
 Consulted: file names and constants of https://github.com/VICO-UoE/MTPSL (weight 2, factor 0.5); nothing copied.
 """
@@ -22,27 +22,27 @@ from benchmark.contracts import Batch, FeatureSpec, MultiTaskOutput, Regularizer
 from benchmark.heads import concatenate_maps, upsample_to
 from benchmark.registry import REGULARIZERS
 from benchmark.tasks import TaskSet
-from regularizers._shared.task_maps import known_cells, label_map, map_channels, prediction_map, shrink
+from regularizers._shared.task_maps import label_map, labelled_share, map_channels, prediction_map, shrink
 
 FEATURE_SHARE = 0.5
-"""What agreement with the shared features counts beside agreement of prediction and label."""
+"""Weight of the agreement with the shared features; the agreement of prediction and label has weight 1."""
 
 
 @REGULARIZERS.register(
     "cross_task_mapping", title="Cross-task mapping", paper="https://arxiv.org/abs/2111.14893", year=2022
 )
 class CrossTaskMapping(Regularizer):
-    """(1 - cos(m(prediction of s), m(label of t))) for all s and t, and half of that for both with the shared features.
+    """1 - cos(m(prediction of s), m(label of t)) for all s and t, and 0.5 (1 - cos) of both with the shared features.
 
-    The gradient reaches the method through its predictions alone: the shared features are a target. One task has no
-    other to agree with; then there is no term.
+    The shared features are detached, so the gradient reaches the method through its predictions alone. With a single
+    task there is no term.
 
     Args:
         tasks: tasks of the run.
-        feature_specs: maps of the method; without one that all tasks share the second part is left out.
+        feature_specs: feature maps of the method; without a map that all tasks share, the second part is left out.
         weight: factor of all terms.
         width: channels of the mapping.
-        temperature: of the Gumbel softmax.
+        temperature: temperature of the Gumbel softmax.
     """
 
     needs_features = False
@@ -69,30 +69,32 @@ class CrossTaskMapping(Regularizer):
         self.mapping = PairMapping(len(self.pairs), width, channels or width)
 
     def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
-        """One term, a mean over pairs and labelled pixels."""
+        """One term, a mean over pairs and labelled pixels; none with a single task."""
         if not self.pairs:
             return {}
-        read, written, known = self._joint_maps(batch, output)
-        agreement = disagreement(read, written, known)
+        predicted, labelled, share = self._joint_maps(batch, output)
+        agreement = disagreement(predicted, labelled, share)
         if self.shared:
             features = concatenate_maps([output.features[position].detach() for position in self.shared])
-            target = upsample_to(features, read.shape[-2:]).repeat(len(self.pairs), 1, 1, 1)
-            both = disagreement(read, target, known) + disagreement(written, target, known)
+            target = upsample_to(features, predicted.shape[-2:]).repeat(len(self.pairs), 1, 1, 1)
+            both = disagreement(predicted, target, share) + disagreement(labelled, target, share)
             agreement = agreement + FEATURE_SHARE * both
         return {"loss_cross_task_mapping": self.weight * agreement}
 
     def _joint_maps(self, batch: Batch, output: MultiTaskOutput) -> tuple[Tensor, Tensor, Tensor]:
-        """For all pairs, one after the other along the batch: m(prediction), m(label), labelled shares."""
-        predicted, labelled, known = {}, {}, {}
+        """m(prediction), m(label) and labelled shares of all pairs, concatenated along the batch."""
+        predicted, labelled, share = {}, {}, {}
         for name, task in self.tasks.items():
             target = batch["targets"][name]
             prediction = prediction_map(task, output.predictions[name], target, self._soften)
             predicted[name] = self.entries[name](shrink(prediction, self.stride))
             labelled[name] = self.entries[name](shrink(label_map(task, target), self.stride))
-            known[name] = known_cells(task, target, self.stride)
-        read = self._mapped([predicted[source] for source, _ in self.pairs])
-        written = self._mapped([labelled[target] for _, target in self.pairs])
-        return read, written, torch.cat([known[target] for _, target in self.pairs])
+            share[name] = labelled_share(task, target, self.stride)
+        return (
+            self._mapped([predicted[source] for source, _ in self.pairs]),
+            self._mapped([labelled[target] for _, target in self.pairs]),
+            torch.cat([share[target] for _, target in self.pairs]),
+        )
 
     def _mapped(self, maps: Sequence[Tensor]) -> Tensor:
         mapped: Tensor = self.mapping(torch.stack(list(maps)))
@@ -103,12 +105,12 @@ class CrossTaskMapping(Regularizer):
 
 
 class PairMapping(nn.Module):
-    """Shared convolutions with a scale and a shift of their own for each pair of tasks (FiLM, Perez et al., 2018).
+    """Convolutions shared by all pairs of tasks, with scale and shift per pair (FiLM, Perez et al., 2018).
 
     Args:
         pairs: number of pairs.
-        width: channels of incoming maps.
-        channels: channels of the joint space.
+        width: channels of the input.
+        channels: channels of the output.
     """
 
     def __init__(self, pairs: int, width: int, channels: int) -> None:
@@ -126,7 +128,7 @@ class PairMapping(nn.Module):
         return mapped
 
 
-def disagreement(first: Tensor, second: Tensor, known: Tensor) -> Tensor:
-    """Mean of 1 - cosine of the vectors of two maps (N, C, h, w), weighted by the labelled shares (N, 1, h, w)."""
-    different = (1 - F.cosine_similarity(first, second, dim=1))[:, None] * known
-    return different.sum() / known.sum().clamp(min=1.0)
+def disagreement(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
+    """Mean of 1 - cosine between maps (N, C, h, w), weighted by the labelled shares (N, 1, h, w)."""
+    different = (1 - F.cosine_similarity(first, second, dim=1))[:, None] * share
+    return different.sum() / share.sum().clamp(min=1.0)

@@ -1,9 +1,9 @@
-"""Distillation: the shared features, through an adaptor for each task, are those of its trained single-task network.
+"""Distillation: the shared features, adapted to each task, must equal the features of trained single-task networks.
 
 Source: Li, Bilen, "Knowledge Distillation for Multi-task Learning" (KD-MTL), ECCV 2020 Workshops,
 https://arxiv.org/abs/2007.06889: sum over t of mu_t || norm(A_t(F)) - norm(F_t) ||^2.
-Differs from the paper: the teachers are the cells of `single_task` with the same recipe, backbone and seed, and the
-features are the maps that their heads read; the paper distils the output of the shared encoder alone. mu_t is 1.
+Differs from the paper: the teachers are trained cells of `single_task` with the same recipe, backbone and seed. The
+features are the maps that the heads read; the paper distils the output of the shared encoder. mu_t is 1.
 Consulted: nothing.
 """
 
@@ -29,18 +29,18 @@ TEACHERS = "single_task"
     "distillation", title="Distillation (KD-MTL)", paper="https://arxiv.org/abs/2007.06889", year=2020
 )
 class Distillation(Regularizer):
-    """Mean over pixels of the squared distance of unit vectors: the adapted shared features and those of a teacher.
+    """Mean squared distance between unit vectors of the adapted shared features and of the teacher's features.
 
-    The teachers are frozen, are no part of the state and cost a forward pass per step; training them counts as training
-    of this cell. The adaptors, a 1x1 convolution for each task, are trained beside the method.
+    The teachers are frozen, are not part of the state dict, and cost one forward pass per step. Their training time is
+    counted in this cell. An adaptor, a 1x1 convolution per task, is trained with the method.
 
     Args:
         tasks: tasks of the run.
-        feature_specs: maps of the method.
+        feature_specs: feature maps of the method.
         weight: factor of all terms, mu of the paper.
 
     Raises:
-        ValueError: if a task has no map to read.
+        ValueError: if a task has no feature map to read.
     """
 
     def __init__(self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 1.0) -> None:
@@ -51,19 +51,19 @@ class Distillation(Regularizer):
             name: sum(feature_specs[position].channels for position in maps) for name, maps in self.readable.items()
         }
         self.adaptors = nn.ModuleDict()
-        # In a list, so that no state dict, optimiser or parameter count of the regularizer holds it.
+        # In a list, so that it is not a submodule: not in the state dict, the optimiser or the parameter count.
         self._teachers: list[Method] = []
 
     @classmethod
     def needs(cls, backbone: str, options: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-        """The single-task networks."""
+        """The single-task networks, as teachers."""
         return {TEACHERS: {}}
 
     def start_from(self, trained: Mapping[str, Method]) -> None:
-        """Take the teachers, and make an adaptor to the map of each.
+        """Receive the teachers and create an adaptor to the features of each.
 
         Raises:
-            ValueError: if a task has no map of its own there.
+            ValueError: if the teachers have no features of a task.
         """
         teacher = trained[TEACHERS].eval().requires_grad_(False)
         self._teachers[:] = [teacher]
@@ -71,8 +71,8 @@ class Distillation(Regularizer):
         for name in self.tasks:
             if name not in self._maps:
                 raise ValueError(f"the single-task networks have no map of {name}, only of {list(self._maps)}")
-            there = teacher.feature_specs[self._maps[name]]
-            self.adaptors[name] = nn.Conv2d(self.channels[name], there.channels, 1)
+            channels = teacher.feature_specs[self._maps[name]].channels
+            self.adaptors[name] = nn.Conv2d(self.channels[name], channels, 1)
 
     def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
         """One term per task.
@@ -84,9 +84,9 @@ class Distillation(Regularizer):
             raise RuntimeError("distillation has no teachers: call start_from with trained single-task networks")
         teacher = self._teachers[0].to(batch["images"].device)
         with torch.no_grad():
-            taught = teacher(batch["images"]).features
+            targets = teacher(batch["images"]).features
         return {
-            f"loss_distillation_{name}": self.weight * self._distance(name, output, taught[self._maps[name]])
+            f"loss_distillation_{name}": self.weight * self._distance(name, output, targets[self._maps[name]])
             for name in self.tasks
         }
 

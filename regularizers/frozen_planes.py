@@ -1,9 +1,9 @@
-"""Frozen planes: the 3D-aware regularizer without a gradient into the shared features.
+"""Frozen planes: control of the 3D-aware regularizer without a gradient into the shared features.
 
-Source: a control for Li et al., "Multi-task Learning with 3D-Aware Regularization", ICLR 2024,
-https://arxiv.org/abs/2310.00986. It learns to render and teaches nothing, so the model must be that of no
-regularizer, bit for bit: a check of the suite, and the time of a step without its use.
-Differs from the paper: the control is not in it.
+Source: a control of ours for Li et al., "Multi-task Learning with 3D-Aware Regularization", ICLR 2024,
+https://arxiv.org/abs/2310.00986; the paper has no such experiment. One thing differs from `three_d_aware`: the gradient
+stops before the features. The model must be bit-identical to the model of `none`, which a test checks.
+Differs from the paper: not an experiment of the paper.
 Consulted: nothing.
 """
 
@@ -21,12 +21,12 @@ from regularizers.three_d_aware.regularizer import ThreeDAware
 @REGULARIZERS.register(
     "frozen_planes",
     title="Frozen planes",
-    paper="https://arxiv.org/abs/2310.00986",
-    year=2024,
-    expected_failures={"sends_a_gradient_into_what_it_reads": "it stops the gradient: that is what it is for"},
+    paper="regularizers/frozen_planes.py",
+    year=2026,
+    expected_failures={"sends_a_gradient_into_what_it_reads": "stops the gradient, by definition of this control"},
 )
 class FrozenPlanes(ThreeDAware):
-    """`three_d_aware` behind a stopped gradient."""
+    """`three_d_aware` on detached features."""
 
     label = "frozen_planes"
     needs_features = False

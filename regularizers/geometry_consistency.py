@@ -1,12 +1,11 @@
-"""Geometry consistency: predicted normals agree with those of the predicted depth, and depth is smooth inside segments.
+"""Geometry consistency: predicted normals agree with predicted depth, and depth is smooth inside of segments.
 
 Source: Yang et al., "Unsupervised Learning of Geometry with Edge-aware Depth-Normal Consistency", AAAI 2018,
 https://arxiv.org/abs/1711.03665, for the agreement; Godard et al., "Unsupervised Monocular Depth Estimation with
 Left-Right Consistency", CVPR 2017, https://arxiv.org/abs/1609.03677, for the smoothness that stops at edges.
-Differs from the papers: normals follow from depth by the cross product of central differences, and both are
-predictions of one network; edges are those of the predicted segmentation, where there is one, else of the image;
-gradients of depth are relative to its mean, so that a shrinking scene gains nothing. It has no network of its own: the
-cheapest rival of a volume.
+Differs from the papers: normals are computed from depth by the cross product of central differences, and both are
+predictions of one network. Edges are edges of the predicted segmentation, or of the image without this task. Gradients
+of depth are relative to its mean, so that a smaller scene has the same loss. It has no parameters.
 Consulted: nothing.
 """
 
@@ -21,9 +20,9 @@ from benchmark.registry import REGULARIZERS
 from benchmark.tasks import TaskSet
 
 NEAREST = 0.1
-"""Metres; an untrained network predicts negative depth, of which no surface is made."""
+"""Lower bound of predicted depth, metres: an untrained network predicts negative depth, which has no surface."""
 
-EXPECTED = {"attaches_to_four_tasks_two_and_one": "it compares depth with normals, so it needs both"}
+EXPECTED = {"attaches_to_four_tasks_two_and_one": "compares depth with normals, so both tasks are needed"}
 
 
 @REGULARIZERS.register(
@@ -31,16 +30,19 @@ EXPECTED = {"attaches_to_four_tasks_two_and_one": "it compares depth with normal
     title="Geometry consistency",
     paper="https://arxiv.org/abs/1711.03665",
     year=2018,
+    version=2,
     expected_failures=EXPECTED,
 )
 class GeometryConsistency(Regularizer):
-    """1 - <predicted normal, normal of the predicted depth>, and |gradient of depth| exp(-|gradient of segments|).
+    """1 - <predicted normal, normal of predicted depth>, and |gradient of depth| exp(-|gradient of segmentation|).
+
+    Both are means over the pixels of the images without their padding.
 
     Args:
-        tasks: tasks of the run, a distance in metres and a direction among them.
+        tasks: tasks of the run; a distance in metres and a direction are needed.
         feature_specs: not used.
         weight: factor of both terms.
-        smoothness: factor of the second, beside it.
+        smoothness: further factor of the second term.
 
     Raises:
         ValueError: if the tasks have no distance or no direction, or a factor is negative.
@@ -61,16 +63,27 @@ class GeometryConsistency(Regularizer):
 
     def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
         """The two terms."""
+        pixels = image_pixels(batch["images"])
         depth = output.predictions[self.depth].float().clamp(min=NEAREST)
         predicted = F.normalize(output.predictions[self.normals].float(), dim=1)
         from_depth = normals_from_depth(depth, batch["intrinsics"])
-        agreement = (predicted[..., 1:-1, 1:-1] * from_depth).sum(1)
+        agreement = (predicted[..., 1:-1, 1:-1] * from_depth).sum(1, keepdim=True)
+        surrounded = F.max_pool2d((~pixels).float(), 3, stride=1) == 0
         edges = batch["images"] if self.segments is None else output.predictions[self.segments].softmax(1)
-        smooth = smoothness(depth, edges.detach())
         return {
-            "loss_geometry_consistency": self.weight * (1 - agreement).mean(),
-            "loss_geometry_smoothness": self.weight * self.smoothness * smooth,
+            "loss_geometry_consistency": self.weight * _mean(1 - agreement, surrounded),
+            "loss_geometry_smoothness": self.weight * self.smoothness * smoothness(depth, edges.detach(), pixels),
         }
+
+
+def image_pixels(images: Tensor) -> Tensor:
+    """(B, 1, H, W) False in the padding, which is zero in all channels."""
+    return (images != 0).any(1, keepdim=True)
+
+
+def _mean(values: Tensor, counted: Tensor) -> Tensor:
+    """Mean of the values at the counted pixels; 0 without such a pixel."""
+    return torch.where(counted, values, 0.0).sum() / counted.sum().clamp(min=1)
 
 
 def normals_from_depth(depth: Tensor, intrinsics: Tensor) -> Tensor:
@@ -81,33 +94,37 @@ def normals_from_depth(depth: Tensor, intrinsics: Tensor) -> Tensor:
         intrinsics: (B, 3, 3) in pixels; pixel centres are at integer + 0.5.
 
     Returns:
-        (B, 3, H - 2, W - 2): x right, y down, z towards the camera; the pixels of the rim have no two neighbours.
+        (B, 3, H - 2, W - 2): x right, y down, z towards the camera. Pixels at the border lack a neighbour.
     """
     points = depth * _rays(depth, intrinsics)
     right = points[..., 1:-1, 2:] - points[..., 1:-1, :-2]
     down = points[..., 2:, 1:-1] - points[..., :-2, 1:-1]
-    # right x down points away from the camera; the normal points at it, and its z is counted towards it.
+    # right x down points away from the camera. The normal points towards it, and so does the axis z of normals.
     away = torch.linalg.cross(right, down, dim=1)
     return F.normalize(away, dim=1) * away.new_tensor([-1.0, -1.0, 1.0]).view(3, 1, 1)
 
 
-def smoothness(depth: Tensor, guide: Tensor) -> Tensor:
-    """Mean of |gradient of depth| / mean depth * exp(-|gradient of guide|), over both directions.
+def smoothness(depth: Tensor, guide: Tensor, pixels: Tensor) -> Tensor:
+    """Mean of |gradient of depth| / mean depth * exp(-|gradient of guide|), summed over both directions.
 
     Args:
         depth: (B, 1, H, W).
-        guide: (B, C, H, W), whose edges let depth jump.
+        guide: (B, C, H, W), at whose edges depth may be discontinuous.
+        pixels: (B, 1, H, W) bool; differences between two of these pixels count.
     """
-    relative = depth / depth.mean(dim=(1, 2, 3), keepdim=True)
+    total = torch.where(pixels, depth, 0.0).sum((1, 2, 3), keepdim=True)
+    relative = depth / (total / pixels.sum((1, 2, 3), keepdim=True).clamp(min=1)).clamp(min=NEAREST)
     terms = []
     for axis in (2, 3):
+        length = depth.shape[axis] - 1
+        both = pixels.narrow(axis, 0, length) & pixels.narrow(axis, 1, length)
         allowed = torch.exp(-guide.diff(dim=axis).abs().sum(1, keepdim=True))
-        terms.append((relative.diff(dim=axis).abs() * allowed).mean())
+        terms.append(_mean(relative.diff(dim=axis).abs() * allowed, both))
     return terms[0] + terms[1]
 
 
 def _rays(depth: Tensor, intrinsics: Tensor) -> Tensor:
-    """(B, 3, H, W): the point of each pixel at depth 1."""
+    """(B, 3, H, W) point of each pixel at depth 1."""
     height, width = depth.shape[-2:]
     rows = torch.arange(height, device=depth.device, dtype=depth.dtype) + 0.5
     columns = torch.arange(width, device=depth.device, dtype=depth.dtype) + 0.5
@@ -121,5 +138,5 @@ def _first(tasks: TaskSet, readout: str, unit: str | None = None) -> str:
     for name, task in tasks.items():
         if task.readout == readout and unit in (None, task.unit):
             return name
-    what = "a distance in metres" if readout == "value" else "a direction"
-    raise ValueError(f"geometry_consistency compares depth with normals; the tasks {', '.join(tasks)} have not {what}")
+    missing = "a distance in metres" if readout == "value" else "a direction"
+    raise ValueError(f"geometry_consistency compares depth with normals; the tasks {', '.join(tasks)} lack {missing}")

@@ -1,11 +1,11 @@
 """3D-aware regularizer on pairs of views: a second view is rendered from the triplane of the first.
 
 Source: Li, McDonagh, Leonardis, Bilen, "Multi-task Learning with 3D-Aware Regularization", ICLR 2024,
-https://arxiv.org/abs/2310.00986: its multi-view extension, where frames of videos with depth alone join the training
-set and the second view has a weight of its own.
-Differs from the paper: any label that the second view has supervises it, normals turned into its camera. Pixels whose
-surface lies outside the frustum of the first view count nothing; what is hidden in it is left to the volume. Poses come
-with the data, see `datasets.loading.pairs`, where the paper runs COLMAP. The rest is as in `three_d_aware`.
+https://arxiv.org/abs/2310.00986: its multi-view extension, in which video frames with depth labels alone join the
+training set, and the losses of second views have a weight of their own.
+Differs from the paper: all labels of a second view are used, with normals rotated into its camera. Pixels whose surface
+lies outside of the frustum of the first view are not used. Occlusions are left to the volume. Poses are part of the
+data, see `datasets.loading.pairs`; the paper runs COLMAP. Other points are as in `three_d_aware`.
 Consulted: no code of the paper is public.
 """
 
@@ -23,33 +23,37 @@ from benchmark.registry import REGULARIZERS
 from benchmark.tasks import IGNORE_LABEL, Task, TaskSet
 from regularizers.three_d_aware.camera import Camera, inside_cube
 from regularizers.three_d_aware.rays import Rays
-from regularizers.three_d_aware.regularizer import ThreeDAware
+from regularizers.three_d_aware.regularizer import ThreeDAware, source_camera
 from regularizers.three_d_aware.sampler import Triplane
-from regularizers.three_d_aware.scene import source_camera
-from regularizers.three_d_aware.variant import without_options
 
-TOWARDS_CAMERA = (1.0, 1.0, -1.0)
-"""The axes of labelled normals in those of the camera: z is counted towards it."""
+NORMAL_AXES = (1.0, 1.0, -1.0)
+"""Axes of labelled normals, in camera axes: z of a normal points towards the camera."""
 
 
 @REGULARIZERS.register(
-    "three_d_aware_multiview", title="3D-aware, multi-view", paper="https://arxiv.org/abs/2310.00986", year=2024
+    "three_d_aware_multiview",
+    title="3D-aware, multi-view",
+    paper="https://arxiv.org/abs/2310.00986",
+    year=2024,
+    version=2,
 )
-class ThreeDAwareMultiview(ThreeDAware):
-    """`three_d_aware`, and the same losses on second views where a batch has them.
+class ThreeDAwareMultiview(ThreeDAware, fixed={"depth": None, "metric_rays": None}):
+    """`three_d_aware`, and the same losses on the second views of a batch.
 
     Without posed pairs in the training split (`train_dataloader.dataset.pairs` of the recipe) it is `three_d_aware`.
 
     Args:
         tasks: tasks of the run.
-        feature_specs: maps of the method.
-        weight: factor beside the tasks' own loss weights.
+        feature_specs: feature maps of the method.
+        weight: factor of all terms, multiplied with the tasks' own loss weights.
         view_weight: further factor of the losses of second views.
-        options: the others of `three_d_aware`; depth is always that of the weights, and lengths are metres.
+        options: options of `three_d_aware`. Depth is the mean depth of the ray weights, and lengths are metres.
+
+    Raises:
+        ValueError: for a value outside of its range, or if a task has no feature map to read.
     """
 
     label = "three_d_aware_multiview"
-    __signature__ = without_options("depth", "metric_rays", also={"view_weight": 1.0})
 
     def __init__(
         self,
@@ -65,102 +69,103 @@ class ThreeDAwareMultiview(ThreeDAware):
         self.view_weight = view_weight
 
     def terms(self, batch: Batch, output: MultiTaskOutput, factor: float) -> dict[str, Tensor]:
-        """Those of the first views, and `loss_three_d_aware_multiview_view_<task>` of the second ones."""
+        """Terms of the first views, and `loss_three_d_aware_multiview_view_<task>` of the second views."""
         planes = self.triplanes(batch, output.features)
-        own = self.weighted(self.label, self.render(batch, planes), batch["targets"], factor)
+        terms = self.weighted(self.label, self.render(batch, planes), batch["targets"], factor)
         label = f"{self.label}_view"
-        chosen = (
+        paired = (
             batch["second_view"]["has_second_view"].nonzero()[:, 0]
             if "second_view" in batch
             else torch.zeros(0, dtype=torch.int64)
         )
-        self.found = {**self.found, "paired": torch.tensor(len(chosen) / len(batch["images"]))}
-        if not len(chosen) or not self.view_weight:
-            return own | {f"loss_{label}_{name}": batch["images"].new_zeros(()) for name in self.strength.rendered}
-        predictions, targets = self.second_views(batch, planes, chosen)
-        return own | self.weighted(label, predictions, targets, factor * self.view_weight)
+        self.found = {**self.found, "paired": torch.tensor(len(paired) / len(batch["images"]))}
+        if not len(paired) or not self.view_weight:
+            return terms | {f"loss_{label}_{name}": batch["images"].new_zeros(()) for name in self.task_factors}
+        predictions, targets = self.second_views(batch, planes, paired)
+        return terms | self.weighted(label, predictions, targets, factor * self.view_weight)
 
     def second_views(
-        self, batch: Batch, planes: Sequence[Triplane], chosen: Tensor
+        self, batch: Batch, planes: Sequence[Triplane], paired: Tensor
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Predictions for the second views of some samples, and their labels where the first view shows the place.
+        """Predictions and targets of the second views of some samples.
 
         Args:
             batch: with "second_view".
-            planes: the triplanes of all its images.
-            chosen: indices of the samples.
+            planes: triplanes of all images of the batch.
+            paired: indices of the samples.
+
+        Returns:
+            raw predictions (N, C, h, w), and targets without the pixels outside of the frustum of the first view.
 
         Raises:
-            ValueError: if the batch has no intrinsics.
+            ValueError: for a batch without intrinsics.
         """
-        other = selected(batch["second_view"], chosen)
-        whole = source_camera(batch, planes[0].xy)
-        if whole is None:
+        second = select_views(batch["second_view"], paired)
+        cameras = source_camera(batch, planes[0].xy)
+        if cameras is None:
             raise ValueError("a second view needs the camera of the first: the batch has no intrinsics")
-        source = Camera(whole.intrinsics[chosen], whole.size)
-        target = Camera(other["intrinsics"].to(source.intrinsics), whole.size, inverted(other["pose"]))
-        those = [Triplane(made.xy[chosen], made.xz[chosen], made.yz[chosen]) for made in planes]
-        rays, renderings = self.views.novel(self.scenes, those, source, target, self.training)
+        source = Camera(cameras.intrinsics[paired], cameras.size)
+        target = Camera(second["intrinsics"].to(source.intrinsics), cameras.size, invert_pose(second["pose"]))
+        selected = [Triplane(triplane.xy[paired], triplane.xz[paired], triplane.yz[paired]) for triplane in planes]
+        rays, renderings = self.novel_view(selected, source, target, self.training)
         predictions = {name: maps for part in renderings for name, maps in part.predictions.items()}
-        rotation = other["pose"][:, :3, :3]
+        rotation = second["pose"][:, :3, :3]
         for name, maps in predictions.items():
             if self.tasks[name].readout == "direction":
-                predictions[name] = turned(maps, rotation)
-        depth = other["targets"][self.depth_task] if self.depth_task else None
-        seen = shown(source, target, rays, depth, self)
-        self.found["seen"] = seen.float().mean()
-        return predictions, {name: hidden(self.tasks[name], labels, seen) for name, labels in other["targets"].items()}
+                predictions[name] = rotate_normals(maps, rotation)
+        depth = second["targets"][self.depth_task] if self.depth_task else None
+        visible = self.visible_mask(source, target, rays, depth)
+        self.found["seen"] = visible.float().mean()
+        targets = {name: mask_labels(self.tasks[name], labels, visible) for name, labels in second["targets"].items()}
+        return predictions, targets
+
+    def visible_mask(self, source: Camera, target: Camera, rays: Rays, depth: Tensor | None) -> Tensor:
+        """(B, H, W) True for pixels of the second view whose surface lies in the frustum of the first view.
+
+        Labelled depth gives the surface. At other pixels at least half of the samples of a ray must lie inside.
+        """
+        mostly = rays.located()[1].float().mean(-1) >= 0.5
+        mask = F.interpolate(mostly[:, None].float(), size=source.size, mode="nearest-exact")[:, 0] > 0
+        if depth is None or self.depth_task is None:
+            return mask
+        valid = self.tasks[self.depth_task].valid(depth)
+        metres = torch.where(valid, depth[:, 0], 1.0)
+        points = target.to_world(target.directions(source.size) * metres[..., None])
+        inside = inside_cube(source.to_cube(points, self.sampler.depth_map))
+        return torch.where(valid, inside & (source.from_world(points)[..., 2] > 0), mask)
 
 
-def selected(other: SecondView, chosen: Tensor) -> SecondView:
-    """The second views of some samples."""
+def select_views(views: SecondView, samples: Tensor) -> SecondView:
+    """Second views of some samples."""
     return SecondView(
-        targets={name: labels[chosen] for name, labels in other["targets"].items()},
-        intrinsics=other["intrinsics"][chosen],
-        pose=other["pose"][chosen],
-        has_second_view=other["has_second_view"][chosen],
+        targets={name: labels[samples] for name, labels in views["targets"].items()},
+        intrinsics=views["intrinsics"][samples],
+        pose=views["pose"][samples],
+        has_second_view=views["has_second_view"][samples],
     )
 
 
-def inverted(pose: Tensor) -> Tensor:
-    """The inverse of rigid transforms (B, 4, 4)."""
-    turned_back = pose[:, :3, :3].mT
-    found = pose.clone()
-    found[:, :3, :3] = turned_back
-    found[:, :3, 3:] = -turned_back @ pose[:, :3, 3:]
-    return found
+def invert_pose(pose: Tensor) -> Tensor:
+    """Inverse of rigid transforms (B, 4, 4)."""
+    rotation = pose[:, :3, :3].mT
+    inverse = pose.clone()
+    inverse[:, :3, :3] = rotation
+    inverse[:, :3, 3:] = -rotation @ pose[:, :3, 3:]
+    return inverse
 
 
-def turned(normals: Tensor, rotation: Tensor) -> Tensor:
-    """Normals (B, 3, h, w) of the first camera as the second sees them.
+def rotate_normals(normals: Tensor, rotation: Tensor) -> Tensor:
+    """Normals (B, 3, h, w) of the first camera, in the axes of the second camera.
 
     Args:
         normals: x right, y down, z towards the camera.
-        rotation: (B, 3, 3) from the first camera to the second, z forward.
+        rotation: (B, 3, 3) from the first camera to the second; x right, y down, z forward.
     """
-    axes = rotation.new_tensor(TOWARDS_CAMERA)
+    axes = rotation.new_tensor(NORMAL_AXES)
     return torch.einsum("bij,bjhw->bihw", axes[:, None] * rotation * axes, normals)
 
 
-def shown(source: Camera, target: Camera, rays: Rays, depth: Tensor | None, beside: ThreeDAware) -> Tensor:
-    """(B, H, W) which pixels of the second view show a place in the frustum of the first.
-
-    Where depth is labelled it says which place that is; elsewhere half of the samples of a ray must lie inside.
-    """
-    if rays.inside is None:
-        raise ValueError("these rays are those of the first view")
-    mostly = rays.inside.float().mean(-1) >= 0.5
-    whole = F.interpolate(mostly[:, None].float(), size=source.size, mode="nearest-exact")[:, 0] > 0
-    if depth is None or beside.depth_task is None:
-        return whole
-    known = beside.tasks[beside.depth_task].valid(depth)
-    metres = torch.where(known, depth[:, 0], 1.0)
-    points = target.to_world(target.directions(source.size) * metres[..., None])
-    inside = inside_cube(source.to_cube(points, beside.views.sampler.depth_map))
-    return torch.where(known, inside & (source.from_world(points)[..., 2] > 0), whole)
-
-
-def hidden(task: Task, labels: Tensor, seen: Tensor) -> Tensor:
-    """Labels without those of pixels that are not seen."""
+def mask_labels(task: Task, labels: Tensor, visible: Tensor) -> Tensor:
+    """Labels with the value of a missing label outside of a mask (B, H, W)."""
     missing = 0 if task.readout in ("value", "direction") else IGNORE_LABEL
-    return torch.where(seen if labels.ndim == 3 else seen[:, None], labels, labels.new_tensor(missing))
+    return torch.where(visible if labels.ndim == 3 else visible[:, None], labels, labels.new_tensor(missing))

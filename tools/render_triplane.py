@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""Draw what the 3D-aware regularizer of a trained cell has learnt.
+"""Draw the renderings of the 3D-aware regularizer of a trained cell.
 
     python tools/render_triplane.py results/runs/nyuv2_lite/RUN_ID.json --frames 0 5 9
 
 reads the cell from its result file and its weights from results/work, and writes for each frame NAME.png (image,
-labels, predictions of the heads and rendered ones), NAME_slices.png (the weights of the rays at some depths, their mean
-depth and entropy) and NAME_orbit.gif (depth and classes as another camera would see them).
+labels, predictions of the heads, rendered predictions), NAME_slices.png (ray weights at several depths, their mean
+depth and entropy) and NAME_orbit.gif (depth and classes in views of a moving camera).
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("result", type=Path, help="result file of the cell, results/runs/RECIPE/RUN_ID.json")
     parser.add_argument("--split", default="test", help="split of the data set (default: test)")
     parser.add_argument("--frames", type=int, nargs="+", default=[0], metavar="N", help="frames, counted from 0")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where pictures go (default: triplane, below WORK)")
-    parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: work beside runs)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: triplane, below WORK)")
+    parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: work, next to runs)")
     parser.add_argument(
         "--swing",
         type=float,
         default=0.3,
         metavar="METRES",
-        help="how far the camera of the other views moves to either side (default: 0.3)",
+        help="largest offset of the moving camera to either side (default: 0.3)",
     )
     parser.add_argument(
         "--import",
@@ -46,7 +46,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default=[],
         metavar="FILE",
         dest="imports",
-        help="your own Python file with methods, regularizers, data sets or backbones",
+        help="Python file of yours with methods, regularizers, data sets or backbones",
     )
     options = parser.parse_args(arguments)
     if not 0 < options.swing < math.inf:
@@ -55,7 +55,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Draw the frames; 0 when done, 2 when it was asked for wrongly."""
+    """Draw the frames. Exit code: 0 if they are drawn, 2 for wrong arguments."""
     options = parse_arguments(arguments)
     from benchmark.registry import import_files
     from benchmark.training.compose import ConfigError
@@ -75,17 +75,17 @@ def draw_cell(options: argparse.Namespace) -> None:
     """Draw the frames of a cell.
 
     Raises:
-        ValueError: if its regularizer is another, or a frame is not there.
+        ValueError: if its regularizer has no triplane, or the split has no such frame.
     """
     from benchmark.records.result import RunResult
     from benchmark.records.store import ResultStore
-    from benchmark.training.restore import trained_module, untouched_split
+    from benchmark.training.restore import trained_module, unaugmented_split
 
     stored = RunResult.from_text(options.result.read_text(), str(options.result))
     check_regularizer(stored)
     folder = ResultStore(options.result.resolve().parents[2], options.work).work_folder(stored.spec)
     module = trained_module(stored.spec, folder)
-    split: Any = untouched_split(stored.spec, folder, options.split)
+    split: Any = unaugmented_split(stored.spec, folder, options.split)
     for frame in options.frames:
         if not 0 <= frame < len(split):
             raise ValueError(f"--frames {frame}: the {options.split} split has frames 0 to {len(split) - 1}")
@@ -101,27 +101,27 @@ def draw_cell(options: argparse.Namespace) -> None:
 
 
 def check_regularizer(stored: RunResult) -> None:
-    """Refuse a cell that has no triplane.
+    """Refuse a cell without a triplane.
 
     Raises:
-        ValueError: naming its regularizer, and those that have one.
+        ValueError: if its regularizer is not derived from `three_d_aware`.
     """
     from benchmark.registry import REGULARIZERS
     from regularizers.three_d_aware.regularizer import ThreeDAware
 
-    def fits(name: str) -> bool:
+    def has_triplane(name: str) -> bool:
         factory = REGULARIZERS.entry(name).factory
         return isinstance(factory, type) and issubclass(factory, ThreeDAware)
 
-    if not fits(stored.spec.regularizer):
-        known = ", ".join(name for name in REGULARIZERS.names() if fits(name))
+    if not has_triplane(stored.spec.regularizer):
+        known = ", ".join(name for name in REGULARIZERS.names() if has_triplane(name))
         raise ValueError(f"{stored.run_id}: {stored.spec.regularizer} has no triplane; cells of {known} do")
 
 
 def no_novel_views(module: TrainingModule, item: dict[str, Any]) -> bool:
-    """Whether other views cannot be rendered: lengths are not metres, or the camera is not known."""
+    """True if other views cannot be rendered: lengths are not metres, or the intrinsics are unknown."""
     regularizer: Any = module.regularizer
-    return regularizer.views.sampler.metric is False or "intrinsics" not in item
+    return regularizer.sampler.metric is False or "intrinsics" not in item
 
 
 def draw_frame(module: TrainingModule, item: dict[str, Any], out: Path, swing: float) -> None:
@@ -130,31 +130,30 @@ def draw_frame(module: TrainingModule, item: dict[str, Any], out: Path, swing: f
     from torch.utils.data import default_collate
 
     from benchmark.records.result import safe_name
+    from benchmark.visualization.triplane_figures import panel, slices, write_orbit
     from datasets.loading.transforms import MEAN, STD
-    from regularizers.three_d_aware.orbit import arc, walk
-    from regularizers.three_d_aware.pictures import look, orbit, panel, slices
-    from regularizers.three_d_aware.scene import source_camera
+    from regularizers.three_d_aware.inspection import camera_arc, novel_views, render_image
+    from regularizers.three_d_aware.regularizer import source_camera
 
     batch = default_collate([item])
     regularizer: Any = module.regularizer
     image = (item["images"].permute(1, 2, 0) * torch.tensor(STD) + torch.tensor(MEAN)).clamp(0, 1).numpy()
     path = out / safe_name(str(item["name"]))
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-        # Some regularizers draw the order of the samples: the same one each time.
+        # The order of the samples of `shuffled_depth` is random: the same in every picture.
         torch.manual_seed(0)
         output = module.model.method(batch["images"])
         planes = regularizer.triplanes(batch, output.features)
-        seen = look(image, batch, output, planes, regularizer)
-        camera = None if no_novel_views(module, item) else source_camera(batch, seen.depth)
-        poses = [] if camera is None else arc(swing, float(seen.depth.median()))
-        files = {f"{path}.png": panel(seen), f"{path}_slices.png": slices(seen)}
-        for file, figure in files.items():
-            figure.savefig(file)
-            print(f"written: {shown(Path(file))}")
+        view = render_image(image, batch, output, planes, regularizer)
+        camera = None if no_novel_views(module, item) else source_camera(batch, view.depth)
+        poses = [] if camera is None else camera_arc(swing, float(view.depth.median()))
+        for suffix, figure in {".png": panel(view), "_slices.png": slices(view)}.items():
+            figure.savefig(f"{path}{suffix}")
+            print(f"written: {shown(Path(f'{path}{suffix}'))}")
         if camera is not None:
-            views = walk(regularizer.views, regularizer.scenes, planes, camera, poses, regularizer.depth_task)
-            orbit(seen, views, Path(f"{path}_orbit.gif"))
-            print(f"written: {shown(Path(f'{path}_orbit.gif'))}")
+            orbit = Path(f"{path}_orbit.gif")
+            write_orbit(view, novel_views(regularizer, planes, camera, poses), orbit)
+            print(f"written: {shown(orbit)}")
 
 
 if __name__ == "__main__":

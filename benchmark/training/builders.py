@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import MODELS as MMENGINE_MODELS
+from torch import nn
 from torch.utils.data import Dataset
 
 from benchmark.registry import ACCELERATE, DATASETS, JOIN_PAIRS, METHODS, REGULARIZERS, offered_by
@@ -17,6 +18,7 @@ from benchmark.tasks import TaskSet
 from benchmark.training.gradient_calibration import Calibration, calibrated_ratio
 from benchmark.training.model import MultiTaskModel, TrainingModule
 
+Trained = TypeVar("Trained", bound=nn.Module)
 REGULARIZER_SEED_OFFSET = 1_000_003
 """Keeps the regularizer's random numbers apart from the model's, which start from the cell's seed."""
 
@@ -81,7 +83,18 @@ def build_training_module(
     # A regularizer without weights adds nothing to move, save or step.
     calibration = None if ratio is None else Calibration(ratio)
     module = TrainingModule(model, beside, seed + REGULARIZER_SEED_OFFSET, calibration)
-    return module.to(memory_format=getattr(torch, memory_format))
+    return in_memory_format(module, getattr(torch, memory_format))
+
+
+def in_memory_format(module: Trained, memory_format: torch.memory_format) -> Trained:
+    """The module with its parameters and buffers of four dimensions in a memory format.
+
+    `Module.to` converts tensors of five dimensions too, which have no channels-last format of this name.
+    """
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.to(memory_format=memory_format)
+    return module
 
 
 @MMENGINE_DATASETS.register_module(name="SplitOf")

@@ -1,6 +1,6 @@
-"""How strongly a regularizer pulls at the shared features, what it costs in a step, and a weight that follows from it.
+"""Gradient of a regularizer compared with the gradient of the tasks, and a loss weight derived from the ratio.
 
-Both compare gradients on the feature maps that the method hands out, which the tasks' own losses reach too.
+Both gradients are taken on the feature maps that a method shares, since the task losses reach these maps too.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 Terms = Mapping[str, Tensor]
 
-LOOKS = 5
-"""The training is looked at each time that another such part of it is done: a look costs as much as a few steps."""
+NUM_PROBES = 5
+"""Measurements per training, in the middle of equal parts of it. One costs as much as a few steps."""
 RATIO = "gradient_ratio"
 CALIBRATED = "calibrated"
 CALIBRATED_RATIO = 0.3
@@ -23,7 +23,7 @@ CALIBRATION_STEPS = 100
 
 
 def calibrated_ratio(weight: Any) -> float | None:
-    """The ratio that a weight of "calibrated" (0.3) or "calibrated:0.1" asks for; None for a number.
+    """Gradient ratio requested by the weight "calibrated" (0.3) or "calibrated:0.1"; None for a number.
 
     Raises:
         ValueError: for another text, or a ratio that is not positive.
@@ -44,18 +44,19 @@ def calibrated_ratio(weight: Any) -> float | None:
 
 
 class Calibration(nn.Module):
-    """Scales a regularizer so that its gradient on the shared features has a given size beside that of the tasks.
+    """Weight of a regularizer that gives its gradient on the shared features a fixed ratio to the tasks' gradient.
 
-    The factor is `ratio` over the mean of |gradient of the regularizer| / |gradient of the tasks| in the steps so far;
-    after the first steps it stays. A regularizer without a gradient on the features is left as it is.
+    The weight is `ratio` divided by the mean of |gradient of the regularizer| / |gradient of the tasks| in the first
+    steps. It is 1 for a regularizer without a gradient on the features.
 
     Args:
-        ratio: of the norms of the two gradients.
-        steps: after which the factor stays.
+        ratio: requested ratio of the gradient norms.
+        steps: number of steps that are measured.
     """
 
     total: Tensor
     count: Tensor
+    tried: Tensor
 
     def __init__(self, ratio: float, steps: int = CALIBRATION_STEPS) -> None:
         super().__init__()
@@ -63,47 +64,49 @@ class Calibration(nn.Module):
         # Buffers, so that a resumed run has the same factor.
         self.register_buffer("total", torch.zeros((), dtype=torch.float64))
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("tried", torch.zeros((), dtype=torch.int64))
 
     @property
     def settled(self) -> bool:
-        """Whether the factor stays from now on."""
-        return int(self.count) >= self.steps
+        """True once the factor no longer changes."""
+        return int(self.tried) >= self.steps
 
     def factor(self) -> float:
-        """What the terms are multiplied by."""
+        """Factor of the terms, from the steps measured so far."""
         return self.ratio * int(self.count) / float(self.total) if self.total > 0 else 1.0
 
-    def forward(self, terms: Terms, losses: Terms, features: Sequence[Tensor], training: bool) -> dict[str, Tensor]:
-        """The terms, scaled; see `gradient_ratio` for the arguments."""
-        if training and not self.settled:
-            measured = gradient_ratio(terms.values(), losses.values(), features)
-            if measured > 0:
-                self.total += measured
-                self.count += 1
-        factor = self.factor()
-        return {name: factor * term for name, term in terms.items()}
+    def measure(self, terms: Iterable[Tensor], losses: Iterable[Tensor], features: Sequence[Tensor]) -> None:
+        """Take one step into account; see `gradient_ratio` for the arguments.
 
-    def applied(self, measured: Terms) -> dict[str, Tensor]:
-        """What a `Watch` measured of terms that were not scaled yet, for the scaled ones; with the factor."""
-        factor = self.factor()
-        ratios = {name: factor * value for name, value in measured.items() if name.startswith(RATIO)}
-        return {**measured, **ratios, "calibrated_factor": torch.tensor(factor)}
+        Steps whose terms have no graph are not counted: a regularizer without terms, or with `every_k`.
+        """
+        terms = [term for term in terms if term.requires_grad]
+        if self.settled or not terms:
+            return
+        self.tried += 1
+        ratio = gradient_ratio(terms, losses, features)
+        if ratio > 0:
+            self.total += ratio
+            self.count += 1
 
 
 def gradient_ratio(terms: Iterable[Tensor], losses: Iterable[Tensor], features: Sequence[Tensor]) -> Tensor:
     """|gradient of the sum of `terms`| / |gradient of the sum of `losses`| on the feature maps; 0 if either is 0.
 
     Args:
-        terms: of the regularizer.
-        losses: of the tasks.
-        features: the maps, with their graph.
+        terms: scalar terms of the regularizer.
+        losses: scalar losses of the tasks.
+        features: the feature maps, part of the graph of both.
     """
-    ours, theirs = gradient_norm(terms, features), gradient_norm(losses, features)
-    return torch.where(theirs > 0, ours / theirs.clamp(min=1e-30), 0.0)
+    of_terms = gradient_norm(terms, features)
+    if of_terms == 0:
+        return of_terms
+    of_losses = gradient_norm(losses, features)
+    return torch.where(of_losses > 0, of_terms / of_losses.clamp(min=1e-30), 0.0)
 
 
 def gradient_norm(terms: Iterable[Tensor], features: Sequence[Tensor]) -> Tensor:
-    """Norm of the gradient of the sum of the terms on all maps together; the graph stays."""
+    """Norm of the gradient of the summed terms on all maps together. The graph is kept."""
     gradients = [gradient.float().norm() for gradient in _gradients(terms, features) if gradient is not None]
     return torch.stack(gradients).norm() if gradients else torch.zeros(())
 
@@ -116,42 +119,53 @@ def _gradients(terms: Iterable[Tensor], inputs: Sequence[Tensor]) -> tuple[Tenso
     return torch.autograd.grad(torch.stack(reached).sum(), inputs, retain_graph=True, allow_unused=True)
 
 
-class Watch:
-    """Measures a regularizer at a few steps of the training; not at its beginning, where weights may still grow.
+class GradientProbe(nn.Module):
+    """Measures a regularizer in the middle of each of several equal parts of the training.
+
+    The number of measurements made belongs to the state dict, so a resumed run does not repeat one.
 
     Args:
-        looks: parts of the training, each of which ends with a measurement.
+        num_probes: number of parts.
     """
 
-    def __init__(self, looks: int = LOOKS) -> None:
-        self.looks = looks
+    def __init__(self, num_probes: int = NUM_PROBES) -> None:
+        super().__init__()
+        self.num_probes = num_probes
         self.done = 0
+
+    def get_extra_state(self) -> dict[str, int]:
+        """Number of the part that was measured last."""
+        return {"done": self.done}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        """Continue from `get_extra_state`."""
+        self.done = state["done"]
 
     def terms(
         self,
         work: Callable[[], dict[str, Tensor]],
         losses: Terms,
+        task_losses: Terms,
         features: Sequence[Tensor],
         weights: Sequence[Tensor],
-        tasks: Iterable[str],
         progress: float,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The terms of a regularizer, and what was measured in this step.
+        """Terms of a regularizer, and the measurements of this step.
 
         Args:
             work: computes the terms.
-            losses: of the tasks, `loss_<task>` and auxiliary ones that end so too.
-            features: the maps of the method.
-            weights: parameters of the regularizer.
-            tasks: names of the tasks.
-            progress: share of the training that is done.
+            losses: all terms of the method.
+            task_losses: loss of each task, by task name.
+            features: shared feature maps of the method.
+            weights: trained parameters of the regularizer.
+            progress: completed share of the training.
 
         Returns:
-            the terms; and, in a step that is looked at, `seconds` of the regularizer's forward and backward pass,
-            `memory_mb` that it keeps from the one to the other, `gradient_ratio` of all terms, and
-            `gradient_ratio_<task>` of the terms that end with the name of a task to the losses of that task.
+            the terms; and the measurements, empty in most steps: `seconds` of the regularizer's forward and backward
+            pass, `memory_mb` kept between the two, `gradient_ratio` of all terms, and `gradient_ratio_<task>` between
+            the terms of a task (see `task_of`) and its loss.
         """
-        part = int(progress * self.looks)
+        part = int(progress * self.num_probes + 0.5)
         if part <= self.done or not torch.is_grad_enabled():
             return work(), {}
         kept = KeptMemory(exclude=[*features, *weights])
@@ -164,18 +178,23 @@ class Watch:
         _gradients(terms.values(), [*features, *weights])
         found = {"seconds": torch.tensor(time.perf_counter() - before), "memory_mb": torch.tensor(kept.mb)}
         found[RATIO] = gradient_ratio(terms.values(), losses.values(), features)
-        for task in tasks:
-            own, of_task = ([term for name, term in part.items() if _is_of(name, task)] for part in (terms, losses))
-            if own:
-                found[f"{RATIO}_{task}"] = gradient_ratio(own, of_task, features)
+        for task, loss in task_losses.items():
+            terms_of_task = [term for name, term in terms.items() if task_of(name, task_losses) == task]
+            if terms_of_task:
+                found[f"{RATIO}_{task}"] = gradient_ratio(terms_of_task, [loss], features)
         return terms, found
 
 
+def task_of(name: str, tasks: Iterable[str]) -> str | None:
+    """Task of a term named `<prefix>_<task>`; the longest match, so `loss_sensor_depth` is not a term of `depth`."""
+    return max((task for task in tasks if name.endswith(f"_{task}")), key=len, default=None)
+
+
 class KeptMemory:
-    """Bytes that the graph keeps for its backward pass, each storage once.
+    """Bytes that a graph keeps for its backward pass. Each storage counts once.
 
     Args:
-        exclude: tensors that are kept anyway.
+        exclude: tensors that exist without the graph.
     """
 
     def __init__(self, exclude: Iterable[Tensor]) -> None:
@@ -183,18 +202,14 @@ class KeptMemory:
         self.exclude = {tensor.untyped_storage().data_ptr() for tensor in exclude}
 
     def note(self, tensor: Tensor) -> Tensor:
-        """Called with each tensor that is saved."""
+        """Count a tensor that is saved for the backward pass; a hook of `saved_tensors_hooks`."""
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in self.exclude:
             self.sizes[storage.data_ptr()] = storage.nbytes()
-        # An operation that keeps its own result would otherwise keep itself: the memory would never come back.
+        # Without detach, an operation that saves its own result would keep itself alive.
         return tensor.detach()
 
     @property
     def mb(self) -> float:
-        """In MiB."""
+        """Size in MiB."""
         return sum(self.sizes.values()) / 2**20
-
-
-def _is_of(name: str, task: str) -> bool:
-    return name.endswith(f"_{task}")

@@ -1,13 +1,15 @@
-"""The model that is evaluated, and the training module that sets a regularizer beside it.
+"""The model that is evaluated, and the training module that adds a regularizer to it.
 
-`MultiTaskModel` is a method and its tasks; it is what is saved, counted, exported and evaluated. `TrainingModule` holds
-it and a regularizer side by side, so that the Runner, DDP and resume checkpoints see both.
+`MultiTaskModel` is a method and its tasks. It is saved, counted, exported and evaluated. `TrainingModule` holds a model
+and a regularizer, so that the Runner, DDP and resume checkpoints see both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
 from typing import Any, cast
 
 import torch
@@ -16,21 +18,24 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from benchmark.contracts import Batch, Method, MultiTaskOutput, Regularizer
+from benchmark.contracts import Auxiliary, Batch, Method, MultiTaskOutput, Regularizer
 from benchmark.heads import read_out
 from benchmark.losses import task_loss
 from benchmark.tasks import TaskSet
-from benchmark.training.gradient_calibration import Calibration, Watch
+from benchmark.training.gradient_calibration import RATIO, Calibration, GradientProbe
+from benchmark.training.random_stream import RandomStream
 
+LOSS = "loss_"
+"""Prefix of the terms that are summed."""
 DIAGNOSTIC = "regularizer_"
-"""Beginning of the names of what a regularizer logs beside its losses."""
+"""Prefix of the values that a regularizer logs in addition to its terms."""
 
 
 class ChannelsLast(BaseDataPreprocessor):
-    """Moves a batch to the model's device and lays its images out as channels-last, which convolutions prefer."""
+    """Moves a batch to the model's device and stores its images as channels-last, the fast layout of convolutions."""
 
     def forward(self, data: Any, training: bool = False) -> Any:
-        """Returns the batch; see `Batch`."""
+        """Batch in, batch out; see `Batch`."""
         batch = self.cast_data(data)
         batch["images"] = batch["images"].contiguous(memory_format=torch.channels_last)
         return batch
@@ -41,7 +46,7 @@ class MultiTaskModel(BaseModel):
 
     Args:
         method: the network.
-        tasks: the tasks it was built for, with the loss settings of the recipe.
+        tasks: tasks of the network, with the loss settings of the recipe.
     """
 
     def __init__(self, method: Method, tasks: TaskSet) -> None:
@@ -58,7 +63,7 @@ class MultiTaskModel(BaseModel):
         Args:
             images: (B, 3, H, W) normalised images.
             mode: "tensor" for the method's output, "loss" for weighted loss terms, "predict" for data samples.
-            batch: the rest of `Batch`; "loss" needs `targets`.
+            batch: other entries of `Batch`; "loss" needs `targets`.
 
         Returns:
             `MultiTaskOutput`, `{loss_name: scalar}`, or a list of B `SegDataSample`s.
@@ -75,32 +80,50 @@ class MultiTaskModel(BaseModel):
         raise ValueError(f"mode must be tensor, loss or predict, found {mode!r}")
 
     def losses(self, output: MultiTaskOutput, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weighted losses of the predictions and of the auxiliary predictions, and the method's penalties, by name.
+        """Weighted losses of the predictions and auxiliary predictions, and the penalties of the method.
 
-        Names are `loss_<task>`, `loss_<auxiliary>_<task>` and `loss_<penalty>`; mmengine sums every key that contains
-        "loss".
+        Returns:
+            scalars named `loss_<task>`, `loss_<auxiliary>_<task>` and `loss_<penalty>`.
+
+        Raises:
+            ValueError: if two of them have one name.
         """
-        terms = {
-            f"loss_{name}": task.loss_weight * task_loss(task, output.predictions[name], targets[name])
+        predicted = (
+            (f"{LOSS}{name}", task.loss_weight * task_loss(task, output.predictions[name], targets[name]))
             for name, task in self.tasks.items()
+        )
+        auxiliary = ((_name_of(part), self._auxiliary_loss(part, targets)) for part in output.auxiliary)
+        penalties = ((f"{LOSS}{name}", penalty) for name, penalty in output.penalties.items())
+        return without_duplicates(chain(predicted, auxiliary, penalties))
+
+    def _auxiliary_loss(self, part: Auxiliary, targets: Mapping[str, Tensor]) -> Tensor:
+        task = self.tasks[part.task]
+        options = part.loss_options or None
+        loss = task_loss(task, part.prediction, targets[part.task], loss=part.loss, loss_options=options)
+        return part.weight * task.loss_weight * loss
+
+    def task_losses(self, output: MultiTaskOutput, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Sum of the weighted losses of each task's prediction and auxiliary predictions, by task name.
+
+        Args:
+            output: output of the method.
+            losses: its `losses`.
+        """
+        names = {name: [_name_of(part) for part in output.auxiliary if part.task == name] for name in self.tasks}
+        return {
+            name: sum((losses[auxiliary] for auxiliary in found), losses[f"{LOSS}{name}"])
+            for name, found in names.items()
         }
-        for part in output.auxiliary:
-            task = self.tasks[part.task]
-            loss = task_loss(
-                task, part.prediction, targets[part.task], loss=part.loss, loss_options=part.loss_options or None
-            )
-            terms[f"loss_{part.name}_{part.task}"] = part.weight * task.loss_weight * loss
-        return terms | {f"loss_{name}": penalty for name, penalty in output.penalties.items()}
 
 
 class TrainingModule(BaseModel):
-    """The model and, beside it, a regularizer.
+    """A model and its regularizer.
 
     Args:
-        model: what is trained, evaluated and saved.
-        regularizer: its terms are added to the loss; None for none.
-        seed: seed of the regularizer's own stream of random numbers.
-        calibration: scales the terms of the regularizer; None for those of its own weight.
+        model: the model that is trained, evaluated and saved.
+        regularizer: its terms are added to the loss; None for training without one.
+        seed: seed of the regularizer's random numbers.
+        calibration: sets the weight of the regularizer; None for the weight that it was built with.
     """
 
     def __init__(
@@ -110,83 +133,111 @@ class TrainingModule(BaseModel):
         self.model = model
         self.regularizer = regularizer
         self.calibration = calibration
-        self.watch = Watch()
-        self.register_buffer("regularizer_rng", initial_rng_state(seed), persistent=regularizer is not None)
+        if regularizer is not None:
+            self.random_stream = RandomStream(seed)
+            self.probe = GradientProbe()
 
     def init_weights(self) -> None:
         """Does nothing, see `MultiTaskModel.init_weights`."""
 
     def forward(self, images: Tensor, mode: str = "tensor", **batch: Any) -> Any:
-        """Like `MultiTaskModel.forward`; the regularizer takes part in mode "loss" only."""
+        """Like `MultiTaskModel.forward`; the regularizer takes part in mode "loss" only.
+
+        Raises:
+            ValueError: if a term of the regularizer has the name of another loss term.
+        """
         if mode != "loss" or self.regularizer is None or self.regularizer.weight == 0:
             return self.model(images, mode=mode, **batch)
         output = self._run(self.regularizer, images)
         complete = cast(Batch, {"images": images, **batch})
         losses = self.model.losses(output, batch["targets"])
-        return losses | self._terms_of(self.regularizer, complete, output, losses)
+        output = replace(output, task_losses=self.model.task_losses(output, losses))
+        terms, logged = self._regularize(self.regularizer, complete, output, losses)
+        return without_duplicates(chain(losses.items(), terms.items(), logged.items()))
+
+    def parse_losses(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum of the terms whose names begin with `loss_`, and the values to log.
+
+        mmengine would also add a diagnostic of a task whose name contains "loss".
+        """
+        logged = {name: value.mean() for name, value in losses.items()}
+        total = torch.as_tensor(sum(value for name, value in logged.items() if name.startswith(LOSS)))
+        return total, {"loss": total, **logged}
 
     def _run(self, regularizer: Regularizer, images: Tensor) -> MultiTaskOutput:
-        """The method's output; its feature maps are changed on the way by a regularizer that does so."""
+        """Output of the method. A regularizer with `changes_features` changes its feature maps."""
         if not regularizer.changes_features:
             plain: MultiTaskOutput = self.model.method(images)
             return plain
 
         def change(position: int, features: Tensor) -> Tensor:
-            with self._own_random_numbers():
+            with self.random_stream.active(images.device):
                 return regularizer.change(position, features)
 
         with self.model.method.changing_features(change):
             output: MultiTaskOutput = self.model.method(images)
         return output
 
-    def _terms_of(
+    def _regularize(
         self, regularizer: Regularizer, batch: Batch, output: MultiTaskOutput, losses: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """The regularizer's terms and diagnostics."""
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Terms and diagnostics of the regularizer, by the names that they are logged with."""
+        calibrating = self.calibration is not None and not self.calibration.settled
 
         def work() -> dict[str, Tensor]:
-            with self._own_random_numbers(), self._grown(regularizer):
+            with self.random_stream.active(batch["images"].device), ramp_disabled(regularizer, calibrating):
                 return regularizer(batch, output)
 
         weights = [weight for weight in regularizer.parameters() if weight.requires_grad]
-        terms, measured = self.watch.terms(
-            work, losses, output.features, weights, self.model.tasks, regularizer.progress
+        terms, measured = self.probe.terms(
+            work, losses, output.task_losses, output.features, weights, regularizer.progress
         )
         if self.calibration is not None:
-            terms = self.calibration(terms, losses, output.features, self.training)
-            measured = self.calibration.applied(measured)
-        # mmengine sums the keys that contain "loss" and logs the others.
-        summed = {name if "loss" in name else f"loss_{name}": term for name, term in terms.items()}
-        found = {**regularizer.diagnostics(), **measured}
-        logged = {f"{DIAGNOSTIC}{name}": value for name, value in found.items()}
-        mistaken = [name for name in logged if "loss" in name]
-        if mistaken:
-            raise ValueError(f"{mistaken[0]}: what has 'loss' in its name is added to the loss; rename this diagnostic")
-        return summed | logged
-
-    @contextmanager
-    def _grown(self, regularizer: Regularizer) -> Iterator[None]:
-        """Without its ramp while the weight is calibrated: the ratio is that of the full strength."""
-        progress = regularizer.progress
-        if self.calibration is not None and not self.calibration.settled:
-            regularizer.progress = 1.0
-        try:
-            yield
-        finally:
-            regularizer.progress = progress
-
-    @contextmanager
-    def _own_random_numbers(self) -> Iterator[None]:
-        """Draw from the regularizer's own stream."""
-        with torch.random.fork_rng(devices=[]):
-            torch.set_rng_state(self.regularizer_rng.cpu())
-            yield
-            self.regularizer_rng.copy_(torch.get_rng_state())
+            if self.training:
+                self.calibration.measure(terms.values(), losses.values(), output.features)
+            weight = self.calibration.factor()
+            # The terms are measured at full strength, and trained with the ramp.
+            factor = weight * regularizer.ramp_factor() if calibrating else weight
+            terms = {name: factor * term for name, term in terms.items()}
+            ratios = {name: factor * value for name, value in measured.items() if name.startswith(RATIO)}
+            measured = {**measured, **ratios, "calibrated_factor": torch.tensor(weight)}
+        summed = ((name if name.startswith(LOSS) else f"{LOSS}{name}", term) for name, term in terms.items())
+        diagnostics = chain(regularizer.diagnostics().items(), measured.items())
+        return without_duplicates(summed), without_duplicates(
+            (f"{DIAGNOSTIC}{name}", value) for name, value in diagnostics
+        )
 
 
-def initial_rng_state(seed: int) -> Tensor:
-    """State of torch's CPU generator right after seeding."""
-    return torch.Generator().manual_seed(seed).get_state()
+@contextmanager
+def ramp_disabled(regularizer: Regularizer, disabled: bool) -> Iterator[None]:
+    """Within the block, a regularizer has its full strength, if `disabled`."""
+    progress = regularizer.progress
+    regularizer.progress = 1.0 if disabled else progress
+    try:
+        yield
+    finally:
+        regularizer.progress = progress
+
+
+def without_duplicates(terms: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """Terms by name.
+
+    Raises:
+        ValueError: if a name occurs twice, since one of the two terms would be lost.
+    """
+    found: dict[str, Tensor] = {}
+    for name, term in terms:
+        if name in found:
+            raise ValueError(
+                f"two terms are named {name!r}; rename an auxiliary prediction or a penalty of the method, or a term "
+                "or a diagnostic of the regularizer"
+            )
+        found[name] = term
+    return found
+
+
+def _name_of(part: Auxiliary) -> str:
+    return f"{LOSS}{part.name}_{part.task}"
 
 
 def data_samples(
@@ -196,15 +247,15 @@ def data_samples(
     names: list[str] | None = None,
     window: Tensor | None = None,
 ) -> list[SegDataSample]:
-    """One mmsegmentation data sample per image, with fields `pred_<task>` and, where known, `gt_<task>`.
+    """One mmsegmentation data sample per image, with fields `pred_<task>` and, for tasks with targets, `gt_<task>`.
 
     Args:
         tasks: the tasks.
-        predictions: raw, (B, C, H, W) each.
-        targets: of the same height and width.
-        names: of the images.
-        window: (B, 4) top, left, height, width of each image without its padding, which is cut off: a boundary at the
-            rim of the padding would be none, and tolerances are shares of the diagonal of the image.
+        predictions: raw predictions (B, C, H, W).
+        targets: targets of the same height and width.
+        names: names of the images.
+        window: (B, 4) top, left, height, width of each image inside its padding. The padding is cut off: it would add
+            boundaries, and tolerances are shares of the diagonal of the image.
     """
     fields: dict[str, Tensor] = {}
     for name, task in tasks.items():

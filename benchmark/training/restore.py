@@ -1,4 +1,4 @@
-"""A trained cell as it ended: model and regularizer with their weights, and the data to look at them with."""
+"""Model, regularizer and data of a trained cell."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmark.training.model_files import MODEL_FILE, REGULARIZER_FILE, Checkpo
 
 
 def trained_module(spec: RunSpec, folder: Path) -> TrainingModule:
-    """Model and regularizer with the weights that a cell ended with, in eval mode.
+    """Model and regularizer of a cell with their final weights, in eval mode.
 
     Args:
         spec: the cell.
@@ -26,25 +26,25 @@ def trained_module(spec: RunSpec, folder: Path) -> TrainingModule:
     """
     settings = dict(compose(spec, folder).model)
     del settings["type"]
-    # Compiling pays for many images of one size only.
+    # Compilation takes longer than the few forward passes of a restored model.
     module = build_training_module(**{**settings, "compile_options": None})
     load_model(module.model, folder / MODEL_FILE)
     if module.regularizer is not None and module.regularizer.state_dict():
         weights = folder / REGULARIZER_FILE
         if not weights.is_file():
             raise CheckpointError(
-                f"{weights}: no such file: the cell was trained before regularizers were kept; delete its result and "
-                "train it again"
+                f"{weights}: no such file: the cell was trained by a version without saved regularizers; delete its "
+                "result and train it again"
             )
         load_model(module.regularizer, weights)
     return module.eval()
 
 
-def untouched_split(spec: RunSpec, folder: Path, split: str) -> Dataset[Any]:
-    """A split of a cell's data, read as the test split is: without augmentation but for padding.
+def unaugmented_split(spec: RunSpec, folder: Path, split: str) -> Dataset[Any]:
+    """A split of a cell's data, read like the test split: padding is the only augmentation.
 
     Raises:
-        ValueError: if there is no such split.
+        ValueError: if the data set has no such split.
     """
     settings = dict(compose(spec, folder).test_dataloader.dataset)
     del settings["type"]

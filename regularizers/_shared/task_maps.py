@@ -1,7 +1,7 @@
-"""Predictions and labels of a task as maps of one kind, which networks between tasks can read.
+"""Predictions and labels of a task in one representation, the input of networks that translate between tasks.
 
-A class becomes a probability for each class, a distance one divided by the largest label, a direction a unit vector, a
-boundary or a mask a probability. Where there is no label the map is zero.
+Classes become one probability per class, distances are divided by the largest label, directions are unit vectors,
+boundaries and masks are probabilities. Pixels without a label are zero in maps of labels.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ Probabilities = Callable[[Tensor], Tensor]
 
 
 def map_channels(task: Task) -> int:
-    """Channels of a task's map."""
+    """Number of channels of the map of a task."""
     return task.channels if task.readout in ("class", "direction", "value") else 1
 
 
 def label_map(task: Task, target: Tensor) -> Tensor:
-    """(B, `map_channels`, H, W) from labels; see `benchmark.tasks` for their form."""
-    known = task.valid(target)[:, None]
+    """(B, `map_channels`, H, W) from labels in the form of `benchmark.tasks`."""
+    valid = task.valid(target)[:, None]
     if task.readout == "class":
-        # A class for pixels without a label, which is cut off.
-        classes = torch.where(known[:, 0], target, target.new_tensor(task.channels))
+        # Unlabelled pixels become a further class, which is then removed.
+        classes = torch.where(valid[:, 0], target, target.new_tensor(task.channels))
         return F.one_hot(classes, task.channels + 1)[..., :-1].permute(0, 3, 1, 2).float()
-    values = torch.where(known, target.float(), 0.0)
+    values = torch.where(valid, target.float(), 0.0)
     return values / largest(task, target) if task.readout == "value" else values
 
 
@@ -39,8 +39,8 @@ def prediction_map(task: Task, prediction: Tensor, target: Tensor, soften: Proba
     Args:
         task: the task.
         prediction: (B, C, h, w), see `MultiTaskOutput.predictions`.
-        target: labels, which say by what a value is divided.
-        soften: logits to probabilities of the classes; softmax if not given.
+        target: labels; the largest value is the divisor of distances.
+        soften: class logits -> probabilities; None for softmax.
     """
     prediction = prediction.float()
     if task.readout == "class":
@@ -53,16 +53,16 @@ def prediction_map(task: Task, prediction: Tensor, target: Tensor, soften: Proba
 
 
 def largest(task: Task, target: Tensor) -> Tensor:
-    """The largest labelled value of a batch, 1 where nothing is labelled."""
+    """Largest labelled value of a batch; 1 for a batch without labels."""
     values = torch.where(task.valid(target)[:, None], target.float(), 0.0).abs().amax()
     return torch.where(values > 0, values, torch.ones_like(values))
 
 
 def shrink(maps: Tensor, stride: int) -> Tensor:
-    """Means over cells of stride x stride pixels; those at the border over what there is."""
+    """Means over cells of stride x stride pixels; smaller cells at the bottom and right border."""
     return F.avg_pool2d(maps, stride, ceil_mode=True, count_include_pad=False) if stride > 1 else maps
 
 
-def known_cells(task: Task, target: Tensor, stride: int) -> Tensor:
-    """(B, 1, h, w): share of labelled pixels of each cell."""
+def labelled_share(task: Task, target: Tensor, stride: int) -> Tensor:
+    """(B, 1, h, w) share of labelled pixels in each cell."""
     return shrink(task.valid(target)[:, None].float(), stride)

@@ -1,7 +1,7 @@
-"""Whether the density has learnt a geometry: numbers to log, no losses.
+"""Statistics of the density that show if it has learnt a geometry.
 
-A camera that never moves lets the xy plane carry every prediction while the weights of the rays stay flat. Then their
-entropy is near log D and the expected depth tells nothing of the true one.
+With a camera that never moves, the xy plane alone can carry every prediction, with flat ray weights. Their entropy is
+then near log D, and the expected depth is unrelated to the true depth.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ def diagnose(renderings: Iterable[Rendering], depth: Tensor, label: tuple[Task, 
     """Means over the densities of one batch.
 
     Args:
-        renderings: of the batch.
-        depth: (B, D) metres of the samples.
-        label: a depth task and its target, where there is one.
+        renderings: renderings of the batch.
+        depth: (B, D) depth of the samples, metres.
+        label: a depth task and its target; None without such a task.
 
     Returns:
-        ray_entropy: of the weights of a ray, in nats, at most log D; mean over rays.
-        ray_opacity: share of the light that the rays absorb before their far end.
-        depth_correlation: of expected with true depth over valid pixels, there with `label`.
+        ray_entropy: mean entropy of the ray weights, in nats, at most log D.
+        ray_opacity: mean share of the light that is absorbed before the far end of a ray.
+        depth_correlation: correlation of expected and true depth over valid pixels; only with `label`.
     """
     pairs = [(part.weights[name], part.left[name]) for part in renderings for name in part.weights]
     found = {
@@ -40,18 +40,18 @@ def diagnose(renderings: Iterable[Rendering], depth: Tensor, label: tuple[Task, 
 
 
 def ray_entropy(weights: Tensor) -> Tensor:
-    """Mean over the rays of `entropies`."""
+    """Mean of `entropies` over all rays."""
     return entropies(weights).mean()
 
 
 def entropies(weights: Tensor) -> Tensor:
-    """(B, h, w) entropy of (B, h, w, D) weights in nats, each ray's scaled to sum to 1."""
+    """(B, h, w) entropy, in nats, of ray weights (B, h, w, D) scaled to sum to 1."""
     shares = weights / weights.sum(-1, keepdim=True).clamp(min=1e-6)
     return torch.special.entr(shares).sum(-1)
 
 
 def depth_correlation(weights: Tensor, depth: Tensor, task: Task, target: Tensor) -> Tensor:
-    """Correlation of the mean depth of rays with true depth in the middle of their cells; 0 if either is constant."""
+    """Correlation of the mean depth of rays with the true depth at their centres; 0 if either is constant."""
     mean = (weights * depth[:, None, None]).sum(-1) / weights.sum(-1).clamp(min=1e-6)
     height, width = mean.shape[1:]
     rows, columns = (

@@ -1,8 +1,8 @@
-"""The hidden volume relu(xy + xz + yz) of one head, which is never held as a whole.
+"""Hidden vectors relu(xy + xz + yz) of one head on rays along z, without the volume of all vectors in memory.
 
-On rays along z the first layer of a head is applied to the planes before they are read, so a hidden vector is a sum of
-three that are known. Two things are asked of it: its dot product with a vector (the density) and its weighted sum along
-the ray (the tasks, whose last layer comes after the sum). Both recompute it in their backward pass.
+The first layer of a head is applied to the planes before they are read, so a hidden vector is the ReLU of a sum of
+three vectors. Two operations use it: the dot product with a vector (density) and the weighted sum along a ray (tasks;
+their last layer follows the sum). Both recompute it in their backward pass.
 
 Shapes: xy (B, H, W, N), xz (B, W, D, N), yz (B, H, D, N), weights and products (B, H, W, D), vector (N,).
 """
@@ -16,23 +16,24 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from regularizers.three_d_aware import fused
+from regularizers.three_d_aware import cpu_kernels
 
 LARGEST_CHUNK = 2**24
-"""Numbers in the part of the volume that tensor operations hold at once: 64 MiB in float32."""
+"""Elements of the volume that tensor operations hold at once: 64 MiB in float32."""
 
 
 class AxisHidden:
-    """The hidden volume on rays along z.
+    """Hidden vectors on rays along z.
 
     Args:
-        xy: per pixel.
-        xz: per column and sample.
-        yz: per row and sample.
-        row_chunk: rows that tensor operations hold at once; None for what fits in `LARGEST_CHUNK`. A CPU holds none.
+        xy: (B, H, W, N), part of a pixel.
+        xz: (B, W, D, N), part of a column and sample.
+        yz: (B, H, D, N), part of a row and sample.
+        row_chunk: rows that tensor operations hold at once; None for as many as fit in `LARGEST_CHUNK`. The kernels of
+            `cpu_kernels` hold none.
 
     Attributes:
-        samples: (B, H, W, D).
+        samples: the sizes (B, H, W, D).
     """
 
     def __init__(self, xy: Tensor, xz: Tensor, yz: Tensor, row_chunk: int | None = None) -> None:
@@ -52,7 +53,7 @@ class AxisHidden:
 
 
 class DenseHidden:
-    """The same of a volume (B, H, W, D, N) that is held, as at points off the axis."""
+    """Hidden vectors of any points, as a volume (B, H, W, D, N) in memory."""
 
     def __init__(self, volume: Tensor) -> None:
         self.volume = volume
@@ -75,8 +76,8 @@ class Composite(torch.autograd.Function):
         """See `AxisHidden.composite`."""
         ctx.save_for_backward(xy, xz, yz, weights)
         ctx.row_chunk = row_chunk
-        if fused.usable(xy, xz, yz, weights):
-            return fused.composite(xy, xz, yz, weights)
+        if cpu_kernels.usable(xy, xz, yz, weights):
+            return cpu_kernels.composite(xy, xz, yz, weights)
         return torch.cat(
             [
                 torch.einsum("bhwd,bhwdn->bhwn", weights[:, rows], volume)
@@ -87,16 +88,16 @@ class Composite(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of the planes and of the weights."""
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of planes and weights."""
         xy, xz, yz, weights = ctx.saved_tensors
-        if fused.usable(xy, xz, yz, weights, given):
-            return *fused.composite_gradient(xy, xz, yz, weights, given.contiguous()), None
+        if cpu_kernels.usable(xy, xz, yz, weights, gradient):
+            return *cpu_kernels.composite_gradient(xy, xz, yz, weights, gradient.contiguous()), None
         to_planes = PlaneGradients(xy, xz, yz)
         to_weights = torch.empty_like(weights)
         for rows, volume in chunks(xy, xz, yz, ctx.row_chunk):
-            to_weights[:, rows] = torch.einsum("bhwn,bhwdn->bhwd", given[:, rows], volume)
-            to_planes.add(rows, volume, weights[:, rows, :, :, None] * given[:, rows, :, None])
+            to_weights[:, rows] = torch.einsum("bhwn,bhwdn->bhwd", gradient[:, rows], volume)
+            to_planes.add(rows, volume, weights[:, rows, :, :, None] * gradient[:, rows, :, None])
         return *to_planes.sums, to_weights, None
 
 
@@ -108,33 +109,33 @@ class Project(torch.autograd.Function):
         """See `AxisHidden.project`."""
         ctx.save_for_backward(xy, xz, yz, vector)
         ctx.row_chunk = row_chunk
-        if fused.usable(xy, xz, yz, vector):
-            return fused.project(xy, xz, yz, vector.contiguous())
+        if cpu_kernels.usable(xy, xz, yz, vector):
+            return cpu_kernels.project(xy, xz, yz, vector.contiguous())
         return torch.cat([volume @ vector for _, volume in chunks(xy, xz, yz, row_chunk)], dim=1)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of the planes and of the vector."""
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of planes and vector."""
         xy, xz, yz, vector = ctx.saved_tensors
-        if fused.usable(xy, xz, yz, vector, given):
-            return *fused.project_gradient(xy, xz, yz, vector.contiguous(), given.contiguous()), None
+        if cpu_kernels.usable(xy, xz, yz, vector, gradient):
+            return *cpu_kernels.project_gradient(xy, xz, yz, vector.contiguous(), gradient.contiguous()), None
         to_planes = PlaneGradients(xy, xz, yz)
         to_vector = torch.zeros_like(vector)
         for rows, volume in chunks(xy, xz, yz, ctx.row_chunk):
-            to_vector += torch.einsum("bhwd,bhwdn->n", given[:, rows], volume)
-            to_planes.add(rows, volume, given[:, rows, :, :, None] * vector)
+            to_vector += torch.einsum("bhwd,bhwdn->n", gradient[:, rows], volume)
+            to_planes.add(rows, volume, gradient[:, rows, :, :, None] * vector)
         return *to_planes.sums, to_vector, None
 
 
 class PlaneGradients:
-    """Sums of the gradients of the planes, over chunks of rows."""
+    """Gradients of the planes, summed over chunks of rows."""
 
     def __init__(self, xy: Tensor, xz: Tensor, yz: Tensor) -> None:
         self.sums = (torch.empty_like(xy), torch.zeros_like(xz), torch.empty_like(yz))
 
     def add(self, rows: slice, volume: Tensor, gradient: Tensor) -> None:
-        """Take the gradient (B, h, W, D, N) of a chunk, which is changed in place."""
+        """Add the gradient (B, h, W, D, N) of a chunk, which is changed in place."""
         gradient.masked_fill_(volume <= 0, 0)
         xy, xz, yz = self.sums
         xy[:, rows] = gradient.sum(3)
@@ -143,7 +144,7 @@ class PlaneGradients:
 
 
 def chunks(xy: Tensor, xz: Tensor, yz: Tensor, row_chunk: int | None) -> Iterator[tuple[slice, Tensor]]:
-    """Bands of rows, each with its part (B, h, W, D, N) of the volume."""
+    """Slices of rows, each with its part (B, h, W, D, N) of the volume."""
     batch, height, width, hidden = xy.shape
     most = row_chunk or max(1, LARGEST_CHUNK // (batch * width * xz.shape[2] * hidden))
     for top in range(0, height, most):

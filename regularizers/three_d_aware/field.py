@@ -1,4 +1,4 @@
-"""The small networks that say, for a point of the triplane, how dense it is and what each task is there."""
+"""Small networks from the features of a point to its density and to the raw prediction of each task."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from regularizers.three_d_aware.factored_mlp import AxisHidden, DenseHidden
 from regularizers.three_d_aware.sampler import AxisSamples
 
 SHARED = "density"
+"""Name of the density head of all tasks."""
 DENSITY_SHIFT = 1.0
-"""Taken off before the softplus, so that an untrained field is thin (EG3D)."""
+"""Subtracted before the softplus, so that an untrained field has low density (EG3D)."""
 
 
 class TaskField(nn.Module):
-    """One hidden layer with ReLU per task and per density.
+    """One hidden layer with ReLU for each task and each density.
 
     Args:
         channels: C of the triplane.
-        outputs: channels of each task; None for a task that reads the weights of the rays alone.
+        outputs: channels of each task; None for a task that is computed from ray weights alone.
         hidden: width of a hidden layer.
-        densities: "shared" for one density for all tasks, which is the only geometry that they share; "per_task"; or
-            "none".
-        shared_trunk: one hidden layer for all tasks and densities, about T + 1 times cheaper.
-        read_z: give the hidden layers z as well.
+        densities: "shared" for one density of all tasks, "per_task", or "none".
+        shared_trunk: one hidden layer for all tasks and densities: T + 1 times fewer operations with T tasks.
+        read_z: z is a further input of the hidden layers.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class TaskField(nn.Module):
         self.last = nn.ModuleDict({head: nn.Linear(hidden, count) for head, count in sizes.items()})
 
     def hidden_on_axis(self, samples: AxisSamples, trunk: str, row_chunk: int | None = None) -> AxisHidden:
-        """The hidden vectors of a trunk on rays along z, from planes that went through its layer."""
+        """Hidden vectors of a trunk on rays along z. Its layer is applied to the planes."""
         weight, bias, per_z = self._first_layer(trunk)
-        # The mean over three planes; their shares of a sample sum to 1, so the layer may come before the reading.
+        # 1/3: mean over the planes. Interpolation weights sum to 1, so the linear layer may be applied before reading.
         xy = F.linear(samples.xy.movedim(1, -1), weight / 3, bias)
         xz = F.linear(samples.xz.permute(0, 3, 2, 1), weight / 3)
         yz = F.linear(samples.yz.permute(0, 3, 2, 1), weight / 3)
@@ -62,20 +62,20 @@ class TaskField(nn.Module):
         return AxisHidden(xy, xz, yz, row_chunk)
 
     def hidden_at_points(self, features: Tensor, z: Tensor, trunk: str) -> DenseHidden:
-        """The hidden vectors of a trunk for features (B, h, w, D, C) read at points with z (B, h, w, D)."""
+        """Hidden vectors of a trunk for features (B, h, w, D, C) of points with z (B, h, w, D)."""
         weight, bias, per_z = self._first_layer(trunk)
         before = F.linear(features, weight, bias)
         return DenseHidden(F.relu(before if per_z is None else before + z[..., None] * per_z))
 
     def density(self, name: str, hidden: AxisHidden | DenseHidden) -> Tensor:
-        """(B, h, w, D) density, not negative, of the density head `name`."""
+        """(B, h, w, D) non-negative output of the density head `name`."""
         layer = cast(nn.Linear, self.last[name])
         return F.softplus(hidden.project(layer.weight[0]) + layer.bias - DENSITY_SHIFT)
 
     def rendered(self, name: str, sums: Tensor, total: Tensor) -> Tensor:
-        """(B, C, h, w) of a task from its composited hidden vectors (B, h, w, N) and the total weight (B, h, w)."""
+        """(B, C, h, w) prediction of a task from composited hidden vectors (B, h, w, N), summed weights (B, h, w)."""
         layer = cast(nn.Linear, self.last[f"task_{name}"])
-        # A linear layer of a weighted sum is the weighted sum of a linear layer, but for its bias.
+        # The last layer is linear: applied after the weighted sum, with the bias times the summed weights.
         return (F.linear(sums, layer.weight) + total[..., None] * layer.bias).movedim(-1, 1)
 
     def _first_layer(self, trunk: str) -> tuple[Tensor, Tensor, Tensor | None]:

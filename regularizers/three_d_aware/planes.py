@@ -1,8 +1,8 @@
 """From shared feature maps to a triplane, by 2D convolutions.
 
-Source: section 3 of the paper for the idea; the one convolutional network whose channels are three planes is EG3D's
-(Chan et al., CVPR 2022), pooling along an axis is that of Convolutional Occupancy Networks (Peng et al., ECCV 2020),
-lifting by a distribution over depth is Lift, Splat, Shoot's (Philion and Fidler, ECCV 2020). Nothing copied.
+Source: section 3 of the paper for the idea; EG3D (Chan et al., CVPR 2022) for one convolutional network whose channels
+are three planes; Convolutional Occupancy Networks (Peng et al., ECCV 2020) for pooling along an axis; Lift, Splat,
+Shoot (Philion and Fidler, ECCV 2020) for lifting by a distribution over depth. Nothing copied.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmark.heads import upsample_to
 from regularizers.three_d_aware.sampler import Triplane
 
 WIDTH = 128
@@ -20,14 +21,14 @@ WIDTH = 128
 
 
 class TriplaneEncoder(nn.Module):
-    """A trunk of 2D convolutions, a 3x3 convolution, and a way to turn image rows into depth.
+    """A trunk of 2D convolutions, a 3x3 convolution, and a mapping of image rows and columns to depth.
 
     Args:
         in_channels: channels of each feature map.
         channels: C of the planes.
         plane_depth: texels of the planes along z.
-        rows: "axis", "reshape" or "lift", see `AxisPlanes`, `ReshapedPlanes` and `LiftedPlanes`; "none" for a plane xy
-            alone, see `LonePlane`.
+        rows: "axis" for `AxisPlanes`, "reshape" for `ReshapedPlanes`, "lift" for `LiftedPlanes`, "none" for
+            `SinglePlane`.
         width: channels of the trunk.
 
     Raises:
@@ -44,22 +45,22 @@ class TriplaneEncoder(nn.Module):
         self.to_planes = ROWS[rows](width, channels, plane_depth)
 
     def forward(self, maps: Sequence[Tensor], grid: tuple[int, int]) -> Triplane:
-        """Planes whose xy is `grid` = (H, W) large."""
+        """Feature maps (B, C_i, h_i, w_i) -> a triplane with an xy plane of size `grid` = (H, W)."""
         planes: Triplane = self.to_planes(self.trunk(maps, grid))
         return planes
 
 
 class Trunk(nn.Module):
-    """1x1 convolution of the maps, brought to one size, to `width` channels, and two residual blocks.
+    """1x1 convolution of the resized feature maps to `width` channels, and two residual blocks.
 
     Args:
         in_channels: channels of each feature map.
-        width: channels of what it returns.
+        width: channels of the output.
     """
 
     def __init__(self, in_channels: Sequence[int], width: int = WIDTH) -> None:
         super().__init__()
-        # One 1x1 convolution of the concatenated maps, written per map: each runs at the smaller of two sizes.
+        # One 1x1 convolution of the concatenated maps, split by map: each part runs at the smaller of two sizes.
         self.inputs = nn.ModuleList(
             nn.Conv2d(count, width, kernel_size=1, bias=position == 0) for position, count in enumerate(in_channels)
         )
@@ -67,26 +68,30 @@ class Trunk(nn.Module):
 
     def forward(self, maps: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
         """Maps (B, C_i, h_i, w_i) -> (B, width, H, W) with `grid` = (H, W)."""
-        joint, *others = (self._at(grid, level, layer) for level, layer in zip(maps, self.inputs, strict=True))
+        joint, *others = (_resized(layer, level, grid) for level, layer in zip(maps, self.inputs, strict=True))
         for other in others:
             joint = joint + other
         output: Tensor = self.blocks(joint)
         return output
 
-    @staticmethod
-    def _at(grid: tuple[int, int], level: Tensor, layer: nn.Module) -> Tensor:
-        if level.shape[-2] > grid[0]:
-            # Bilinear reading of every second pixel or fewer would skip some; at half the size the two agree.
-            smaller: Tensor = layer(F.adaptive_avg_pool2d(level, grid))
-            return smaller
-        projected: Tensor = layer(level)
-        if projected.shape[-2:] == grid:
-            return projected
-        return F.interpolate(projected, size=grid, mode="bilinear", align_corners=False)
+
+def _resized(layer: nn.Module, level: Tensor, grid: tuple[int, int]) -> Tensor:
+    """A 1x1 convolution of a map at the size `grid`."""
+    shrinks = level.shape[-2] > grid[0]
+    maps: Tensor = layer(resize(level, grid) if shrinks else level)
+    return maps if shrinks else resize(maps, grid)
+
+
+def resize(level: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Map (B, C, h, w) at the size `grid`: averaged if it is larger, else interpolated bilinearly.
+
+    Bilinear interpolation to less than half the size would skip pixels.
+    """
+    return F.adaptive_avg_pool2d(level, grid) if level.shape[-2] > grid[0] else upsample_to(level, grid)
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with group normalisation, which batches of two images do not disturb."""
+    """Two 3x3 convolutions with group normalisation, which does not depend on the batch size."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -105,7 +110,7 @@ class ResidualBlock(nn.Module):
 
 
 class AxisPlanes(nn.Module):
-    """xz from the mean and maximum over rows, yz from those over columns: both stay aligned with the image."""
+    """xz from mean and maximum over image rows, yz from mean and maximum over columns: both stay aligned."""
 
     def __init__(self, width: int, channels: int, plane_depth: int) -> None:
         super().__init__()
@@ -126,7 +131,7 @@ class AxisPlanes(nn.Module):
 
 
 class ReshapedPlanes(nn.Module):
-    """Three groups of channels, of which two have their rows declared to be z, as in EG3D."""
+    """Three groups of channels; the image rows of the second and third group are taken as z, as in EG3D."""
 
     def __init__(self, width: int, channels: int, plane_depth: int) -> None:
         super().__init__()
@@ -144,9 +149,9 @@ class ReshapedPlanes(nn.Module):
 
 
 class LiftedPlanes(nn.Module):
-    """xy = F, and its mean over rows or columns weighted by a distribution p over depth that each pixel predicts.
+    """xy, and its mean over rows or columns, weighted by a distribution over depth that each pixel predicts.
 
-    The means are multiplied by the depth of the planes: under a flat p they are those of F, in its scale.
+    The means are multiplied by the number of depths: under a uniform distribution they have the scale of xy.
     """
 
     def __init__(self, width: int, channels: int, plane_depth: int) -> None:
@@ -165,8 +170,8 @@ class LiftedPlanes(nn.Module):
         return Triplane(xy, xz, yz)
 
 
-class LonePlane(nn.Module):
-    """xy alone: the other planes are zero, and the mean over the three is what the convolution gives."""
+class SinglePlane(nn.Module):
+    """xy plane only. The other planes are zero, and xy is scaled by 3, so that the mean is the convolution's output."""
 
     def __init__(self, width: int, channels: int, plane_depth: int) -> None:
         super().__init__()
@@ -179,9 +184,9 @@ class LonePlane(nn.Module):
         return Triplane(3 * xy, xy.new_zeros(batch, channels, 1, width), xy.new_zeros(batch, channels, 1, height))
 
 
-ROWS: dict[str, type[AxisPlanes | ReshapedPlanes | LiftedPlanes | LonePlane]] = {
+ROWS: dict[str, type[AxisPlanes | ReshapedPlanes | LiftedPlanes | SinglePlane]] = {
     "axis": AxisPlanes,
     "reshape": ReshapedPlanes,
     "lift": LiftedPlanes,
-    "none": LonePlane,
+    "none": SinglePlane,
 }

@@ -1,163 +1,180 @@
-"""3D-aware regularizer: the shared features become a triplane, and every task is rendered from it, in training only.
+"""3D-aware regularizer: a triplane is computed from the shared features, and every task is rendered from it.
 
 Source: Li, McDonagh, Leonardis, Bilen, "Multi-task Learning with 3D-Aware Regularization", ICLR 2024,
 https://arxiv.org/abs/2310.00986. The planes follow EG3D (Chan et al., CVPR 2022), the rendering NeRF (Mildenhall et
 al., ECCV 2020), rendered logits Semantic-NeRF (Zhi et al., ICCV 2021).
-Differs from the paper: what could be read of it leaves open how image rows become the third axis of the planes, the
-sizes of planes and networks, the samples per ray, the weights, and how small predictions meet large labels; the
-defaults here are ours, each beside its alternatives in the arguments. The density is shared by all tasks. The last
-interval of a ray has no end, so that every pixel has a prediction. Depth is the mean depth that the weights of a ray
-give, not a further prediction: on NYU-v2 the density learnt no surfaces without, see results/THREE_D.md. Lengths are
-metres where the camera is known; metric_rays=False and depth="feature" is the reading closest to the paper.
+Differs from the paper: the accessible text leaves open how image rows become the third axis of the planes, the sizes of
+planes and networks, the samples per ray, the loss weights, and how small predictions are compared with labels. The
+defaults are ours; `options` describes them and their alternatives. All tasks share one density. The last interval of a
+ray is infinite, so that every pixel has a prediction. Depth is the mean depth of the ray weights instead of a further
+rendered value: on NYU-v2 the density learnt no surfaces without it, see results/THREE_D.md. Lengths are metres if
+intrinsics are given. The reading closest to the paper is metric_rays=False and depth="feature".
 Consulted: no code of the paper is public.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, cast
 
+import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import Batch, FeatureSpec
 from benchmark.registry import REGULARIZERS
-from benchmark.tasks import TaskSet
-from regularizers.three_d_aware.camera import DepthMap
+from benchmark.tasks import TaskSet, suggest
+from regularizers.three_d_aware.camera import Camera, DepthMap
 from regularizers.three_d_aware.diagnostics import diagnose
 from regularizers.three_d_aware.field import TaskField
+from regularizers.three_d_aware.options import FieldOptions, LossSchedule, MapOptions, PlaneOptions, SamplingOptions
 from regularizers.three_d_aware.planes import TriplaneEncoder
-from regularizers.three_d_aware.rays import RaySampler
-from regularizers.three_d_aware.renderer import Renderer, Weigh
+from regularizers.three_d_aware.rays import Rays, RaySampler
+from regularizers.three_d_aware.renderer import Renderer, Rendering
 from regularizers.three_d_aware.sampler import Triplane
-from regularizers.three_d_aware.scene import Scene, Views, image_size, tasks_by_maps
-from regularizers.three_d_aware.supervision import SmallPredictions, Strength, depth_task
-from regularizers.three_d_aware.volume import composite, shuffled_composite
-
-WEIGHINGS: dict[str, Weigh | None] = {"density": composite, "shuffled": shuffled_composite, "equal": None}
+from regularizers.three_d_aware.scene import Scene, tasks_by_maps
+from regularizers.three_d_aware.supervision import SmallPredictions, depth_task
+from regularizers.three_d_aware.volume import composite
 
 
 @REGULARIZERS.register("three_d_aware", title="3D-aware", paper="https://arxiv.org/abs/2310.00986", year=2024)
 class ThreeDAware(SmallPredictions):
-    """Rendered predictions under the losses of the tasks.
+    """Rendered predictions of all tasks under the tasks' own losses.
 
-    The triplane is made of the maps that all tasks share; a method that has none gets one triplane per task.
+    The triplane is computed from the feature maps that all tasks share. A method without shared maps has one triplane
+    per task.
 
     Args:
         tasks: tasks of the run.
-        feature_specs: maps of the method.
-        weight: factor beside the tasks' own loss weights.
-        task_weights: further factor by task, 1 where not named; a task of 0 is not rendered.
-        ramp: share of the training over which the weight grows from 0.
-        every_k: render every k-th step only, with k times the weight.
-        label_stride: compare with labels of an image that many times smaller; 1 for all labels.
-        strides: of the feature maps that are read; None for all.
-        render_stride: image size divided by rendered size.
-        samples: per ray.
-        depth_map: what z is linear in, "linear", "log" or "disparity"; None for "log" with a depth task, else "linear".
-        near: metres at the near end of the rays.
-        far: metres at their far end.
-        metric_rays: True for densities per metre along the ray, by the camera's intrinsics; False for densities per
-            unit of parallel rays in the cube of the planes, whatever the camera; None for metres with a depth task
-            where a batch has intrinsics.
-        depth: "feature" renders depth as any task, "expected" takes the mean depth of the weights; None for "expected"
-            where depth in metres is a task.
-        opaque_far: the last interval of a ray has no end, so that its weights sum to 1.
-        detach_weights_for: tasks that send no gradient into the density.
-        per_task_density: a density for each task instead of one for all.
-        shared_trunk: one hidden layer for all tasks and densities.
-        read_z: give the hidden layers z beside what the planes hold.
-        rows: how image rows become z, "axis", "reshape" or "lift", or "none", see `planes.TriplaneEncoder`.
-        channels: of each plane.
-        plane_depth: texels of the planes along z.
-        hidden: width of the hidden layers.
-        row_chunk: rows whose hidden vectors are held at once where they are held at all, see `hidden.AxisHidden`.
+        feature_specs: feature maps of the method.
+        weight: factor of all terms, multiplied with the tasks' own loss weights.
+        options: fields of `LossSchedule`, `MapOptions`, `SamplingOptions`, `PlaneOptions` and `FieldOptions`.
 
     Raises:
-        ValueError: for an option that means nothing, or if a task has no map to read.
+        ValueError: for a value outside of its range, or if a task has no feature map to read.
     """
 
     label = "three_d_aware"
-    weighing: ClassVar[str] = "density"
-    """How the samples of a ray are weighed, a key of `WEIGHINGS`."""
+    groups = (LossSchedule, MapOptions, SamplingOptions, PlaneOptions, FieldOptions)
+    has_density: ClassVar[bool] = True
+    """False for equal weights of all samples of a ray."""
 
     def __init__(
-        self,
-        tasks: TaskSet,
-        feature_specs: tuple[FeatureSpec, ...],
-        weight: float = 0.5,
-        task_weights: Mapping[str, float] | None = None,
-        ramp: float = 0.05,
-        every_k: int = 1,
-        label_stride: int = 1,
-        strides: Collection[int] | None = None,
-        render_stride: int = 8,
-        samples: int = 64,
-        depth_map: str | None = None,
-        near: float = 0.5,
-        far: float = 10.0,
-        metric_rays: bool | None = None,
-        depth: str | None = None,
-        opaque_far: bool = True,
-        detach_weights_for: Collection[str] = (),
-        per_task_density: bool = False,
-        shared_trunk: bool = False,
-        read_z: bool = False,
-        rows: str = "axis",
-        channels: int = 32,
-        plane_depth: int = 64,
-        hidden: int = 64,
-        row_chunk: int | None = None,
+        self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 0.5, **options: Any
     ) -> None:
-        strength = Strength(tasks, task_weights or {}, ramp, every_k)
-        super().__init__(tasks, feature_specs, weight, strength, label_stride)
+        super().__init__(tasks, feature_specs, weight, **options)
+        sampling, planes, fields = self.options
         self.depth_task = depth_task(tasks)
-        expected = self.depth_task if depth in (None, "expected") else None
-        _check(tasks, depth, self.depth_task, expected, detach_weights_for)
-        depths = DepthMap(depth_map or ("log" if self.depth_task else "linear"), near, far)
-        metric = False if metric_rays is None and self.depth_task is None else metric_rays
-        weigh = WEIGHINGS[self.weighing]
-        renderer = Renderer(opaque_far, weigh, frozenset(detach_weights_for), row_chunk)
-        densities = "none" if weigh is None else "per_task" if per_task_density else "shared"
-        self.views = Views(RaySampler(samples, depths, metric), renderer, render_stride)
+        expected = self.depth_task if fields.depth in (None, "expected") else None
+        _check(tasks, fields, self.depth_task, expected)
+        depth_map = DepthMap(
+            sampling.depth_map or ("log" if self.depth_task else "linear"), sampling.near, sampling.far
+        )
+        metric = False if sampling.metric_rays is None and self.depth_task is None else sampling.metric_rays
+        self.sampler = RaySampler(sampling.samples, depth_map, metric)
+        weigh = self.weigh if self.has_density else None
+        self.renderer = Renderer(fields.opaque_far, weigh, frozenset(fields.detach_weights_for), fields.row_chunk)
+        densities = "none" if weigh is None else "per_task" if fields.per_task_density else "shared"
         self.scenes = nn.ModuleList()
-        for maps, names in tasks_by_maps(feature_specs, self.strength.rendered, strides).items():
+        for maps, names in tasks_by_maps(feature_specs, self.task_factors, self.maps.strides).items():
+            channels = [feature_specs[position].channels for position in maps]
             outputs = {name: None if name == expected else tasks[name].channels for name in names}
-            encoder = TriplaneEncoder([feature_specs[at].channels for at in maps], channels, plane_depth, rows)
-            fields = TaskField(channels, outputs, hidden, densities, shared_trunk, read_z)
-            self.scenes.append(Scene(maps, encoder, fields))
+            encoder = TriplaneEncoder(channels, planes.channels, planes.plane_depth, planes.rows)
+            field = TaskField(planes.channels, outputs, fields.hidden, densities, fields.shared_trunk, fields.read_z)
+            self.scenes.append(Scene(maps, encoder, field))
         self.found: dict[str, Tensor] = {}
 
+    @staticmethod
+    def weigh(density: Tensor, lengths: Tensor, opaque_far: bool) -> tuple[Tensor, Tensor]:
+        """Ray weights and transmittance, see `volume.composite`."""
+        return composite(density, lengths, opaque_far)
+
     def predict(self, batch: Batch, features: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Render every task, and note what the rays look like."""
+        """Raw predictions (B, C, h, w) of every task; computes the diagnostics."""
         return self.render(batch, self.triplanes(batch, features))
 
     def triplanes(self, batch: Batch, features: Sequence[Tensor]) -> list[Triplane]:
-        """Those of a batch, one for each of `scenes`."""
-        return self.views.triplanes(self.scenes, features, image_size(batch))
+        """Triplanes of a batch, one for each of `scenes`."""
+        return [cast(Scene, scene).planes(features, self.grid(batch)) for scene in self.scenes]
 
     def render(self, batch: Batch, planes: Sequence[Triplane]) -> dict[str, Tensor]:
-        """`predict` of the triplanes of a batch."""
-        rays, renderings = self.views.source(self.scenes, planes, batch, self.training)
+        """`predict` from the triplanes of a batch."""
+        rays, renderings = self.source_view(batch, planes, self.training)
         label = (self.tasks[self.depth_task], batch["targets"][self.depth_task]) if self.depth_task else None
         self.found = diagnose(renderings, rays.depth, label)
         return {name: maps for part in renderings for name, maps in part.predictions.items()}
 
+    def source_view(self, batch: Batch, planes: Sequence[Triplane], jittered: bool) -> tuple[Rays, list[Rendering]]:
+        """Render the views that the images of a batch show.
+
+        Args:
+            batch: images and, for metric rays, intrinsics.
+            planes: triplanes of these images, one for each of `scenes`.
+            jittered: True for random places of the samples in their intervals, False for the centres.
+
+        Returns:
+            the rays, and one rendering per triplane.
+        """
+        like = planes[0].xy
+        rays = self.sampler.source_view(self._jitter(like, jittered), self.grid(batch), source_camera(batch, like))
+        return rays, self._rendered(self.renderer.source_view, planes, rays)
+
+    def novel_view(
+        self, planes: Sequence[Triplane], source: Camera, target: Camera, jittered: bool
+    ) -> tuple[Rays, list[Rendering]]:
+        """Render views of other cameras, at the size of the source views.
+
+        Args:
+            planes: triplanes of the source images, one for each of `scenes`.
+            source: cameras of the source images.
+            target: cameras to render, as many.
+            jittered: see `source_view`.
+
+        Raises:
+            ValueError: if rays are not metric, see `RaySampler.novel_view`.
+        """
+        height, width = planes[0].xy.shape[-2:]
+        jitter = self._jitter(planes[0].xy, jittered)
+        rays = self.sampler.novel_view(jitter, (height, width), source, target)
+        return rays, self._rendered(self.renderer.novel_view, planes, rays)
+
     def skip(self) -> None:
-        """Nothing was rendered."""
+        """A step without terms has no diagnostics."""
         self.found = {}
 
     def diagnostics(self) -> dict[str, Tensor]:
-        """See `diagnostics.diagnose`; empty after a step that was left out."""
+        """See `diagnostics.diagnose`; empty after a step without terms."""
         return self.found
 
+    def _jitter(self, like: Tensor, jittered: bool) -> Tensor:
+        """(B, D) place of each sample in its interval, in [0, 1)."""
+        shape = (len(like), self.sampler.samples)
+        # Drawn on the CPU, so that all devices use the same numbers.
+        return torch.rand(shape).to(like) if jittered else like.new_full(shape, 0.5)
 
-def _check(tasks: TaskSet, depth: str | None, task: str | None, expected: str | None, cut: Collection[str]) -> None:
-    if depth not in (None, "feature", "expected"):
-        raise ValueError(f"depth must be 'feature' or 'expected', or None to choose, found {depth!r}")
-    if depth == "expected" and task is None:
+    def _rendered(
+        self, render: Callable[[TaskField, Triplane, Rays], Rendering], planes: Sequence[Triplane], rays: Rays
+    ) -> list[Rendering]:
+        with torch.autocast(planes[0].xy.device.type, enabled=False):
+            pairs = zip(self.scenes, planes, strict=True)
+            return [render(cast(Scene, scene).fields, triplane, rays) for scene, triplane in pairs]
+
+
+def source_camera(batch: Batch, like: Tensor) -> Camera | None:
+    """Cameras of the images of a batch, in the dtype of `like`; None without intrinsics."""
+    if "intrinsics" not in batch:
+        return None
+    height, width = batch["images"].shape[-2:]
+    return Camera(batch["intrinsics"].to(like), (height, width))
+
+
+def _check(tasks: TaskSet, fields: FieldOptions, task: str | None, expected: str | None) -> None:
+    if fields.depth not in (None, "feature", "expected"):
+        raise ValueError(f"depth must be 'feature' or 'expected', or None to choose, found {fields.depth!r}")
+    if fields.depth == "expected" and task is None:
         raise ValueError(f"depth='expected' needs a task of depth in metres, found {', '.join(tasks)}")
-    unknown = [name for name in cut if name not in tasks]
+    unknown = [name for name in fields.detach_weights_for if name not in tasks]
     if unknown:
-        raise ValueError(f"detach_weights_for names {unknown[0]!r}, tasks here are {', '.join(tasks)}")
-    if expected is not None and expected in cut:
+        hint = suggest(unknown[0], tasks)
+        raise ValueError(f"detach_weights_for names {unknown[0]!r}.{hint} Tasks here: {', '.join(tasks)}")
+    if expected is not None and expected in fields.detach_weights_for:
         raise ValueError(f"detach_weights_for={expected!r}: its expected depth has no gradient but into the density")

@@ -1,9 +1,9 @@
-"""Rendering every task of one triplane, on rays along its axis or of another camera."""
+"""Rendering of every task from one triplane, on rays of the source camera or of another camera."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -13,20 +13,20 @@ from regularizers.three_d_aware.factored_mlp import AxisHidden, DenseHidden
 from regularizers.three_d_aware.field import TaskField
 from regularizers.three_d_aware.rays import Rays
 from regularizers.three_d_aware.sampler import Triplane, sample_axis_aligned, sample_points
-from regularizers.three_d_aware.volume import composite, equal_weights, expected_depth
+from regularizers.three_d_aware.volume import composite, equal_weights, expected_depth, inside_weights
 
-HiddenOf = Callable[[str], AxisHidden | DenseHidden]
+Hidden = AxisHidden | DenseHidden
 Weigh = Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """What the rays of one view gather.
+    """Rendered images of one view.
 
     Args:
-        predictions: by task name, (B, C, h, w).
-        weights: by name of the density, (B, h, w, D).
-        left: by name of the density, (B, h, w) share of the light that passes everything.
+        predictions: (B, C, h, w) by task.
+        weights: (B, h, w, D) ray weights by density.
+        left: (B, h, w) transmittance of whole rays by density.
     """
 
     predictions: dict[str, Tensor] = field(default_factory=dict)
@@ -36,15 +36,15 @@ class Rendering:
 
 @dataclass(frozen=True)
 class Renderer:
-    """How rays are composited.
+    """Compositing of fields along rays.
 
     Args:
         opaque_far: see `volume.composite`.
-        weigh: densities, lengths and `opaque_far` -> weights and what is left, as `volume.composite`; None for equal
-            weights, for a field without density.
+        weigh: (densities, lengths, opaque_far) -> (weights, transmittance), such as `volume.composite`; None for equal
+            weights of a field without density.
         detached: tasks that send no gradient into the density.
-        row_chunk: rows whose hidden vectors are held at once where they are held; None for what memory suggests on rays
-            along z, and for all elsewhere.
+        row_chunk: image rows whose hidden vectors are in memory at once; None to choose by size on rays along z, and
+            for all rows of other views.
     """
 
     opaque_far: bool = True
@@ -53,43 +53,37 @@ class Renderer:
     row_chunk: int | None = None
 
     def source_view(self, fields: TaskField, planes: Triplane, rays: Rays) -> Rendering:
-        """Render on rays along z."""
+        """Render rays along z."""
         samples = sample_axis_aligned(planes, rays.z)
         return self._render(fields, lambda trunk: fields.hidden_on_axis(samples, trunk, self.row_chunk), rays)
 
     def novel_view(self, fields: TaskField, planes: Triplane, rays: Rays) -> Rendering:
-        """Render rays with points of their own, some rows at a time; nothing is outside the cube of the triplane.
+        """Render rays at their `points`, in bands of rows. Space outside of the triplane is empty.
 
         Raises:
             ValueError: if the rays have no points.
         """
-        if rays.points is None or rays.inside is None:
-            raise ValueError("these rays have no points: they are those of the source view")
-        height = rays.points.shape[1]
+        points, _ = rays.located()
+        height = points.shape[1]
         step = self.row_chunk or height
-        bands = [slice(top, top + step) for top in range(0, height, step)]
-        parts = [
-            checkpoint(self._band, fields, planes, rays, rows, use_reentrant=False, preserve_rng_state=False)
-            for rows in bands
+        bands = [
+            checkpoint(
+                self._band, fields, planes, rays, slice(top, top + step), use_reentrant=False, preserve_rng_state=False
+            )
+            for top in range(0, height, step)
         ]
-        return _joined(parts)
+        return _joined(bands)
 
     def _band(self, fields: TaskField, planes: Triplane, rays: Rays, rows: slice) -> Rendering:
-        if rays.points is None or rays.inside is None:
-            raise ValueError("these rays have no points: they are those of the source view")
-        points, inside = rays.points[:, rows], rays.inside[:, rows]
+        points, inside = (values[:, rows] for values in rays.located())
         features = sample_points(planes, points)
-        band = Rays(rays.z, rays.depth, rays.lengths[:, rows] * inside, points, inside)
+        band = replace(rays, lengths=rays.lengths[:, rows] * inside, points=points, inside=inside)
         return self._render(fields, lambda trunk: fields.hidden_at_points(features, points[..., 2], trunk), band)
 
-    def _render(self, fields: TaskField, hidden_of: HiddenOf, rays: Rays) -> Rendering:
+    def _render(self, fields: TaskField, hidden_of: Callable[[str], Hidden], rays: Rays) -> Rendering:
         volumes, rendering = Volumes(fields, hidden_of), Rendering()
         for name in dict.fromkeys(fields.densities.values()):
-            if self.weigh is None:
-                rendering.weights[name], rendering.left[name] = equal_weights(volumes.any().samples, rays.z)
-            else:
-                density = fields.density(name, volumes.of(name))
-                rendering.weights[name], rendering.left[name] = self.weigh(density, rays.lengths, self.opaque_far)
+            rendering.weights[name], rendering.left[name] = self._weights(fields, name, volumes, rays)
         for task, channels in fields.outputs.items():
             weights = rendering.weights[fields.densities[task]]
             if task in self.detached:
@@ -101,32 +95,40 @@ class Renderer:
                 rendering.predictions[task] = fields.rendered(task, sums, weights.sum(-1))
         return rendering
 
+    def _weights(self, fields: TaskField, name: str, volumes: Volumes, rays: Rays) -> tuple[Tensor, Tensor]:
+        """Ray weights (B, h, w, D) and transmittance (B, h, w) of one density."""
+        if self.weigh is None:
+            return equal_weights(volumes.of(next(iter(fields.trunks))).samples, rays.z)
+        weights, left = self.weigh(fields.density(name, volumes.of(name)), rays.lengths, self.opaque_far)
+        if self.opaque_far and rays.inside is not None:
+            weights = inside_weights(weights, rays.inside)
+        return weights, left
+
 
 class Volumes:
-    """The hidden vectors of one trunk at a time: what they take is free again for the next trunk."""
+    """Hidden vectors of one trunk at a time; memory of the previous trunk is released."""
 
-    def __init__(self, fields: TaskField, hidden_of: HiddenOf) -> None:
+    def __init__(self, fields: TaskField, hidden_of: Callable[[str], Hidden]) -> None:
         self.trunks = fields.trunks
         self.hidden_of = hidden_of
-        self.held: dict[str, AxisHidden | DenseHidden] = {}
+        self.current: dict[str, Hidden] = {}
 
-    def any(self) -> AxisHidden | DenseHidden:
-        """The hidden vectors that the first head reads."""
-        return self.of(next(iter(self.trunks)))
-
-    def of(self, head: str) -> AxisHidden | DenseHidden:
-        """The hidden vectors that a head reads."""
+    def of(self, head: str) -> Hidden:
+        """Hidden vectors that a head reads."""
         trunk = self.trunks[head]
-        if trunk not in self.held:
-            self.held = {trunk: self.hidden_of(trunk)}
-        return self.held[trunk]
+        if trunk not in self.current:
+            self.current = {trunk: self.hidden_of(trunk)}
+        return self.current[trunk]
 
 
-def _joined(parts: list[Rendering]) -> Rendering:
-    """Bands of rows, one below the other."""
-    first = parts[0]
+def _joined(bands: list[Rendering]) -> Rendering:
+    """Concatenate bands of rows."""
+
+    def rows(parts: list[dict[str, Tensor]], axis: int) -> dict[str, Tensor]:
+        return {name: torch.cat([part[name] for part in parts], dim=axis) for name in parts[0]}
+
     return Rendering(
-        {name: torch.cat([part.predictions[name] for part in parts], dim=2) for name in first.predictions},
-        {name: torch.cat([part.weights[name] for part in parts], dim=1) for name in first.weights},
-        {name: torch.cat([part.left[name] for part in parts], dim=1) for name in first.left},
+        rows([band.predictions for band in bands], 2),
+        rows([band.weights for band in bands], 1),
+        rows([band.left for band in bands], 1),
     )

@@ -1,8 +1,8 @@
-"""Reading a triplane: along its axis for all pixels at once, or at any points.
+"""Reading a triplane along its z axis, for all pixels at once, or at any points.
 
-The three planes are the pairs of axes (x, y), (x, z) and (y, z), three different ones. Each is read bilinearly between
-texel centres and constantly beyond the outermost ones, so that the weights of a sample always sum to 1 and whatever is
-linear per texel may as well be applied after sampling. A point's feature is the mean over the planes.
+The planes are the pairs of axes (x, y), (x, z) and (y, z). Each is interpolated bilinearly between texel centres, and
+constant beyond the outermost centres. The interpolation weights sum to 1, so a layer that is linear per texel may be
+applied before or after reading. The feature of a point is the mean over the planes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Triplane:
-    """Three planes over the cube [-1, 1]^3 of a frustum.
+    """Three feature planes over the cube [-1, 1]^3 of a frustum.
 
     Args:
         xy: (B, C, H, W).
@@ -31,13 +31,13 @@ class Triplane:
 
 @dataclass(frozen=True)
 class AxisSamples:
-    """What rays along z read: pixel (y, x) at sample d has the mean of `xy[y, x]`, `xz[d, x]` and `yz[d, y]`.
+    """Features of rays along z: at pixel (y, x) and sample d, the mean of `xy[y, x]`, `xz[d, x]` and `yz[d, y]`.
 
     Args:
         xy: (B, C, H, W).
         xz: (B, C, D, W).
         yz: (B, C, D, H).
-        z: (B, D) where it was read.
+        z: (B, D) positions of the samples.
     """
 
     xy: Tensor
@@ -50,28 +50,27 @@ def sample_axis_aligned(planes: Triplane, z: Tensor) -> AxisSamples:
     """Read the planes on rays along z through the texel centres of the xy plane.
 
     Args:
-        planes: the triplane; the sizes of the planes may differ only in depth.
+        planes: the triplane; its planes have one width and height, and any depth.
         z: (B, D) in [-1, 1].
     """
     return AxisSamples(planes.xy, _read_rows(planes.xz, z), _read_rows(planes.yz, z), z)
 
 
 def _read_rows(plane: Tensor, z: Tensor) -> Tensor:
-    """(B, C, rows, width) read at (B, D) heights -> (B, C, D, width)."""
+    """Interpolate a plane (B, C, rows, width) at heights (B, D) in [-1, 1] -> (B, C, D, width)."""
     rows = plane.shape[2]
     position = ((z + 1) * (rows / 2) - 0.5).clamp(0, rows - 1)
-    # A row's share falls linearly from 1 at its centre to 0 at its neighbours'. As a matrix product its backward pass
-    # scatters nothing.
+    # Bilinear weights of the rows, as a matrix: the backward pass of a product needs no scatter.
     shares = (1 - (position[:, :, None] - torch.arange(rows, dtype=z.dtype, device=z.device)).abs()).clamp(min=0)
     return torch.einsum("bdr,bcrw->bcdw", shares, plane)
 
 
 def sample_points(planes: Triplane, points: Tensor) -> Tensor:
-    """Read the planes at any points.
+    """Read the planes at points.
 
     Args:
         planes: the triplane.
-        points: (B, ..., 3) x, y, z in the cube.
+        points: (B, ..., 3) coordinates x, y, z in the cube.
 
     Returns:
         (B, ..., C) means over the three planes.

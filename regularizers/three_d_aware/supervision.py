@@ -1,43 +1,33 @@
-"""How a rendered prediction, some eight times smaller than the image, meets its labels, and what the loss weighs."""
+"""Predictions at a fraction of the image size under the losses of the tasks."""
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmark.contracts import Batch, FeatureSpec, MultiTaskOutput, Regularizer
 from benchmark.losses import task_loss
 from benchmark.tasks import IGNORE_LABEL, Task, TaskSet
+from regularizers.three_d_aware.options import LossSchedule, MapOptions, flat_signature, grouped
 
 
-def rendered_loss(task: Task, prediction: Tensor, target: Tensor, label_stride: int) -> Tensor:
-    """The task's own loss of a prediction (B, C, h, w), which is upsampled bilinearly to the labels.
+def subsample_labels(task: Task, target: Tensor, stride: int) -> Tensor:
+    """Labels of an image `stride` times smaller, one from each cell of stride x stride pixels.
 
-    Args:
-        task: the task.
-        prediction: as the task's heads give it: logits, metres, vectors of any length.
-        target: labels at image size.
-        label_stride: 1 for all labels; more for those of a smaller image, see `fewer_labels`.
-    """
-    return task_loss(task, prediction, fewer_labels(task, target, label_stride))
-
-
-def fewer_labels(task: Task, target: Tensor, stride: int) -> Tensor:
-    """Labels of an image `stride` times smaller, each from a cell of stride x stride pixels.
-
-    A cell has the label of the pixel in its middle, but for boundaries: one pixel wide, they would mostly be missed, so
-    a cell has the strongest of its labelled pixels.
+    The label is the centre pixel of the cell. For boundaries, which would be missed at a width of one pixel, it is the
+    maximum of the labelled pixels.
     """
     if stride == 1:
         return target
     if task.readout == "probability":
-        known = torch.where(target == IGNORE_LABEL, -1.0, target)
-        strongest = F.max_pool2d(known, stride, ceil_mode=True)
+        labelled = torch.where(target == IGNORE_LABEL, -1.0, target)
+        strongest = F.max_pool2d(labelled, stride, ceil_mode=True)
         return torch.where(strongest < 0, float(IGNORE_LABEL), strongest)
     height, width = (-(-extent // stride) for extent in target.shape[-2:])
     rows, columns = (
@@ -48,114 +38,100 @@ def fewer_labels(task: Task, target: Tensor, stride: int) -> Tensor:
 
 
 def depth_task(tasks: TaskSet) -> str | None:
-    """Name of the first task that predicts a distance in metres, None where there is none."""
+    """Name of the first task that predicts a distance in metres, None without such a task."""
     for name, task in tasks.items():
         if task.readout == "value" and task.unit == "m" and task.channels == 1:
             return name
     return None
 
 
-class Strength(nn.Module):
-    """What the loss of a rendered task is multiplied by, beside the weight of all.
+class SmallPredictions(Regularizer):
+    """Base class: predictions of all tasks at 1 / `render_stride` of the image size, under the tasks' own losses.
+
+    A subclass lists the dataclasses of its options in `groups`. A control fixes options of another regularizer:
+    `class XYPlane(ThreeDAware, fixed={"rows": "none"})`.
 
     Args:
         tasks: tasks of the run.
-        task_weights: factor by task, 1 where not named.
-        ramp: share of the training over which the factor grows from 0.
-        every_k: only every k-th step counts, k times.
+        feature_specs: feature maps of the method.
+        weight: factor of all terms, multiplied with the tasks' own loss weights.
+        options: fields of `groups` that are not `fixed`.
 
     Raises:
-        ValueError: if the arguments mean nothing.
-    """
-
-    steps: Tensor
-
-    def __init__(self, tasks: TaskSet, task_weights: Mapping[str, float], ramp: float, every_k: int) -> None:
-        super().__init__()
-        unknown = [name for name in task_weights if name not in tasks]
-        if unknown:
-            raise ValueError(f"task_weights names {unknown[0]!r}, tasks here are {', '.join(tasks)}")
-        if not 0 <= ramp <= 1 or every_k < 1 or any(factor < 0 for factor in task_weights.values()):
-            raise ValueError(
-                f"ramp must lie in [0, 1], every_k be at least 1 and no task weight negative, found ramp {ramp}, "
-                f"every_k {every_k}, task_weights {dict(task_weights)}"
-            )
-        self.factors = {name: task.loss_weight * task_weights.get(name, 1.0) for name, task in tasks.items()}
-        self.rendered = [name for name in tasks if task_weights.get(name, 1.0) > 0]
-        if not self.rendered:
-            raise ValueError("every task has weight 0 in task_weights: nothing is rendered; use the regularizer none")
-        self.ramp = ramp
-        self.every_k = every_k
-        # A buffer, so that a resumed run goes on counting.
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-
-    def of_task(self, name: str) -> float:
-        """Factor of one task, with the task's own loss weight."""
-        return self.factors[name]
-
-    def next_factor(self, progress: float, training: bool) -> float:
-        """Factor of all tasks in this step, 0 if it is left out; counts the steps of the training."""
-        grown = min(1.0, progress / self.ramp) if self.ramp else 1.0
-        if self.every_k == 1 or not training:
-            return grown
-        left_out = int(self.steps) % self.every_k != 0
-        self.steps += 1
-        return 0.0 if left_out else grown * self.every_k
-
-
-class SmallPredictions(Regularizer):
-    """Predictions of all tasks, smaller than the images, under the tasks' own losses.
-
-    Args:
-        tasks: tasks of the run.
-        feature_specs: maps of the method.
-        weight: factor beside the tasks' own loss weights.
-        strength: what it is multiplied by, by task and step.
-        label_stride: compare with labels of an image that many times smaller; 1 for all labels.
+        TypeError: for an unknown option.
+        ValueError: for a value outside of its range, or if a task has no feature map to read.
     """
 
     label: ClassVar[str]
     """Prefix of the names of its terms."""
+    groups: ClassVar[tuple[type[Any], ...]] = (LossSchedule, MapOptions)
+    fixed: ClassVar[Mapping[str, Any]] = {}
+    """Options with a value that cannot be set."""
+    __signature__: ClassVar[inspect.Signature]
+    steps: Tensor
+
+    def __init_subclass__(cls, fixed: Mapping[str, Any] | None = None, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls.fixed = {**cls.fixed, **(fixed or {})}
+        cls.__signature__ = flat_signature(cls.__init__, cls.groups, cls.fixed)
 
     def __init__(
-        self,
-        tasks: TaskSet,
-        feature_specs: tuple[FeatureSpec, ...],
-        weight: float,
-        strength: Strength,
-        label_stride: int,
+        self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 0.5, **options: Any
     ) -> None:
         super().__init__(tasks, feature_specs, weight)
+        refused = [name for name in options if name in self.fixed]
+        if refused:
+            raise TypeError(f"{self.label} fixes {refused[0]}={self.fixed[refused[0]]!r}")
         self.tasks = tasks
-        self.strength = strength
-        self.label_stride = label_stride
+        self.schedule, self.maps, *self.options = grouped(self.groups, {**options, **self.fixed})
+        self.task_factors = self.schedule.task_factors(tasks)
+        # A buffer, so that a resumed run continues to count.
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     @abstractmethod
     def predict(self, batch: Batch, features: Sequence[Tensor]) -> Mapping[str, Tensor]:
-        """(B, C, h, w) of every rendered task, as its heads give it."""
+        """Raw predictions (B, C, h, w) of the tasks in `task_factors`."""
 
     def skip(self) -> None:
-        """Called instead of `predict` in a step that is left out."""
+        """Called in place of `predict` in a step without terms."""
+
+    def ramp_factor(self) -> float:
+        """See `LossSchedule.ramp`."""
+        return self.schedule.ramp_factor(self.progress)
 
     def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
-        """One term per rendered task; zeros in a step that is left out."""
-        factor = self.weight * self.strength.next_factor(self.progress, self.training)
+        """One term per predicted task; zeros in a step that `every_k` or the ramp leaves out."""
+        factor = self.weight * self._step_factor()
         if factor == 0:
             self.skip()
-            return {f"loss_{self.label}_{name}": batch["images"].new_zeros(()) for name in self.strength.rendered}
+            return {f"loss_{self.label}_{name}": batch["images"].new_zeros(()) for name in self.task_factors}
         return self.terms(batch, output, factor)
 
     def terms(self, batch: Batch, output: MultiTaskOutput, factor: float) -> dict[str, Tensor]:
-        """The terms of a step that counts, each multiplied by `factor`."""
+        """Terms of a step, multiplied by `factor`."""
         return self.weighted(self.label, self.predict(batch, output.features), batch["targets"], factor)
 
     def weighted(
         self, label: str, predictions: Mapping[str, Tensor], targets: Mapping[str, Tensor], factor: float
     ) -> dict[str, Tensor]:
-        """One term per rendered task, `loss_<label>_<task>`."""
-        return {
-            f"loss_{label}_{name}": factor
-            * self.strength.of_task(name)
-            * rendered_loss(self.tasks[name], predictions[name], targets[name], self.label_stride)
-            for name in self.strength.rendered
-        }
+        """`loss_<label>_<task>` of each task: the task's loss, with predictions upsampled bilinearly to the labels."""
+        terms = {}
+        for name, task_factor in self.task_factors.items():
+            task = self.tasks[name]
+            labels = subsample_labels(task, targets[name], self.schedule.label_stride)
+            terms[f"loss_{label}_{name}"] = factor * task_factor * task_loss(task, predictions[name], labels)
+        return terms
+
+    def grid(self, batch: Batch) -> tuple[int, int]:
+        """Height and width of the predictions for the images of a batch."""
+        height, width = (-(-length // self.maps.render_stride) for length in batch["images"].shape[-2:])
+        return height, width
+
+    def _step_factor(self) -> float:
+        """Factor of this step, 0 without terms; counts the training steps."""
+        factor = self.ramp_factor()
+        if self.schedule.every_k == 1 or not self.training:
+            return factor
+        left_out = int(self.steps) % self.schedule.every_k != 0
+        self.steps += 1
+        return 0.0 if left_out else factor * self.schedule.every_k

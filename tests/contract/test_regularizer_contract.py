@@ -1,10 +1,12 @@
-"""What every registered regularizer promises, beside every registered method."""
+"""The contract of every registered regularizer, with every registered method."""
 
 from __future__ import annotations
 
 import copy
 import inspect
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,21 +15,41 @@ from safetensors.torch import load_file
 from scenes import BACKBONE, TASK_SETS, build_method, predict, random_batch, random_targets, total
 
 from benchmark.contracts import Batch, Regularizer
+from benchmark.records.result import RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
 from benchmark.tasks import NYUV2_TASKS, TaskSet
+from benchmark.training.cell import run_cell
+from benchmark.training.dependencies import needs_of
 from benchmark.training.model import MultiTaskModel, TrainingModule
 from benchmark.training.model_files import MODEL_FILE, save_model
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 PAIR_CHECKS: dict[str, Callable[..., None]] = {}
-QUICK_PARTNERS = ("hard_sharing", "single_task")
-"""Methods with a shared map and with a map for each task: beside these, every check belongs to the quick tests."""
 METHODS_THAT_TRAIN = [name for name in METHODS.names() if METHODS.entry(name).accepts_regularizers]
 
 
 def check(function: Callable[..., None]) -> Callable[..., None]:
-    """A check of one regularizer beside one method; its name is a key of `expected_failures` of both."""
+    """A check of one regularizer with one method; its name is a key of `expected_failures` of both."""
     PAIR_CHECKS[function.__name__] = function
     return function
+
+
+@cache
+def quick_methods() -> set[str]:
+    """The smallest method, and the smallest method with the most feature maps: the partners of the quick tests."""
+    sizes = {}
+    with torch.device("meta"):
+        for name in METHODS_THAT_TRAIN:
+            method = METHODS.create(name, NYUV2_TASKS, BACKBONE)
+            sizes[name] = (len(method.feature_specs), sum(weight.numel() for weight in method.parameters()))
+    smallest = min(sizes, key=lambda name: sizes[name][1])
+    return {smallest, min(sizes, key=lambda name: (-sizes[name][0], sizes[name][1]))}
+
+
+@cache
+def quick_regularizer() -> str:
+    """The first regularizer that needs features: the partner of every method in the quick tests."""
+    return next(name for name in REGULARIZERS.names() if REGULARIZERS.entry(name).factory.needs_features)
 
 
 def cases() -> list[Any]:
@@ -38,7 +60,8 @@ def cases() -> list[Any]:
             failures = {**METHODS.entry(method).expected_failures, **REGULARIZERS.entry(name).expected_failures}
             for key in PAIR_CHECKS:
                 marks = [pytest.mark.xfail(reason=failures[key], strict=True)] if key in failures else []
-                if method not in QUICK_PARTNERS and key not in ABOUT_THE_PAIR:
+                depends_on_both = key in ABOUT_THE_PAIR and name == quick_regularizer()
+                if method not in quick_methods() and not depends_on_both:
                     marks.append(pytest.mark.slow)
                 found.append(pytest.param(method, name, key, id=f"{method}-{name}-{key}", marks=marks))
     return found
@@ -48,14 +71,14 @@ def attach(name: str, model: MultiTaskModel, tasks: TaskSet = NYUV2_TASKS, **opt
     """The training module of a model and a regularizer."""
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        beside = REGULARIZERS.create(name, tasks, model.method.feature_specs, **options)
-        beside.start_from({needed: build_method(needed, tasks) for needed in beside.needs(BACKBONE, options)})
-        beside.calibrate([random_targets(tasks, 2, (64, 96), seed=7)])
-    return TrainingModule(model, beside, seed=5)
+        regularizer = REGULARIZERS.create(name, tasks, model.method.feature_specs, **options)
+        regularizer.start_from({needed: build_method(needed, tasks) for needed in regularizer.needs(BACKBONE, options)})
+        regularizer.calibrate([random_targets(tasks, 2, (64, 96), seed=7)])
+    return TrainingModule(model, regularizer, seed=5)
 
 
 def train(module: TrainingModule, steps: int, tasks: TaskSet = NYUV2_TASKS) -> TrainingModule:
-    """Some steps of SGD on model and regularizer, from one state of the global stream: dropout draws from it."""
+    """Steps of SGD on model and regularizer, from a fixed state of the global random stream, which dropout uses."""
     torch.manual_seed(11)
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-3)
     module.train()
@@ -68,7 +91,7 @@ def train(module: TrainingModule, steps: int, tasks: TaskSet = NYUV2_TASKS) -> T
 
 @check
 def attaches_to_four_tasks_two_and_one(method: str, name: str) -> None:
-    """And its terms are finite scalars."""
+    """For each set of tasks, its terms are finite scalars."""
     for tasks in TASK_SETS.values():
         module = attach(name, MultiTaskModel(build_method(method, tasks), tasks), tasks)
         terms = module.train()(**random_batch(tasks), mode="loss")
@@ -77,7 +100,7 @@ def attaches_to_four_tasks_two_and_one(method: str, name: str) -> None:
 
 @check
 def sends_a_gradient_into_what_it_reads(method: str, name: str) -> None:
-    """All features; or, if it says that it needs none, some prediction, unless it has no terms at all."""
+    """Into all features; or into a prediction if `needs_features` is False and it has terms."""
     model = MultiTaskModel(build_method(method), NYUV2_TASKS).train()
     regularizer: Regularizer = attach(name, model).regularizer
     batch: Batch = random_batch(NYUV2_TASKS)
@@ -111,7 +134,7 @@ def leaves_the_model_as_it_is_without_it(method: str, name: str) -> None:
 
 @check
 def weight_zero_trains_bit_identically(method: str, name: str) -> None:
-    """Three steps with weight 0 and three steps without give the same weights."""
+    """Three steps with weight 0 and three steps without a regularizer give the same weights."""
     bare = TrainingModule(MultiTaskModel(build_method(method), NYUV2_TASKS), None, seed=5)
     module = attach(name, copy.deepcopy(bare.model), weight=0.0)
     train(bare, 3)
@@ -122,7 +145,7 @@ def weight_zero_trains_bit_identically(method: str, name: str) -> None:
 
 @check
 def draws_no_number_from_the_global_stream(method: str, name: str) -> None:
-    """Else it would change dropout and augmentation of the model that it stands beside."""
+    """Its random numbers do not change dropout and augmentation of the model."""
     model = MultiTaskModel(build_method(method), NYUV2_TASKS).train()
     module = attach(name, model)
     torch.manual_seed(11)
@@ -134,7 +157,7 @@ def draws_no_number_from_the_global_stream(method: str, name: str) -> None:
 
 
 ABOUT_THE_PAIR = (attaches_to_four_tasks_two_and_one.__name__, sends_a_gradient_into_what_it_reads.__name__)
-"""Checks whose outcome hangs on both; that of the others hangs on the regularizer, and is slow beside most methods."""
+"""Checks whose outcome depends on method and regularizer; the outcome of the others depends on the regularizer."""
 
 
 @pytest.mark.parametrize(("method", "name", "key"), cases())
@@ -150,6 +173,27 @@ def test_saved_model_holds_no_weight_of_the_regularizer(name: str, tmp_path: Any
     assert set(load_file(tmp_path / MODEL_FILE)) == set(model.state_dict())
 
 
+@pytest.fixture(scope="module")
+def teachers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the cells that regularizers of the smoke recipe need, trained on first use."""
+    return tmp_path_factory.mktemp("teachers")
+
+
+@pytest.mark.parametrize("name", REGULARIZERS.names())
+def test_it_trains_under_a_recipe(
+    name: str, small_rooms: Path, teachers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two steps of the real Runner, with the memory layout, optimiser and data of the recipe."""
+    monkeypatch.setenv("MTL_DATA", str(small_rooms))
+    overrides = {"train_cfg.max_iters": 2, "checkpoint_interval": 0}
+    cell = RunSpec("smoke", "hard_sharing", name, BACKBONE, ("semseg", "depth", "normals", "boundary"), 0, overrides)
+    for needed in needs_of(cell).cells:
+        if not (teachers / needed.run_id / MODEL_FILE).is_file():
+            assert run_cell(needed, teachers / needed.run_id).status == "done"
+    result = run_cell(cell, teachers / cell.run_id)
+    assert result.status == "done", result.error
+
+
 @pytest.mark.parametrize("name", REGULARIZERS.names())
 def test_negative_weight_is_refused(name: str) -> None:
     method = build_method("hard_sharing")
@@ -162,7 +206,7 @@ def test_its_card_is_complete(name: str) -> None:
     entry = REGULARIZERS.entry(name)
     header = inspect.getmodule(entry.factory).__doc__ or ""
     assert entry.title
-    assert entry.paper.startswith("https://")
+    assert entry.paper.startswith("https://") or (CHECKOUT / entry.paper).is_file(), "a paper, or our documentation"
     assert 1950 < entry.year < 2100
     assert "Source:" in header
     assert "Differs" in header

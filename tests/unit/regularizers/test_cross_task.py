@@ -1,4 +1,4 @@
-"""The rivals between tasks: maps of labels and predictions, mapping (MTPSL), consistency (XTC), distillation."""
+"""Regularizers between tasks: maps of labels and predictions, mapping (MTPSL), consistency (XTC), distillation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from benchmark.contracts import FeatureSpec, Method, MultiTaskOutput
 from benchmark.tasks import NYUV2_TASKS, PASCAL_TASKS, TaskSet
-from regularizers._shared.task_maps import known_cells, label_map, map_channels, prediction_map
+from regularizers._shared.task_maps import label_map, labelled_share, map_channels, prediction_map
 from regularizers.cross_task_consistency import CrossTaskConsistency
 from regularizers.cross_task_mapping import CrossTaskMapping, disagreement
 from regularizers.distillation import Distillation
@@ -35,7 +35,7 @@ def labels(size: tuple[int, int] = (16, 16)) -> dict[str, Tensor]:
 
 
 def perfect(targets: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Predictions that say exactly what the labels say; nonsense where there are none."""
+    """Predictions equal to the labels; arbitrary at unlabelled pixels."""
     classes = F.one_hot(targets["semseg"].clamp(max=39), 40).permute(0, 3, 1, 2).float()
     edges = targets["boundary"].clamp(max=1)
     return {
@@ -52,8 +52,8 @@ def test_labels_become_maps():
         found = label_map(task, targets[name])
         assert found.shape == (2, map_channels(task), 16, 16)
         assert not found[..., :8, :8].any(), "no label is zero"
-        assert torch.equal(known_cells(task, targets[name], 4)[..., :2, :2], torch.zeros(2, 1, 2, 2))
-        assert torch.equal(known_cells(task, targets[name], 4)[..., 2:, :], torch.ones(2, 1, 2, 4))
+        assert torch.equal(labelled_share(task, targets[name], 4)[..., :2, :2], torch.zeros(2, 1, 2, 2))
+        assert torch.equal(labelled_share(task, targets[name], 4)[..., 2:, :], torch.ones(2, 1, 2, 4))
     assert torch.equal(label_map(TASKS["semseg"], targets["semseg"]).argmax(1)[:, 8:], targets["semseg"][:, 8:])
     assert label_map(TASKS["depth"], targets["depth"]).max() == 1
     saliency = PASCAL_TASKS["saliency"]
@@ -137,7 +137,7 @@ def test_every_pair_has_a_mapping_of_its_own():
 
 
 class Teacher(Method):
-    """A map for each task, which is what it is told."""
+    """Given feature maps, one per task."""
 
     def __init__(self, tasks: TaskSet, maps: dict[str, Tensor]) -> None:
         super().__init__(tasks, "none")

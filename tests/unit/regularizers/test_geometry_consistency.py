@@ -1,4 +1,4 @@
-"""Geometry consistency against surfaces whose normals are known."""
+"""Geometry consistency of surfaces with known normals."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from regularizers.geometry_consistency import GeometryConsistency, normals_from_
 
 INTRINSICS = torch.tensor([[[50.0, 0.0, 16.0], [0.0, 40.0, 12.0], [0.0, 0.0, 1.0]]], dtype=torch.float64)
 SPECS = (FeatureSpec(8, 4),)
+ALL = torch.ones(1, 1, 4, 4, dtype=torch.bool)
 
 
 def plane(normal: tuple[float, float, float], distance: float) -> torch.Tensor:
@@ -43,7 +44,7 @@ def test_planes_have_their_normals(forward, towards):
 
 
 def outputs(depth: torch.Tensor, normal: tuple[float, float, float]) -> MultiTaskOutput:
-    normals = torch.tensor(normal).view(1, 3, 1, 1).expand(1, 3, 24, 32)
+    normals = torch.tensor(normal).view(1, 3, 1, 1).expand(1, 3, 24, 32).clone()
     return MultiTaskOutput(
         {
             "semseg": torch.zeros(1, 40, 24, 32),
@@ -56,7 +57,7 @@ def outputs(depth: torch.Tensor, normal: tuple[float, float, float]) -> MultiTas
 
 def test_a_wall_agrees_with_its_normals_and_not_with_others():
     regularizer = GeometryConsistency(NYUV2_TASKS, SPECS, weight=2.0)
-    batch = {"images": torch.zeros(1, 3, 24, 32), "intrinsics": INTRINSICS}
+    batch = {"images": torch.ones(1, 3, 24, 32), "intrinsics": INTRINSICS}
     wall = plane((0.0, 0.0, 1.0), 2.0)
     right = regularizer(batch, outputs(wall, (0.0, 0.0, 7.0)))
     assert right["loss_geometry_consistency"] == pytest.approx(0.0, abs=1e-6)
@@ -67,13 +68,39 @@ def test_a_wall_agrees_with_its_normals_and_not_with_others():
         assert terms["loss_geometry_consistency"] == pytest.approx(cost, abs=1e-5)
 
 
+def test_padding_does_not_count():
+    """The right half is padding: its predictions change neither term."""
+    regularizer = GeometryConsistency(NYUV2_TASKS, SPECS)
+    images = torch.ones(1, 3, 24, 32)
+    images[..., 16:] = 0
+    batch = {"images": images, "intrinsics": INTRINSICS}
+    output = outputs(plane((0.3, 0.0, 1.0), 2.0), (0.0, 0.6, 0.8))
+    terms = regularizer(batch, output)
+    torch.manual_seed(0)
+    for maps in output.predictions.values():
+        maps.copy_(torch.cat([maps[..., :16], torch.rand(*maps.shape[:-1], 16) + 0.5], dim=-1))
+    again = regularizer(batch, output)
+    assert {name: term.item() for name, term in again.items()} == {name: term.item() for name, term in terms.items()}
+    cropped = {name: maps[..., :16] for name, maps in output.predictions.items()}
+    alone = regularizer({"images": images[..., :16], "intrinsics": INTRINSICS}, MultiTaskOutput(cropped))
+    for name, term in terms.items():
+        assert term.item() == pytest.approx(alone[name].item(), rel=1e-5)
+        assert term.item() > 0
+
+
+def test_a_batch_of_padding_alone_has_zero_terms():
+    batch = {"images": torch.zeros(1, 3, 24, 32), "intrinsics": INTRINSICS}
+    terms = GeometryConsistency(NYUV2_TASKS, SPECS)(batch, outputs(plane((0.0, 0.0, 1.0), 2.0), (0.0, 0.6, 0.8)))
+    assert all(term == 0 for term in terms.values())
+
+
 def test_depth_may_jump_where_the_guide_does():
     """Two depths 1 and 3, so a mean of 2: one jump of 1 in each row of 4, and 12 horizontal differences."""
     depth = torch.tensor([1.0, 1.0, 3.0, 3.0]).expand(1, 1, 4, 4)
-    assert smoothness(depth, torch.zeros(1, 1, 4, 4)) == pytest.approx(4 / 12)
+    assert smoothness(depth, torch.zeros(1, 1, 4, 4), ALL) == pytest.approx(4 / 12)
     guide = torch.tensor([0.0, 0.0, 2.0, 2.0]).expand(1, 1, 4, 4)
-    assert smoothness(depth, guide) == pytest.approx(4 / 12 * math.exp(-2))
-    assert smoothness(5 * depth, guide) == pytest.approx(4 / 12 * math.exp(-2)), "a larger scene is as smooth"
+    assert smoothness(depth, guide, ALL) == pytest.approx(4 / 12 * math.exp(-2))
+    assert smoothness(5 * depth, guide, ALL) == pytest.approx(4 / 12 * math.exp(-2)), "a larger scene is as smooth"
 
 
 @pytest.mark.parametrize("tasks", [["semseg", "depth"], ["normals"]])

@@ -1,4 +1,4 @@
-"""tools/render_triplane.py on a cell of four steps, and what its pictures say of made-up renderings."""
+"""tools/render_triplane.py on a cell of four steps, and its figures of artificial renderings."""
 
 from __future__ import annotations
 
@@ -22,11 +22,17 @@ from benchmark.training.cell import run_cell
 from benchmark.training.dependencies import build_cell_model
 from benchmark.training.model_files import MODEL_FILE, REGULARIZER_FILE
 from benchmark.training.restore import trained_module
-from benchmark.visualization import class_colours, coloured, labelled, span_of
-from regularizers.three_d_aware.orbit import OrbitView, arc
-from regularizers.three_d_aware.pictures import Seen, orbit, panel, served_by, slices
-from regularizers.three_d_aware.rays import Rays
-from regularizers.three_d_aware.renderer import Rendering
+from benchmark.visualization.colors import class_colors, colorize, label_values, span_of
+from benchmark.visualization.triplane_figures import (
+    Density,
+    NovelView,
+    RenderedImage,
+    names_in_pairs,
+    panel,
+    slices,
+    write_orbit,
+)
+from regularizers.three_d_aware.inspection import camera_arc, densities_of
 from tools.render_triplane import main
 
 SMALL = {"regularizer.samples": 4, "regularizer.channels": 4, "regularizer.plane_depth": 4, "regularizer.hidden": 4}
@@ -92,7 +98,7 @@ def test_the_state_of_the_regularizer_comes_back_as_it_was_saved(store: Store, c
     own = loaded.state_dict()
     assert set(saved) == set(own)
     assert all(torch.equal(saved[name], own[name]) and saved[name].dtype == own[name].dtype for name in own)
-    assert saved["strength.steps"].dtype == torch.int64
+    assert saved["steps"].dtype == torch.int64
 
 
 def test_the_model_file_holds_the_model_alone(store: Store, cell: tuple[RunSpec, Path]) -> None:
@@ -179,19 +185,10 @@ def test_a_swing_of_nothing_is_wrong_use() -> None:
     assert end.value.code == 2
 
 
-class Fields(torch.nn.Module):
-    """The one thing of a scene that pictures ask for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fields = torch.nn.Module()
-        self.fields.densities = dict.fromkeys(NYUV2_TASKS, "density")
-
-
 DEPTHS = torch.tensor([[1.0, 2.0, 3.0, 4.0]])
 
 
-def made_up() -> Seen:
+def made_up() -> RenderedImage:
     """A wall at 2 m on the left, one at 4 m on the right of a 16x32 image rendered at 4x8; depth is labelled 1 and 4 m.
 
     Class 3 on the left and 7 on the right; the head says 5 everywhere.
@@ -207,22 +204,22 @@ def made_up() -> Seen:
     label[:, 0] = 0.0
     head = torch.zeros(40, 16, 32)
     head[5] = 1.0
-    rendering = Rendering({"semseg": classes, "depth": depth}, {"density": weights}, {"density": torch.zeros(1, 4, 8)})
-    return Seen(
+    density = Density(list(NYUV2_TASKS), weights[0], depth[0, 0], torch.zeros(4, 8))
+    return RenderedImage(
         np.full((16, 32, 3), 0.5, np.float32),
         NYUV2_TASKS,
         {"semseg": torch.full((16, 32), 255), "depth": label},
         {"semseg": head, "depth": torch.full((1, 16, 32), 4.0)},
-        Rays(torch.zeros(1, 4), DEPTHS, torch.ones(1, 1, 1)),
-        [rendering],
-        torch.nn.ModuleList([Fields()]),
+        {"semseg": classes[0], "depth": depth[0]},
+        DEPTHS[0],
+        [density],
+        depth[0, 0],
         "depth",
-        opaque_far=True,
     )
 
 
 def test_a_known_plane_is_drawn_where_it_is() -> None:
-    """The scale of depth is that of the label, 1 to 4 m, in all three pictures; missing labels are black."""
+    """All three pictures of depth have the scale of the label, 1 to 4 m. Missing labels are black."""
     figure = panel(made_up())
     near, far, between = (np.array(TURBO(share)[:3]) for share in (0.0, 1.0, 1 / 3))
     label, head, rendered = (titled(figure, f"depth, {part}") for part in ("label", "head", "rendered"))
@@ -235,7 +232,7 @@ def test_a_known_plane_is_drawn_where_it_is() -> None:
 
 
 def test_classes_have_the_same_colours_in_all_pictures() -> None:
-    figure, colours = panel(made_up()), class_colours(40)
+    figure, colours = panel(made_up()), class_colors(40)
     label, head, rendered = (titled(figure, f"semseg, {part}") for part in ("label", "head", "rendered"))
     assert (label == 0).all()
     assert_allclose(head, np.broadcast_to(colours[5], head.shape))
@@ -269,32 +266,29 @@ def test_slices_show_the_weights_at_their_depths() -> None:
 def test_slices_name_the_tasks_of_each_density(flat: tuple[RunSpec, Path], store: Store) -> None:
     """Four triplanes of one density each; and one density that all four tasks share."""
     module = trained_module(flat[0], store.store.work_folder(flat[0]))
-    assert [served_by(scene, "density") for scene in module.regularizer.scenes] == [
-        "semseg",
-        "depth",
-        "normals",
-        "boundary",
+    assert [densities_of(scene) for scene in module.regularizer.scenes] == [
+        {name: "density"} for name in ("semseg", "depth", "normals", "boundary")
     ]
-    assert served_by(Fields(), "density") == "semseg, depth,\nnormals, boundary"
+    assert names_in_pairs(list(NYUV2_TASKS)) == "semseg, depth,\nnormals, boundary"
 
 
 def test_other_views_are_black_where_the_image_shows_nothing(tmp_path: Path) -> None:
-    there = torch.ones(4, 8, dtype=torch.bool)
-    there[:, 6:] = False
+    visible = torch.ones(4, 8, dtype=torch.bool)
+    visible[:, 6:] = False
     classes = torch.zeros(40, 4, 8)
     classes[3] = 1.0
-    view = OrbitView(0.1, torch.full((4, 8), 4.0), there, {"semseg": classes})
-    orbit(made_up(), [view, view], tmp_path / "walk.gif")
+    view = NovelView(0.1, torch.full((4, 8), 4.0), visible, {"semseg": classes})
+    write_orbit(made_up(), [view, view], tmp_path / "walk.gif")
     _, (frame, *_) = cv2.imreadmulti(str(tmp_path / "walk.gif"))
     found = {tuple(colour) for colour in frame[..., 2::-1].reshape(-1, 3).tolist()}
     # A GIF has 256 colours, so that they come back nearly.
-    for colour in (TURBO(1.0)[:3], class_colours(40)[3], (0, 0, 0)):
+    for colour in (TURBO(1.0)[:3], class_colors(40)[3], (0, 0, 0)):
         assert min(np.abs(np.array(other) / 255 - np.array(colour)).max() for other in found) < 0.03
 
 
 def test_the_arc_looks_at_one_point_from_one_distance() -> None:
     """Every camera sees the point at 2 m on the first optical axis at 2 m on its own."""
-    poses = arc(swing=0.5, distance=2.0, steps=16)
+    poses = camera_arc(swing=0.5, distance=2.0, num_poses=16)
     point = torch.tensor([0.0, 0.0, 2.0, 1.0])
     for pose in poses:
         assert_allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=1e-6)
@@ -308,14 +302,14 @@ def test_the_arc_looks_at_one_point_from_one_distance() -> None:
 def test_each_kind_of_label_has_its_colours() -> None:
     """A wall that faces the camera is (0, 0, 1); the first of two boundary pixels is unlabelled."""
     normals = torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.0, 1.0]])[:, None]
-    values, valid = labelled(NORMALS, normals)
-    assert_allclose(coloured(NORMALS, values, valid=valid)[0], [[0, 0, 0], [0.5, 0.5, 1.0]])
-    values, valid = labelled(BOUNDARY, torch.tensor([[[255.0, 0.5]]]))
-    assert_allclose(coloured(BOUNDARY, values, valid=valid)[0], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    values, valid = labelled(SEMSEG, torch.tensor([[255, 39]]))
-    assert_allclose(coloured(SEMSEG, values, valid=valid)[0], [[0, 0, 0], class_colours(40)[39]])
-    values, valid = labelled(DEPTH, torch.tensor([[[0.0, 3.0]]]))
-    assert_allclose(coloured(DEPTH, values, (1.0, 3.0), valid)[0], [[0, 0, 0], TURBO(1.0)[:3]], atol=1e-6)
+    values, valid = label_values(NORMALS, normals)
+    assert_allclose(colorize(NORMALS, values, valid=valid)[0], [[0, 0, 0], [0.5, 0.5, 1.0]])
+    values, valid = label_values(BOUNDARY, torch.tensor([[[255.0, 0.5]]]))
+    assert_allclose(colorize(BOUNDARY, values, valid=valid)[0], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    values, valid = label_values(SEMSEG, torch.tensor([[255, 39]]))
+    assert_allclose(colorize(SEMSEG, values, valid=valid)[0], [[0, 0, 0], class_colors(40)[39]])
+    values, valid = label_values(DEPTH, torch.tensor([[[0.0, 3.0]]]))
+    assert_allclose(colorize(DEPTH, values, (1.0, 3.0), valid)[0], [[0, 0, 0], TURBO(1.0)[:3]], atol=1e-6)
 
 
 def test_a_scale_is_never_empty() -> None:
@@ -324,7 +318,7 @@ def test_a_scale_is_never_empty() -> None:
 
 
 def test_no_two_classes_look_alike() -> None:
-    colours = class_colours(40)
+    colours = class_colors(40)
     gaps = np.linalg.norm(colours[:, None] - colours[None], axis=-1) + np.eye(40)
     assert gaps.min() > 0.06
     assert colours.max(axis=1).min() > 0.5

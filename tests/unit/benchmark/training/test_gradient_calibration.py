@@ -1,9 +1,11 @@
-"""Gradient ratios of losses whose gradients are known, the weight that follows from them, and what a look measures."""
+"""Gradient ratios of losses with known gradients, the calibrated weight, and the measurements of a probe."""
 
 from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,7 +16,13 @@ from benchmark.cost.batches import random_batch
 from benchmark.records.result import RunSpec
 from benchmark.training.builders import build_training_module
 from benchmark.training.compose import ConfigError, check_spec
-from benchmark.training.gradient_calibration import Calibration, Watch, calibrated_ratio, gradient_ratio
+from benchmark.training.gradient_calibration import (
+    Calibration,
+    GradientProbe,
+    calibrated_ratio,
+    gradient_ratio,
+    task_of,
+)
 from benchmark.training.model import TrainingModule
 
 
@@ -43,26 +51,51 @@ def test_what_reaches_no_feature_has_the_ratio_zero() -> None:
     assert gradient_ratio([linear(maps, 1.0)], [linear(maps, 1.0)], []) == 0
 
 
-def test_calibration_gives_the_asked_ratio_and_then_stays() -> None:
-    """Ratios 2 and 4 have the mean 3; 0.3 / 3 = 0.1 from the second step on, whatever comes."""
+def test_calibration_gives_the_requested_ratio_and_then_stays() -> None:
+    """Ratios 2 and 4 have the mean 3; 0.3 / 3 = 0.1 from the second step on, whatever follows."""
     maps, calibration = features(), Calibration(0.3, steps=2)
-    found = []
+    factors = []
     for slope in (2.0, 4.0, 100.0):
-        scaled = calibration({"x": linear(maps, slope)}, {"loss_a": linear(maps, 1.0)}, [maps], training=True)
-        found.append(torch.autograd.grad(scaled["x"], maps)[0].max().item() / slope)
-    assert found == pytest.approx([0.15, 0.1, 0.1])
+        calibration.measure([linear(maps, slope)], [linear(maps, 1.0)], [maps])
+        factors.append(calibration.factor())
+    assert factors == pytest.approx([0.15, 0.1, 0.1])
     again = Calibration(0.3, steps=2)
     again.load_state_dict(calibration.state_dict())
     assert again.settled
     assert again.factor() == pytest.approx(0.1)
 
 
-def test_calibration_leaves_out_steps_without_a_gradient_and_evaluation() -> None:
+def test_terms_without_a_graph_are_not_measured() -> None:
+    """A regularizer without terms, or a step that it leaves out, costs no backward pass and is not counted."""
     maps, calibration = features(), Calibration(0.3, steps=2)
-    calibration({"x": torch.zeros(())}, {"loss_a": linear(maps, 1.0)}, [maps], training=True)
-    calibration({"x": linear(maps, 1.0)}, {"loss_a": linear(maps, 1.0)}, [maps], training=False)
-    assert calibration.count == 0
+    losses = [linear(maps, 1.0)]
+    for terms in ([], [torch.zeros(())]):
+        with gradients_forbidden():
+            calibration.measure(terms, losses, [maps])
+    assert calibration.tried == 0
     assert calibration.factor() == 1.0
+
+
+def test_a_regularizer_that_reaches_no_feature_is_not_measured_for_ever() -> None:
+    maps, other, calibration = features(), features(), Calibration(0.3, steps=2)
+    for _ in range(2):
+        calibration.measure([linear(other, 1.0)], [linear(maps, 1.0)], [maps])
+    assert calibration.settled
+    assert calibration.factor() == 1.0
+    with gradients_forbidden():
+        calibration.measure([linear(other, 1.0)], [linear(maps, 1.0)], [maps])
+
+
+@contextmanager
+def gradients_forbidden() -> Iterator[None]:
+    """Fail on `torch.autograd.grad`."""
+
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("a backward pass was computed")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.autograd, "grad", refuse)
+        yield
 
 
 @pytest.mark.parametrize(("weight", "ratio"), [("calibrated", 0.3), ("calibrated:0.1", 0.1), (0.5, None), (None, None)])
@@ -77,22 +110,19 @@ def test_other_weights_are_refused_before_anything_runs(weight: str) -> None:
         check_spec(spec)
 
 
-def test_a_look_measures_each_task_time_and_memory_and_leaves_the_terms_alone() -> None:
+def test_a_probe_measures_each_task_time_and_memory() -> None:
     """The sigmoid keeps its own result for the backward pass: 64 x 64 numbers of four bytes, 1 / 64 MiB."""
     maps = torch.zeros(1, 1, 64, 64, requires_grad=True)
     weight = nn.Parameter(torch.ones(()))
     losses = {"loss_a": linear(maps, 1.0), "loss_initial_a": linear(maps, 1.0), "loss_b": linear(maps, 1.0)}
-    watch = Watch(looks=2)
+    task_losses = {"a": linear(maps, 2.0), "b": linear(maps, 1.0)}
+    probe = GradientProbe()
 
     def work() -> dict[str, Tensor]:
         return {"loss_extra_a": 4 * (weight + maps).sigmoid().sum(), "loss_other": linear(maps, 1.0)}
 
-    def looked(progress: float) -> dict[str, Tensor]:
-        return watch.terms(work, losses, [maps], [weight], ["a", "b"], progress)[1]
-
-    assert watch.terms(dict, losses, [maps], [], ["a"], 1.0) == ({}, {}), "of no terms there is nothing to say"
-    assert looked(0.0) == looked(0.4) == {}, "what grows at the beginning would be taken for too little"
-    terms, found = watch.terms(work, losses, [maps], [weight], ["a", "b"], 0.5)
+    assert probe.terms(dict, losses, task_losses, [maps], [], 1.0) == ({}, {}), "without terms, no measurement"
+    terms, found = probe.terms(work, losses, task_losses, [maps], [weight], 0.5)
     slope = 4 * torch.tensor(1.0).sigmoid().item() * (1 - torch.tensor(1.0).sigmoid().item())
     assert found["gradient_ratio_a"].item() == pytest.approx(slope / 2, rel=1e-5)
     assert found["gradient_ratio"].item() == pytest.approx((slope + 1) / 3, rel=1e-5)
@@ -100,8 +130,32 @@ def test_a_look_measures_each_task_time_and_memory_and_leaves_the_terms_alone() 
     assert found["memory_mb"].item() == pytest.approx(1 / 64)
     assert found["seconds"] > 0
     assert terms["loss_other"].requires_grad
-    assert looked(0.6) == {}
-    assert looked(1.0) != {}
+
+
+def probed_steps(probe: GradientProbe, steps: range, total: int) -> list[int]:
+    """Steps of a training of `total` steps that a probe measures."""
+    maps = features()
+    loss = {"a": linear(maps, 1.0)}
+    return [
+        step for step in steps if probe.terms(lambda: {"x": linear(maps, 1.0)}, loss, loss, [maps], [], step / total)[1]
+    ]
+
+
+def test_a_training_is_probed_five_times_in_the_middle_of_its_fifths() -> None:
+    assert probed_steps(GradientProbe(), range(1000), 1000) == [100, 300, 500, 700, 900]
+
+
+def test_a_resumed_training_repeats_no_probe() -> None:
+    probe, resumed = GradientProbe(), GradientProbe()
+    assert probed_steps(probe, range(400), 1000) == [100, 300]
+    resumed.load_state_dict(probe.state_dict())
+    assert probed_steps(resumed, range(400, 1000), 1000) == [500, 700, 900]
+
+
+def test_terms_belong_to_the_task_with_the_longest_name() -> None:
+    tasks = ["depth", "sensor_depth", "semseg"]
+    names = ["loss_depth", "loss_aux_heads_sensor_depth", "loss_initial_depth", "loss_geometry", "loss_mydepth"]
+    assert [task_of(name, tasks) for name in names] == ["depth", "sensor_depth", "depth", None, None]
 
 
 def module(options: dict[str, object]) -> TrainingModule:
@@ -115,17 +169,19 @@ def module(options: dict[str, object]) -> TrainingModule:
 SMALL = {"samples": 4, "channels": 4, "plane_depth": 4, "hidden": 4}
 
 
-def train(made: TrainingModule, steps: int) -> list[Tensor]:
+def train(made: TrainingModule, steps: int) -> None:
+    """Steps of SGD on one batch."""
     optimizer = torch.optim.SGD(made.parameters(), lr=1e-3)
     data = random_batch(made.model.tasks, 2, (32, 64))
     for _ in range(steps):
         optimizer.zero_grad()
-        torch.stack([term for name, term in made(**data, mode="loss").items() if "loss" in name]).sum().backward()
+        torch.stack(
+            [term for name, term in made(**data, mode="loss").items() if name.startswith("loss_")]
+        ).sum().backward()
         optimizer.step()
-    return list(made.state_dict().values())
 
 
-def test_a_look_leaves_no_graph_behind() -> None:
+def test_a_probe_leaves_no_graph_behind() -> None:
     """The sigmoid keeps its own result, which would keep the sigmoid: a cycle that no collector sees."""
     maps = torch.zeros(1, 1, 8, 8, requires_grad=True)
     alive: list[weakref.ref[Tensor]] = []
@@ -135,36 +191,68 @@ def test_a_look_leaves_no_graph_behind() -> None:
         alive.append(weakref.ref(made))
         return {"x": made.sum()}
 
-    terms, found = Watch().terms(work, {"loss_a": linear(maps, 1.0)}, [maps], [], ["a"], 1.0)
+    terms, found = GradientProbe().terms(work, {"loss_a": linear(maps, 1.0)}, {}, [maps], [], 1.0)
     assert found
     del terms
     gc.collect()
     assert alive[0]() is None
 
 
-class AlwaysWatch(Watch):
-    """Looks at every step."""
+class ProbeOfEveryStep(GradientProbe):
+    """Measures every step."""
 
     def terms(self, *arguments: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         self.done = 0
         return super().terms(*arguments)
 
 
-def test_looking_changes_nothing_that_is_trained() -> None:
+def tensors(made: TrainingModule) -> list[Tensor]:
+    """Parameters and buffers."""
+    return [*made.parameters(), *made.buffers()]
+
+
+def test_probes_change_nothing_that_is_trained() -> None:
     seldom, always = module(dict(SMALL)).train(), module(dict(SMALL)).train()
-    seldom.watch, always.watch = Watch(0), AlwaysWatch()
-    assert all(torch.equal(a, b) for a, b in zip(train(seldom, 3), train(always, 3), strict=True))
+    seldom.probe, always.probe = GradientProbe(0), ProbeOfEveryStep()
+    for made in (seldom, always):
+        train(made, 3)
+    assert all(torch.equal(a, b) for a, b in zip(tensors(seldom), tensors(always), strict=True))
 
 
-def test_a_calibrated_regularizer_pulls_as_hard_as_asked_from_its_first_step() -> None:
-    """There is no ramp meanwhile; of one step the mean is the step's own ratio."""
-    made = module({**SMALL, "weight": "calibrated:0.2"}).train()
-    made.regularizer.progress = 0.0
-    made.watch = AlwaysWatch(10**6)
-    assert "regularizer_gradient_ratio" not in made(**random_batch(made.model.tasks, 2, (32, 64)), mode="loss")
-    made.regularizer.progress = 1e-5
-    made.calibration.count.zero_()
+def step_terms(made: TrainingModule, progress: float) -> dict[str, Tensor]:
+    """Terms of one step of the training."""
+    made.regularizer.progress = progress
+    made.random_stream.states.clear()
+    terms: dict[str, Tensor] = made(**random_batch(made.model.tasks, 2, (32, 64)), mode="loss")
+    return terms
+
+
+def test_calibration_measures_at_full_strength_and_trains_with_the_ramp() -> None:
+    """Of one step, the mean ratio is the step's own. At half of the ramp, terms have half of the requested ratio."""
+    made = module({**SMALL, "weight": "calibrated:0.2", "ramp": 0.5}).train()
+    made.probe = ProbeOfEveryStep(10**6)
+    first = step_terms(made, 0.0)
+    assert all(term == 0 for name, term in first.items() if name.startswith("loss_three_d_aware"))
+    full_ratio = made.calibration.total.item()
+    assert full_ratio > 0, "measured at full strength in the first step of the ramp"
     made.calibration.total.zero_()
-    terms = made(**random_batch(made.model.tasks, 2, (32, 64)), mode="loss")
-    assert terms["regularizer_gradient_ratio"].item() == pytest.approx(0.2, rel=1e-4)
-    assert made.regularizer.progress == 1e-5
+    made.calibration.count.zero_()
+    half = step_terms(made, 0.25)
+    assert made.calibration.total.item() == pytest.approx(full_ratio, rel=1e-5)
+    assert half["regularizer_gradient_ratio"].item() == pytest.approx(0.1, rel=1e-4)
+    assert half["regularizer_calibrated_factor"].item() == pytest.approx(0.2 / full_ratio, rel=1e-5)
+    assert made.regularizer.progress == 0.25
+
+
+def test_the_ramp_does_not_start_again_after_calibration() -> None:
+    """The same batch and progress: terms during and after calibration are equal."""
+    made = module({**SMALL, "weight": "calibrated", "ramp": 0.5}).train()
+    made.calibration.steps = 2
+    step_terms(made, 0.1)
+    during = step_terms(made, 0.1)
+    assert made.calibration.settled
+    after = step_terms(made, 0.1)
+    for name, term in during.items():
+        if name.startswith("loss_three_d_aware"):
+            assert after[name].item() == pytest.approx(term.item(), rel=1e-4)
+            assert term > 0

@@ -1,6 +1,9 @@
-"""Losses by name, data samples, and what the training module adds to the model."""
+"""Losses by name, data samples, and the training module: terms, diagnostics and random numbers of a regularizer."""
 
 from __future__ import annotations
+
+import copy
+from dataclasses import replace
 
 import pytest
 import timm
@@ -10,7 +13,10 @@ from torch import Tensor, nn
 from benchmark.contracts import Auxiliary, Batch, FeatureSpec, Method, MultiTaskOutput, Regularizer
 from benchmark.heads import read_out
 from benchmark.tasks import BOUNDARY, DEPTH, NORMALS, SEMSEG, TaskSet
+from benchmark.training import random_stream
+from benchmark.training.builders import in_memory_format
 from benchmark.training.model import MultiTaskModel, TrainingModule, data_samples
+from benchmark.training.random_stream import RandomStream
 
 TASKS = TaskSet([DEPTH.adjusted(loss_weight=3.0)])
 
@@ -68,8 +74,8 @@ def test_a_regularizers_terms_are_summed_by_mmengine() -> None:
     assert total.item() == pytest.approx(13.5 + terms["loss_noise"].item())
 
 
-class Watched(Noise):
-    """Says more of itself than its term."""
+class Diagnosed(Noise):
+    """A regularizer with diagnostics."""
 
     def __init__(self, *names: str) -> None:
         super().__init__()
@@ -79,28 +85,118 @@ class Watched(Noise):
         return self.found
 
 
-def test_diagnostics_of_a_regularizer_are_logged_beside_the_loss_and_not_added() -> None:
-    module = TrainingModule(MultiTaskModel(FixedDepth(), TASKS), Watched("opacity"), seed=1)
+@pytest.mark.parametrize("name", ["opacity", "gradient_ratio_gloss", "loss_ratio"])
+def test_diagnostics_of_a_regularizer_are_logged_and_not_added_to_the_loss(name: str) -> None:
+    """Also diagnostics with "loss" in their name, as of a task named gloss."""
+    module = TrainingModule(MultiTaskModel(FixedDepth(), TASKS), Diagnosed(name), seed=1)
     terms = module(**batch(), mode="loss")
     total, logged = module.parse_losses(terms)
     assert total.item() == pytest.approx(13.5 + terms["loss_noise"].item())
-    assert logged["regularizer_opacity"].item() == 7
+    assert logged[f"regularizer_{name}"].item() == 7
+    assert next(iter(logged)) == "loss"
 
 
-def test_a_diagnostic_that_would_be_added_to_the_loss_is_refused() -> None:
-    module = TrainingModule(MultiTaskModel(FixedDepth(), TASKS), Watched("loss_ratio"), seed=1)
-    with pytest.raises(ValueError, match="regularizer_loss_ratio"):
+class WithTerms(Regularizer):
+    """Terms and diagnostics of given names."""
+
+    def __init__(self, *names: str, diagnostics: tuple[str, ...] = ()) -> None:
+        super().__init__(TASKS, ())
+        self.names, self.found = names, diagnostics
+        self.task_losses: dict[str, float] = {}
+
+    def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
+        self.task_losses = {name: loss.item() for name, loss in output.task_losses.items()}
+        return {name: torch.ones(()) for name in self.names}
+
+    def diagnostics(self) -> dict[str, torch.Tensor]:
+        return {name: torch.ones(()) for name in self.found}
+
+
+@pytest.mark.parametrize(
+    ("regularizer", "name"),
+    [
+        (WithTerms("loss_depth"), "loss_depth"),
+        (WithTerms("initial_depth"), "loss_initial_depth"),
+        (WithTerms("noise", "loss_noise"), "loss_noise"),
+        (WithTerms("noise", diagnostics=("seconds",)), "regularizer_seconds"),
+    ],
+)
+def test_two_terms_of_one_name_are_refused(regularizer: WithTerms, name: str) -> None:
+    module = TrainingModule(MultiTaskModel(FixedDepth(), TASKS), regularizer, seed=1)
+    with pytest.raises(ValueError, match=f"two terms are named '{name}'"):
         module(**batch(), mode="loss")
 
 
-def test_a_regularizers_random_numbers_go_on_after_a_resume() -> None:
+@pytest.mark.parametrize("kind", ["auxiliary", "penalty"])
+def test_two_losses_of_a_method_of_one_name_are_refused(kind: str) -> None:
+    class Doubled(FixedDepth):
+        def forward(self, images: Tensor) -> MultiTaskOutput:
+            output = super().forward(images)
+            if kind == "auxiliary":
+                return replace(output, auxiliary=output.auxiliary * 2)
+            return replace(output, penalties={"initial_depth": self.depth})
+
+    with pytest.raises(ValueError, match="two terms are named 'loss_initial_depth'"):
+        MultiTaskModel(Doubled(), TASKS)(**batch(), mode="loss")
+
+
+def test_a_regularizer_receives_the_weighted_loss_of_each_task_with_its_auxiliary_predictions() -> None:
+    """9 of the prediction and 4.5 of the auxiliary prediction."""
+    regularizer = WithTerms("noise")
+    TrainingModule(MultiTaskModel(FixedDepth(), TASKS), regularizer, seed=1)(**batch(), mode="loss")
+    assert regularizer.task_losses == {"depth": 13.5}
+
+
+def test_random_numbers_of_a_regularizer_continue_after_a_resume() -> None:
     module = TrainingModule(MultiTaskModel(FixedDepth(), TASKS), Noise(), seed=1)
     module(**batch(), mode="loss")
-    saved = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    saved = copy.deepcopy(module.state_dict())
     expected = module(**batch(), mode="loss")["loss_noise"].item()
     resumed = TrainingModule(MultiTaskModel(FixedDepth(), TASKS), Noise(), seed=9)
     resumed.load_state_dict(saved)
     assert resumed(**batch(), mode="loss")["loss_noise"].item() == expected
+
+
+def test_every_device_has_a_random_stream_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second generator in place of a GPU's: the model's numbers are not drawn from, and a resume continues."""
+    device = torch.Generator().manual_seed(77)
+    generators = {"cpu": torch.default_generator, "cuda": device}
+    monkeypatch.setattr(random_stream, "default_generators", lambda _: generators)
+    stream, outside = RandomStream(seed=3), device.get_state()
+
+    def draw(stream: RandomStream) -> list[float]:
+        with stream.active(torch.device("cuda")):
+            return [torch.rand(()).item(), torch.rand((), generator=device).item()]
+
+    first, second = draw(stream), draw(stream)
+    assert torch.equal(device.get_state(), outside)
+    expected = torch.Generator().manual_seed(3)
+    assert first == [torch.rand((), generator=expected).item()] * 2, "both begin with the seed"
+    assert second != first
+    resumed = RandomStream(seed=4)
+    resumed.load_state_dict(copy.deepcopy(stream.state_dict()))
+    assert draw(resumed) == draw(stream)
+
+
+def test_an_error_within_the_random_stream_restores_the_global_one() -> None:
+    before = torch.get_rng_state()
+
+    def fail() -> None:
+        with RandomStream(seed=1).active(torch.device("cpu")):
+            torch.rand(5)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_weights_of_five_dimensions_keep_their_layout() -> None:
+    """Only tensors of four dimensions have the layout channels-last."""
+    module: nn.Module = nn.Sequential(nn.Conv3d(2, 3, 3), nn.Conv2d(3, 4, 3))
+    in_memory_format(module, torch.channels_last)
+    assert module[0].weight.is_contiguous()
+    assert module[1].weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_a_regularizer_of_weight_zero_is_not_run() -> None:

@@ -1,7 +1,7 @@
-"""The direct formulation: every point is read from the planes, every sample goes through the whole network.
+"""Direct formulation: every point is read from the planes, and every sample passes the whole network.
 
-The reference that the quick paths are compared with, in values, gradients and time. It shares no code with them but the
-parameters: planes are read by torch's grid_sample, transmittance is a product, and nothing is done before its time.
+Reference for values, gradients and time of the fast paths. It shares no code with them but the parameters: planes are
+read by torch's grid_sample, transmittance is a product, and layers are applied in their order.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def read(planes: Triplane, points: Tensor) -> Tensor:
 
 
 def weigh(density: Tensor, lengths: Tensor, opaque_far: bool) -> Tensor:
-    """(..., D) weights by products of what is let through."""
+    """(..., D) weights from products of transmittances."""
     through = torch.exp(-density * lengths)
     if opaque_far:
         through = torch.cat([through[..., :-1], torch.zeros_like(through[..., -1:])], dim=-1)
@@ -48,7 +48,7 @@ def weigh(density: Tensor, lengths: Tensor, opaque_far: bool) -> Tensor:
 
 
 def network(fields: TaskField, head: str, features: Tensor, z: Tensor) -> Tensor:
-    """What a head says of every sample."""
+    """Output of a head for every sample."""
     first = fields.first[fields.trunks[head]]
     inputs = torch.cat([features, z[..., None]], -1) if first.in_features > features.shape[-1] else features
     return fields.last[head](torch.relu(first(inputs)))

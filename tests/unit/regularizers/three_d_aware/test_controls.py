@@ -1,4 +1,4 @@
-"""Each control differs from the 3D-aware regularizer in what it is named after."""
+"""Each control differs from the 3D-aware regularizer in one thing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from benchmark.training.builders import build_training_module
 from benchmark.training.compose import ConfigError, check_spec
 from benchmark.training.model import TrainingModule
 from benchmark.training.optim import PartsOptimWrapperConstructor
+from regularizers.three_d_aware.options import LossSchedule, MapOptions
 from regularizers.three_d_aware.regularizer import ThreeDAware
+from regularizers.three_d_aware.supervision import SmallPredictions
 from regularizers.three_d_aware.volume import composite, equal_weights, shuffled_composite
 
 SPECS = (FeatureSpec(6, 4), FeatureSpec(10, 8))
@@ -66,7 +68,7 @@ def rendered(name: str, **options: Any) -> tuple[ThreeDAware, Any, Any, Any]:
     batch = random_batch(NYUV2_TASKS, 2, (48, 64))
     features = [torch.randn(2, 6, 12, 16), torch.randn(2, 10, 6, 8)]
     planes = made.scenes[0].planes(features, (6, 8))
-    rays, (rendering,) = made.views.source(made.scenes, [planes], batch, jittered=False)
+    rays, (rendering,) = made.source_view(batch, [planes], jittered=False)
     return made, planes, rays, rendering
 
 
@@ -143,7 +145,7 @@ def test_a_density_for_each_task_is_moved_by_its_task_alone() -> None:
 
 
 def trained(regularizer: str, options: dict[str, Any]) -> TrainingModule:
-    """Three steps with Adam and clipping, beside a regularizer."""
+    """A module with a regularizer, after three steps with Adam and clipping."""
     torch.manual_seed(0)
     tasks = {name: {} for name in NYUV2_TASKS}
     module = build_training_module(
@@ -174,3 +176,35 @@ def test_what_makes_a_control_is_no_option_of_it(regularizer: str, option: str) 
     with pytest.raises(ConfigError, match=f"no option '{option}'"):
         check_spec(spec)
     check_spec(RunSpec("smoke", "hard_sharing", regularizer, "resnet18", ("depth",), 0, {"regularizer.samples": 8}))
+
+
+CONTROLS_OF_SMALL_PREDICTIONS = [
+    name
+    for name in REGULARIZERS.names()
+    if isinstance(REGULARIZERS.entry(name).factory, type)
+    and issubclass(REGULARIZERS.entry(name).factory, SmallPredictions)
+]
+
+
+@pytest.mark.parametrize("name", CONTROLS_OF_SMALL_PREDICTIONS)
+def test_controls_share_ramp_feature_maps_prediction_size_and_loss_weights(name: str) -> None:
+    """At half of the ramp, terms are half of their full size; predictions have 1/8 of the image size."""
+    torch.manual_seed(3)
+    made = REGULARIZERS.create(name, NYUV2_TASKS, (*SPECS, FeatureSpec(4, 4, task="depth"))).eval()
+    assert (made.weight, made.schedule, made.maps) == (0.5, LossSchedule(), MapOptions())
+    batch = random_batch(NYUV2_TASKS, 2, (48, 64))
+    features = tuple(torch.randn(2, *shape).requires_grad_() for shape in ((6, 12, 16), (10, 6, 8), (4, 12, 16)))
+    torch.manual_seed(0)
+    full = made(batch, MultiTaskOutput({}, features))
+    made.progress = 0.025
+    torch.manual_seed(0)
+    half = made(batch, MultiTaskOutput({}, features))
+    for term in full:
+        assert half[term].item() == pytest.approx(full[term].item() / 2, rel=1e-5)
+    shared, coarse, own = torch.autograd.grad(sum(full.values()), features, allow_unused=True)
+    assert own is None, "only maps that all tasks share are read"
+    if name != "frozen_planes":
+        assert shared.any()
+        assert coarse.any()
+    predictions = made.predict(batch, features)
+    assert {tuple(maps.shape[-2:]) for maps in predictions.values()} == {(6, 8)}

@@ -1,7 +1,8 @@
-"""Rendering every task: the quick paths equal the direct formulation, in values and gradients."""
+"""Rendering of every task: the fast paths equal the direct formulation, in values and gradients."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import direct
@@ -20,7 +21,7 @@ OUTPUTS: dict[str, int | None] = {"semseg": 5, "depth": None, "normals": 3, "bou
 CAMERA = Camera(
     torch.tensor([[[60.0, 0.0, 50.0], [0.0, 70.0, 30.0], [0.0, 0.0, 1.0]]] * 2, dtype=torch.float64), (40, 56)
 )
-FACES = [
+VARIANTS = [
     {},
     {"densities": "per_task"},
     {"shared_trunk": True},
@@ -58,12 +59,12 @@ def gradients(predictions: dict[str, Tensor], of: list[Tensor]) -> list[Tensor]:
 
 @pytest.mark.parametrize("opaque_far", [True, False])
 @pytest.mark.parametrize("metric", [True, False])
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("options", VARIANTS)
 def test_values_and_gradients_equal_the_direct_formulation(
-    face: dict[str, Any], metric: bool, opaque_far: bool
+    options: dict[str, Any], metric: bool, opaque_far: bool
 ) -> None:
     """First layer before reading, last layer after compositing, axis-aligned reading: all at once."""
-    fields, planes, rays = random_field(**face), random_planes(), rays_of(metric)
+    fields, planes, rays = random_field(**options), random_planes(), rays_of(metric)
     of = leaves(fields, planes)
     quick = Renderer(opaque_far=opaque_far).source_view(fields, planes, rays)
     slow, weights = direct.render(
@@ -85,9 +86,9 @@ def novel(fields: TaskField, planes: Triplane, row_chunk: int | None, camera: Ca
     return Renderer(row_chunk=row_chunk).novel_view(fields, planes, rays)
 
 
-@pytest.mark.parametrize("face", FACES)
-def test_the_source_camera_as_another_view_gives_the_source_view(face: dict[str, Any]) -> None:
-    fields, planes = random_field(**face), random_planes()
+@pytest.mark.parametrize("options", VARIANTS)
+def test_the_source_camera_as_another_view_gives_the_source_view(options: dict[str, Any]) -> None:
+    fields, planes = random_field(**options), random_planes()
     along = Renderer().source_view(fields, planes, rays_of())
     general = novel(fields, planes, row_chunk=None)
     for name, expected in along.predictions.items():
@@ -97,7 +98,7 @@ def test_the_source_camera_as_another_view_gives_the_source_view(face: dict[str,
 
 
 def test_a_common_motion_of_both_cameras_renders_the_same() -> None:
-    """The field is that of the source camera, so it moves with it."""
+    """The field is defined in the frame of the source camera, so it moves with the cameras."""
     turn = [[0.8, 0.0, 0.6, 3.0], [0.0, 1.0, 0.0, -1.0], [-0.6, 0.0, 0.8, 2.0], [0.0, 0.0, 0.0, 1.0]]
     motion = torch.tensor([turn, turn], dtype=torch.float64)
     aside = torch.eye(4, dtype=torch.float64).repeat(2, 1, 1)
@@ -125,11 +126,41 @@ def test_chunks_of_rows_of_another_view_change_nothing(row_chunk: int) -> None:
 
 
 def test_nothing_is_seen_where_another_view_leaves_the_frustum() -> None:
-    """A camera that looks back: every sample is outside, nothing is absorbed before the far end."""
+    """A camera that looks back: every sample is outside, so all weights, predictions and gradients are zero."""
     back = torch.diag(torch.tensor([-1.0, 1.0, -1.0, 1.0], dtype=torch.float64)).expand(2, 4, 4)
-    away = novel(random_field(), random_planes(), None, Camera(CAMERA.intrinsics, CAMERA.size, back))
+    fields, planes = random_field(), random_planes()
+    of = leaves(fields, planes)
+    away = novel(fields, planes, None, Camera(CAMERA.intrinsics, CAMERA.size, back))
     assert (away.left["density"] == 1).all()
-    assert (away.weights["density"][..., -1] == 1).all()
+    assert (away.weights["density"] == 0).all()
+    assert all((maps == 0).all() for maps in away.predictions.values())
+    assert not any(gradient.any() for gradient in gradients(away.predictions, of))
+
+
+def leaving_rays() -> Rays:
+    """Rays of a camera 2 m further in the scene, turned by 60 degrees to the left: they begin in the frustum."""
+    sine, cosine = math.sin(math.radians(60)), math.cos(math.radians(60))
+    turned = [[cosine, 0.0, -sine, 0.0], [0.0, 1.0, 0.0, 0.0], [sine, 0.0, cosine, 2.0], [0.0, 0.0, 0.0, 1.0]]
+    aside = torch.tensor([turned, turned], dtype=torch.float64)
+    jitter = torch.full((2, SAMPLES), 0.5, dtype=torch.float64)
+    target = Camera(CAMERA.intrinsics, CAMERA.size, aside)
+    return RaySampler(SAMPLES, DepthMap(), metric=True).novel_view(jitter, GRID, CAMERA, target)
+
+
+def test_light_that_leaves_the_frustum_is_not_attributed_to_a_point_of_it() -> None:
+    """Weights outside are 0, weights inside are scaled to sum to 1, on rays whose last sample lies outside."""
+    rays = leaving_rays()
+    inside = rays.located()[1]
+    crossing = inside.any(-1) & ~inside[..., -1]
+    assert crossing.float().mean() > 0.5
+    fields, planes = random_field(), random_planes()
+    weights = Renderer().novel_view(fields, planes, rays).weights["density"]
+    open_end = Renderer(opaque_far=False).novel_view(fields, planes, rays).weights["density"]
+    assert (weights[~inside] == 0).all()
+    torch.testing.assert_close(weights[crossing].sum(-1), torch.ones_like(weights[crossing][:, 0]))
+    expected = open_end[crossing] / open_end[crossing].sum(-1, keepdim=True)
+    torch.testing.assert_close(weights[crossing], expected)
+    torch.testing.assert_close(weights[inside[..., -1]].sum(-1), torch.ones(int(inside[..., -1].sum())).double())
 
 
 def flipped(planes: Triplane) -> Triplane:

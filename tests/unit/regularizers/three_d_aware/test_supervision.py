@@ -1,30 +1,55 @@
-"""Rendered predictions meet labels: fewer labels where asked, weights that ramp, steps that are left out."""
+"""Small predictions and their labels: subsampled labels, ramp of the weight, steps without terms, options."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
 
+from benchmark.contracts import Batch, MultiTaskOutput
 from benchmark.losses import task_loss
-from benchmark.tasks import BOUNDARY, DEPTH, NYUV2_TASKS, PASCAL_TASKS, SEMSEG
-from regularizers.three_d_aware.supervision import Strength, depth_task, fewer_labels, rendered_loss
+from benchmark.tasks import BOUNDARY, DEPTH, NYUV2_TASKS, PASCAL_TASKS, SEMSEG, Task, TaskSet
+from regularizers.three_d_aware.options import LossSchedule, SamplingOptions
+from regularizers.three_d_aware.regularizer import ThreeDAware
+from regularizers.three_d_aware.supervision import SmallPredictions, depth_task, subsample_labels
+
+
+class Fixed(SmallPredictions):
+    """Predictions that are given."""
+
+    label = "fixed"
+
+    def predict(self, batch: Batch, features: Sequence[Tensor]) -> dict[str, Tensor]:
+        return dict(zip(self.task_factors, features, strict=True))
+
+
+def loss(task: Task, prediction: Tensor, target: Tensor, label_stride: int = 1) -> Tensor:
+    """Term of one task with weight 1."""
+    made = Fixed(TaskSet([task]), (), weight=1.0, label_stride=label_stride)
+    (term,) = made.weighted("fixed", {task.name: prediction}, {task.name: target}, 1.0).values()
+    return term
 
 
 def test_all_labels_count_by_default() -> None:
     torch.manual_seed(0)
     small, target = torch.randn(2, 40, 4, 6), torch.randint(0, 40, (2, 32, 48))
-    assert torch.equal(rendered_loss(SEMSEG, small, target, 1), task_loss(SEMSEG, small, target))
+    assert torch.equal(loss(SEMSEG, small, target), task_loss(SEMSEG, small, target))
 
 
-def test_fewer_labels_are_those_in_the_middle_of_cells() -> None:
+def test_subsampled_labels_are_those_in_the_middle_of_cells() -> None:
     target = torch.arange(64).reshape(1, 8, 8)
-    assert fewer_labels(SEMSEG, target, 4).tolist() == [[[18, 22], [50, 54]]]
-    assert fewer_labels(DEPTH, target[None].float(), 8).tolist() == [[[[36.0]]]]
+    assert subsample_labels(SEMSEG, target, 4).tolist() == [[[18, 22], [50, 54]]]
+    assert subsample_labels(DEPTH, target[None].float(), 8).tolist() == [[[[36.0]]]]
 
 
 def test_sizes_that_do_not_divide_keep_their_last_labels() -> None:
     target = torch.arange(25).reshape(1, 5, 5)
-    assert fewer_labels(SEMSEG, target, 4).tolist() == [[[12, 14], [22, 24]]]
+    assert subsample_labels(SEMSEG, target, 4).tolist() == [[[12, 14], [22, 24]]]
 
 
 def test_a_boundary_of_one_pixel_is_not_missed() -> None:
@@ -33,26 +58,26 @@ def test_a_boundary_of_one_pixel_is_not_missed() -> None:
     target[..., 1] = 1
     target[..., :2, 0] = 255
     target[..., 4:] = 255
-    assert fewer_labels(BOUNDARY, target, 4).tolist() == [[[[1.0, 255.0]]]]
+    assert subsample_labels(BOUNDARY, target, 4).tolist() == [[[[1.0, 255.0]]]]
     target[..., 1] = 0
-    assert fewer_labels(BOUNDARY, target, 4).tolist() == [[[[0.0, 255.0]]]]
+    assert subsample_labels(BOUNDARY, target, 4).tolist() == [[[[0.0, 255.0]]]]
 
 
 @pytest.mark.parametrize("label_stride", [1, 4])
 def test_labels_that_are_missing_count_nothing(label_stride: int) -> None:
-    """Other predictions there, same loss; no label at all, a loss of 0 with a graph."""
+    """Predictions of unlabelled pixels do not change the loss; without any label, the loss is 0 with a graph."""
     torch.manual_seed(0)
     target = torch.full((1, 1, 32, 32), 2.0)
     target[..., :16] = 0
     first = torch.randn(1, 1, 4, 4)
     second = first.clone()
     second[..., 0] += 100
-    losses = [rendered_loss(DEPTH, prediction, target, label_stride) for prediction in (first, second)]
+    losses = [loss(DEPTH, prediction, target, label_stride) for prediction in (first, second)]
     assert torch.equal(*losses)
     empty = first.requires_grad_()
-    loss = rendered_loss(DEPTH, empty, torch.zeros_like(target), label_stride)
-    loss.backward()
-    assert loss.item() == 0
+    term = loss(DEPTH, empty, torch.zeros_like(target), label_stride)
+    term.backward()
+    assert term.item() == 0
     assert empty.grad is not None
     assert (empty.grad == 0).all()
 
@@ -64,39 +89,64 @@ def test_depth_is_known_by_its_unit() -> None:
 
 def test_the_weight_grows_over_the_first_share_of_the_training() -> None:
     """5 % of the training: half of the weight after 2.5 %, none in the first step."""
-    strength = Strength(NYUV2_TASKS, {}, ramp=0.05, every_k=1)
-    found = [strength.next_factor(progress, training=True) for progress in (0.0, 0.025, 0.05, 1.0)]
-    assert found == pytest.approx([0.0, 0.5, 1.0, 1.0])
-    assert Strength(NYUV2_TASKS, {}, ramp=0.0, every_k=1).next_factor(0.0, training=True) == 1
+    schedule = LossSchedule(ramp=0.05)
+    assert [schedule.ramp_factor(done) for done in (0.0, 0.025, 0.05, 1.0)] == pytest.approx([0.0, 0.5, 1.0, 1.0])
+    assert LossSchedule(ramp=0.0).ramp_factor(0.0) == 1
 
 
-def test_every_third_step_counts_three_times_and_counting_goes_on_after_a_resume() -> None:
-    strength = Strength(NYUV2_TASKS, {}, ramp=0.0, every_k=3)
-    assert [strength.next_factor(1.0, training=True) for _ in range(5)] == [3, 0, 0, 3, 0]
-    resumed = Strength(NYUV2_TASKS, {}, ramp=0.0, every_k=3)
-    resumed.load_state_dict(strength.state_dict())
-    assert [resumed.next_factor(1.0, training=True) for _ in range(3)] == [0, 3, 0]
+def steps_of(made: Fixed, count: int) -> list[float]:
+    """Terms of some steps, in units of a full step."""
+    batch: Any = {"images": torch.zeros(1, 3, 8, 8), "targets": {"depth": torch.full((1, 1, 8, 8), 2.0)}}
+    output = MultiTaskOutput({}, features=(torch.zeros(1, 1, 1, 1),))
+    return [made(batch, output)["loss_fixed_depth"].item() / 2.0 for _ in range(count)]
 
 
-def test_factors_are_those_of_tasks_and_of_the_user() -> None:
-    strength = Strength(NYUV2_TASKS, {"normals": 0.5, "semseg": 0.0}, ramp=0.05, every_k=1)
-    assert strength.of_task("normals") == 5
-    assert strength.of_task("boundary") == 50
-    assert strength.rendered == ["depth", "normals", "boundary"]
+def test_every_third_step_counts_three_times_and_counting_continues_after_a_resume() -> None:
+    made, resumed = (Fixed(TaskSet([DEPTH]), (), weight=1.0, ramp=0.0, every_k=3) for _ in range(2))
+    assert steps_of(made, 5) == [3, 0, 0, 3, 0]
+    resumed.load_state_dict(made.state_dict())
+    assert steps_of(resumed, 3) == [0, 3, 0]
+    assert steps_of(resumed.eval(), 2) == [1, 1]
+
+
+def test_factors_combine_the_weights_of_tasks_and_of_the_user() -> None:
+    factors = LossSchedule({"normals": 0.5, "semseg": 0.0}).task_factors(NYUV2_TASKS)
+    assert factors == {"depth": 1, "normals": 5, "boundary": 50}
 
 
 @pytest.mark.parametrize(
-    ("task_weights", "ramp", "every_k", "message"),
+    ("options", "message"),
     [
-        ({"deph": 1.0}, 0.05, 1, "'deph'"),
-        ({"depth": -1.0}, 0.05, 1, "no task weight negative"),
-        ({}, 1.5, 1, r"\[0, 1\]"),
-        ({}, 0.05, 0, "every_k"),
-        (dict.fromkeys(NYUV2_TASKS, 0.0), 0.05, 1, "nothing is rendered"),
+        ({"task_weights": {"deph": 1.0}}, "'deph'"),
+        ({"task_weights": {"depth": -1.0}}, "no task weight negative"),
+        ({"ramp": 1.5}, r"\[0, 1\]"),
+        ({"every_k": 0}, "every_k"),
+        ({"task_weights": dict.fromkeys(NYUV2_TASKS, 0.0)}, "nothing is rendered"),
     ],
 )
-def test_strength_that_means_nothing_is_refused(
-    task_weights: dict[str, float], ramp: float, every_k: int, message: str
-) -> None:
+def test_a_schedule_outside_of_its_range_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Strength(NYUV2_TASKS, task_weights, ramp, every_k)
+        LossSchedule(**options).task_factors(NYUV2_TASKS)
+
+
+def test_options_are_flat_keywords_of_the_constructor() -> None:
+    """Recipes see the fields of the groups with their defaults, not the groups."""
+    parameters = inspect.signature(ThreeDAware).parameters
+    assert list(parameters)[:3] == ["tasks", "feature_specs", "weight"]
+    names = [field.name for group in ThreeDAware.groups for field in fields(group)]
+    assert list(parameters)[3:] == names
+    assert len(names) == len(set(names))
+    assert parameters["samples"].default == SamplingOptions().samples
+    assert parameters["samples"].annotation is int
+
+
+def test_a_control_does_not_accept_the_options_that_it_fixes() -> None:
+    class Narrow(Fixed, fixed={"ramp": 0.5}):
+        label = "narrow"
+
+    assert "ramp" not in inspect.signature(Narrow).parameters
+    assert Narrow(NYUV2_TASKS, ()).schedule == LossSchedule(ramp=0.5)
+    with pytest.raises(TypeError, match="narrow fixes ramp=0.5"):
+        Narrow(NYUV2_TASKS, (), ramp=0.1)
+    with pytest.raises(TypeError, match="no option named 'rampe'"):
+        Fixed(NYUV2_TASKS, (), rampe=0.1)

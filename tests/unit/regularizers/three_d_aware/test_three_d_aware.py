@@ -1,4 +1,4 @@
-"""The regularizer as a whole: what it reads, what it trains, what it leaves alone, what it says of itself."""
+"""The complete regularizer: feature maps, gradients, options, diagnostics."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def regularizer(tasks: TaskSet = NYUV2_TASKS, **options: Any) -> ThreeDAware:
     return ThreeDAware(tasks, SPECS, **{**SMALL, **options})
 
 
-FACES: list[dict[str, Any]] = [
+VARIANTS: list[dict[str, Any]] = [
     {},
     {"metric_rays": True},
     {"depth": "expected"},
@@ -64,17 +64,17 @@ FACES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("options", FACES)
+@pytest.mark.parametrize("options", VARIANTS)
 def test_every_task_sends_a_finite_gradient_into_every_shared_map_and_every_weight(options: dict[str, Any]) -> None:
-    beside, output = regularizer(**options), random_features()
-    terms = beside(random_batch(), output)
+    made, output = regularizer(**options), random_features()
+    terms = made(random_batch(), output)
     assert list(terms) == [f"loss_three_d_aware_{name}" for name in NYUV2_TASKS]
     for term in terms.values():
         for gradient in torch.autograd.grad(term, output.features, retain_graph=True):
             assert gradient.isfinite().all()
             assert gradient.abs().sum() > 0
     torch.stack(list(terms.values())).sum().backward()
-    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in beside.parameters())
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in made.parameters())
 
 
 def test_heads_of_the_method_get_no_gradient() -> None:
@@ -93,22 +93,22 @@ def test_separate_networks_are_each_regularized_by_their_own_task() -> None:
     method = SingleTask(tasks, "resnet18")
     batch = random_batch(tasks, (64, 64))
     output = method(batch["images"])
-    beside = ThreeDAware(tasks, method.feature_specs, **SMALL)
-    depth = beside(batch, output)["loss_three_d_aware_depth"]
+    made = ThreeDAware(tasks, method.feature_specs, **SMALL)
+    depth = made(batch, output)["loss_three_d_aware_depth"]
     of_semseg, of_depth = torch.autograd.grad(depth, output.features, allow_unused=True)
     assert of_semseg is None
     assert of_depth.abs().sum() > 0
-    assert len(beside.scenes) == 2
+    assert len(made.scenes) == 2
 
 
 @pytest.mark.parametrize("size", [(32, 32), (37, 53), (48, 96)])
 def test_any_image_size_is_rendered_at_an_eighth(size: tuple[int, int]) -> None:
-    beside = regularizer().eval()
+    made = regularizer().eval()
     batch = random_batch(size=size)
-    planes = beside.triplanes(batch, random_features(size).features)
-    _, (rendering,) = beside.views.source(beside.scenes, planes, batch, jittered=False)
+    planes = made.triplanes(batch, random_features(size).features)
+    _, (rendering,) = made.source_view(batch, planes, jittered=False)
     assert rendering.predictions["semseg"].shape == (2, 40, -(-size[0] // 8), -(-size[1] // 8))
-    assert all(term.isfinite() for term in beside(random_batch(size=size), random_features(size)).values())
+    assert all(term.isfinite() for term in made(random_batch(size=size), random_features(size)).values())
 
 
 def test_a_term_is_linear_in_its_weights() -> None:
@@ -122,33 +122,33 @@ def test_a_term_is_linear_in_its_weights() -> None:
 
 
 def test_a_step_before_the_ramp_begins_costs_nothing_and_changes_nothing() -> None:
-    beside, output = regularizer(), random_features()
-    beside.progress = 0.0
+    made, output = regularizer(), random_features()
+    made.progress = 0.0
     state = torch.get_rng_state()
-    terms = beside(random_batch(), output)
+    terms = made(random_batch(), output)
     assert all(term.item() == 0 and not term.requires_grad for term in terms.values())
     assert torch.equal(state, torch.get_rng_state()), "not even a random number is drawn"
-    assert beside.diagnostics() == {}
+    assert made.diagnostics() == {}
 
 
 def test_jitter_is_drawn_in_training_only() -> None:
-    beside, batch, output = regularizer(), random_batch(), random_features()
+    made, batch, output = regularizer(), random_batch(), random_features()
 
     def loss() -> float:
-        return float(beside(batch, output)["loss_three_d_aware_depth"].item())
+        return float(made(batch, output)["loss_three_d_aware_depth"].item())
 
     assert loss() != loss()
-    beside.eval()
+    made.eval()
     assert loss() == loss()
 
 
 def test_autocast_leaves_rendering_in_single_precision() -> None:
     """Weights composited in bfloat16 are wrong by 2e-3."""
-    beside = regularizer().eval()
+    made = regularizer().eval()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        planes = beside.triplanes(random_batch(), random_features().features)
-        _, (rendering,) = beside.views.source(beside.scenes, planes, random_batch(), jittered=False)
-        assert all(term.isfinite() for term in beside(random_batch(), random_features()).values())
+        planes = made.triplanes(random_batch(), random_features().features)
+        _, (rendering,) = made.source_view(random_batch(), planes, jittered=False)
+        assert all(term.isfinite() for term in made(random_batch(), random_features()).values())
     assert all(maps.dtype == torch.float32 for maps in rendering.predictions.values())
     total = rendering.weights["density"].sum(-1)
     assert (total - 1).abs().max() < 1e-6
@@ -163,9 +163,9 @@ def test_depth_is_expected_unless_it_is_to_be_a_feature() -> None:
 def test_rays_are_metric_where_the_camera_is_known_and_depth_is_a_task() -> None:
     known, unknown = random_batch(), random_batch()
     del unknown["intrinsics"]
-    beside = regularizer().eval()
+    made = regularizer().eval()
     for batch, same in ((known, regularizer(metric_rays=True)), (unknown, regularizer(metric_rays=False))):
-        assert beside(batch, random_features()) == same.eval()(batch, random_features())
+        assert made(batch, random_features()) == same.eval()(batch, random_features())
     flat = regularizer(TASK_WITHOUT_DEPTH).eval()
     known["targets"] = {name: known["targets"][name] for name in TASK_WITHOUT_DEPTH}
     assert flat(known, random_features()) == regularizer(TASK_WITHOUT_DEPTH, metric_rays=False).eval()(
@@ -174,8 +174,8 @@ def test_rays_are_metric_where_the_camera_is_known_and_depth_is_a_task() -> None
 
 
 def test_depths_are_logarithmic_where_depth_is_labelled_and_linear_elsewhere() -> None:
-    assert regularizer().views.sampler.depth_map.kind == "log"
-    assert regularizer(TASK_WITHOUT_DEPTH).views.sampler.depth_map.kind == "linear"
+    assert regularizer().sampler.depth_map.kind == "log"
+    assert regularizer(TASK_WITHOUT_DEPTH).sampler.depth_map.kind == "linear"
     assert ThreeDAware(PASCAL_TASKS, SPECS, metric_rays=True).scenes[0].fields.outputs["normals"] == 3
 
 
@@ -206,8 +206,8 @@ def test_metric_rays_know_the_camera_and_parallel_ones_do_not() -> None:
     near, far = random_batch(), random_batch()
     far["intrinsics"] = far["intrinsics"] * torch.tensor([[0.2], [0.2], [1.0]])
     for metric in (False, True):
-        beside = regularizer(metric_rays=metric).eval()
-        first, second = (beside(batch, random_features())["loss_three_d_aware_semseg"] for batch in (near, far))
+        made = regularizer(metric_rays=metric).eval()
+        first, second = (made(batch, random_features())["loss_three_d_aware_semseg"] for batch in (near, far))
         assert (first != second) == metric
 
 
@@ -231,9 +231,9 @@ def test_depth_correlation_is_one_for_weights_at_the_true_depth_and_counts_valid
 
 
 def test_diagnostics_say_how_flat_opaque_and_true_the_density_is() -> None:
-    beside = regularizer()
-    beside(random_batch(), random_features())
-    found = beside.diagnostics()
+    made = regularizer()
+    made(random_batch(), random_features())
+    found = made.diagnostics()
     assert set(found) == {"ray_entropy", "ray_opacity", "depth_correlation"}
     assert 0 < found["ray_entropy"] <= math.log(8)
     assert 0 < found["ray_opacity"] < 1

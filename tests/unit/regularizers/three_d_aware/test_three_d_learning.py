@@ -1,4 +1,4 @@
-"""What it can learn, and how quick it is: one room, and the time of the direct formulation."""
+"""Density of one room after training, and time compared with the direct formulation."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def room(data: Path) -> Batch:
 def overfitted(batch: Batch, **options: Any) -> tuple[ThreeDAware, Tensor]:
     """A regularizer and free features, fitted together to one view by rendering alone."""
     torch.manual_seed(0)
-    beside = ThreeDAware(NYUV2_TASKS, (FeatureSpec(64, 4),), **options)
+    made = ThreeDAware(NYUV2_TASKS, (FeatureSpec(64, 4),), **options)
     features = torch.randn(1, 64, 24, 32).requires_grad_()
-    optimizer = torch.optim.Adam([features, *beside.parameters()], lr=5e-3)
+    optimizer = torch.optim.Adam([features, *made.parameters()], lr=5e-3)
     for _ in range(STEPS):
         optimizer.zero_grad()
-        torch.stack(list(beside(batch, MultiTaskOutput({}, (features,))).values())).sum().backward()
+        torch.stack(list(made(batch, MultiTaskOutput({}, (features,))).values())).sum().backward()
         optimizer.step()
-    return beside.eval(), features.detach()
+    return made.eval(), features.detach()
 
 
 @pytest.mark.slow
@@ -56,16 +56,16 @@ def overfitted(batch: Batch, **options: Any) -> tuple[ThreeDAware, Tensor]:
 def test_the_density_of_one_room_is_where_its_surfaces_are(small_rooms: Path, options: dict[str, Any]) -> None:
     """Mean depth of the rays against true depth: correlation 0.95, error below 1.5 bins, at all labels."""
     batch = room(small_rooms)
-    beside, features = overfitted(batch, metric_rays=True, **options)
+    made, features = overfitted(batch, metric_rays=True, **options)
     with torch.no_grad():
-        rays, (rendering,) = beside.views.source(beside.scenes, beside.triplanes(batch, (features,)), batch, False)
-        beside(batch, MultiTaskOutput({}, (features,)))
+        rays, (rendering,) = made.source_view(batch, made.triplanes(batch, (features,)), False)
+        made(batch, MultiTaskOutput({}, (features,)))
     depth = upsample_to(expected_depth(rendering.weights["density"], rays.depth, True)[:, None], (96, 128))
     error = (depth - batch["targets"]["depth"]).abs().mean().item()
     # Uniform weights have the same mean depth in every pixel: this is the least error that they could have.
     true = batch["targets"]["depth"]
     flat = (true - true.median()).abs().mean().item()
-    assert beside.diagnostics()["depth_correlation"] >= 0.95
+    assert made.diagnostics()["depth_correlation"] >= 0.95
     assert error < 1.5 * 9.5 / rays.z.shape[1]
     assert error < flat / 3
 
@@ -100,21 +100,21 @@ def test_novel_views_of_one_triplane_beat_a_constant_depth_threefold(small_rooms
         rooms.setdefault(frame.scene, []).append(index)
     before, source, after, novel = next(views for views in rooms.values() if len(views) == 4)
     torch.manual_seed(0)
-    beside = ThreeDAwareMultiview(NYUV2_TASKS, (FeatureSpec(64, 4),), ramp=0.0, render_stride=4)
+    made = ThreeDAwareMultiview(NYUV2_TASKS, (FeatureSpec(64, 4),), ramp=0.0, render_stride=4)
     features = torch.randn(1, 64, 24, 32).requires_grad_()
-    optimizer = torch.optim.Adam([features, *beside.parameters()], lr=5e-3)
+    optimizer = torch.optim.Adam([features, *made.parameters()], lr=5e-3)
     taught = [seen_from(data, source, other) for other in (before, after)]
     for step in range(500):
         optimizer.zero_grad()
-        terms = beside(taught[step % 2], MultiTaskOutput({}, (features,)))
+        terms = made(taught[step % 2], MultiTaskOutput({}, (features,)))
         torch.stack(list(terms.values())).sum().backward()
         optimizer.step()
-    beside.eval()
+    made.eval()
     for other in (before, after, novel):
         with torch.no_grad():
             batch = seen_from(data, source, other)
-            planes = beside.triplanes(batch, (features,))
-            predictions, targets = beside.second_views(batch, planes, torch.tensor([0]))
+            planes = made.triplanes(batch, (features,))
+            predictions, targets = made.second_views(batch, planes, torch.tensor([0]))
         known = targets["depth"] > 0
         true = targets["depth"][known]
         error = (upsample_to(predictions["depth"], (96, 128))[known] - true).abs().mean()

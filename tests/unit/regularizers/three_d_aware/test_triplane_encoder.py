@@ -1,4 +1,4 @@
-"""From feature maps to planes: sizes, alignment of the three ways to turn rows into depth, maps of several strides."""
+"""Feature maps to planes: sizes, order and alignment of the planes, maps of several strides."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmark.contracts import FeatureSpec
 from regularizers.three_d_aware.planes import AxisPlanes, LiftedPlanes, ReshapedPlanes, TriplaneEncoder
 from regularizers.three_d_aware.scene import tasks_by_maps
 
-WAYS = ("axis", "reshape", "lift")
+ROW_MAPPINGS = ("axis", "reshape", "lift")
 
 
 def encoder(channels: list[int], rows: str = "axis", width: int = 32) -> TriplaneEncoder:
@@ -19,7 +19,7 @@ def encoder(channels: list[int], rows: str = "axis", width: int = 32) -> Triplan
     return TriplaneEncoder(channels, channels=4, plane_depth=6, rows=rows, width=width)
 
 
-@pytest.mark.parametrize("rows", WAYS)
+@pytest.mark.parametrize("rows", ROW_MAPPINGS)
 @pytest.mark.parametrize("grid", [(5, 7), (8, 3)])
 def test_planes_have_sizes_of_their_own(rows: str, grid: tuple[int, int]) -> None:
     planes = encoder([3], rows)([torch.randn(2, 3, 10, 14)], grid)
@@ -111,8 +111,24 @@ def test_reshaped_planes_declare_rows_to_be_depth() -> None:
     trunk = torch.randn(1, 8, 5, 5)
     groups = planes.out(trunk)
     made = planes(trunk)
+    assert torch.equal(made.xy, groups[:, :4])
     assert torch.equal(made.xz, groups[:, 4:8])
     assert torch.equal(made.yz, groups[:, 8:])
+
+
+def test_the_channels_of_pooled_planes_are_in_the_order_xy_xz_yz() -> None:
+    """Group k of the channels is constant k + 1, and both poolings are linear: xy is 1, xz 2, yz 3."""
+    planes = AxisPlanes(8, 4, 6)
+    with torch.no_grad():
+        planes.out.weight.zero_()
+        planes.out.bias.copy_(torch.tensor([1.0, 2.0, 3.0]).repeat_interleave(4))
+        for layer in (planes.to_xz, planes.to_yz):
+            layer.weight.zero_()
+            layer.bias.zero_()
+            layer.weight[:, 0] = 1  # the mean of the first channel of the group
+    made = planes(torch.randn(1, 8, 5, 7))
+    assert [plane.unique().tolist() for plane in (made.xy, made.xz, made.yz)] == [[1.0], [2.0], [3.0]]
+    assert (made.xz.shape, made.yz.shape) == ((1, 4, 6, 7), (1, 4, 6, 5))
 
 
 def test_the_paper_sized_trunk_has_the_parameters_that_the_layout_says() -> None:
@@ -138,5 +154,5 @@ def test_maps_are_chosen_by_their_stride() -> None:
     assert tasks_by_maps(specs, ["depth"], strides=[16, 4]) == {(1, 0): ["depth"]}
     own = (FeatureSpec(8, 4, task="semseg"), FeatureSpec(8, 8, task="depth"))
     assert tasks_by_maps(own, ["semseg"], strides=[4]) == {(0,): ["semseg"]}
-    with pytest.raises(ValueError, match=r"strides=\[32\] chooses no map for depth; strides there are 4, 8, 16"):
+    with pytest.raises(ValueError, match=r"strides=\[32\] chooses no map for depth; available: 4, 8, 16"):
         tasks_by_maps(specs, ["depth"], strides=[32])

@@ -26,7 +26,7 @@ def jittered(samples: int, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def joined(samples: AxisSamples) -> Tensor:
-    """(B, H, W, D, C) means of what the axis-aligned reading keeps apart."""
+    """(B, H, W, D, C) means of the three parts of axis-aligned reading."""
     xy = samples.xy.permute(0, 2, 3, 1)[:, :, :, None]
     xz = samples.xz.permute(0, 3, 2, 1)[:, None]
     yz = samples.yz.permute(0, 3, 2, 1)[:, :, None]
@@ -88,8 +88,8 @@ def test_an_impulse_lands_on_the_two_axes_of_its_plane(plane: str, axes: tuple[i
     assert sample_points(planes, moved).abs().max() < 1e-12
 
 
-def test_what_varies_with_y_and_z_alone_can_be_said() -> None:
-    """A third plane over (x, z) or (z, x) could not: what follows is no sum of functions of (x, y) and of (x, z)."""
+def test_a_product_of_y_and_z_can_be_represented() -> None:
+    """y times z is not a sum of functions of (x, y) and of (x, z), so a third plane over (z, x) could not hold it."""
     y, z = torch.arange(4, dtype=torch.float64), torch.arange(4, dtype=torch.float64)
     wanted = torch.outer(z, y)
     empty = torch.zeros(1, 1, 4, 4, dtype=torch.float64)

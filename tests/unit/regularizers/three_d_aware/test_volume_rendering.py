@@ -31,7 +31,7 @@ def test_weights_and_what_is_left_are_a_partition_of_one(opaque_far: bool) -> No
 
 
 def test_transmittance_never_rises() -> None:
-    """What the first i samples leave, for i = 0 .. D."""
+    """Transmittance after the first i samples, for i = 0 .. D."""
     density, lengths = random_ray(500, 64, dtype=torch.float64)
     weights, left = composite(density, lengths, opaque_far=False)
     passed = 1 - weights.cumsum(-1)
@@ -62,7 +62,7 @@ def test_an_empty_ray_weighs_nothing_but_its_opaque_end() -> None:
     assert (left == 1).all()
     ended, left = composite(empty, lengths, opaque_far=True)
     assert torch.equal(ended, torch.eye(8)[-1].expand(3, 8))
-    assert (left == 1).all(), "what is left is said as if there were no end: it is the opacity to log"
+    assert (left == 1).all(), "transmittance of the ray with a finite last interval, for diagnostics"
 
 
 @pytest.mark.parametrize("place", [0, 3, 7])
