@@ -18,9 +18,7 @@ from typing import Any
 import pytest
 import torch
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-if __name__ == "__main__":
-    sys.path.insert(0, str(CHECKOUT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmark.cost.measure import training_step
 from benchmark.cost.target import Subject
@@ -28,7 +26,7 @@ from benchmark.records.result import RunSpec
 from benchmark.registry import BACKBONES, METHODS, REGULARIZERS
 from benchmark.training.identity import TRAINING_VERSION
 
-REFERENCE = CHECKOUT / "tests" / "reference" / "steps.json"
+REFERENCE = Path(__file__).resolve().parents[1] / "reference" / "steps.json"
 BACKBONE, SIZE, STEPS = "resnet18", (32, 64), 3
 TOLERANCE = 1e-3
 """Relative. Sums in another order differ by 1e-5 after three steps; a loss that counts 1 % more differs by 1e-2."""
