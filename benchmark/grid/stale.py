@@ -112,7 +112,8 @@ def forget(spec: RunSpec, path: Path, store: ResultStore) -> None:
     if lease is None:
         raise StoreError(f"{spec.run_id}: not removed, since a process is running this cell")
     try:
-        path.unlink(missing_ok=True)
+        for file in (path, path.with_name(store.details_path(spec).name)):
+            file.unlink(missing_ok=True)
         shutil.rmtree(store.work_folder(spec), ignore_errors=True)
     finally:
         lease.release()

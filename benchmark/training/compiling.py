@@ -1,4 +1,4 @@
-"""What a recipe may say about torch.compile."""
+"""The setting `compile` of a recipe: keywords of torch.compile."""
 
 from __future__ import annotations
 

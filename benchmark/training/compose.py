@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
+import ast
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from itertools import count
 from pathlib import Path
@@ -19,7 +20,9 @@ from benchmark.tasks import suggest
 from benchmark.training import compiling
 from benchmark.training.builders import tasks_of
 from benchmark.training.gradient_calibration import calibrated_ratio
+from benchmark.training.options import check_options
 from benchmark.training.recipe_keys import ConfigError, literal, override
+from benchmark.training.settings import MAX_ITERS, Split, checked_settings
 
 __all__ = [
     "ConfigError",
@@ -35,8 +38,6 @@ __all__ = [
 ]
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
-MAX_ITERS = "max_iters"
-"""Stands for the number of iterations wherever a recipe needs it, so that overriding it keeps the schedule whole."""
 _COMPOSED = count()
 
 SPLIT_NAMES = {TEST: {"train": "train", "test": "test"}, VAL: {"train": "fit", "test": "val"}}
@@ -75,10 +76,7 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Config
     if not path.is_file():
         known = recipe_names()
         raise ConfigError(f"no recipe named {name!r}.{suggest(name, known)} Recipes: {', '.join(known)}")
-    try:
-        recipe = Config.fromfile(path)
-    except (SyntaxError, NameError, TypeError, KeyError, OSError) as error:
-        raise ConfigError(f"recipe {path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    recipe = read_recipe(path)
     # Config itself is no mapping; its settings are, at every level.
     settings: dict[str, Any] = recipe._cfg_dict
     values = {key: literal(value) for key, value in (overrides or {}).items()}
@@ -90,7 +88,11 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Config
         settings["tasks"] = _all_tasks(settings)
     for key, value in values.items():
         override(settings, key, value)
-    return recipe
+    try:
+        typed = checked_settings(settings)
+    except ConfigError as error:
+        raise ConfigError(f"recipe {name}: {error}") from None
+    return Config(typed.model_dump(exclude_unset=True), filename=str(path))
 
 
 def _all_tasks(settings: Mapping[str, Any]) -> ConfigDict:
@@ -105,6 +107,49 @@ def recipe_defaults(name: str, overrides: Mapping[str, Any] | None = None) -> tu
     """Backbone and task names of a recipe, once its overrides have proven valid."""
     recipe = load_recipe(name, overrides)
     return str(recipe.backbone), tuple(recipe.tasks)
+
+
+def read_recipe(path: Path) -> Config:
+    """The settings of a recipe file as it stands; `_base_` may name a shipped recipe.
+
+    Raises:
+        ConfigError: for a file that is no recipe.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        resolved = _with_absolute_bases(text, path)
+        if resolved == text:
+            return Config.fromfile(path)
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder, path.name)
+            copy.write_text(resolved, encoding="utf-8")
+            return Config.fromfile(copy)
+    except (SyntaxError, NameError, TypeError, ValueError, KeyError, OSError, ImportError) as error:
+        raise ConfigError(f"recipe {path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+
+
+def _with_absolute_bases(text: str, path: Path) -> str:
+    """The text of a recipe whose `_base_` names shipped recipes, with the paths of all its bases; else the text."""
+    for statement in ast.parse(text).body:
+        if not isinstance(statement, ast.Assign) or ast.unparse(statement.targets[0]) != "_base_":
+            continue
+        value = ast.literal_eval(statement.value)
+        bases = [value] if isinstance(value, str) else list(value)
+        if all((path.parent / base).is_file() for base in bases):
+            return text
+        found = [_base_path(base, path.parent) for base in bases]
+        lines = text.splitlines(keepends=True)
+        rest = [f"_base_ = {found!r}\n", *["\n"] * ((statement.end_lineno or statement.lineno) - statement.lineno)]
+        return "".join([*lines[: statement.lineno - 1], *rest, *lines[statement.end_lineno :]])
+    return text
+
+
+def _base_path(base: str, folder: Path) -> str:
+    for place in (folder / base, RECIPES / base, RECIPES / f"{base}.py"):
+        if place.is_file():
+            return str(place.resolve())
+    name = base.removesuffix(".py")
+    raise ConfigError(f"_base_ names no recipe {base!r}.{suggest(name, recipe_names())}")
 
 
 def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
@@ -153,8 +198,11 @@ def check_spec(spec: RunSpec) -> None:
         check_losses(tasks_of(recipe.dataset, {task: recipe.tasks[task] for task in spec.tasks}, data_root(recipe)))
     except (KeyError, ValueError) as error:
         raise ConfigError(f"recipe {spec.recipe}: {error}") from error
-    _check_keywords(method.factory, recipe.method, f"method {spec.method}")
-    _check_keywords(regularizer.factory, recipe.regularizer, f"regularizer {spec.regularizer}")
+    data = dict(recipe.train_dataloader.dataset)
+    extra = {name: value for name, value in data.items() if name not in Split.model_fields}
+    check_options(DATASETS.entry(recipe.dataset).factory, extra, f"data set {recipe.dataset}")
+    check_options(method.factory, recipe.method, f"method {spec.method}")
+    check_options(regularizer.factory, recipe.regularizer, f"regularizer {spec.regularizer}")
 
 
 def compose(spec: RunSpec, folder: Path, start_iteration: int = 0) -> Config:
@@ -280,15 +328,3 @@ def _with_length(schedulers: Iterable[Mapping[str, Any]], max_iters: int) -> lis
             settings["end"] = min(end, max(1, max_iters))
         complete.append(settings)
     return complete
-
-
-def _check_keywords(factory: Any, options: Mapping[str, Any], owner: str) -> None:
-    parameters = inspect.signature(factory).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
-    given = {"self", "tasks", "backbone", "feature_specs"}
-    for name in options:
-        if name not in parameters or name in given:
-            choices = [parameter for parameter in parameters if parameter not in given]
-            listed = ", ".join(choices) or "none"
-            raise ConfigError(f"{owner} has no option {name!r}.{suggest(name, choices)} Options: {listed}")

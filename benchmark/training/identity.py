@@ -25,6 +25,7 @@ from benchmark.training.builders import tasks_of
 from benchmark.training.compiling import compile_options
 from benchmark.training.compose import data_root, load_recipe, posed_pairs
 from benchmark.training.recipe_keys import constructor
+from benchmark.training.settings import checked_settings
 
 TRAINING_VERSION = 1
 """Raised whenever losses, loops or metrics change the numbers of every method at once."""
@@ -166,7 +167,8 @@ def _leaves(spec: RunSpec, recipe: Config) -> dict[str, Any]:
     """Leaves of a recipe; options of the method and the regularizer without those at their default value."""
     compiled = compile_options(recipe)
     changes = {"method": {}, "regularizer": {}, "compile": True if compiled == {} else compiled}
-    settings = dict(flat(_without_defaults({**recipe, **changes})))
+    typed = checked_settings({**recipe, **changes}).model_dump(exclude_defaults=True)
+    settings = dict(flat(_without_defaults(typed)))
     settings = {key: value for key, value in settings.items() if value is not None}
     settings |= _options("method", METHODS.entry(spec.method), recipe.method)
     settings |= _options("regularizer", REGULARIZERS.entry(spec.regularizer), recipe.regularizer)
@@ -240,7 +242,7 @@ def _user_files(entries: list[Entry]) -> Iterator[tuple[str, str]]:
 
 def _add_own(module: ModuleType | None, files: dict[Path, None]) -> None:
     place = getattr(module, "__file__", None)
-    if place is None or not _is_own(Path(place).resolve()) or Path(place).resolve() in files:
+    if place is None or not is_own(Path(place).resolve()) or Path(place).resolve() in files:
         return
     file = Path(place).resolve()
     files[file] = None
@@ -248,7 +250,7 @@ def _add_own(module: ModuleType | None, files: dict[Path, None]) -> None:
         _add_own(sys.modules.get(name), files)
 
 
-def _is_own(file: Path) -> bool:
+def is_own(file: Path) -> bool:
     """Return True for a file of the user: neither of this checkout's packages nor of an installation of Python."""
     installed = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     shipped = [CHECKOUT / folder for folder in SHIPPED]

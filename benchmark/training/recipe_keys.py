@@ -1,16 +1,15 @@
-"""Dotted keys of recipes: which are known, and setting one. Imports no registry of ours."""
+"""Dotted keys of recipes: known keys, and setting one. Imports no registry of the project."""
 
 from __future__ import annotations
 
 import ast
-import inspect
 from collections.abc import Iterator, Mapping
+from inspect import signature
 from typing import Any
 
 from mmengine.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS, VISBACKENDS
 
 from benchmark.tasks import suggest
-from benchmark.training import compiling
 
 
 class ConfigError(ValueError):
@@ -20,8 +19,11 @@ class ConfigError(ValueError):
 def override(recipe: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key of a recipe.
 
-    A key is known if the recipe has it, or if its parent names a `type` whose constructor takes it. Below `method`,
-    `regularizer` and `loss_options` any key is taken here: who takes them is asked in `check_spec`.
+    The parents of the key must exist. A key below a `type` is compared with the constructor of that class; all other
+    names and values are compared with `benchmark.training.settings` later.
+
+    Raises:
+        ConfigError: for an unknown key.
     """
     *parents, leaf = key.split(".")
     node: Any = recipe
@@ -30,15 +32,11 @@ def override(recipe: dict[str, Any], key: str, value: Any) -> None:
     if isinstance(node, list):
         node[_index(node, leaf, key)] = value
         return
-    open_ended = bool(parents) and (parents[0] in ("method", "regularizer") or parents[-1] == "loss_options")
-    known = [*node, *_parameters_of_type(node)] if isinstance(node, Mapping) else []
-    if not parents:
-        known.append(compiling.SETTING)
-    if parents[:1] == ["tasks"]:
-        known += ["channels", "loss", "loss_options", "loss_weight"]
-    if not open_ended and leaf not in known:
+    found = constructor(node) if isinstance(node, Mapping) else None
+    if not isinstance(node, Mapping) or (found is not None and leaf not in {*node, *signature(found).parameters}):
         raise ConfigError(f"no setting {key!r} in the recipe.{suggest(key, _paths(recipe))}")
-    node[leaf] = value
+    recipe_node: Any = node
+    recipe_node[leaf] = value
 
 
 def _child(node: Any, part: str, key: str, so_far: str) -> Any:
@@ -60,16 +58,11 @@ def constructor(node: Mapping[str, Any]) -> Any | None:
     """The class that a config node names by `type`; None if it names no class of these registries."""
     name = node.get("type")
     for registry in (OPTIMIZERS, PARAM_SCHEDULERS, HOOKS, VISBACKENDS):
-        found = registry.get(name) if isinstance(name, str) else None
+        # mmengine imports an object whose path stands in place of a registered name.
+        found = registry.get(name) if isinstance(name, str) and "." not in name else None
         if found is not None:
             return found
     return None
-
-
-def _parameters_of_type(node: Mapping[str, Any]) -> list[str]:
-    """Constructor keywords of the class that a config node names by `type`."""
-    found = constructor(node)
-    return [] if found is None else list(inspect.signature(found).parameters)
 
 
 def _paths(node: Any, prefix: str = "") -> Iterator[str]:
@@ -81,7 +74,7 @@ def _paths(node: Any, prefix: str = "") -> Iterator[str]:
 
 
 def literal(value: Any) -> Any:
-    """A string as the Python literal that it is; any other value, and a string that is none, as it stands."""
+    """The value of a string that is a Python literal; any other string or value unchanged."""
     if not isinstance(value, str):
         return value
     try:

@@ -15,6 +15,7 @@ from benchmark.registry import METHODS, REGULARIZERS
 from benchmark.training.compose import ConfigError, check_spec, load_recipe, recipe_defaults
 from benchmark.training.dependencies import identify_all, with_needed
 from benchmark.training.identity import check_data
+from benchmark.training.trial import try_cells
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def checked_cells(requests: Sequence[Request]) -> tuple[list[RunSpec], list[str]
         notes |= dict.fromkeys(dropped)
     for recipe in recipes_of(requests):
         check_data(recipe)
+    try_cells(grid)
     identified = identify_all(grid)
     complete = list({spec.run_id: spec for spec in with_needed(identified)}.values())
     added = [spec for spec in complete if spec not in identified]

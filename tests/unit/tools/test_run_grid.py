@@ -16,11 +16,12 @@ TOOL = CHECKOUT / "tools" / "run_grid.py"
 HEAVY = ("torch", "mmengine", "numpy", "rich")
 METHODS = """
 from benchmark.registry import METHODS
+from mtl_methods.hard_sharing import HardSharing
 
 for name in ("quick", "crashes", "flaky"):
 
     @METHODS.register(name, title=name, paper="none", year=2026)
-    class Fake:
+    class Fake(HardSharing):
         pass
 """
 
@@ -110,6 +111,106 @@ def test_a_wrong_request_is_answered_by_one_line_before_anything_runs(call, tmp_
     assert len([line for line in err.splitlines() if not line.startswith("left out")]) == 1
     assert out == ""
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "train_cfg.max_iters=abc"], "setting 'train_cfg.max_iters': found 'abc', expected a valid integer"),
+        (["--set", "train_cfg.max_iters=-5"], "found -5, expected greater than or equal to 1"),
+        (["--set", "train_dataloader.batch_size=2.5"], "setting 'train_dataloader.batch_size': found 2.5"),
+        (["--set", "train_dataloader.batch_size=True"], "setting 'train_dataloader.batch_size': found True"),
+        (["--set", "optim_wrapper.optimizer.lr=fast"], "setting 'optim_wrapper.optimizer.lr': found 'fast'"),
+        (["--set", "optim_wrapper.optimizer.lr=-1"], "setting 'optim_wrapper.optimizer.lr': found -1"),
+        (["--set", "optim_wrapper.optimizer.type=AdamWW"], "no optimizer named 'AdamWW'. Did you mean 'AdamW'?"),
+        (["--set", "optim_wrapper.optimizer.type=os.system"], "no optimizer named 'os.system'"),
+        (["--set", "optim_wrapper.precision=fp16"], "found 'fp16', expected 'fp32' or 'bf16'"),
+        (["--set", "train_dataloader.dataset.share=2"], "share': found 2, expected less than or equal to 1"),
+        (["--set", "train_dataloader.dataset.size=64"], "setting 'train_dataloader.dataset.size': found 64"),
+        (["--set", "train_dataloader.dataset.augmentation.flip=1.5"], "flip': found 1.5"),
+        (["--set", "train_dataloader.dataset.augmentation.zom=2"], "Did you mean"),
+        (["--set", "tasks.depth.loss_weight=-1"], "setting 'tasks.depth.loss_weight': found -1"),
+        (["--set", "tasks.depth.loss_weight=1e999"], "tasks.depth.loss_weight: found inf"),
+        (["--set", "tasks.depth.loss=l3"], "no loss named 'l3'"),
+        (["--set", "param_scheduler.1.end=x"], "setting 'param_scheduler.1.end': found 'x'"),
+        (["--set", "ema={'decay': 1}"], "setting 'ema.decay': found 1, expected less than 1"),
+        (["--set", "method.head=fnc"], "fnc"),
+        (["--set", "method.head=3"], "method hard_sharing: option 'head': found 3, expected a valid string"),
+        (["--set", "dataset=folder", "--set", "root=/no/such/folder"], "/no/such/folder"),
+        (["--recipe", "nyuv2_lite", "--set", "root=/no/such/folder"], "/no/such/folder"),
+        (["--regularizers", "aux_heads", "--set", "regularizer.weight=heavy"], "heavy"),
+    ],
+)
+def test_a_dry_run_refuses_a_wrong_value_in_one_line(call, arguments, message):
+    code, out, err = call("--methods", "hard_sharing", *arguments, "--dry-run")
+    assert code == 2, out
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_weights_that_cannot_be_had_are_refused_before_anything_runs(call, monkeypatch):
+    from mtl_methods._shared.backbones import weights
+
+    monkeypatch.setattr(weights, "hub_file", lambda *names: (_ for _ in ()).throw(OSError("no network")))
+    code, _, err = call("--methods", "hard_sharing", "--backbone", "hrnet_w18_small_v2:imagenet", "--dry-run")
+    assert code == 2
+    assert "no ImageNet weights for" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return super().forward(images[..., ::2])", "the prediction of semseg must have shape (2, 40, 64, 96)"),
+        ("return super().forward(images).predictions", "forward must return MultiTaskOutput, found dict"),
+        ("output = super().forward(images); del output.predictions['semseg']; return output", "no prediction of task"),
+        ("return super().forward(images, 3)", "TypeError: "),
+        ("return super().forward(images + self.missing)", "has no attribute 'missing' (mine.py, line 6)"),
+    ],
+)
+def test_a_faulty_method_of_a_user_is_told_before_anything_runs(call, tmp_path, body, message):
+    from benchmark.registry import METHODS as REGISTRY
+
+    file = tmp_path / "mine.py"
+    lines = [
+        "from benchmark.registry import METHODS",
+        "from mtl_methods.hard_sharing import HardSharing",
+        '@METHODS.register("mine", title="Mine", paper="none", year=2026)',
+        "class Mine(HardSharing):",
+        "    def forward(self, images):",
+        f"        {body}",
+    ]
+    file.write_text("\n".join(lines))
+    try:
+        code, _, err = call("--import", str(file), "--methods", "mine", "--tasks", "semseg", "--dry-run")
+    finally:
+        REGISTRY._entries.pop("mine", None)
+        REGISTRY._module_dict.pop("mine", None)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_a_size_is_written_in_any_common_form(call):
+    answers = {
+        call("--methods", "hard_sharing", "--set", f"train_dataloader.dataset.size={text}", "--dry-run")
+        for text in ("64x96", "64,96", "(64, 96)", "[64, 96]")
+    }
+    assert len(answers) == 1
+    assert answers.pop() == call("--methods", "hard_sharing", "--dry-run")
+
+
+def test_a_users_recipe_names_a_shipped_one_as_its_base_and_unknown_names_are_refused(call, tmp_path):
+    recipe = tmp_path / "mine.py"
+    for base in ('["smoke"]', '"smoke.py"'):
+        recipe.write_text(f"_base_ = {base}\ntrain_cfg = dict(max_iters=9)\n")
+        assert call("--recipe", str(recipe), "--methods", "hard_sharing", "--dry-run")[0] == 0
+    recipe.write_text('_base_ = ["smoke"]\ntrain_cgf = dict(max_iters=9)\n')
+    code, _, err = call("--recipe", str(recipe), "--methods", "hard_sharing", "--dry-run")
+    assert code == 2
+    assert "no setting 'train_cgf' in the recipe. Did you mean 'train_cfg'?" in err
+    recipe.write_text('_base_ = ["smok"]\n')
+    assert "_base_ names no recipe 'smok'. Did you mean 'smoke'?" in call("--recipe", str(recipe), "--dry-run")[2]
 
 
 def test_a_dry_run_lists_the_cells_in_their_order_and_runs_none(call, tmp_path):

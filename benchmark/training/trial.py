@@ -1,0 +1,137 @@
+"""A first look at the networks of a grid before anything starts: weights, constructors, and a tiny image.
+
+Entries of the suite are built without numbers, which shows wrong values of their options. A method or a regularizer of
+the user also gets a tiny batch, and its errors are told with file and line.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmark.contracts import MultiTaskOutput
+from benchmark.cost.batches import random_batch
+from benchmark.records.result import RunSpec
+from benchmark.registry import BACKBONES, METHODS, REGULARIZERS, SCRATCH, Entry, split_backbone
+from benchmark.tasks import TaskSet
+from benchmark.training.builders import build_training_module, tasks_of
+from benchmark.training.compose import ConfigError, data_root, load_recipe
+from benchmark.training.identity import is_own
+from benchmark.training.model import TrainingModule
+
+SIZE = (64, 96)
+"""(H, W) of the tiny image."""
+
+
+def try_cells(specs: Iterable[RunSpec]) -> None:
+    """Try every distinct network of some cells once.
+
+    Raises:
+        ConfigError: for weights that cannot be had, an option that the constructor refuses, or a prediction of the
+            wrong name, type or size; in one line.
+    """
+    weights: dict[str, None] = {}
+    for spec in dict.fromkeys(replace(spec, seed=0) for spec in specs):
+        weights.setdefault(spec.backbone)
+        _try(spec)
+    for backbone in weights:
+        name, chosen = split_backbone(backbone)
+        if chosen != SCRATCH:
+            with _told(f"backbone {backbone}"), torch.random.fork_rng(devices=[]):
+                BACKBONES.create(name, chosen)
+
+
+def _try(spec: RunSpec) -> None:
+    entries = (METHODS.entry(spec.method), REGULARIZERS.entry(spec.regularizer))
+    own = any(map(_of_user, entries))
+    where = f"{spec.method}+{spec.regularizer}"
+    with _told(where), torch.random.fork_rng(devices=[]), torch.device("cpu" if own else "meta"):
+        module, tasks = _build(spec)
+    if own:
+        with _told(where), torch.random.fork_rng(devices=[]):
+            _try_batch(module, tasks)
+
+
+def _build(spec: RunSpec) -> tuple[TrainingModule, TaskSet]:
+    recipe = load_recipe(spec.recipe, spec.overrides)
+    chosen = {name: dict(recipe.tasks[name]) for name in spec.tasks}
+    module = build_training_module(
+        method=spec.method,
+        method_options=dict(recipe.method),
+        regularizer=spec.regularizer,
+        regularizer_options=dict(recipe.regularizer),
+        dataset=recipe.dataset,
+        root=str(data_root(recipe)),
+        tasks=chosen,
+        backbone=f"{split_backbone(spec.backbone)[0]}:{SCRATCH}",
+        seed=0,
+        memory_format=recipe.memory_format,
+    )
+    return module, tasks_of(recipe.dataset, chosen, data_root(recipe))
+
+
+def _try_batch(module: TrainingModule, tasks: TaskSet) -> None:
+    batch: Any = random_batch(tasks, 2, SIZE)
+    with torch.no_grad():
+        output = module.model.eval()(batch["images"])
+    check_output(output, tasks, tuple(batch["images"].shape))
+    module.train()(**batch, mode="loss")
+
+
+def check_output(output: Any, tasks: TaskSet, images: tuple[int, ...]) -> None:
+    """Compare the output of a method with its tasks.
+
+    Args:
+        output: value that `forward` returned.
+        tasks: tasks of the method.
+        images: shape of the images, (B, 3, H, W).
+
+    Raises:
+        ValueError: naming the task, the value found and the value expected.
+    """
+    if not isinstance(output, MultiTaskOutput):
+        raise ValueError(f"forward must return MultiTaskOutput, found {type(output).__name__}")
+    for name, task in tasks.items():
+        if name not in output.predictions:
+            known = ", ".join(output.predictions) or "none"
+            raise ValueError(f"no prediction of task {name!r}; predictions: {known}")
+        prediction, expected = output.predictions[name], (images[0], task.channels, *images[2:])
+        if not isinstance(prediction, Tensor):
+            raise ValueError(f"the prediction of {name} must be a tensor, found {type(prediction).__name__}")
+        if tuple(prediction.shape) != expected:
+            raise ValueError(f"the prediction of {name} must have shape {expected}, found {tuple(prediction.shape)}")
+
+
+def _of_user(entry: Entry) -> bool:
+    file = getattr(sys.modules.get(entry.factory.__module__), "__file__", None)
+    return file is not None and is_own(Path(file).resolve())
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Turn any error into one line, with file and line of the user's code that it passed through."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        kind = "" if isinstance(error, (ValueError, RuntimeError)) else f"{type(error).__name__}: "
+        raise ConfigError(f"{where}: {kind}{' '.join(str(error).split())}{_place(error)}") from error
+
+
+def _place(error: BaseException) -> str:
+    """The text " (film.py, line 12)" for the deepest frame in the user's code; empty without one."""
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if file.is_absolute() and is_own(file.resolve()) and file.parent.name != "tools":
+            place = f" ({file.name}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return place

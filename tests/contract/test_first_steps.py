@@ -1,0 +1,108 @@
+"""Losses of the first training steps of every method, with and without the 3D-aware regularizer.
+
+tests/reference/steps.json holds them with the versions that they belong to. If a loss moves and no version was raised,
+stored results and new ones would share a table although their numbers differ: raise the version that the message names,
+then rewrite the entries whose version was raised, and no others:
+
+    python tests/contract/test_first_steps.py
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmark.cost.measure import training_step
+from benchmark.cost.target import Subject
+from benchmark.records.result import RunSpec
+from benchmark.registry import BACKBONES, METHODS, REGULARIZERS
+from benchmark.training.identity import TRAINING_VERSION
+
+REFERENCE = Path(__file__).resolve().parents[1] / "reference" / "steps.json"
+BACKBONE, SIZE, STEPS = "resnet18", (32, 64), 3
+TOLERANCE = 1e-3
+"""Relative. Sums in another order differ by 1e-5 after three steps; a loss that counts 1 % more differs by 1e-2."""
+NAMES = [(method, regularizer) for method in METHODS.names() for regularizer in ("none", "three_d_aware")]
+PAIRS = [pair for pair in NAMES if METHODS.entry(pair[0]).accepts_regularizers]
+
+
+def versions_of(method: str, regularizer: str) -> dict[str, int]:
+    """Versions of the components of a cell."""
+    return {
+        f"method {method}": METHODS.entry(method).version,
+        f"regularizer {regularizer}": REGULARIZERS.entry(regularizer).version,
+        f"backbone {BACKBONE}": BACKBONES.entry(BACKBONE).version,
+        "training": TRAINING_VERSION,
+    }
+
+
+def last_losses(method: str, regularizer: str) -> dict[str, float]:
+    """Loss terms of the third step on a random batch of two images, by plain gradient descent."""
+    overrides: dict[str, Any] = {
+        "optim_wrapper.optimizer": {"type": "SGD", "lr": 1e-3},
+        "optim_wrapper.clip_grad": None,
+    }
+    tasks = ("semseg", "depth", "normals", "boundary")
+    torch.manual_seed(0)
+    step = training_step(Subject(RunSpec("smoke", method, regularizer, BACKBONE, tasks, 0, overrides), SIZE), 2)
+    terms: dict[str, Any] = {}
+    for _ in range(STEPS):
+        terms = step()
+    return {name: float(value.detach()) for name, value in sorted(terms.items()) if name.startswith("loss_")}
+
+
+def fault(found: dict[str, float], entry: dict[str, Any] | None, versions: dict[str, int]) -> str | None:
+    """The reason why losses and their entry disagree, and the remedy; None if they agree."""
+    rewrite = "run python tests/contract/test_first_steps.py"
+    if entry is None:
+        return f"no entry: {rewrite}"
+    if entry["versions"] != versions:
+        return f"entry of versions {entry['versions']}, now {versions}: {rewrite}"
+    moved = [
+        f"{name} {entry['losses'].get(name)} -> {found.get(name)}"
+        for name in sorted({*found, *entry["losses"]})
+        if not math.isclose(found.get(name, math.nan), entry["losses"].get(name, math.nan), rel_tol=TOLERANCE)
+    ]
+    named = ", ".join(name for name in versions if name != "regularizer none")
+    return f"{'; '.join(moved)}: raise the version of one of {named}" if moved else None
+
+
+@pytest.mark.parametrize(("method", "regularizer"), PAIRS)
+def test_first_losses_stay_unless_a_version_is_raised(method: str, regularizer: str) -> None:
+    entry = json.loads(REFERENCE.read_text()).get(f"{method}+{regularizer}")
+    found = fault(last_losses(method, regularizer), entry, versions_of(method, regularizer))
+    assert found is None, f"{method}+{regularizer}: {found}"
+
+
+def test_a_loss_that_counts_one_percent_more_is_a_fault_until_a_version_is_raised() -> None:
+    entry = {"versions": {"method m": 1, "training": 1}, "losses": {"loss_a": 2.0, "loss_b": 50.0}}
+    assert fault({"loss_a": 2.00001, "loss_b": 50.0}, entry, {"method m": 1, "training": 1}) is None
+    moved = fault({"loss_a": 2.02, "loss_b": 50.0}, entry, {"method m": 1, "training": 1})
+    assert moved == "loss_a 2.0 -> 2.02: raise the version of one of method m, training"
+    assert "run python" in (fault({"loss_a": 2.02, "loss_b": 50.0}, entry, {"method m": 2, "training": 1}) or "")
+
+
+def rewrite() -> None:
+    """Write the entries that are missing or whose versions were raised."""
+    stored = json.loads(REFERENCE.read_text()) if REFERENCE.is_file() else {}
+    wanted = {f"{method}+{regularizer}": (method, regularizer) for method, regularizer in PAIRS}
+    entries = {}
+    for name, pair in sorted(wanted.items()):
+        versions = versions_of(*pair)
+        if stored.get(name, {}).get("versions") != versions:
+            print(f"write {name}")
+            stored[name] = {"versions": versions, "losses": last_losses(*pair)}
+        entries[name] = stored[name]
+    REFERENCE.write_text(json.dumps(entries, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    rewrite()
