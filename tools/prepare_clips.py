@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.records.provenance import data_home  # noqa: E402
-from tools.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
+from tools.command_line import Parser, positive  # noqa: E402
+from tools.preparation_command import add_preparation_options, run_preparation  # noqa: E402
 
 if TYPE_CHECKING:
-    from datasets.layout.layout import DatasetInfo
+    from datasets.preparation.preparing import Source
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -30,9 +30,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument(
         "--from", type=Path, nargs="+", required=True, metavar="DIR", dest="folders", help="folders, one clip each"
-    )
-    parser.add_argument(
-        "--out", type=Path, help="where to put it (default: posed_clip below $MTL_DATA, else data/posed_clip)"
     )
     parser.add_argument(
         "--intrinsics",
@@ -50,8 +47,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="S",
         help="share of each clip, its last frames, that is for testing (default: %(default)s)",
     )
-    parser.add_argument("--workers", type=positive, default=2, metavar="N", help="processes (default: %(default)s)")
-    parser.add_argument("--overwrite", action="store_true", help="replace the data set that --out holds")
+    add_preparation_options(parser, "posed_clip")
     options = parser.parse_args(arguments)
     if options.intrinsics and not (all(map(math.isfinite, options.intrinsics)) and min(options.intrinsics[:2]) > 0):
         parser.error(f"--intrinsics {' '.join(map(str, options.intrinsics))}: FX and FY must be positive")
@@ -66,45 +62,18 @@ def share(text: str) -> float:
     return number
 
 
-def run(options: argparse.Namespace, out: Path) -> DatasetInfo:
-    """Prepare into `out`.
-
-    Raises:
-        DataError: in one line, when the input or the place is wrong.
-    """
-    from datasets.layout.layout import exclusive
+def open_source(options: argparse.Namespace) -> Source:
+    """The clips that the options name."""
     from datasets.posed_clip.opening import open_clips
-    from datasets.preparation.preparing import check_vacant, prepare, progress
 
-    check_vacant(out, options.overwrite)
     intrinsics = tuple(options.intrinsics) if options.intrinsics else None
-    source = open_clips(options.folders, intrinsics, every=options.every, test_share=options.test_share)
-    with exclusive(out.absolute()):
-        return prepare(source, out, workers=options.workers, limit=None, track=progress("preparing clips"))
+    return open_clips(options.folders, intrinsics, every=options.every, test_share=options.test_share)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run; 0 when the data set is in place, 2 when the input or the place is wrong."""
+    """Run; exit codes as in `tools.preparation_command.run_preparation`."""
     options = parse(arguments)
-    from datasets.layout.layout import DataError
-
-    out = options.out or data_home() / "posed_clip"
-    try:
-        info = run(options, out)
-    except (DataError, OSError) as error:
-        print(f"prepare_clips: {error}", file=sys.stderr)
-        return WRONG_USE
-    except KeyboardInterrupt:
-        print("prepare_clips: stopped; nothing was changed", file=sys.stderr)
-        return 130
-    counts = ", ".join(f"{number} {split}" for split, number in info.counts.items())
-    size = "of several sizes" if info.size is None else f"of {info.size[1]}x{info.size[0]} pixels"
-    print(f"{shown(out)}: {info.id} ({counts} frames {size})")
-    for modality, source in info.sources.items():
-        print(f"  {modality}: {source}")
-    print(f"  validation: {info.validation}")
-    print(f"  {' '.join(info.notes)}")
-    return 0
+    return run_preparation("prepare_clips", options, lambda out, stack: open_source(options))
 
 
 if __name__ == "__main__":

@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmark.records.provenance import data_home  # noqa: E402
-from tools.command_line import WRONG_USE, Parser, positive, shown  # noqa: E402
+from tools.command_line import Parser  # noqa: E402
+from tools.preparation_command import add_preparation_options, run_preparation  # noqa: E402
 
 if TYPE_CHECKING:
-    from datasets.layout.layout import DatasetInfo
     from datasets.preparation.preparing import Source
 
 RELEASES = ("astmt", "mtl_pytorch", "atrc")
@@ -48,10 +47,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     mat.add_argument("--full-size", action="store_true", help="keep 480x640 with the white border, not 425x560")
     release = parser.add_argument_group("with --from-release")
     release.add_argument("--release", choices=RELEASES, help="which one (default: recognised by its files)")
-    parser.add_argument("--out", type=Path, help="where to put it (default: nyuv2 below $MTL_DATA, else data/nyuv2)")
-    parser.add_argument("--workers", type=positive, default=2, metavar="N", help="processes (default: %(default)s)")
-    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N frames of each split")
-    parser.add_argument("--overwrite", action="store_true", help="replace the data set that --out holds")
+    add_preparation_options(parser, "nyuv2")
     options = parser.parse_args(arguments)
     if options.from_mat is None and (options.splits or options.class_mapping or options.full_size):
         parser.error("--splits, --class-mapping and --full-size go with --from-mat")
@@ -82,43 +78,10 @@ def open_source(options: argparse.Namespace, out: Path, stack: ExitStack) -> Sou
     return open_folder(options.from_folder)
 
 
-def run(options: argparse.Namespace, out: Path) -> DatasetInfo:
-    """Prepare into `out`.
-
-    Raises:
-        DataError: in one line, when the input or the place is wrong.
-    """
-    from datasets.layout.layout import exclusive
-    from datasets.preparation.preparing import check_vacant, prepare, progress
-
-    check_vacant(out, options.overwrite)
-    with ExitStack() as stack:
-        stack.enter_context(exclusive(out.absolute()))
-        source = open_source(options, out, stack)
-        return prepare(source, out, workers=options.workers, limit=options.limit, track=progress("preparing NYU-v2"))
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """Run; 0 when the data set is in place, 2 when the input or the place is wrong."""
+    """Run; exit codes as in `tools.preparation_command.run_preparation`."""
     options = parse(arguments)
-    from datasets.layout.layout import DataError
-
-    out = options.out or data_home() / "nyuv2"
-    try:
-        info = run(options, out)
-    except (DataError, OSError) as error:
-        print(f"prepare_nyuv2: {error}", file=sys.stderr)
-        return WRONG_USE
-    except KeyboardInterrupt:
-        print("prepare_nyuv2: stopped; nothing was changed", file=sys.stderr)
-        return 130
-    counts = ", ".join(f"{number} {split}" for split, number in info.counts.items())
-    print(f"{shown(out)}: {info.id} ({counts} frames)")
-    for modality, source in info.sources.items():
-        print(f"  {modality}: {source}")
-    print(f"  validation: {info.validation}")
-    print(f"  {' '.join(info.notes)}")
-    return 0
+    return run_preparation("prepare_nyuv2", options, lambda out, stack: open_source(options, out, stack))
 
 
 if __name__ == "__main__":

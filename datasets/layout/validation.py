@@ -7,7 +7,8 @@ protocols train on all training frames, so the split "train" still has them all:
    the training frame next to it in the order of names; a frame of another split between two frames separates them,
    since a scene lies in one split. So a group is a named scene, or a block of frames that holds whole scenes wherever
    the frames of a scene have consecutive names, as in NYU-v2.
-2. Groups are taken in the order of the SHA-256 of their first frame's name while they fit into a tenth of the frames.
+2. Groups are taken in the order of the SHA-256 of their first frame's name while they fit into a tenth of the frames:
+   first groups of at most an eighth of that tenth, so that no long scene dominates, then longer ones.
 3. If less than half of the tenth could be filled, the rest is the end of the longest group. That group is cut, so one
    scene can then be on both sides.
 """
@@ -73,9 +74,11 @@ def _held_out_names(groups: Sequence[Sequence[str]]) -> set[str]:
     count = sum(map(len, groups))
     wanted = max(1, round(SHARE * count)) if count > 1 else 0
     names: set[str] = set()
-    for group in sorted(groups, key=lambda group: hashlib.sha256(group[0].encode()).hexdigest()):
-        if len(names) + len(group) <= wanted:
-            names.update(group)
+    ordered = sorted(groups, key=lambda group: hashlib.sha256(group[0].encode()).hexdigest())
+    for longest in (wanted // 8, wanted):
+        for group in ordered:
+            if len(group) <= longest and len(names) + len(group) <= wanted:
+                names.update(group)
     missing = wanted - len(names)
     if missing > wanted / 2:
         names.update(max(groups, key=len)[-missing:])

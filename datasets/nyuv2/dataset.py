@@ -2,14 +2,17 @@
 
 Data card
 ---------
-* **What**: 1449 frames of 464 indoor scenes, taken with a Kinect; 795 train and 654 test frames (the official split;
-  there is no validation split, so the last checkpoint is evaluated, not the best).
+* **What**: 1449 frames of 464 indoor scenes, taken with a Kinect; 795 train and 654 test frames (the official split).
+* **Validation split**: 80 of the train frames, by `datasets.layout.validation`: whole scenes by name where the source
+  names them all; in the folder of JPEG copies, which names few, whole blocks of train frames between test frames. The
+  frames of a scene have consecutive numbers and lie in one split, so no block cuts a scene.
 * **Source**: N. Silberman, D. Hoiem, P. Kohli, R. Fergus, "Indoor Segmentation and Support Inference from RGBD Images",
   ECCV 2012. The 40 classes: S. Gupta, P. Arbelaez, J. Malik, CVPR 2013.
 * **Licence**: for research; cite the paper. The data set's page states no open licence, so no picture is ever part of
   this repository.
 * **Size**: 480x640 without its white border: rows 45:470, columns 40:600, that is 425x560, as in the benchmarks this
-  suite compares with. Intrinsics fx 518.857901, fy 519.469611, cx 325.582449, cy 253.736166 before the crop.
+  suite compares with. Intrinsics fx 518.857901, fy 519.469611, cx 325.582449, cy 253.736166 before the crop,
+  as published, with the centre of the first pixel at (0, 0); half a pixel is added to cx and cy here.
 * **Prepared from**: what the user has, by `tools/prepare_nyuv2.py`: the official .mat file, one of the three NYUD-MT
   releases, MTAN's arrays, or a folder of JPEG copies. `sources` and `notes` in dataset.json say which one it was, what
   was derived, and whether the signs of its normals had to be changed.
@@ -17,9 +20,9 @@ Data card
 What each modality is made from in the folder of JPEG copies, on which this repository's results are, and its caveats:
 
 * **images**: JPEG copies of quality 75; they differ from another copy by 0.4 grey levels on average.
-* **semseg**: the 40-class labels, 0 unlabelled. In train frames the source holds one value, 255, for class 40
-  (otherprop) and for unlabelled; both count as unlabelled, so class 40 is never learned. Test frames are exact; 13 % of
-  their pixels are unlabelled.
+* **semseg**: the 40-class labels, 0 unlabelled (13 % of the pixels in train frames, 12 % in test frames). Class 40
+  (otherprop) has 6.1 % of the labelled pixels in either split. Older copies hold 255 in train frames for class 40 and
+  unlabelled alike; they are refused.
 * **depth**: in-painted depth at 8 bits per frame, in steps of 10 to 40 mm; 2.4 mm mean error against the original.
 * **normals**: plane fits on that depth (`datasets.nyuv2.normals`), noisy far away, smooth at small detail. They are
   not the published normals: errors compare within this suite only.

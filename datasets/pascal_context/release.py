@@ -13,6 +13,7 @@ Both unpack to the same files below a folder of another name, as their loaders s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,7 +143,10 @@ def open_release(folder: Path) -> Release:
     if missing:
         others = f", and {len(missing) - 1} other files too" if len(missing) > 1 else ""
         raise DataError(f"{missing[0]}: the file is missing{others}")
-    return Release(root, frames)
+    counts = Counter(split for _, split in frames)
+    expected = ", ".join(f"{number} {split}" for split, number in PUBLISHED_FRAMES.items())
+    partial = f"The published release has {expected} frames; numbers on this one compare with no paper."
+    return Release(root, frames, notes=NOTES if counts == PUBLISHED_FRAMES else (*NOTES, partial))
 
 
 def semseg_file(root: Path, name: str) -> Path:

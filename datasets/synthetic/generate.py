@@ -146,7 +146,14 @@ def generate(root: Path, plan: RoomPlan, workers: int | None = None) -> DatasetI
     """
     refuse_foreign(root)
     writer = CanonicalWriter(
-        root, name=plan.name, size=plan.size, tasks=TASKS, classes=NYU40, sources=SOURCES, notes=NOTES
+        root,
+        name=plan.name,
+        size=plan.size,
+        tasks=TASKS,
+        classes=NYU40,
+        sources=SOURCES,
+        notes=NOTES,
+        version=GENERATOR_VERSION,
     )
     count = min(workers or workers_by_default(), len(plan.rooms()))
     with writer, _mapped(plan, writer.folder, count) as rooms:

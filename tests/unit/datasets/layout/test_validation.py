@@ -105,3 +105,12 @@ def test_the_held_out_frames_are_listed_in_frames_csv(tmp_path):
     records = mark_held_out(named_scenes())
     (tmp_path / "frames.csv").write_text(frames_text(records))
     assert read_frames(tmp_path) == records
+
+
+def test_no_long_scene_dominates_where_short_ones_suffice():
+    """400 frames in scenes of 20, then 400 in scenes of 4: the 80 held-out frames are 20 scenes, each of 4."""
+    frames = [record(n, "train", f"long {n // 20}") for n in range(400)]
+    frames += [record(n, "train", f"short {n // 4}") for n in range(400, 800)]
+    names = held_out(frames)
+    assert len(names) == 80
+    assert min(names) >= "0400"
