@@ -1,29 +1,38 @@
-"""What the command-line tools share."""
+"""Parts that the command-line tools share."""
 
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import sys
 from pathlib import Path
 from typing import NoReturn
 
+from benchmark.records.escaping import escape_terminal
+
 WRONG_USE = 2
-"""Exit code of a tool that was asked for something it cannot do."""
+"""Exit code of a tool after a request that it cannot fulfil."""
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that answers a wrong option with one line, and keeps the line breaks of a description.
+
+    Standard output and standard error then take any text, whatever their encoding.
 
     Args:
         description: of the tool; its module's docstring.
     """
 
     def __init__(self, description: str | None) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         super().__init__(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def error(self, message: str) -> NoReturn:
         """End with the message and the exit code of wrong use."""
-        self.exit(WRONG_USE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(WRONG_USE, escape_terminal(f"{self.prog}: {message} (see {self.prog} --help)\n"))
 
 
 def positive(text: str) -> int:
@@ -41,10 +50,17 @@ def check_writable(folder: Path) -> None:
     """
     place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise OSError(f"{shown(folder)} cannot be written: {shown(place)} is no folder that this user may write to")
+        raise OSError(f"{shown(folder)} cannot be written: {shown(place)} is not a folder that this user may write to")
+
+
+def refuse(tool: str, error: BaseException) -> int:
+    """Print an error as one line on standard error; returns the exit code of wrong use."""
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error
+    print(f"{tool}: {escape_terminal(' '.join(str(text).split()))}", file=sys.stderr)
+    return WRONG_USE
 
 
 def shown(path: Path) -> str:
-    """A path as it is typed here: relative where it lies below the current folder."""
+    """A path as it is typed here: relative if it lies below the current folder."""
     absolute, here = os.path.abspath(path), os.getcwd()
     return os.path.relpath(absolute, here) if absolute.startswith(here + os.sep) else str(path)

@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tools.command_line import WRONG_USE, Parser
+from tools.command_line import Parser, refuse
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -35,7 +35,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write the metrics to this file too")
     parser.add_argument("--store", action="store_true", help="write the metrics into the result file")
     parser.add_argument("--imported", type=Path, metavar="DIR", help="folder that tools/import_checkpoint.py wrote")
-    parser.add_argument("--recipe", help="name of a recipe, or path of your own: the protocol for --imported")
+    parser.add_argument(
+        "--recipe",
+        help="name of a recipe, or path of your own: the protocol for --imported; or the recipe of a result that names "
+        "a file of yours, which is run as code",
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -55,15 +59,17 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if (options.result is None) == (options.imported is None):
         parser.error("name either a result file or --imported DIR")
-    if (options.imported is None) != (options.recipe is None):
-        parser.error("--imported and --recipe go together")
+    if options.imported is not None and options.recipe is None:
+        parser.error("--imported needs --recipe")
+    if options.json is not None and not options.json.absolute().parent.is_dir():
+        parser.error(f"no folder {options.json.parent} for --json")
     if options.imported is not None and (options.store or options.weights):
         parser.error("--store and --weights are for a result file, not for --imported")
     return options
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Score the cell or the imported weights; 0 when done, 2 when it was asked for wrongly."""
+    """Score the cell or the imported weights; returns 0 when done, 2 for a wrong request."""
     options = parse_arguments(arguments)
     from benchmark.registry import import_files
     from benchmark.training.compose import ConfigError
@@ -73,23 +79,22 @@ def main(arguments: list[str] | None = None) -> int:
         import_files(options.imports)
         score_imported(options) if options.imported else score_cell(options)
     except (CheckpointError, ConfigError, ValueError, OSError, ImportError, KeyError) as error:
-        print(f"evaluate.py: {error}", file=sys.stderr)
-        return WRONG_USE
+        return refuse("evaluate.py", error)
     return 0
 
 
 def score_cell(options: argparse.Namespace) -> None:
-    """Score the weights of a cell, print the metrics beside the stored ones, and store them where that is asked."""
+    """Score the weights of a cell, print new and stored metrics, and store the new ones with --store."""
     from benchmark.records.atomic import write_text
-    from benchmark.records.result import RunResult
-    from benchmark.records.store import ResultStore
+    from benchmark.records.store import stored_cell
     from benchmark.training.cell import evaluate_cell, scored_again
     from benchmark.training.model_files import MODEL_FILE
+    from benchmark.training.trust import trusted_spec
 
     started = time.time()
-    stored = RunResult.from_text(options.result.read_text(), str(options.result))
-    folder = ResultStore(options.result.resolve().parents[2], options.work).work_folder(stored.spec)
-    metrics, data = evaluate_cell(stored.spec, options.weights or folder / MODEL_FILE, folder)
+    stored, folder = stored_cell(options.result, options.work)
+    spec = trusted_spec(stored, options.recipe)
+    metrics, data = evaluate_cell(spec, options.weights or folder / MODEL_FILE, folder)
     if options.store:
         write_text(options.result, scored_again(stored, started, options.imports, metrics, data).to_text())
     print(f"{stored.run_id} on {data['id']}, {data['frames']} frames")
@@ -123,7 +128,7 @@ def score_imported(options: argparse.Namespace) -> None:
 
 
 def print_metrics(metrics: Metrics, stored: Metrics | None = None) -> None:
-    """One line for each number, beside the stored one where there are some."""
+    """Print one line for each number, with the stored number if there is one."""
     for task, entries in metrics.items():
         for name, entry in entries.items():
             line = f"{task + '/' + name:24s} {entry['value']:12.5f} {entry['unit']:6s}"
@@ -132,7 +137,7 @@ def print_metrics(metrics: Metrics, stored: Metrics | None = None) -> None:
 
 
 def write_json(path: Path | None, content: Mapping[str, Any]) -> None:
-    """Write what was measured to a file where one is named."""
+    """Write the measurements to a file if one is named."""
     if path is not None:
         path.write_text(json.dumps(content, indent=2) + "\n")
 

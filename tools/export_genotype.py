@@ -36,8 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     from safetensors import SafetensorError, safe_open
 
     from benchmark.records.atomic import write_text
-    from benchmark.records.result import RunResult
-    from benchmark.records.store import ResultStore
+    from benchmark.records.store import stored_cell
     from benchmark.training.model_files import MODEL_FILE
     from mtl_methods.atrc.genotypes import to_text
     from mtl_methods.atrc.search import genotype_of
@@ -45,8 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.out.suffix != ".json":
             raise ValueError(f"{options.out}: a genotype file must end in .json, so that atrc reads it as a file")
-        stored = RunResult.from_text(options.result.read_text(), str(options.result))
-        folder = ResultStore(options.result.resolve().parents[2], options.work).work_folder(stored.spec)
+        stored, folder = stored_cell(options.result, options.work)
         weights = options.weights or folder / MODEL_FILE
         with safe_open(str(weights), framework="pt") as tensors:
             if not set(TENSORS) <= set(tensors.keys()):

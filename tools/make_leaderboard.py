@@ -3,7 +3,7 @@
 
     python tools/make_leaderboard.py
 
-A file that is no readable result is named on standard error and left out.
+A file that cannot be read as a result is named on standard error and left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from tools.command_line import WRONG_USE, Parser, shown  # noqa: E402
+from tools.command_line import WRONG_USE, Parser, refuse, shown  # noqa: E402
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -38,7 +38,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make the files; 0 when made, 1 with --strict when a file was left out, 2 when asked for wrongly."""
+    """Make the files; returns 0 when done, 1 with --strict if a file was left out, 2 for a wrong request."""
     options = parse_arguments(arguments)
     # Nothing here is cyclic, and with 10,000 results in memory the collector takes a fifth of the time.
     gc.disable()
@@ -51,8 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         written = write_leaderboard(options.results, options.out or options.results, options.reported)
     except (RecordError, OSError) as error:
-        print(f"make_leaderboard.py: {error}", file=sys.stderr)
-        return WRONG_USE
+        return refuse("make_leaderboard.py", error)
     for unreadable in written.left_out:
         print(f"left out: {unreadable.reason}", file=sys.stderr)
     counts = f"{written.num_results} results" + (f", {len(written.left_out)} left out" if written.left_out else "")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tools.command_line import WRONG_USE, Parser, shown
+from tools.command_line import Parser, refuse, shown
 
 if TYPE_CHECKING:
     from benchmark.records.result import RunResult
@@ -29,6 +29,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = Parser(__doc__)
     parser.add_argument("result", type=Path, help="result file of the cell, results/runs/RECIPE/RUN_ID.json")
+    parser.add_argument("--recipe", metavar="FILE", help="your own recipe, if the result names it; it is run as code")
     parser.add_argument("--split", default="test", help="split of the data set (default: test)")
     parser.add_argument("--frames", type=int, nargs="+", default=[0], metavar="N", help="frames, counted from 0")
     parser.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: triplane, below WORK)")
@@ -65,9 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         import_files(options.imports)
         draw_cell(options)
     except (CheckpointError, ConfigError, ValueError, OSError, ImportError, KeyError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"render_triplane.py: {' '.join(str(message).split())}", file=sys.stderr)
-        return WRONG_USE
+        return refuse("render_triplane.py", error)
     return 0
 
 
@@ -77,15 +76,15 @@ def draw_cell(options: argparse.Namespace) -> None:
     Raises:
         ValueError: if its regularizer has no triplane, or the split has no such frame.
     """
-    from benchmark.records.result import RunResult
-    from benchmark.records.store import ResultStore
+    from benchmark.records.store import stored_cell
     from benchmark.training.restore import trained_module, unaugmented_split
+    from benchmark.training.trust import trusted_spec
 
-    stored = RunResult.from_text(options.result.read_text(), str(options.result))
+    stored, folder = stored_cell(options.result, options.work)
     check_regularizer(stored)
-    folder = ResultStore(options.result.resolve().parents[2], options.work).work_folder(stored.spec)
-    module = trained_module(stored.spec, folder)
-    split: Any = unaugmented_split(stored.spec, folder, options.split)
+    spec = trusted_spec(stored, options.recipe)
+    module = trained_module(spec, folder)
+    split: Any = unaugmented_split(spec, folder, options.split)
     for frame in options.frames:
         if not 0 <= frame < len(split):
             raise ValueError(f"--frames {frame}: the {options.split} split has frames 0 to {len(split) - 1}")

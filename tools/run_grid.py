@@ -215,15 +215,14 @@ def forget(grid: Sequence[RunSpec], store: ResultStore, which: str, confirmed: b
 
 
 def print_report(report: Report) -> None:
-    """Name the cells that failed or diverged, each with its error, on standard error, and count those left."""
-    from benchmark.grid.cells import LEFT
+    """Count the cells that are not done, on standard error; the progress has named each with its error."""
+    from collections import Counter
 
-    left = [spec for spec, outcome in report.outcomes.items() if outcome.status == LEFT]
-    for spec, outcome in report.not_done.items():
-        if report.stopped_by is None or spec not in left:
-            print(f"{outcome.status}: {spec.run_id}: {outcome.error}", file=sys.stderr)
+    counts = Counter(outcome.status for outcome in report.not_done.values())
+    if counts:
+        print("not done: " + ", ".join(f"{number} {status}" for status, number in counts.items()), file=sys.stderr)
     if report.stopped_by is not None:
-        print(f"stopped; {len(left)} cells are left, the same command continues with them", file=sys.stderr)
+        print("stopped; the same command continues with the cells that are left", file=sys.stderr)
 
 
 def print_leaderboard(store: ResultStore, recipe: str) -> None:

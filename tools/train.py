@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tools.command_line import Parser, check_writable
+from tools.command_line import Parser, check_writable, refuse
 
 if TYPE_CHECKING:
     from benchmark.records.result import RunSpec
@@ -100,8 +100,9 @@ def checked_spec(options: argparse.Namespace) -> RunSpec:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the cell; 0 when its result is done, 1 when it failed or diverged, 2 when it was asked for wrongly."""
+    """Run the cell; returns 0 when its result is done, 1 when it failed or diverged, 2 for a wrong request."""
     options = parse_arguments(arguments)
+    from benchmark.records.escaping import escape_terminal
     from benchmark.records.result import RecordError
     from benchmark.records.store import ResultStore, StoreError
     from benchmark.training.cell import run_cell
@@ -112,8 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
         check_writable(options.out)
         spec = checked_spec(options)
     except (OSError, ImportError, ValueError) as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        return 2
+        return refuse("train.py", error)
     store = ResultStore(options.out, options.work)
     try:
         if store.finished(spec):
@@ -128,9 +128,9 @@ def main(arguments: list[str] | None = None) -> int:
             # Only now: if the result could not be stored, the next start evaluates again and does not train again.
             remove_training_state(folder)
     except (StoreError, RecordError, OSError) as error:
-        print(f"train.py: {error}", file=sys.stderr)
+        refuse("train.py", error)
         return 1
-    print(f"{result.status}: {path}" if result.error is None else f"{result.status}: {result.error} ({path})")
+    print(escape_terminal(f"{result.status}: {path if result.error is None else f'{result.error} ({path})'}"))
     return 0 if result.status == "done" else 1
 
 

@@ -118,7 +118,7 @@ class ResultStore:
             home = self.path(result.spec)
             first = seen.setdefault(result.run_id, home if path != home and home.exists() else path)
             if first != path:
-                yield Unreadable(path, f"{path}: run_id: found that of {first} again, expected each once")
+                yield Unreadable(path, f"{path}: the cell of {first} again, expected each cell once")
             elif recipe is None or recipe == result.spec.recipe:
                 yield Stored(result, path)
 
@@ -201,6 +201,26 @@ def read_result(path: Path) -> RunResult:
     if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
         raise RecordError(f"{path}: not a regular file of at most {MAX_BYTES >> 20} MiB")
     return RunResult.from_text(path.read_bytes(), str(path))
+
+
+def stored_cell(path: Path, work: Path | None = None) -> tuple[RunResult, Path]:
+    """Read a result file that the user names.
+
+    Args:
+        path: DIR/runs/RECIPE/RUN_ID.json.
+        work: folder of logs and checkpoints; DIR/work if not given.
+
+    Returns:
+        The result, and the folder of the cell's log and checkpoints.
+
+    Raises:
+        RecordError: if it is not a result, or lies in no such folder and `work` is not given.
+    """
+    result = read_result(path)
+    folders = path.resolve().parents
+    if work is None and len(folders) < 3:
+        raise RecordError(f"{path}: does not lie in DIR/runs/RECIPE; name the folder of its weights with --work")
+    return result, ResultStore(folders[2] if work is None else path.parent, work).work_folder(result.spec)
 
 
 def _one_line(path: Path, error: Exception) -> str:

@@ -234,10 +234,11 @@ def test_a_grid_prints_its_leaderboard_names_what_failed_and_continues(call, fak
     assert code == 1
     assert "| quick " in out
     assert "LEADERBOARD.md" in out
-    failed = [line for line in err.splitlines() if line.startswith("failed: ")]
+    failed = [line for line in err.splitlines() if line.startswith("failed ")]
     assert len(failed) == 4
-    assert "crashes+none-" in failed[-1]
-    assert failed[-1].endswith("exit code 3; last line of its log: last words")
+    assert "crashes+none seed" in failed[-1]
+    assert "exit code 3; last line of its log: last words" in failed[-1]
+    assert "not done: 4 failed" in err
     first_starts = (tmp_path / "out/work/started.txt").read_text().splitlines()
     assert len(first_starts) == 6
 
@@ -246,7 +247,7 @@ def test_a_grid_prints_its_leaderboard_names_what_failed_and_continues(call, fak
     assert code == 1
     assert not [line for line in again if line.startswith("quick")], "a finished cell was run again"
     assert len(again) == 4
-    assert len([line for line in err.splitlines() if line.startswith("failed: ")]) == 2
+    assert len([line for line in err.splitlines() if line.startswith("failed ")]) == 2
     assert "| flaky " in out
 
     code, _, _ = call(*arguments, "--retry", "none")

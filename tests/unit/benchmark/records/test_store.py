@@ -12,7 +12,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from damaged_results import edited_texts
 
 from benchmark.records import store as store_module
 from benchmark.records.result import RecordError, RunResult, RunSpec, failure
@@ -142,24 +141,6 @@ def test_a_file_in_the_place_of_a_result_is_never_overwritten(store):
     with pytest.raises(RecordError, match="schema_version: found 2"):
         store_result(store, spec_of())
     assert path.read_text() == '{"schema_version": 2}'
-
-
-def test_any_edit_of_a_result_gives_a_result_or_a_reason(store):
-    folder = store.root / "runs" / "smoke"
-    folder.mkdir(parents=True)
-    for index, text in enumerate(edited_texts(200)):
-        (folder / f"{index:03d}.json").write_bytes(text)
-    found = list(store.results())
-    assert len(found) == 200
-    left_out = {entry.path.name: entry.reason for entry in found if isinstance(entry, Unreadable)}
-    assert 50 < len(left_out) < 200
-    for name, reason in left_out.items():
-        assert name in reason
-        assert reason.isprintable()
-        assert len(reason) < 2000
-    for entry in found:
-        if isinstance(entry, Stored):
-            assert RunResult.from_text(entry.result.to_text()) == entry.result
 
 
 @pytest.mark.parametrize(

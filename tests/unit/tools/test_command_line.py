@@ -1,0 +1,30 @@
+"""Parts that the command-line tools share."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+from tools.command_line import Parser, refuse, shown
+
+
+def test_any_text_can_be_printed_to_a_stream_of_any_encoding(monkeypatch):
+    """Such as the terminal of a batch system: a finished grid must not end in a UnicodeEncodeError."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    Parser("a tool")
+    print("Δm ± 1 \udcff", flush=True)
+    assert written.getvalue() == rb"\u0394m \xb1 1 \udcff" + b"\n"
+
+
+def test_an_error_becomes_one_line_without_control_characters(capsys):
+    assert refuse("tool.py", ValueError("two\nlines \x1b[31m")) == 2
+    assert refuse("tool.py", KeyError("a name")) == 2
+    assert capsys.readouterr().err == "tool.py: two lines \\x1b[31m\ntool.py: a name\n"
+
+
+def test_paths_below_the_current_folder_are_shown_relative(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert shown(tmp_path / "a" / "b") == str(Path("a", "b"))
+    assert shown(Path("/elsewhere")) == "/elsewhere"
