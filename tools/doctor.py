@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Examine a prepared data set: is it complete, readable, what it was when prepared, and can it be true?
+"""Examine a prepared data set: missing, damaged and changed files, and labels that are not plausible.
 
     python tools/doctor.py data/nyuv2
     python tools/doctor.py data/nyuv2 --quick 100 --json report.json
@@ -47,7 +47,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def frames_to_read(text: str) -> int:
-    """What --quick takes; it may have taken DATA for its number."""
+    """Number of frames for --quick, which may have taken DATA for its number."""
     try:
         return positive(text)
     except argparse.ArgumentTypeError as error:

@@ -6,10 +6,10 @@
 matches .png, .npy and .mat files by name. A prediction is an 8-bit map 0..255, or floats 0..1. Ground truth is a map of
 boundaries or of segments, or the groundTruth of BSDS500 with all its annotators. Maps are never resized.
 
-    seism   what papers on multi-task learning report: non-maximum suppression, 101 thresholds, the best F among them.
+    seism   reported by papers on multi-task learning: non-maximum suppression, 101 thresholds, the best F among them.
             Ground truth is read as segments, their thinned outlines are the boundaries; a drawn boundary map is, too.
             --max-dist 0.011 for NYUD-v2 (default), 0.0075 for PASCAL-Context.
-    bsds    what papers on boundary detection report: 99 thresholds, the best F between them. Ground truth are the drawn
+    bsds    reported by papers on boundary detection: 99 thresholds, the best F between them. Ground truth are the drawn
             boundaries. Non-maximum suppression has been done before.
 
 Every number carries its protocol, and the ground truth where it is not the protocol's own: odsF@seism-direct.
@@ -31,7 +31,7 @@ from tools.command_line import WRONG_USE, Parser, positive
 
 if TYPE_CHECKING:
     from benchmark.boundaries.counting import Counts
-    from benchmark.boundaries.folders import Pair
+    from benchmark.boundaries.folders import Counted, Pair
     from benchmark.boundaries.summary import Summary
 
 STOPPED = 130
@@ -90,7 +90,7 @@ def share(text: str) -> float:
 
 
 def chosen_protocol(options: argparse.Namespace) -> Protocol:
-    """The protocol with what the command line changes in it."""
+    """The protocol with the changes of the command line."""
     from dataclasses import replace
 
     changes: dict[str, Any] = {
@@ -107,47 +107,63 @@ def main(arguments: list[str] | None = None) -> int:
     """Score; 0 when done, 2 when something cannot be scored."""
     options = parse(arguments)
     protocol = chosen_protocol(options)
-    from benchmark.boundaries.files import MapError
+    from benchmark.boundaries.formats.content import DataError
 
     try:
         check_outputs(options)
-        names, counts = count(options, protocol)
+        names, counts, doubts = count(options, protocol)
         from benchmark.boundaries.summary import summarise
 
         summary = summarise(counts, protocol)
-        write(options, protocol, names, counts, summary)
-    except (MapError, OSError) as error:
+        write(options, protocol, names, counts, summary, doubts)
+    except (DataError, OSError) as error:
         print(f"evaluate_boundaries.py: {error}", file=sys.stderr)
         return WRONG_USE
     except KeyboardInterrupt:
         print("evaluate_boundaries.py: stopped", file=sys.stderr)
         return STOPPED
+    for doubt in doubts:
+        print(f"evaluate_boundaries.py: warning: {doubt}", file=sys.stderr)
     print("\n".join(report(summary, protocol, len(names))))
     return 0
 
 
 def check_outputs(options: argparse.Namespace) -> None:
-    """Fail before the work where a result could not be written.
+    """Refuse before the work a file that could not be written after it.
 
     Raises:
         OSError: if a folder is missing.
+        DataError: if matplotlib has no format for the ending of the plot.
     """
     for path in (options.counts, options.json, options.plot):
         if path and not path.absolute().parent.is_dir():
             raise FileNotFoundError(f"{path}: no such folder: {path.absolute().parent}")
+    if options.plot:
+        from matplotlib.figure import Figure
+
+        known = Figure().canvas.get_supported_filetypes()
+        if options.plot.suffix[1:].lower() not in known:
+            from benchmark.boundaries.formats.content import DataError
+
+            raise DataError(
+                f"{options.plot}: cannot draw this kind of file; end it in one of {', '.join(sorted(known))}"
+            )
 
 
-def count(options: argparse.Namespace, protocol: Protocol) -> tuple[list[str], Counts]:
-    """Names and counts of all images."""
+def count(options: argparse.Namespace, protocol: Protocol) -> tuple[list[str], Counts, list[str]]:
+    """Names and counts of all images, and doubts about most of them."""
     import numpy as np
 
     from benchmark.boundaries.folders import pairs_of
+    from benchmark.boundaries.plausibility import common_doubts
 
     pairs = pairs_of(options.pred, options.gt)
-    return [pair.name for pair in pairs], np.stack(list(track(pairs, protocol, options.workers)))
+    counted = list(track(pairs, protocol, options.workers))
+    doubts = common_doubts(image.doubts for image in counted)
+    return [pair.name for pair in pairs], np.stack([image.counts for image in counted]), doubts
 
 
-def track(pairs: list[Pair], protocol: Protocol, workers: int) -> Iterator[Counts]:
+def track(pairs: list[Pair], protocol: Protocol, workers: int) -> Iterator[Counted]:
     """Count with a bar that shows the time left."""
     from rich.console import Console
     from rich.progress import track as progress
@@ -159,7 +175,14 @@ def track(pairs: list[Pair], protocol: Protocol, workers: int) -> Iterator[Count
     yield from progress(counted, description="matching boundaries", total=len(pairs), console=console)
 
 
-def write(options: argparse.Namespace, protocol: Protocol, names: list[str], counts: Counts, summary: Summary) -> None:
+def write(
+    options: argparse.Namespace,
+    protocol: Protocol,
+    names: list[str],
+    counts: Counts,
+    summary: Summary,
+    doubts: list[str],
+) -> None:
     """Write the files that were asked for."""
     if options.counts:
         import numpy as np
@@ -170,7 +193,9 @@ def write(options: argparse.Namespace, protocol: Protocol, names: list[str], cou
     if options.json:
         import json
 
-        options.json.write_text(json.dumps(described(summary, protocol, len(names)), indent=2) + "\n")
+        options.json.write_text(
+            json.dumps(described(summary, protocol, len(names)) | {"warnings": doubts}, indent=2) + "\n"
+        )
     if options.plot:
         from benchmark.boundaries.plot import plot_curve
 

@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     from benchmark.boundaries.compiled import compiler
     from benchmark.boundaries.counting import count_boundaries
-    from benchmark.boundaries.files import MapError
+    from benchmark.boundaries.formats.content import DataError
 
     protocol = PROTOCOLS[options.protocol]
     seconds, found = [], []
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         for strength, truths in scenes(options, protocol):
             seconds.append(timed(count_boundaries, strength, truths, protocol))
             found.append((*strength.shape, sum(map(np.count_nonzero, truths)) / len(truths)))
-    except MapError as error:
+    except DataError as error:
         print(f"measure_boundaries.py: {error}", file=sys.stderr)
         return WRONG_USE
     # The first image waits for the compiler.

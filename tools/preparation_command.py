@@ -45,7 +45,9 @@ def run_preparation(tool: str, options: argparse.Namespace, open_source: Callabl
     Returns:
         Exit code: 0 when the data set is in place, 2 when the input or the output folder is wrong, 130 after Ctrl-C.
     """
-    from datasets.layout.layout import DataError, exclusive
+    from benchmark.boundaries.formats.content import DataError
+    from datasets.doctor.at_preparation import PreparationExaminer
+    from datasets.layout.layout import exclusive
     from datasets.preparation.preparing import check_vacant, prepare, progress
 
     out = options.out or data_home() / options.folder
@@ -54,7 +56,8 @@ def run_preparation(tool: str, options: argparse.Namespace, open_source: Callabl
         with ExitStack() as stack:
             stack.enter_context(exclusive(out.absolute()))
             source, track = open_source(out, stack), progress(f"preparing {options.folder}")
-            info = prepare(source, out, workers=options.workers, limit=options.limit, track=track)
+            examiner = PreparationExaminer()
+            info = prepare(source, out, workers=options.workers, limit=options.limit, track=track, examiner=examiner)
     except (DataError, OSError) as error:
         print(f"{tool}: {error}", file=sys.stderr)
         return WRONG_USE
@@ -62,6 +65,8 @@ def run_preparation(tool: str, options: argparse.Namespace, open_source: Callabl
         print(f"{tool}: stopped; nothing was changed", file=sys.stderr)
         return INTERRUPTED
     print(summary(info, out))
+    for finding in info.findings:
+        print(f"{tool}: {finding}", file=sys.stderr)
     return 0
 
 

@@ -3,7 +3,7 @@
     python tools/prepare_clips.py --from chess/seq-01 chess/seq-02 --every 5
     python tools/prepare_clips.py --from rgbd_dataset_freiburg1_desk --intrinsics 517.3 516.5 318.6 255.3
 
-Each folder is a clip of 7-Scenes, of TUM RGB-D, or a text model of COLMAP beside images/ and depth/ (16-bit PNG in
+Each folder is a clip of 7-Scenes, of TUM RGB-D, or a text model of COLMAP with images/ and depth/ (16-bit PNG in
 millimetres), recognised by its files.
 """
 

@@ -1,4 +1,4 @@
-"""Boundary evaluation as the field does it, without MATLAB: odsF, oisF, AP.
+"""Boundary evaluation by the published protocols, without MATLAB: odsF, oisF, AP.
 
     protocols      the published ways to score, as data: `SEISM`, `BSDS`
     suppression    non-maximum suppression across the boundary
@@ -7,7 +7,8 @@
     matching       one-to-one matching within a distance, exact
     counting       one image in counts
     summary        counts of many images in odsF, oisF, AP and a curve
-    files, folders, plot   for `tools/evaluate_boundaries.py`
+    formats        readers of foreign files, shared with the data sets
+    files, folders, plausibility, plot   for `tools/evaluate_boundaries.py`
 
 Arrays in, numbers out: no torch, no mmengine. The hot loops are compiled by numba where it is installed (`compiled`).
 numba takes half a second to import, so whoever needs a module here imports it when it is needed.

@@ -1,4 +1,4 @@
-"""True boundaries from what annotators drew."""
+"""True boundaries from the drawings of annotators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Mask = NDArray[np.bool_]
 
 
 class Annotation(NamedTuple):
-    """What one annotator drew.
+    """The drawing of one annotator.
 
     Args:
         segments: (H, W) label of the segment of each pixel.

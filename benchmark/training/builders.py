@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from benchmark.registry import ACCELERATE, DATASETS, JOIN_PAIRS, METHODS, REGULARIZERS, offered_by
 from benchmark.tasks import TaskSet
+from benchmark.training.dataset_contract import check_dataset
 from benchmark.training.gradient_calibration import Calibration, calibrated_ratio
 from benchmark.training.model import MultiTaskModel, TrainingModule
 
@@ -105,10 +106,12 @@ def build_split(name: str, root: str, split: str, tasks: Sequence[str], seed: in
     pairs of posed views of that data set are merged into it, with the same options and the tasks that they have.
     """
     factory: Any = DATASETS.entry(name).factory
-    factory.ensure(Path(root))
+    if hasattr(factory, "ensure"):
+        factory.ensure(Path(root))
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     pairs = options.pop("pairs", None)
     data: Any = factory(root=Path(root), split=split, tasks=tuple(tasks), seed=seed, **options)
+    check_dataset(data, tasks)
     if pairs:
         known = [task for task in tasks if task in offered_by(pairs["name"], pairs["root"])]
         options.pop("share", None)

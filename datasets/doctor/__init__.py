@@ -1,4 +1,4 @@
-"""Examination of a prepared data set: does it hold what it says, and can that be true?
+"""Examination of a prepared data set: completeness, integrity and plausibility.
 
 `examination` takes a folder in the canonical layout and gives a `report.Report`. Nothing is changed on disk.
 
@@ -6,7 +6,8 @@
                the official numbers of frames; no frame, picture or scene is in two splits
     frames     every file decodes, has the declared shape and type, allowed values and the content it had when prepared
     axes       normals agree with the depth, or would in another order or sign of their components
-    summary    what only all frames together show: coverage, classes that never occur, units
+    summary    checks over all frames: coverage, classes that never occur, units
+    at_preparation   the checks of plausibility while a data set is prepared
 
 A problem makes results wrong or a training fail; a warning is something to know.
 """

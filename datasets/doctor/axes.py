@@ -1,4 +1,4 @@
-"""Do normals agree with the depth, and if not: in which order and sign of their components would they?
+"""Agreement of normals with the depth, as stored and in every other order and sign of their components.
 
 For a signed permutation P of the axes the mean cosine between the normals d of the depth and the stored ones s is
 
@@ -20,7 +20,7 @@ from datasets.nyuv2.normals import normals_from_depth
 Floats = NDArray[np.float64]
 
 FEWEST_PIXELS = 200
-"""With fewer pixels that have both normals nothing is said."""
+"""Least number of pixels with both normals for a statement."""
 
 LONGEST_SIDE = 320
 """Larger frames are thinned out: axes need no detail."""
@@ -50,7 +50,7 @@ ORDERS = _signed_permutations()
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of the normals of one frame with its depth.
+    """Agreement of the normals of one frame with its depth.
 
     Args:
         moments: M, (3, 3).
@@ -118,7 +118,7 @@ def spelled(order: int) -> str:
 
 
 def advice(order: int) -> str:
-    """What to do about a wrong order, in words."""
+    """Remedy for a wrong order, in words."""
     matrix = ORDERS[order]
     if (np.abs(matrix) == np.eye(3)).all():
         negated = [axis for axis, sign in zip("xyz", np.diag(matrix), strict=True) if sign < 0]

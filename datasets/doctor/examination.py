@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import cv2
 
+from benchmark.records.processes import map_in_processes
 from datasets.doctor import summary
 from datasets.doctor.frames import FrameFacts, examine_frame
 from datasets.doctor.report import Report, grouped
@@ -60,7 +59,7 @@ def examine(root: Path, *, sample: int | None, workers: int, track: Track) -> Re
 
 
 def spread(records: Sequence[FrameRecord], sample: int | None) -> list[FrameRecord]:
-    """So many frames, evenly over both splits in the order of their names."""
+    """A sample of frames, evenly spread over both splits in the order of their names."""
     ordered = sorted(records, key=lambda record: (record.split, record.name))
     if sample is None or sample >= len(ordered):
         return ordered
@@ -74,13 +73,7 @@ def _examined(root: Path, tables: Tables, records: Sequence[FrameRecord], worker
     if workers == 1:
         yield from map(work, jobs)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=workers, mp_context=context, initializer=_quiet_and_single_threaded) as pool:
-        try:
-            yield from pool.map(work, jobs, chunksize=4)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    yield from map_in_processes(work, jobs, workers, chunksize=4, initializer=_quiet_and_single_threaded)
 
 
 def _task(job: tuple[FrameRecord, Mapping[str, str]], root: Path, info: DatasetInfo) -> FrameFacts:
@@ -89,7 +82,7 @@ def _task(job: tuple[FrameRecord, Mapping[str, str]], root: Path, info: DatasetI
 
 
 def _expected(tables: Tables, record: FrameRecord) -> dict[str, str]:
-    """What checksums.csv says of the files of one frame."""
+    """Digests in checksums.csv of the files of one frame."""
     info, known = tables.info, tables.digests or {}
     paths = [modality_path(Path(), name, record.name, info.kinds).as_posix() for name in (IMAGES, *info.tasks)]
     return {path: known[path] for path in paths if path in known}
@@ -98,5 +91,5 @@ def _expected(tables: Tables, record: FrameRecord) -> dict[str, str]:
 def _quiet_and_single_threaded() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     cv2.setNumThreads(1)
-    # The PNG library writes its own lines about damaged files there; what fails is raised and reaches the report.
+    # The PNG library prints its own lines about damaged files; the report has its own.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

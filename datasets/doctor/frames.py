@@ -32,7 +32,7 @@ UNREADABLE = (
     TokenError,
     cv2.error,
 )
-"""What reading a damaged file may raise: numpy parses the head of an array as Python. `DataError` is a ValueError."""
+"""Exceptions of the readers for damaged files. `DataError` is a ValueError."""
 
 NEAREST, FARTHEST = 0.3, 20.0
 """Metres between which the median depth of a frame of a room lies."""
@@ -46,7 +46,7 @@ MOST_BOUNDARY = 0.5
 
 @dataclass(frozen=True)
 class Labels:
-    """What the labels of one task in one frame are.
+    """Measures of the labels of one task in one frame.
 
     Args:
         pixels: of the frame.
@@ -67,14 +67,14 @@ class Labels:
 
 @dataclass(frozen=True)
 class FrameFacts:
-    """What one frame holds.
+    """Measures of one frame.
 
     Args:
         name: of the frame.
         split: of the frame.
         findings: with the modality that each belongs to.
         digests: of the content of every file that could be read, by path relative to the root.
-        labels: by task, of those that could be read.
+        labels: measures of the readable labels, by task.
         agreement: of normals and depth, None where one is missing or unreadable.
     """
 
@@ -111,12 +111,12 @@ def examine_frame(root: Path, info: DatasetInfo, record: FrameRecord, expected: 
         arrays[modality] = array
         key = path.relative_to(root).as_posix()
         facts.digests[key] = digest(array)
-        found = _measure(array, modality, info, facts, path)
+        found = measure(array, modality, info.kinds[modality], len(info.classes_of(modality)), facts, path)
         known = any(finding.level == "problem" for finding in found)
         if not known and facts.digests[key] != expected.get(key, facts.digests[key]):
             found.append(problem(path, f"the content is not what was prepared, checksums.csv tells; {PREPARE_AGAIN}"))
         facts.findings.extend((modality, finding) for finding in found)
-    return _with_agreement(facts, arrays, info, record)
+    return with_agreement(facts, arrays, info.kinds, record)
 
 
 def _refuse_other_format(path: Path) -> None:
@@ -141,12 +141,23 @@ def _refused(root: Path, info: DatasetInfo, record: FrameRecord, modality: str, 
     return problem(path, text if not advice and PREPARE_AGAIN in text else f"{text}; {advice or PREPARE_AGAIN}")
 
 
-def _measure(array: Array, modality: str, info: DatasetInfo, facts: FrameFacts, path: Path) -> list[Finding]:
-    """Measure the labels of a task into `facts`, and say what cannot be true."""
-    kind = info.kinds[modality]
+def measure(array: Array, modality: str, kind: str, num_classes: int, facts: FrameFacts, path: Path) -> list[Finding]:
+    """Measure the labels of a task into `facts`.
+
+    Args:
+        array: the labels as stored.
+        modality: the task.
+        kind: see `datasets.layout.label_kinds`.
+        num_classes: C of a class map.
+        facts: of the frame; its `labels` are extended.
+        path: file of the labels, for the findings.
+
+    Returns:
+        findings about values that are not plausible.
+    """
     found: list[Finding] = []
     if kind == "class":
-        labels = _classes(array, len(info.classes_of(modality)))
+        labels = _classes(array, num_classes)
     elif kind == "value":
         labels, found = _depth(array, path)
     elif kind == "direction":
@@ -178,7 +189,7 @@ def _depth(array: Array, path: Path) -> tuple[Labels, list[Finding]]:
 
 
 def unit_guess(median: float) -> str:
-    """What to do about a median depth that no room has."""
+    """Remedy for a median depth that no room has."""
     for unit, factor in (("millimetres", 1000), ("centimetres", 100)):
         if NEAREST <= median / factor <= FARTHEST:
             return f"{unit}? Divide by {factor} and prepare again"
@@ -215,15 +226,22 @@ def _two_valued(array: Array, kind: str, path: Path) -> tuple[Labels, list[Findi
     return labels, [problem(path, f"{share}; are 0 and 255 exchanged? 255 marks a boundary; prepare again")]
 
 
-def _with_agreement(
-    facts: FrameFacts, arrays: Mapping[str, Array], info: DatasetInfo, record: FrameRecord
+def with_agreement(
+    facts: FrameFacts, arrays: Mapping[str, Array], kinds: Mapping[str, str], record: FrameRecord
 ) -> FrameFacts:
-    """Add how normals and depth agree, where both could be read and make sense by themselves."""
+    """Add the agreement of normals and depth, where both are plausible by themselves.
+
+    Args:
+        facts: of the frame.
+        arrays: its labels by task, as stored.
+        kinds: kind of each task.
+        record: line of frames.csv.
+    """
     wrong = {modality for modality, finding in facts.findings if finding.level == "problem"}
-    kinds = [next((name for name in info.tasks if info.kinds[name] == kind), "") for kind in ("value", "direction")]
-    depth, normals = (arrays.get(name) for name in kinds)
+    names = [next((name for name in arrays if kinds[name] == kind), "") for kind in ("value", "direction")]
+    depth, normals = (arrays.get(name) for name in names)
     has_camera = np.isfinite(record.intrinsics).all() and min(record.intrinsics[:2]) > 0
-    if depth is None or normals is None or kinds[0] in wrong or not has_camera:
+    if depth is None or normals is None or names[0] in wrong or not has_camera:
         return facts
     found = agreement(depth, normals, record.matrix())
     return FrameFacts(facts.name, facts.split, facts.findings, facts.digests, facts.labels, found)

@@ -1,4 +1,4 @@
-"""What has probably happened to a file that the layout refuses."""
+"""Likely causes of a file that the layout refuses."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.layout.frame_files import Array, read_npy, read_png
+from benchmark.boundaries.formats.arrays import read_npy
+from benchmark.boundaries.formats.images import read_pixels
+from datasets.layout.frame_files import Array
 from datasets.layout.label_kinds import KINDS
 
 
 def hint(path: Path, kind: str, size: tuple[int, int], num_classes: int) -> str:
-    """What to do about a file, judged by what it holds; empty where nothing is recognised.
+    """Remedy for a file, guessed from its content; empty where no cause is recognised.
 
     Args:
         path: of the file.
@@ -22,7 +24,7 @@ def hint(path: Path, kind: str, size: tuple[int, int], num_classes: int) -> str:
     Raises:
         DataError: if it cannot be decoded.
     """
-    array = read_npy(path) if path.suffix == ".npy" else read_png(path)
+    array = read_npy(path) if path.suffix == ".npy" else read_pixels(path)
     wanted = size if KINDS[kind].channels is None else (*size, 3)
     if array.shape != wanted:
         return _shape_hint(array, wanted)

@@ -1,4 +1,4 @@
-"""What the examination of a data set found, for people and as JSON."""
+"""The report on a data set, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Finding:
     Args:
         level: a problem makes results wrong, a warning may be right as it is.
         where: the file or folder, the first one if there are several.
-        text: what was found there and what to do, in one line.
+        text: fault and remedy, in one line.
         others: further files of which the same is true.
     """
 
@@ -29,7 +29,7 @@ class Finding:
     others: int = 0
 
     def line(self) -> str:
-        """The finding in one line, whatever characters the names of files hold."""
+        """The finding in one line; characters that cannot be printed become blanks."""
         more = f" ({self.others} further {'file' if self.others == 1 else 'files'} like this)" if self.others else ""
         return "".join(
             character if character.isprintable() else " "
@@ -48,10 +48,10 @@ def warning(where: object, text: str) -> Finding:
 
 
 def grouped(findings: Iterable[tuple[str, Finding]]) -> list[Finding]:
-    """One finding for all that differ in file and numbers only: the first, with the number of the others.
+    """Findings that differ in file and numbers only, joined: the first one, with the number of the others.
 
     Args:
-        findings: with the name of their modality; those of different modalities stay apart.
+        findings: with the name of their modality; findings of different modalities are not joined.
     """
     first: dict[tuple[str, str, str], Finding] = {}
     for modality, finding in findings:
@@ -63,7 +63,7 @@ def grouped(findings: Iterable[tuple[str, Finding]]) -> list[Finding]:
 
 @dataclass(frozen=True)
 class ModalityLine:
-    """What one modality of one split holds, for the table of the report.
+    """One row of the table in the report: one modality in one split.
 
     Args:
         modality: its name.
@@ -82,7 +82,7 @@ class ModalityLine:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that was found.
+    """Findings and table of an examination.
 
     Args:
         root: folder that was examined.

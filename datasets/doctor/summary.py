@@ -1,4 +1,4 @@
-"""What only all frames together show."""
+"""Checks that need all frames: repeated pictures, absent classes, wrong axes on average."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_pictures(root: Path, tables: Tables, frames: Sequence[FrameFacts]) -> 
     Args:
         root: of the data set.
         tables: its tables; the digests of frames that were not read are taken from them.
-        frames: those that were read.
+        frames: the frames that were read.
     """
     digests = dict(tables.digests or {})
     for frame in frames:
@@ -87,7 +87,7 @@ def check_axes(root: Path, info: DatasetInfo, frames: Sequence[FrameFacts]) -> I
                 task,
                 problem(
                     path,
-                    f"the normals are {agreement.angle:.0f} degrees off those of the depth, in any order and sign of "
+                    f"the normals are {agreement.angle:.0f} degrees off the depth, in any order and sign of "
                     "the axes; are both of this frame, and neither flipped? Prepare again",
                 ),
             )
@@ -97,7 +97,7 @@ def check_axes(root: Path, info: DatasetInfo, frames: Sequence[FrameFacts]) -> I
 
 def _wrong_axes(angle: float, best_angle: float, order: int) -> str:
     return (
-        f"wrong axes: the normals are {angle:.0f} degrees off those of the depth, and {best_angle:.0f} as "
+        f"wrong axes: the normals are {angle:.0f} degrees off the depth, and {best_angle:.0f} as "
         f"{spelled(order)}; {advice(order)} (x right, y down, z towards the camera) and prepare again"
     )
 
@@ -111,7 +111,7 @@ def _wrong_on_average(folder: Path, agreements: Sequence[Agreement]) -> Iterator
         angle = float(np.average([agreement.angle for agreement in agreements], weights=weights))
         yield problem(
             folder,
-            f"wrong axes: over all frames the normals, {angle:.0f} degrees off those of the depth, would agree "
+            f"wrong axes: over all frames the normals, {angle:.0f} degrees off the depth, would agree "
             f"better as {spelled(order)}; {advice(order)} and prepare again",
         )
 

@@ -1,4 +1,4 @@
-"""dataset.json, frames.csv and checksums.csv: do they agree with each other and with the files that are there?"""
+"""Checks of dataset.json, frames.csv and checksums.csv against each other and against the files on disk."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ OFFICIAL_COUNTS = {"nyuv2": {"train": 795, "test": 654}, "pascal": {"train": 499
 """Frames per split of the complete data sets, by the beginning of the id."""
 
 NEARLY = 0.9
-"""From this share of the official number on, frames have been lost; below it, somebody wanted a part."""
+"""From this share of the official number on, frames have been lost; a smaller share was prepared on purpose."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class NoDatasetError(DataError):
-    """The folder holds no prepared data set, not even a damaged one."""
+    """The folder has no prepared data set, not even a damaged one."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ def open_tables(root: Path) -> tuple[Tables | None, list[Finding]]:
     """Read the three tables.
 
     Returns:
-        the tables, None where the files of frames cannot be found without them; and what is wrong with them.
+        the tables, None if they cannot be used; and the findings about them.
 
     Raises:
-        NoDatasetError: if there is none of them.
+        NoDatasetError: if the folder has no table.
     """
     if not root.is_dir():
         raise NoDatasetError(f"{root}: no such folder")
@@ -107,18 +107,18 @@ def read_checksums(root: Path) -> dict[str, str]:
 
 
 def check_tables(root: Path, tables: Tables) -> Iterator[Finding]:
-    """All that can be said without opening a file of a frame."""
+    """Checks that open no file of a frame."""
     yield from _counts(root, tables)
     yield from _names(root, tables)
-    yield from _scenes(root, tables)
-    yield from _cameras(root, tables)
+    yield from check_scenes(root, tables)
+    yield from check_cameras(root, tables)
     yield from _files(root, tables)
     if tables.digests is not None:
         yield from _fingerprint(root, tables.info, tables.records, tables.digests)
 
 
 def _checked(info: DatasetInfo, path: Path) -> DatasetInfo:
-    """Refuse what `read_info` lets pass and the rest relies on."""
+    """Refuse values that `read_info` accepts and later checks cannot use."""
     texts = [info.id, info.fingerprint, *info.classes]
     if not all(isinstance(text, str) for text in texts):
         raise DataError(f"{path}: id, fingerprint and classes must be texts; prepare the data set again")
@@ -171,7 +171,8 @@ def _names(root: Path, tables: Tables) -> Iterator[Finding]:
         yield problem(root / "frames.csv", f"frame {twice!r} is listed twice; {PREPARE_AGAIN}")
 
 
-def _scenes(root: Path, tables: Tables) -> Iterator[Finding]:
+def check_scenes(root: Path, tables: Tables) -> Iterator[Finding]:
+    """Scenes that are in more than one split."""
     splits: dict[str, set[str]] = {}
     for record in tables.records:
         if record.scene:
@@ -185,7 +186,8 @@ def _scenes(root: Path, tables: Tables) -> Iterator[Finding]:
         )
 
 
-def _cameras(root: Path, tables: Tables) -> Iterator[Finding]:
+def check_cameras(root: Path, tables: Tables) -> Iterator[Finding]:
+    """Intrinsics and poses that no camera has."""
     for line, record in enumerate(tables.records, start=2):
         fx, fy, cx, cy = record.intrinsics
         height, width = record.size or tables.info.size or (np.inf, np.inf)

@@ -1,4 +1,4 @@
-"""A tiny data set in the canonical layout, of made-up frames: for tests, and to see what the layout looks like."""
+"""A tiny data set in the canonical layout, of made-up frames, for tests and as an illustration of the layout."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def write_example(root: Path, name: str, tasks: TaskSet, *, varied: bool) -> Dat
     Args:
         root: place of the data set.
         name: beginning of its id.
-        tasks: what it offers.
-        varied: whether frames have different sizes.
+        tasks: its tasks.
+        varied: True for frames of different sizes.
     """
     classes = {task.name: _class_names(task) for task in tasks.values() if task.readout == "class"}
     writer = CanonicalWriter(
@@ -46,7 +46,7 @@ def write_example(root: Path, name: str, tasks: TaskSet, *, varied: bool) -> Dat
 
 
 def example_frame(tasks: TaskSet, size: tuple[int, int], seed: int) -> dict[str, Array]:
-    """Image and labels of one frame, coded as they are stored; the first pixel has no label."""
+    """Image and labels of one frame in the codes of the layout; the first pixel has no label."""
     rng = np.random.default_rng(seed)
     arrays: dict[str, Array] = {"images": rng.integers(0, 256, (*size, 3), dtype=np.uint8)}
     arrays |= {name: _label(task, size, rng) for name, task in tasks.items()}

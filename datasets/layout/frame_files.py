@@ -1,4 +1,4 @@
-"""The files of one frame: how each modality is stored, read and checked.
+"""The files of one frame: storage, reading and checks of each modality.
 
 | modality      | file                 | content                                                          |
 | ------------- | -------------------- | ---------------------------------------------------------------- |
@@ -22,13 +22,15 @@ import struct
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.boundaries.formats.arrays import read_npy
+from benchmark.boundaries.formats.content import DataError as DataError
+from benchmark.boundaries.formats.content import read_bytes
 from datasets.layout.label_kinds import CODES, KINDS, STANDARD_KINDS, kind_of
 
 Array = NDArray[Any]
@@ -38,10 +40,6 @@ _PNG_LEVEL = {"image": 0}
 _LABEL_PNG_LEVEL = 6
 # Bits of the float16 1.05 without its sign: larger is too long for a unit vector, infinite or not a number.
 _LONGEST_NORMAL_BITS = int(np.array(1.05, np.float16).view(np.uint16))
-
-
-class DataError(ValueError):
-    """Something about data on disk is wrong; the message is one line: which file, what was found, what to do."""
 
 
 def modality_path(root: Path, modality: str, name: str, kinds: Mapping[str, str] = STANDARD_KINDS) -> Path:
@@ -65,7 +63,7 @@ def encode_png(pixels: NDArray[np.uint8], level: int) -> bytes:
     """A PNG file of (H, W) grey or (H, W, 3) RGB, with no row filter, which OpenCV cannot be asked for.
 
     Args:
-        pixels: what it shows.
+        pixels: 8 bits a channel.
         level: 0 stores, 9 compresses most.
     """
     height, width = pixels.shape[:2]
@@ -95,63 +93,34 @@ def read_modality(
         name: name of the frame.
         size: (H, W) that the data set declares.
         num_classes: C, the largest class number of a class map.
-        kinds: kind by modality, for those that are not standard.
+        kinds: kind by modality, for modalities that are not standard.
 
     Raises:
         DataError: if the file is missing, truncated or of another size, or a value is not allowed.
     """
     path = modality_path(root, modality, name, kinds)
-    array = read_npy(path) if path.suffix == ".npy" else read_png(path)
-    if modality == "images" and array.ndim == 3:
-        array = cv2.cvtColor(array, cv2.COLOR_BGR2RGB)
+    try:
+        array = read_npy(path) if path.suffix == ".npy" else _read_png(path)
+    except DataError as error:
+        raise DataError(f"{error}{_AGAIN}") from None
     check_array(array, modality, size, num_classes, str(path), kinds)
     return array
 
 
-def read_png(path: Path) -> Array:
-    """Decode a PNG as stored, colour in the order blue, green, red.
+def _read_png(path: Path) -> Array:
+    """Decode a PNG that `encode_png` wrote: gray, or RGB.
 
-    Raises:
-        DataError: if it is missing, truncated or not a picture.
+    `benchmark.boundaries.formats.images` reads PNG files of other origin. It decompresses them twice, to be sure that
+    they are complete, which is too slow for training.
     """
-    data = read_bytes(path)
-    # The decoder fills what a truncated file lacks with zeros and says nothing.
+    data = np.frombuffer(read_bytes(path), np.uint8)
+    # The decoder fills the missing rest of a truncated file with zeros.
     if data[-8:].tobytes() != _PNG_END:
-        raise DataError(f"{path}: truncated image, the PNG ends after {data.size} bytes without its end mark{_AGAIN}")
-    picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    if picture is None:
-        raise DataError(f"{path}: not a readable PNG image ({data.size} bytes){_AGAIN}")
-    return picture
-
-
-def read_npy(path: Path) -> Array:
-    """Load an array.
-
-    Raises:
-        DataError: if it is missing, truncated or not an array.
-    """
-    try:
-        with open(path, "rb") as file:
-            array: Array = np.lib.format.read_array(file, allow_pickle=False)
-            return array
-    except FileNotFoundError:
-        raise DataError(f"{path}: the file is missing{_AGAIN}") from None
-    except (OSError, ValueError, EOFError, SyntaxError, TokenError, MemoryError) as error:
-        raise DataError(f"{path}: truncated or not a .npy array ({_first_line(error)}){_AGAIN}") from None
-
-
-def read_bytes(path: Path) -> NDArray[np.uint8]:
-    """The bytes of a file.
-
-    Raises:
-        DataError: if it is missing or unreadable.
-    """
-    try:
-        return np.fromfile(path, np.uint8)
-    except FileNotFoundError:
-        raise DataError(f"{path}: the file is missing{_AGAIN}") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or _first_line(error)})") from None
+        raise DataError(f"{path}: truncated image, the PNG ends after {data.size} bytes without its end mark")
+    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise DataError(f"{path}: not a readable PNG image ({data.size} bytes)")
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if pixels.ndim == 3 and pixels.shape[2] == 3 else pixels
 
 
 _AGAIN = "; restore it or prepare the data set again"
@@ -165,7 +134,7 @@ def check_array(
     where: str,
     kinds: Mapping[str, str] = STANDARD_KINDS,
 ) -> None:
-    """Refuse an array that is not what the layout says of its modality.
+    """Refuse an array that the layout does not allow for its modality.
 
     Args:
         array: as stored.
@@ -173,10 +142,10 @@ def check_array(
         size: (H, W) that the data set declares.
         num_classes: C, the largest class number of a class map.
         where: file or frame, for the message.
-        kinds: kind by modality, for those that are not standard.
+        kinds: kind by modality, for modalities that are not standard.
 
     Raises:
-        DataError: naming what was found where.
+        DataError: naming the file, the value found and the values allowed.
     """
     name = kind_of(modality, kinds)
     kind = KINDS[name]
@@ -228,12 +197,12 @@ def _check_mask(array: Array, num_classes: int) -> str:
     return _check_codes(array, "mask")
 
 
-def _check_codes(array: Array, what: str) -> str:
+def _check_codes(array: Array, name: str) -> str:
     wrong = _WRONG_CODE[array]
     if not wrong.any():
         return ""
     row, column = np.argwhere(wrong)[0]
-    return f"{what} code {array[row, column]} at row {row}, column {column}, allowed are {CODES}"
+    return f"{name} code {array[row, column]} at row {row}, column {column}, allowed are {CODES}"
 
 
 _WRONG_CODE = ~np.isin(np.arange(256), CODES)
@@ -247,7 +216,7 @@ _VALUE_CHECKS = {
 
 
 def digest(array: Array) -> str:
-    """Hash of the content of an array: type, shape and every value, whatever file format holds it."""
+    """Hash of the content of an array: type, shape and every value, independent of the file format."""
     header = f"{array.dtype.str} {array.shape}".encode()
     return hashlib.sha256(header + np.ascontiguousarray(array).tobytes()).hexdigest()
 
@@ -268,13 +237,13 @@ def write_frame(
         arrays: by modality, coded as the table at the top of this module says.
         size: (H, W) of the frame.
         num_classes: C, the largest class number, the same for all class maps or by modality.
-        kinds: kind by modality, for those that are not standard.
+        kinds: kind by modality, for modalities that are not standard.
 
     Returns:
         the digest of each file's content, by its path relative to `root`.
 
     Raises:
-        DataError: if an array is not what the layout says.
+        DataError: if an array is not allowed.
     """
     digests = {}
     for modality, array in arrays.items():
@@ -288,7 +257,3 @@ def write_frame(
 def _first(mask: Array) -> str:
     row, column = np.argwhere(mask)[0]
     return f"row {row}, column {column} ({int(mask.sum())} such pixels)"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

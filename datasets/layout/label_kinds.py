@@ -1,4 +1,4 @@
-"""The kinds of label: what a task's `readout` means for a file, for a transform and for a tensor.
+"""The kinds of label: the meaning of a task's `readout` in files, transforms and tensors.
 
 | kind          | on disk                                             | in memory                                   |
 | ------------- | --------------------------------------------------- | ------------------------------------------- |
@@ -25,19 +25,19 @@ IMAGES = "images"
 """The modality that is no label."""
 
 CODES = (0, 128, 255)
-"""What a file of a boundary or a mask may hold."""
+"""Codes in a file of a boundary or a mask."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How one kind is stored and what marks a missing pixel.
+    """Storage of one kind of label, and its codes for a missing pixel.
 
     Args:
         suffix: of the file.
         dtype: of the stored array.
         channels: length of its last axis; None for (H, W).
-        unlabelled: what a file holds at a pixel without a label.
-        missing: what an array in memory holds there.
+        unlabelled: code in a file at a pixel without a label.
+        missing: code in memory at a pixel without a label.
         table: stored code -> code in memory; None where they are the same.
     """
 

@@ -19,7 +19,7 @@ import hashlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -91,7 +91,7 @@ def read_label(root: Path, info: DatasetInfo, frame: FrameRecord, modality: str)
 
 
 def content_fingerprint(root: Path, info: DatasetInfo, records: Sequence[FrameRecord]) -> str:
-    """The fingerprint of what is on disk now, from every file; each file is checked on the way.
+    """The fingerprint of the files on disk; each file is checked.
 
     Raises:
         DataError: naming the first wrong file.
@@ -108,18 +108,34 @@ def content_fingerprint(root: Path, info: DatasetInfo, records: Sequence[FrameRe
 
 @contextmanager
 def exclusive(target: Path) -> Iterator[None]:
-    """Hold a lock beside `target`, so that of several processes one builds it while the others wait.
+    """Hold a lock for `target`, so that of several processes one builds it while the others wait.
 
-    The lock is the operating system's and ends with the process, however that ends.
+    The operating system releases the lock when the process ends in any way. Temporary folders that a killed process
+    left for `target` are removed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with open(target.parent / f".{target.name}.lock", "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        remove_temporaries(target)
         yield
 
 
+def remove_temporaries(target: Path) -> None:
+    """Remove the temporary folders of `target`; only the holder of its lock may do so."""
+    old = target.with_name(f".{target.name}.old")
+    if old.exists() and not target.exists():
+        # The process was killed between the two renames of a replacement.
+        os.replace(old, target)
+    for suffix in (".building", ".unpacking", ".old"):
+        shutil.rmtree(target.with_name(f".{target.name}{suffix}"), ignore_errors=True)
+
+
+Examine = Callable[[DatasetInfo, Sequence[FrameRecord], Mapping[str, str]], tuple[str, ...]]
+"""Findings from the content of dataset.json, frames.csv and checksums.csv."""
+
+
 class CanonicalWriter:
-    """Writes a data set, all or nothing: it is built in a temporary folder beside its place and renamed at the end.
+    """Writes a data set completely or not at all: it is built in a temporary folder and renamed at the end.
 
     Use it as a context manager. Frames are written with `write`; or, from other processes, with
     `frame_files.write_frame` into `folder`, and then announced with `add`. Callers that may run at the same
@@ -161,6 +177,7 @@ class CanonicalWriter:
         self.kinds = {**STANDARD_KINDS, **{task: label.kind for task, label in self.labels.items()}}
         self.folder = self.root.with_name(f".{self.root.name}.building")
         self.info: DatasetInfo | None = None
+        self.examine: Examine | None = None
         self._records: dict[str, FrameRecord] = {}
         self._digests: dict[str, str] = {}
 
@@ -231,6 +248,8 @@ class CanonicalWriter:
             version=self.version,
             validation=describe_validation(records),
         )
+        if self.examine is not None:
+            info = replace(info, findings=self.examine(info, records, self._digests))
         write_text(self.folder / "frames.csv", frames_text(records))
         write_text(self.folder / "checksums.csv", checksums_text(self._digests))
         write_text(self.folder / "dataset.json", info.to_json())

@@ -1,4 +1,4 @@
-"""The two tables of a prepared data set: dataset.json says what it is, frames.csv lists its frames."""
+"""The two tables of a prepared data set: dataset.json describes it, frames.csv lists its frames."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.boundaries.formats.content import DataError
+from benchmark.records.strict_json import RecordError, parse_json
 from benchmark.tasks import suggest
-from datasets.layout.frame_files import DataError
 from datasets.layout.label_kinds import KINDS, STANDARD_KINDS
 
 SCHEMA_VERSION = 2
@@ -60,14 +61,14 @@ class FrameRecord:
 
 
 def assumed_intrinsics(size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """fx, fy, cx, cy where nobody knows the camera: the longer side is seen under 53 degrees, axis in the middle."""
+    """fx, fy, cx, cy for an unknown camera: the longer side spans 53 degrees, the axis is in the middle."""
     focal = float(max(size))
     return focal, focal, size[1] / 2, size[0] / 2
 
 
 @dataclass(frozen=True)
 class LabelInfo:
-    """What dataset.json says of a modality beyond its name.
+    """Entry of dataset.json about a modality.
 
     Args:
         kind: see `datasets.layout.label_kinds`.
@@ -80,7 +81,7 @@ class LabelInfo:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What dataset.json says.
+    """Content of dataset.json.
 
     Args:
         id: name, variant, size and the first eight digits of the fingerprint.
@@ -95,6 +96,7 @@ class DatasetInfo:
         labels: class maps other than semseg, and modalities whose name is not standard.
         version: of the preparation that wrote the data; a data set reads its own version only.
         validation: number and choice of the held-out frames, in one sentence.
+        findings: of the doctor while the data were prepared, problems first.
     """
 
     id: str
@@ -109,6 +111,7 @@ class DatasetInfo:
     labels: Mapping[str, LabelInfo] = field(default_factory=dict)
     version: int = 1
     validation: str = ""
+    findings: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Text of dataset.json."""
@@ -116,8 +119,8 @@ class DatasetInfo:
         fields["size"] = self.size or VARIED
         fields["splits"] = dict(fields.pop("counts"))
         # Data sets that need no such entry keep the file that they always had.
-        labels = fields.pop("labels")
-        return json.dumps(fields | ({"labels": labels} if labels else {}), indent=2) + "\n"
+        optional = {name: fields.pop(name) for name in ("labels", "findings")}
+        return json.dumps(fields | {name: value for name, value in optional.items() if value}, indent=2) + "\n"
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -151,12 +154,12 @@ def read_info(root: Path) -> DatasetInfo:
     """
     path = root / "dataset.json"
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = parse_json(path.read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(
             f"{path}: no prepared data set here; set MTL_DATA to the folder that holds it, or prepare it"
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (RecordError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a JSON file ({error}); prepare the data set again") from None
     version = fields.get("schema_version") if isinstance(fields, dict) else None
     if version != SCHEMA_VERSION:
@@ -176,6 +179,7 @@ def read_info(root: Path) -> DatasetInfo:
             labels=_labels(fields),
             version=int(fields["version"]),
             validation=str(fields["validation"]),
+            findings=tuple(map(str, fields.get("findings", ()))),
         )
     except KeyError as error:
         raise DataError(f"{path}: the field {error} is missing; prepare the data set again") from None

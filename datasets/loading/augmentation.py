@@ -1,4 +1,4 @@
-"""What a recipe says about augmentation, and the draws it stands for.
+"""The augmentation of a recipe, and its random draws.
 
 Every random number comes from the generator that is passed in, in a fixed order: zoom or scale and crop, flip,
 photometric distortion.
@@ -37,7 +37,7 @@ class Augmentation:
         pad: (H, W) to which the result is padded; None pads to `crop`, if there is one.
 
     Raises:
-        ValueError: if a value or a combination makes no sense.
+        ValueError: if a value or a combination is not allowed.
     """
 
     zoom: tuple[float, float] | None = None
@@ -69,7 +69,7 @@ class Augmentation:
         """From the mapping in a recipe.
 
         Raises:
-            ValueError: for an unknown key, with near matches, or a value that makes no sense.
+            ValueError: for an unknown key, with near matches, or a value that is not allowed.
         """
         known = [field.name for field in fields(cls)]
         for key in options or {}:
@@ -84,16 +84,16 @@ class Augmentation:
 
     @property
     def needs_semseg(self) -> bool:
-        """Whether labels are read even if only other tasks are asked for."""
+        """True if the crop needs the semseg labels, whatever tasks are loaded."""
         return self.crop is not None and self.cat_max_ratio < 1
 
     @property
     def fixed_size(self) -> bool:
-        """Whether frames of any size come out with one size."""
+        """True if frames of all sizes come out with one size."""
         return bool(self.pad or self.crop)
 
     def without_draws(self) -> bool:
-        """Whether nothing is random, so that an evaluation split may use it."""
+        """True if nothing is random, so that an evaluation split may use it."""
         return replace(self, pad=None) == Augmentation()
 
     def __call__(self, frame: Frame, rng: np.random.Generator) -> Frame:
@@ -140,7 +140,7 @@ def random_crop(frame: Frame, size: tuple[int, int], cat_max_ratio: float, rng: 
 
 
 def is_mixed(labels: Array, cat_max_ratio: float) -> bool:
-    """Whether there are two classes, and the most frequent covers less than this share of the labelled pixels."""
+    """True if there are two classes, and the most frequent covers less than this share of the labelled pixels."""
     histogram = cv2.calcHist([np.ascontiguousarray(labels, np.uint8)], [0], None, [256], [0, 256])[:IGNORE_LABEL]
     return bool(np.count_nonzero(histogram) > 1 and histogram.max() < cat_max_ratio * histogram.sum())
 

@@ -2,13 +2,15 @@
 
     ROOT/cache/HxW-FINGERPRINT8/SPLIT/MODALITY.npy    (N, H, W[, 3]), coded as in `datasets.loading.transforms.Frame`
 
-A folder is there in full or not at all; the fingerprint in its name keeps it from outliving the data it was made of.
+The folder is complete or absent. The fingerprint in its name ties it to the data that it was made from. The environment
+variable MTL_CACHE names another folder for caches, for data on a read-only disk.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -18,14 +20,39 @@ from datasets.layout.frame_files import Array
 from datasets.layout.layout import DataError, DatasetInfo, exclusive
 from datasets.loading.transforms import Frame
 
+CACHE_VARIABLE = "MTL_CACHE"
+"""Environment variable that names the folder of caches."""
+
+
+def cache_home() -> Path | None:
+    """Folder of caches that the environment names; None without one."""
+    home = os.environ.get(CACHE_VARIABLE)
+    return Path(home) if home else None
+
 
 def cache_folder(root: Path, info: DatasetInfo, size: tuple[int, int], split: str) -> Path:
-    """Where the resized frames of a split are kept."""
-    return root / "cache" / f"{size[0]}x{size[1]}-{info.fingerprint[:8]}" / split
+    """Folder of the resized frames of a split."""
+    home = cache_home()
+    place = root / "cache" if home is None else home / info.id
+    return place / f"{size[0]}x{size[1]}-{info.fingerprint[:8]}" / split
+
+
+def try_cache(folder: Path, count: int, read: Callable[[int], Frame]) -> bool:
+    """Make the cache as `ensure_cache` does; False, after a warning, if the folder cannot be written."""
+    try:
+        ensure_cache(folder, count, read)
+    except OSError as error:
+        warnings.warn(
+            f"{folder}: no cache, frames are decoded in every epoch ({error.strerror or error}); set {CACHE_VARIABLE} "
+            "to a folder that can be written",
+            stacklevel=2,
+        )
+        return False
+    return True
 
 
 def ensure_cache(folder: Path, count: int, read: Callable[[int], Frame]) -> None:
-    """Make the cache unless it is there; of several processes one makes it and the others wait.
+    """Make the cache if it is missing; of several processes one makes it and the others wait.
 
     Args:
         folder: see `cache_folder`.

@@ -19,7 +19,7 @@ from datasets.layout.frame_files import Array, DataError
 from datasets.layout.label_kinds import IMAGES, KINDS
 from datasets.layout.layout import DatasetInfo, read_frames, read_info, read_label
 from datasets.loading.augmentation import Augmentation
-from datasets.loading.cache import CachedFrames, cache_folder, ensure_cache
+from datasets.loading.cache import CachedFrames, cache_folder, try_cache
 from datasets.loading.transforms import Frame, padding, resize
 
 PARTS_OF_TRAIN = {"fit": False, "val": True}
@@ -57,7 +57,7 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
     tasks: TaskSet = NYUV2_TASKS
     """All tasks that the data set offers."""
     varied: ClassVar[bool] = False
-    """Whether its frames have different sizes."""
+    """True if its frames have different sizes."""
     version: ClassVar[int | None] = None
     """The only version of prepared data that is read, see `DatasetInfo.version`; None reads all."""
     command: ClassVar[str] = ""
@@ -216,12 +216,12 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         factors = np.array([size[1] / stored[1], size[0] / stored[0], 1.0])
         return record.matrix() * factors[:, None]
 
-    def _open_cache(self) -> CachedFrames:
+    def _open_cache(self) -> CachedFrames | None:
         if self.size is None:
             raise ValueError(f"{self.root}: frames of different sizes; a cache needs size=(H, W)")
         folder = cache_folder(self.root, self.info, self.size, self._stored_split)
-        ensure_cache(folder, len(self.frames), lambda index: self._read_files(index, tuple(self.tasks)))
-        return CachedFrames(folder, self._needed())
+        made = try_cache(folder, len(self.frames), lambda index: self._read_files(index, tuple(self.tasks)))
+        return CachedFrames(folder, self._needed()) if made else None
 
 
 def chosen_frames(count: int, share: float) -> Sequence[int]:

@@ -25,7 +25,7 @@ from datasets.layout.label_kinds import KINDS
 from datasets.loading.canonical import CanonicalDataset
 
 DRAW_OF_PARTNER = 1
-"""Keeps the draw of the partner apart from those of the augmentation."""
+"""Separates the random draw of the partner from the draws of the augmentation."""
 
 
 class PosedPairs(Dataset[dict[str, Any]]):

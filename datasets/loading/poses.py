@@ -13,7 +13,7 @@ _TOLERANCE = 1e-3
 
 
 def is_rigid(pose: Sequence[float] | NDArray[Any]) -> bool:
-    """Whether 16 numbers, row by row, are a rotation and a translation; a mirror or a change of scale is none."""
+    """True if 16 numbers, row by row, are a rotation and a translation, without mirror and scale."""
     matrix = np.array(pose, np.float64).reshape(4, 4)
     rotation = matrix[:3, :3]
     if not np.isfinite(matrix).all() or not (matrix[3] == (0, 0, 0, 1)).all():
@@ -22,7 +22,7 @@ def is_rigid(pose: Sequence[float] | NDArray[Any]) -> bool:
 
 
 def inverse(pose: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The way back of a rigid pose: world-to-camera of camera-to-world, and the other way round."""
+    """Inverse of a rigid pose: world-to-camera from camera-to-world, or the reverse."""
     back = np.eye(4)
     back[:3, :3] = pose[:3, :3].T
     back[:3, 3] = -pose[:3, :3].T @ pose[:3, 3]

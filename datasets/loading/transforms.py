@@ -9,7 +9,7 @@ No function changes its input. Rules that all of them keep:
   the same scene in units s times longer: every reprojected point X becomes X / s, and normals stay as they are;
 * a flip negates x of the normals.
 
-The published transforms are those of the ATRC and InvPT code (specs/methods.md 2.2): `scale`, `crop`, `flip`,
+The transforms follow the published ATRC and InvPT code (specs/methods.md 2.2): `scale`, `crop`, `flip`,
 `datasets.loading.photometric`, `normalise`, `pad`, with their interpolation and rounding.
 """
 
@@ -91,7 +91,7 @@ class Frame:
         intrinsics: NDArray[np.float64] | None = None,
         space: NDArray[np.float64] | None = None,
     ) -> Frame:
-        """A frame with these in place of those of this one."""
+        """A copy with some fields replaced."""
         return Frame(
             self.image if image is None else image,
             self.intrinsics if intrinsics is None else intrinsics,
@@ -199,7 +199,7 @@ def normalise(frame: Frame) -> Frame:
 def pad(frame: Frame, size: tuple[int, int]) -> Frame:
     """Surround by missing values up to `size` (H, W): the frame in the middle, the odd pixel below and to the right.
 
-    Padding is 0 in the image (the mean colour, once normalised), and what marks a missing pixel in each label.
+    Padding is 0 in the image (the mean colour, once normalised), and the code of a missing pixel in each label.
 
     Raises:
         ValueError: if the frame is larger than `size`.

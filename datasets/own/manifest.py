@@ -1,33 +1,80 @@
-"""The manifest of a user's own data: which tasks have labels, how their files are to be read, and the splits."""
+"""The manifest of a user's own data: tasks, how their files are read, splits, camera."""
 
 from __future__ import annotations
 
-import json
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints, ValidationError
+
+from benchmark.boundaries.formats.content import DataError
+from benchmark.boundaries.formats.text import read_rows, read_text
+from benchmark.records.strict_json import RecordError, parse_json
+from benchmark.records.validation import one_line
 from benchmark.tasks import STANDARD_TASKS, Task, suggest
-from datasets.layout.frame_files import DataError
 from datasets.layout.manifest_tables import LabelInfo
 
 MANIFEST = "manifest.json"
 SPLITS = ("train", "test")
 RESERVED = ("images", "image", "intrinsics", "kinds", "given", "cache", "prepared")
+UNLABELLED_CLASS = 255
 
-_KEYS = ("name", "tasks", "splits", "intrinsics")
-_TASK_KEYS = ("like", "folder", "classes", "first", "ignore", "scale", "signs", "loss_weight")
 _KEYS_OF_KIND = {
-    "class": ("classes", "first", "ignore"),
+    "class": ("classes", "first", "values", "ignore"),
     "value": ("scale",),
     "direction": ("signs",),
     "probability": ("ignore",),
     "mask": ("ignore",),
 }
-_NAME = re.compile(r"[A-Za-z0-9][\w.\-]*")
-_TASK_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_MAX_CODE = 2**16 - 1
+_ENDING = re.compile(r"(?:\.(?:png|jpe?g|npy))+$", re.IGNORECASE)
+
+
+def listed(value: Any) -> Any:
+    """A single value as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+Code = Annotated[int, Strict(), Field(ge=-_MAX_CODE, le=_MAX_CODE)]
+Finite = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
+FileName = Annotated[str, Strict(), StringConstraints(pattern=r"^[A-Za-z0-9][\w.\-]*$")]
+TaskName = Annotated[str, Strict(), StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+ClassName = Annotated[str, Strict(), StringConstraints(min_length=1)]
+FrameName = Annotated[str, Strict(), StringConstraints(min_length=1)]
+
+
+class TaskEntry(BaseModel):
+    """One entry of "tasks"."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    like: Literal["semseg", "depth", "normals", "boundary", "human_parts", "saliency"] | None = None
+    folder: FileName | None = None
+    classes: tuple[ClassName, ...] = ()
+    first: Code | None = None
+    values: tuple[Code, ...] | None = None
+    ignore: Annotated[tuple[Code, ...], BeforeValidator(listed)] | None = None
+    scale: Positive | None = None
+    signs: tuple[Literal[-1, 1], Literal[-1, 1], Literal[-1, 1]] | None = None
+    loss_weight: Weight | None = None
+
+
+class ManifestFile(BaseModel):
+    """Content of manifest.json."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: FileName | None = None
+    tasks: Annotated[dict[TaskName, TaskEntry], Field(min_length=1)]
+    splits: dict[Literal["train", "test"], str | tuple[FrameName, ...]] = {split: f"{split}.txt" for split in SPLITS}
+    intrinsics: tuple[Positive, Positive, Finite, Finite] | None = None
 
 
 @dataclass(frozen=True)
@@ -35,33 +82,35 @@ class OwnTask:
     """One task of the manifest.
 
     Args:
-        task: what is learned and measured: the standard task that it is like, under its own name.
+        task: the standard task that it is like, under its own name.
         folder: where its files are.
-        classes: names of the classes, the number in the file counting from `first`.
-        first: number of the first class in the files.
-        ignore: numbers that mean "no label".
-        scale: metres per unit of the files; None for metres in .npy files and millimetres in 16-bit pictures.
+        classes: names of the classes.
+        values: number of each class in the files.
+        ignore: numbers in the files that mean "no label".
+        assumed_ignore: True if the manifest does not say which numbers mean "no label".
+        scale: metres per unit of the files; None for millimetres in whole numbers and metres in floating point.
         signs: factors of x, y and z that bring normals into the frame of the suite.
     """
 
     task: Task
     folder: str
     classes: tuple[str, ...] = ()
-    first: int = 0
+    values: tuple[int, ...] = ()
     ignore: tuple[int, ...] = ()
+    assumed_ignore: bool = False
     scale: float | None = None
     signs: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What manifest.json says.
+    """A checked manifest.
 
     Args:
         name: beginning of the data-set id.
         tasks: by name, in the order of the file.
         frames: names of the frames, by split.
-        intrinsics: fx, fy, cx, cy of all frames; None where the camera is not known.
+        intrinsics: fx, fy, cx, cy of all frames in pixels; None where the camera is not known.
     """
 
     name: str
@@ -71,7 +120,7 @@ class Manifest:
 
     @property
     def labels(self) -> dict[str, LabelInfo]:
-        """What dataset.json must say beyond the names of the tasks."""
+        """Entries of dataset.json for tasks with classes and for tasks that are not standard."""
         return {
             name: LabelInfo(own.task.readout, own.classes)
             for name, own in self.tasks.items()
@@ -83,144 +132,127 @@ def read_manifest(root: Path) -> Manifest:
     """Read the manifest of a folder.
 
     Raises:
-        DataError: if it is missing, or says something that makes no sense.
+        DataError: if it is missing, or a value is not allowed.
     """
     path = root / MANIFEST
+    if not path.is_file():
+        raise DataError(f"{path}: there is no manifest; README.md shows one")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise DataError(f"{path}: there is no manifest; README.md shows one") from None
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file ({error.reason})") from None
-    try:
-        _check_keys(content, _KEYS, "the manifest")
-        tasks = {name: _task(name, entry) for name, entry in _mapping(content.get("tasks"), '"tasks"').items()}
-        if not tasks:
-            raise ValueError('"tasks" names no task')
+        content = ManifestFile.model_validate(parse_json(read_text(path)))
         return Manifest(
-            _text(content.get("name", _default_name(root)), '"name"', _NAME),
-            tasks,
-            _splits(root, content.get("splits", {split: f"{split}.txt" for split in SPLITS})),
-            _numbers(content.get("intrinsics"), 4, '"intrinsics"'),
+            content.name or re.sub(r"[^\w.\-]+", "_", root.resolve().name).strip("_") or "folder",
+            {name: _task(name, entry) for name, entry in content.tasks.items()},
+            _splits(root, content.splits),
+            content.intrinsics,
         )
-    except (ValueError, TypeError) as error:
+    except ValidationError as error:
+        raise DataError(f"{path}: {one_line(error)}{_nearest_key(error)}") from None
+    except (RecordError, _ManifestError) as error:
         raise DataError(f"{path}: {error}") from None
 
 
-def _default_name(root: Path) -> str:
-    return re.sub(r"[^\w.\-]+", "_", root.resolve().name).strip("_") or "folder"
+def frame_name(file_name: str) -> str:
+    """Name of the frame that a file belongs to: composed characters (NFC), without ending.
+
+    Macs decompose accented letters in the names of files, and lists of frames are often lists of files.
+    """
+    return _ENDING.sub("", unicodedata.normalize("NFC", file_name))
 
 
-def _task(name: str, entry: Any) -> OwnTask:
+class _ManifestError(ValueError):
+    """An entry of the manifest does not fit the others."""
+
+
+def _nearest_key(error: ValidationError) -> str:
+    """The known keys, where the first fault is an unknown one."""
+    fault = error.errors(include_url=False)[0]
+    if fault["type"] != "extra_forbidden":
+        return ""
+    model = ManifestFile if len(fault["loc"]) == 1 else TaskEntry
+    return f".{suggest(str(fault['loc'][-1]), model.model_fields)} The keys are {', '.join(model.model_fields)}"
+
+
+def _task(name: str, entry: TaskEntry) -> OwnTask:
     where = f'task "{name}"'
-    _text(name, where, _TASK_NAME)
-    options = dict(_mapping(entry, where))
-    _check_keys(options, _TASK_KEYS, where)
-    taken = [given for given in (name, options.get("folder")) if given in RESERVED]
+    taken = [given for given in (name, entry.folder) if given in RESERVED]
     if taken:
-        raise ValueError(f'{where}: the name "{taken[0]}" is taken, choose another')
-    like = options.pop("like", name)
+        raise _ManifestError(f'{where}: the name "{taken[0]}" is taken, choose another')
+    like = entry.like or name
     if like not in STANDARD_TASKS:
-        raise ValueError(f'{where}: say which task it is "like": {", ".join(STANDARD_TASKS)}')
+        raise _ManifestError(f'{where}: say which task it is "like": {", ".join(STANDARD_TASKS)}')
     standard = STANDARD_TASKS[like]
-    odd = [key for keys in _KEYS_OF_KIND.values() for key in keys if key in options]
-    odd = [key for key in odd if key not in _KEYS_OF_KIND[standard.readout]]
+    own_keys = {key for keys in _KEYS_OF_KIND.values() for key in keys} - {*_KEYS_OF_KIND[standard.readout]}
+    odd = sorted(own_keys & entry.model_fields_set)
     if odd:
-        raise ValueError(f'{where}: "{odd[0]}" means nothing for labels like {like}')
-    classes = _names(options.get("classes", ()), f'"classes" of {where}')
-    if standard.readout == "class" and not 2 <= len(classes) <= 254:
-        raise ValueError(f'{where}: "classes" must list the names of 2 to 254 classes, found {len(classes)}')
-    channels = len(classes) if standard.readout == "class" else standard.channels
-    weight = _number(options.get("loss_weight", standard.loss_weight), f'"loss_weight" of {where}')
-    signs = _numbers(options.get("signs"), 3, f'"signs" of {where}') or (1.0, 1.0, 1.0)
-    scale = options.get("scale")
-    return OwnTask(
-        replace(standard, name=name, channels=channels, loss_weight=weight),
-        folder=_text(options.get("folder", name), f'"folder" of {where}', _NAME),
-        classes=classes,
-        first=int(_number(options.get("first", 0), f'"first" of {where}')),
-        ignore=_ignored(options.get("ignore", 255 if standard.readout == "class" else ()), f'"ignore" of {where}'),
-        scale=None if scale is None else _positive(scale, f'"scale" of {where}'),
-        signs=signs,
+        raise _ManifestError(f'{where}: "{odd[0]}" has no meaning for labels like {like}')
+    weight = standard.loss_weight if entry.loss_weight is None else entry.loss_weight
+    task = replace(standard, name=name, loss_weight=weight)
+    own = OwnTask(
+        task, entry.folder or name, ignore=entry.ignore or (), scale=entry.scale, signs=entry.signs or (1, 1, 1)
+    )
+    return own if standard.readout != "class" else _class_task(own, entry, where)
+
+
+def _class_task(own: OwnTask, entry: TaskEntry, where: str) -> OwnTask:
+    count = len(entry.classes)
+    if not 2 <= count <= 254:
+        raise _ManifestError(f'{where}: "classes" must list the names of 2 to 254 classes, found {count}')
+    if entry.values is not None and entry.first is not None:
+        raise _ManifestError(f'{where}: give "first" or "values", not both')
+    first = entry.first or 0
+    values = entry.values or tuple(range(first, first + count))
+    if len(set(values)) != count:
+        raise _ManifestError(f'{where}: "values" must list {count} different numbers, one per class, found {[*values]}')
+    ignore = entry.ignore
+    if ignore is None:
+        ignore = () if UNLABELLED_CLASS in values else (UNLABELLED_CLASS,)
+    both = sorted({*values} & {*ignore})
+    if both:
+        raise _ManifestError(f'{where}: {both[0]} is the number of a class and in "ignore" (no label); remove one')
+    return replace(
+        own,
+        task=replace(own.task, channels=count),
+        classes=entry.classes,
+        values=values,
+        ignore=ignore,
+        assumed_ignore=entry.ignore is None,
     )
 
 
-def _splits(root: Path, entry: Any) -> dict[str, tuple[str, ...]]:
-    splits = _mapping(entry, '"splits"')
-    _check_keys(splits, SPLITS, '"splits"')
-    missing = [split for split in SPLITS if split not in splits]
+def _splits(root: Path, entries: Mapping[Any, str | tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    missing = [split for split in SPLITS if split not in entries]
     if missing:
-        raise ValueError(f'"splits" has no {missing[0]}')
-    frames = {split: _frames(root, splits[split], split) for split in SPLITS}
-    both = set(frames["train"]) & set(frames["test"])
-    if both:
-        raise ValueError(f"frame {min(both)!r} is in both splits, and so are {len(both) - 1} others")
+        raise _ManifestError(f'"splits" has no {missing[0]}')
+    frames = {split: _frames(root, entries[split], split) for split in SPLITS}
+    shared = set(frames["train"]) & set(frames["test"])
+    if shared:
+        raise _ManifestError(f"frame {min(shared)!r} is in both splits, and so are {len(shared) - 1} others")
     return frames
 
 
-def _frames(root: Path, entry: Any, split: str) -> tuple[str, ...]:
-    if isinstance(entry, str):
-        path = root / entry
-        try:
-            names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        except (OSError, UnicodeDecodeError):
-            raise ValueError(f"the {split} split is said to be in {entry}, which cannot be read") from None
-    else:
-        names = list(_names(entry, f"the {split} split"))
+def _frames(root: Path, entry: str | Sequence[str], split: str) -> tuple[str, ...]:
+    names = entry if not isinstance(entry, str) else [line for _, line in read_rows(list_file(root, entry, split))]
     if not names:
-        raise ValueError(f"the {split} split is empty")
-    twice = [name for name in names if names.count(name) > 1] if len(set(names)) < len(names) else []
-    if twice:
-        raise ValueError(f"the {split} split lists {twice[0]!r} twice")
+        raise _ManifestError(f"the {split} split is empty")
+    names = [frame_name(name) for name in names]
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise _ManifestError(f"the {split} split lists {repeated[0]!r} twice")
     return tuple(names)
 
 
-def _check_keys(entry: Any, known: Sequence[str], where: str) -> None:
-    for key in _mapping(entry, where):
-        if key not in known:
-            raise ValueError(f'{where} has no "{key}".{suggest(key, known)} It may have {", ".join(known)}')
+def list_file(root: Path, entry: str, split: str) -> Path:
+    """The file that lists the frames of a split.
 
-
-def _mapping(entry: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(entry, Mapping):
-        raise TypeError(f"{where} must be an object, found {entry!r}")
-    return entry
-
-
-def _names(entry: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(entry, (list, tuple)) or not all(isinstance(name, str) and name for name in entry):
-        raise TypeError(f"{where} must be a list of names, found {entry!r}"[:200])
-    return tuple(entry)
-
-
-def _text(entry: Any, where: str, pattern: re.Pattern[str]) -> str:
-    if not isinstance(entry, str) or not pattern.fullmatch(entry):
-        raise ValueError(f"{where}: {entry!r} is no name; letters, digits and _ are")
-    return entry
-
-
-def _number(entry: Any, where: str) -> float:
-    if isinstance(entry, bool) or not isinstance(entry, (int, float)):
-        raise TypeError(f"{where} must be a number, found {entry!r}")
-    return entry
-
-
-def _positive(entry: Any, where: str) -> float:
-    if not _number(entry, where) > 0:
-        raise ValueError(f"{where} must be positive, found {entry!r}")
-    return float(entry)
-
-
-def _numbers(entry: Any, count: int, where: str) -> Any:
-    if entry is None:
-        return None
-    if not isinstance(entry, list) or len(entry) != count:
-        raise TypeError(f"{where} must be a list of {count} numbers, found {entry!r}")
-    return tuple(float(_number(value, where)) for value in entry)
-
-
-def _ignored(entry: Any, where: str) -> tuple[int, ...]:
-    values = entry if isinstance(entry, (list, tuple)) else [entry]
-    return tuple(int(_number(value, where)) for value in values)
+    Raises:
+        _ManifestError: if it lies outside the folder, or is missing.
+    """
+    outside = (
+        PurePosixPath(entry).is_absolute() or PureWindowsPath(entry).anchor or ".." in PureWindowsPath(entry).parts
+    )
+    if outside:
+        raise _ManifestError(f"the {split} split is said to be in {entry}, outside the folder; copy the list into it")
+    path = root / entry
+    if not path.is_file():
+        raise _ManifestError(f"the {split} split is said to be in {entry}, which cannot be read")
+    return path

@@ -1,4 +1,4 @@
-"""Label files of a user's own data, read as the manifest says, into what the canonical layout stores."""
+"""Label files of a user's own data, read as the manifest says, into the values that the canonical layout stores."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.layout.frame_files import Array, DataError, read_npy, read_png
+from benchmark.boundaries.formats.arrays import read_npy
+from benchmark.boundaries.formats.content import DataError, describe_shape
+from benchmark.boundaries.formats.images import read_image, read_numbers
+from datasets.layout.frame_files import Array
 from datasets.layout.label_kinds import KINDS
-from datasets.layout.palette_png import read_indices
 from datasets.own.manifest import OwnTask
-from datasets.preparation.reading import check_shape, describe, read_jpeg, to_normals
+from datasets.preparation.reading import describe, to_normals
 
 MILLIMETRE = 0.001
+MEDIAN_DEPTHS = 0.02, 300.0
+"""Metres. A frame with another median is in another unit; endoscopes see 0.05 m, aerial cameras 200 m."""
 _UNLABELLED = 128
+_MAX_CODE = 65535
 
 
 def read_own_label(own: OwnTask, path: Path, size: tuple[int, int]) -> Array:
@@ -27,89 +32,108 @@ def read_own_label(own: OwnTask, path: Path, size: tuple[int, int]) -> Array:
     Raises:
         DataError: naming the file, if it is wrong.
     """
-    readers = {
-        "class": _classes,
-        "value": _metres,
-        "direction": _directions,
-        "probability": _two_valued,
-        "mask": _two_valued,
-    }
-    return readers[own.task.readout](own, path, size)
-
-
-def read_image(path: Path) -> Array:
-    """(H, W, 3) uint8 RGB of a picture, grey or with transparency too.
-
-    Raises:
-        DataError: if it is missing, truncated or no picture with 8 bits a channel.
-    """
-    if path.suffix.lower() != ".png":
-        return read_jpeg(path)
-    picture = read_png(path)
-    if picture.dtype != np.uint8:
-        raise DataError(f"{path}: found {describe(picture)}, expected 8 bits a channel")
-    colour = picture[..., :3] if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
-    return np.ascontiguousarray(colour[..., ::-1])
+    read = {"class": _classes, "value": _metres, "direction": _directions, "probability": _binary, "mask": _binary}
+    return read[own.task.readout](own, path, size)
 
 
 def unlabelled(own: OwnTask, size: tuple[int, int]) -> Array:
-    """What is stored where a frame has no label for a task."""
+    """The stored label of a frame that has no file for a task."""
     kind = KINDS[own.task.readout]
     return np.full(size if kind.channels is None else (*size, kind.channels), kind.unlabelled, kind.dtype)
 
 
 def _classes(own: OwnTask, path: Path, size: tuple[int, int]) -> Array:
-    numbers = _read_map(path)
-    check_shape(numbers, size, str(path))
-    hidden = np.isin(numbers, own.ignore)
-    codes = numbers.astype(np.int64) - own.first + 1
-    wrong = ~hidden & ((codes < 1) | (codes > len(own.classes)) | (numbers != codes + own.first - 1))
+    numbers = _read_map(path, size)
+    found = np.unique(numbers)
+    if own.assumed_ignore and len(own.classes) == 2 and found.tolist() == [0, 255]:
+        raise DataError(
+            f'{path}: holds 0 and 255 only. If 255 is the class "{own.classes[1]}", write "values": [0, 255] for '
+            f'"{own.task.name}" in the manifest; if it means no label, write "ignore": 255'
+        )
+    codes = np.zeros(len(found), np.uint8)
+    for code, value in enumerate(own.values, start=1):
+        codes[found == value] = code
+    wrong = (codes == 0) & ~np.isin(found, own.ignore)
     if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        last = own.first + len(own.classes) - 1
+        row, column = np.argwhere(numbers == found[wrong][0])[0]
         ignored = f" and {', '.join(map(str, own.ignore))} (no label)" if own.ignore else ""
         raise DataError(
-            f"{path}: label {numbers[row, column]:g} at row {row}, column {column} ({int(wrong.sum())} such pixels), "
-            f"allowed are {own.first} to {last}{ignored}; see classes, first and ignore in the manifest"
+            f"{path}: label {found[wrong][0]:g} at row {row}, column {column} "
+            f"({int(np.isin(numbers, found[wrong]).sum())} such pixels), allowed are {_listed(own.values)}{ignored}; "
+            "see classes, first, values and ignore in the manifest"
         )
-    return np.where(hidden, 0, codes).astype(np.uint8)
+    return codes[np.searchsorted(found, numbers)]
+
+
+def _listed(values: tuple[int, ...]) -> str:
+    if values == tuple(range(values[0], values[0] + len(values))):
+        return f"{values[0]} to {values[-1]}"
+    return ", ".join(map(str, values))
 
 
 def _metres(own: OwnTask, path: Path, size: tuple[int, int]) -> Array:
-    numbers = _read_map(path)
-    check_shape(numbers, size, str(path))
+    numbers = _read_map(path, size)
     scale = own.scale
     if scale is None:
         if numbers.dtype == np.uint8:
-            raise DataError(f'{path}: 8-bit values, of which nobody knows the unit; give "scale", metres per unit')
+            raise DataError(f'{path}: 8-bit values in an unknown unit; give "scale", the metres per unit')
         scale = 1.0 if numbers.dtype.kind == "f" else MILLIMETRE
-    metres = np.where(np.isfinite(numbers), numbers, 0).astype(np.float32) * np.float32(scale)
+    # Sensors write the largest 16-bit code where they measured nothing.
+    missing = numbers == _MAX_CODE if numbers.dtype.kind in "iu" else ~np.isfinite(numbers)
+    metres = np.where(missing, 0, numbers).astype(np.float32) * np.float32(scale)
     if (metres < 0).any():
         row, column = np.argwhere(metres < 0)[0]
-        raise DataError(f"{path}: {metres[row, column]:g} m at row {row}, column {column}; distances are positive")
-    return metres.astype(np.float32)
+        raise DataError(
+            f"{path}: {metres[row, column]:g} m at row {row}, column {column}; distances are positive, and a missing "
+            "one is 0, NaN or infinite"
+        )
+    measured = metres[metres > 0]
+    if measured.size and not MEDIAN_DEPTHS[0] <= np.median(measured) <= MEDIAN_DEPTHS[1]:
+        unit = f"with a scale of {scale:g} m per unit" if own.scale else "in metres" if scale == 1 else "in millimetres"
+        raise DataError(
+            f'{path}: {describe(numbers)}, read {unit}, has a median of {np.median(measured):.4g} m; "scale" in the '
+            "manifest is the metres per unit of the files: 1 for metres, 0.001 for millimetres"
+        )
+    return metres
 
 
 def _directions(own: OwnTask, path: Path, size: tuple[int, int]) -> Array:
-    vectors = read_npy(path) if path.suffix == ".npy" else read_image(path)
+    vectors = read_npy(path) if path.suffix.lower() == ".npy" else read_image(path)
+    if vectors.shape == (3, *size):
+        raise DataError(f"{path}: found {describe(vectors)}, the channels come first; save it as height x width x 3")
+    _check_size(vectors, size, path)
     return (to_normals(vectors, size, str(path)) * np.array(own.signs, np.float32)).astype(np.float16)
 
 
-def _two_valued(own: OwnTask, path: Path, size: tuple[int, int]) -> Array:
-    numbers = _read_map(path)
-    check_shape(numbers, size, str(path))
-    hidden = np.isin(numbers, own.ignore)
-    shown = np.where(hidden, 0, numbers)
-    if not (shown.min() >= 0 and shown.max() <= 255):
-        raise DataError(f"{path}: values {shown.min():g} to {shown.max():g}, expected 0 and 1, or 0 and 255")
-    whole = 1 if shown.max() <= 1 else 255
-    return np.where(hidden, np.uint8(_UNLABELLED), np.where(shown >= whole / 2, np.uint8(255), np.uint8(0)))
+def _binary(own: OwnTask, path: Path, size: tuple[int, int]) -> Array:
+    numbers = _read_map(path, size)
+    ignored = np.isin(numbers, own.ignore)
+    labelled = np.where(ignored, 0, numbers)
+    if not (labelled.min() >= 0 and labelled.max() <= 255):
+        raise DataError(f"{path}: values {labelled.min():g} to {labelled.max():g}, expected 0 and 1, or 0 and 255")
+    largest = 1 if labelled.max() <= 1 else 255
+    positive = labelled >= largest / 2
+    return np.where(ignored, np.uint8(_UNLABELLED), np.where(positive, np.uint8(255), np.uint8(0)))
 
 
-def _read_map(path: Path) -> Array:
-    if path.suffix != ".npy":
-        return read_indices(path)
-    array = read_npy(path)
-    if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_) or np.iscomplexobj(array):
-        raise DataError(f"{path}: found {describe(array)}, expected numbers")
-    return array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array
+def _read_map(path: Path, size: tuple[int, int]) -> Array:
+    """(H, W) values of a PNG or .npy file; an axis of length 1 is dropped."""
+    numbers = read_npy(path) if path.suffix.lower() == ".npy" else read_numbers(path)
+    if numbers.ndim == 3 and 1 in (numbers.shape[0], numbers.shape[-1]):
+        numbers = numbers.squeeze(-1 if numbers.shape[-1] == 1 else 0)
+    _check_size(numbers, size, path)
+    return numbers
+
+
+def _check_size(label: Array, size: tuple[int, int], path: Path) -> None:
+    if label.shape[:2] == size:
+        return
+    found, expected = describe_shape(label.shape), describe_shape(size)
+    if label.shape[:2] == size[::-1]:
+        remedy = "the axes are swapped; the image is read as viewers show it, an EXIF rotation applied"
+    else:
+        height, width = size
+        remedy = (
+            f"resize it without interpolation, as by Pillow's resize(({width}, {height}), Image.Resampling.NEAREST)"
+        )
+    raise DataError(f"{path}: found {found}, the image has {expected}; {remedy}")

@@ -35,6 +35,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.registry import DATASETS
 from benchmark.tasks import PASCAL_TASKS, TaskSet
 from datasets.loading.canonical import CanonicalDataset

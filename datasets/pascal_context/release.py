@@ -20,12 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.boundaries.formats.images import read_numbers
+from benchmark.boundaries.formats.matlab import read_variable
 from datasets.layout.frame_files import Array, DataError
 from datasets.layout.manifest_tables import FrameRecord, LabelInfo, assumed_intrinsics
-from datasets.layout.palette_png import read_indices
 from datasets.pascal_context import labels
 from datasets.preparation.archives import folder_with
-from datasets.preparation.matlab import read_variable
 from datasets.preparation.reading import check_shape, read_colour
 
 TASKS = ("semseg", "human_parts", "saliency", "normals", "boundary")
@@ -94,7 +94,7 @@ class Release:
             "images": image,
             "semseg": self._semseg(name, size),
             "human_parts": self._human_parts(name, size),
-            "saliency": labels.saliency(self._map(f"sal_distill/{name}.png", size, read_indices)),
+            "saliency": labels.saliency(self._map(f"sal_distill/{name}.png", size, read_numbers)),
             "normals": labels.normals(normals, label_map),
             "boundary": boundary(label_map),
         }
@@ -110,7 +110,7 @@ class Release:
 
     def _semseg(self, name: str, size: tuple[int, int]) -> Array:
         path = semseg_file(self.root, name)
-        codes = read_indices(path)
+        codes = read_numbers(path)
         check_shape(codes, size, str(path))
         try:
             return labels.semseg(codes)

@@ -1,4 +1,4 @@
-"""What every kind of clip is read into: its frames in order of time, their poses, and how its depth is coded."""
+"""A posed clip of any format: its frames in order of time, their poses and cameras, the unit of its depth."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from datasets.layout.frame_files import Array, DataError, read_png
+from benchmark.boundaries.formats.content import DataError
+from benchmark.boundaries.formats.images import read_numbers
+from datasets.layout.frame_files import Array
 from datasets.loading.poses import is_rigid
 from datasets.preparation.reading import check_shape, describe
 
 Intrinsics = tuple[float, float, float, float]
 """fx, fy, cx, cy; pixel centres are at integer + 0.5."""
 
-_UNIT_LENGTH = 1e-2
-"""By how much the length of a quaternion may differ from 1; files round to four digits."""
+_UNIT_LENGTH = 5e-2
+"""Largest difference of a quaternion's length from 1; some trackers round to two digits. It is normalised."""
 _ASPECT = 0.01
 
 
@@ -30,14 +32,14 @@ class Camera:
 
     Args:
         intrinsics: in pixels of an image of `size`.
-        size: (H, W); None for that of the image, whatever it is.
+        size: (H, W); None for the size of the image.
     """
 
     intrinsics: Intrinsics
     size: tuple[int, int] | None = None
 
     def of(self, size: tuple[int, int], where: Path) -> Intrinsics:
-        """The intrinsics in pixels of an image of another size.
+        """Intrinsics in pixels of an image of another size.
 
         Raises:
             DataError: if the image has another shape, so that it is no scaled copy.
@@ -57,7 +59,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class DepthCode:
-    """How 16-bit depth is coded.
+    """Code of 16-bit depth.
 
     Args:
         per_metre: units to the metre.
@@ -73,8 +75,8 @@ class DepthCode:
         Raises:
             DataError: if the file is missing, truncated or no 16-bit grey PNG.
         """
-        codes = read_png(path)
-        if codes.ndim != 2 or codes.dtype != np.uint16:
+        codes = read_numbers(path)
+        if codes.dtype != np.uint16:
             raise DataError(f"{path}: found {describe(codes)}, expected one channel of 16 bits")
         return np.where(np.isin(codes, self.missing), 0, codes / self.per_metre).astype(np.float32)
 
@@ -119,7 +121,7 @@ class Clip:
         kind: its format, by the name that users know.
         frames: in order of time.
         depth: how its depth is coded.
-        notes: what was left out or derived.
+        notes: frames left out, quantities derived.
     """
 
     kind: str
@@ -128,44 +130,53 @@ class Clip:
     notes: str = ""
 
 
+class NoPoseError(DataError):
+    """The tracker had no pose at that time: it wrote NaN, infinity or zeros. Such frames are left out and counted."""
+
+
 def frame_names(stems: Sequence[str]) -> list[str]:
-    """Names of frames in order of time: those of their files, or numbers where the former would not sort that way."""
+    """Names of frames in order of time: the names of their files, or numbers if these would sort differently."""
     names = [re.sub(r"[^\w.\-]+", "_", stem) for stem in stems]
     follow = all(first < second for first, second in pairwise(names))
     return names if follow else [f"{number:06d}" for number in range(len(names))]
 
 
-def read_lines(path: Path) -> list[str]:
-    """Lines of a text file.
+def file_below(folder: Path, name: str, where: str) -> Path:
+    """A file that a table of the clip names, with slashes or backslashes.
+
+    Args:
+        folder: of the clip.
+        name: path relative to the folder.
+        where: file and line, for the message.
 
     Raises:
-        DataError: if it cannot be read as text.
+        DataError: if the path leads out of the folder.
     """
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "the file is missing" if isinstance(error, FileNotFoundError) else f"not a readable text ({error})"
-        raise DataError(f"{path}: {reason}") from None
+    relative = PurePosixPath(name.replace("\\", "/"))
+    if relative.is_absolute() or PureWindowsPath(name).drive or ".." in relative.parts:
+        raise DataError(f"{where}: {name!r} lies outside the folder of the clip; give paths relative to it")
+    return folder / relative
 
 
 def numbers_of(words: Sequence[str], count: int, where: str, expected: str) -> list[float]:
-    """So many numbers.
+    """Convert words to numbers.
 
     Args:
         words: the texts.
         count: how many there must be.
         where: file and line, for the message.
-        expected: what they are, for the message.
+        expected: their meaning, for the message.
 
     Raises:
-        DataError: if there are more or fewer, or one is no number or not finite.
+        NoPoseError: if one is not finite.
+        DataError: if there are more or fewer, or one is no number.
     """
     try:
         numbers = [float(word) for word in words]
     except ValueError as error:
         raise DataError(f"{where}: {error}; expected {expected}") from None
-    if not np.isfinite(numbers).all():
-        raise DataError(f"{where}: a number is not finite; expected {expected}")
+    if len(numbers) == count and not np.isfinite(numbers).all():
+        raise NoPoseError(f"{where}: a number is not finite; expected {expected}")
     if len(numbers) != count:
         raise DataError(f"{where}: found {len(numbers)} numbers, expected {expected}")
     return numbers
@@ -180,9 +191,12 @@ def pose_of(quaternion: Sequence[float], translation: Sequence[float], where: st
         where: file and line, for the message.
 
     Raises:
+        NoPoseError: if the quaternion is zero.
         DataError: if the quaternion has another length.
     """
     length = float(np.linalg.norm(quaternion))
+    if length == 0:
+        raise NoPoseError(f"{where}: the pose is no rotation and translation, the quaternion has length 0")
     if not abs(length - 1) <= _UNIT_LENGTH:
         raise DataError(f"{where}: the pose is no rotation and translation, the quaternion has length {length:g}")
     pose = np.eye(4)
@@ -192,16 +206,19 @@ def pose_of(quaternion: Sequence[float], translation: Sequence[float], where: st
 
 
 def checked(pose: NDArray[np.float64], where: str) -> NDArray[np.float64]:
-    """The same pose.
+    """Return the pose if it is rigid.
 
     Raises:
+        NoPoseError: if its rotation is zero.
         DataError: if it is not rigid.
     """
+    if not pose[:3, :3].any():
+        raise NoPoseError(f"{where}: the rotation is zero")
     if not is_rigid(pose):
         raise DataError(f"{where}: the pose is no rotation and translation; correct it, or take the frame out")
     return pose
 
 
 def flat(pose: NDArray[np.float64]) -> tuple[float, ...]:
-    """A pose as frames.csv has it."""
+    """The 16 numbers of a pose for frames.csv, row by row."""
     return tuple(pose.ravel().tolist())

@@ -1,4 +1,4 @@
-"""A text model of COLMAP with images/ and depth/: its poses, in metres by the depth that was measured.
+"""A text model of COLMAP with images/ and depth/: its poses, brought to metres by the measured depth.
 
 Source: COLMAP reconstructs up to a scale. Here all lengths of a clip are multiplied by one number, the median of
 measured depth / depth of the 3D point in the camera, over all observations of points at pixels with a measurement.
@@ -14,18 +14,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.layout.frame_files import Array, DataError
+from benchmark.boundaries.formats.content import DataError
+from datasets.layout.frame_files import Array
 from datasets.loading.poses import inverse
-from datasets.posed_clip.clip import MILLIMETRES, Camera, Clip, ClipFrame, Intrinsics, flat, frame_names
+from datasets.posed_clip.clip import MILLIMETRES, Camera, Clip, ClipFrame, Intrinsics, file_below, flat, frame_names
 from datasets.posed_clip.colmap_text import ColmapImage, observed_points, read_cameras, read_images, read_points
 from datasets.preparation.reading import check_presence
 
 KIND = "COLMAP"
-LOOKED_FOR = "cameras.txt with images.txt and points3D.txt"
+LOOKED_FOR = "cameras.txt with images.txt and points3D.txt, also in sparse/0/"
 FEWEST = 10
 """Observations that a scale needs."""
 
 _TABLES = ("cameras.txt", "images.txt", "points3D.txt")
+_MODELS = (".", "sparse/0", "sparse")
+"""Places of the tables; COLMAP numbers its models."""
 
 
 @dataclass(frozen=True)
@@ -39,30 +42,37 @@ class _Located:
 
 
 def recognise(folder: Path) -> bool:
-    """Whether a folder is such a clip."""
-    return all((folder / name).is_file() for name in _TABLES)
+    """True if the folder has such a clip."""
+    return _model_of(folder) is not None
+
+
+def _model_of(folder: Path) -> Path | None:
+    """Folder of the tables."""
+    places = (folder / place for place in _MODELS)
+    return next((place for place in places if all((place / name).is_file() for name in _TABLES)), None)
 
 
 def open_clip(folder: Path, intrinsics: Intrinsics | None) -> Clip:
     """Read the model, see that the files are there, and find the scale.
 
     Args:
-        folder: with the three tables, images/ and depth/.
-        intrinsics: None, since the model has its own.
+        folder: with the three tables, images/ and depth/ with NAME.png or NAME.jpg.png.
+        intrinsics: None; the model has its own.
 
     Raises:
         DataError: naming the first file or line that is wrong, or if the scale cannot be found.
     """
+    model = _model_of(folder) or folder
     if intrinsics is not None:
-        raise DataError(f"{folder / 'cameras.txt'}: says the cameras of this clip; leave --intrinsics away for it")
-    cameras = read_cameras(folder / "cameras.txt")
-    images = sorted(read_images(folder / "images.txt"), key=lambda image: _natural(image.name))
-    located = [_located(folder, image, cameras) for image in images]
+        raise DataError(f"{model / 'cameras.txt'}: says the cameras of this clip; leave --intrinsics away for it")
+    cameras = read_cameras(model / "cameras.txt")
+    images = sorted(read_images(model / "images.txt"), key=lambda image: _natural(image.name))
+    located = [_located(folder, image, cameras, str(model / "images.txt")) for image in images]
     whole = [one for one in located if one.depth.is_file()]
     if not whole:
         raise DataError(f"{folder / 'depth'}: no depth image for any of the {len(images)} images of images.txt")
     check_presence(one.picture for one in whole)
-    points = read_points(folder / "points3D.txt")
+    points = read_points(model / "points3D.txt")
     ratios = np.concatenate([_ratios(one, points) for one in whole])
     if ratios.size < FEWEST:
         raise DataError(
@@ -73,15 +83,19 @@ def open_clip(folder: Path, intrinsics: Intrinsics | None) -> Clip:
     return Clip(KIND, _frames(whole, scale), MILLIMETRES, _notes(scale, ratios, len(images) - len(whole)))
 
 
-def _located(folder: Path, image: ColmapImage, cameras: Mapping[int, Camera]) -> _Located:
+def _located(folder: Path, image: ColmapImage, cameras: Mapping[int, Camera], where: str) -> _Located:
     if image.camera not in cameras:
-        raise DataError(f"{folder / 'images.txt'}: {image.name} is of camera {image.camera}, not in cameras.txt")
-    depth = (folder / "depth" / image.name).with_suffix(".png")
-    return _Located(image, cameras[image.camera], folder / "images" / image.name, depth)
+        raise DataError(f"{where}: {image.name} is of camera {image.camera}, not in cameras.txt")
+    picture = file_below(folder / "images", image.name, where)
+    depth = file_below(folder / "depth", image.name, where)
+    appended = depth.with_name(f"{depth.name}.png")
+    return _Located(
+        image, cameras[image.camera], picture, appended if appended.is_file() else depth.with_suffix(".png")
+    )
 
 
 def _ratios(one: _Located, points: Mapping[int, NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Measured depth / depth in the model, of each observed point where both are there."""
+    """Measured depth / depth in the model, of each observed point that has both."""
     observed, model = observed_points(one.image, points)
     if not model.size:
         return np.zeros(0)

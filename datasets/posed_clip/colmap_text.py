@@ -1,4 +1,4 @@
-"""The text model of COLMAP: cameras.txt, images.txt and points3D.txt, read as they are.
+"""The text model of COLMAP: cameras.txt, images.txt and points3D.txt.
 
 Pixel centres are at integer + 0.5; poses are world-to-camera, camera frame x right, y down, z forward, without a scale.
 """
@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.layout.frame_files import DataError
-from datasets.posed_clip.clip import Camera, numbers_of, pose_of, read_lines
+from benchmark.boundaries.formats.content import DataError
+from benchmark.boundaries.formats.text import read_lines, read_rows
+from datasets.posed_clip.clip import Camera, numbers_of, pose_of
 
 _FOCAL_LENGTHS = {"SIMPLE_PINHOLE": 1, "PINHOLE": 2, "SIMPLE_RADIAL": 1, "RADIAL": 1, "OPENCV": 2, "FULL_OPENCV": 2}
 """Of the models that are pinholes where their distortion is zero."""
@@ -80,9 +81,8 @@ def read_points(path: Path) -> dict[int, NDArray[np.float64]]:
 
 
 def _content(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(read_lines(path), start=1):
-        if line.strip() and not line.startswith("#"):
-            yield line, f"{path}, line {number}"
+    for number, line in read_rows(path):
+        yield line, f"{path}, line {number}"
 
 
 def _camera(line: str, where: str) -> tuple[int, Camera]:
@@ -100,8 +100,8 @@ def _camera(line: str, where: str) -> tuple[int, Camera]:
     if any(distortion):
         found = " ".join(f"{value:g}" for value in distortion)
         raise DataError(f"{where}: a {model} camera with the distortion {found}; {_UNDISTORT}")
-    if not (width >= 1 and height >= 1):
-        raise DataError(f"{where}: an image of {width:g}x{height:g} pixels")
+    if not (width >= 1 and height >= 1 and fx > 0 and fy > 0):
+        raise DataError(f"{where}: an image of {width:g}x{height:g} pixels with the focal lengths {fx:g} and {fy:g}")
     return int(number), Camera((fx, fy, cx, cy), (int(height), int(width)))
 
 

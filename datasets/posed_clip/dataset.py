@@ -12,7 +12,7 @@ Data card
 * **Size**: as the files have it; clips of different sizes may stand side by side.
 * **Images**: JPEG or PNG, 8 bits, decoded once.
 * **Depth**: as the sensor measured it, not in-painted: 16-bit PNG at the size of the image and seen from its camera;
-  millimetres (0 and 65535 are missing), in TUM RGB-D 5000 units to the metre (0 is missing).
+  millimetres, in TUM RGB-D 5000 units to the metre; 0 and 65535 are missing.
 * **Poses**: 4x4 camera-to-world, metres, camera frame x right, y down, z forward. 7-Scenes and TUM RGB-D have them so.
   COLMAP's are world-to-camera and without a scale: they are inverted, and all lengths of a clip are multiplied by the
   median of measured depth / depth of the 3D point over all its observations.
@@ -20,7 +20,8 @@ Data card
   image, unless `--intrinsics` says otherwise; COLMAP's from its cameras. Here pixel centres are at integer + 0.5, as in
   COLMAP; TUM RGB-D counts them at integers, so 0.5 is added to its cx and cy, given ones too.
 * **Deviations**: in TUM RGB-D a colour image and a depth image belong together if their times differ by at most 0.02 s,
-  nearest first, and so do image and pose; frames without either are left out, and `notes` in dataset.json counts them.
+  nearest first, and so do image and pose; frames without either, or whose pose is NaN, infinite or zero, are left out
+  and counted in `notes` of dataset.json.
   The released 7-Scenes has depth that is not registered to colour (585 is the focal length of the depth camera): there
   image and depth are some pixels apart. Train and test frames show the same places: the scores of the test split are
   no measure for new scenes.
@@ -31,6 +32,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.registry import DATASETS
 from benchmark.tasks import DEPTH, TaskSet
 from datasets.loading.canonical import CanonicalDataset

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.layout.frame_files import Array, DataError
+from benchmark.boundaries.formats.content import DataError
+from benchmark.boundaries.formats.images import read_image
+from datasets.layout.frame_files import Array
 from datasets.layout.manifest_tables import FrameRecord, LabelInfo
-from datasets.own.user_labels import read_image
 from datasets.posed_clip import colmap, seven_scenes, tum
 from datasets.posed_clip.clip import Clip, ClipFrame, DepthCode, Intrinsics
 
@@ -76,7 +77,7 @@ def open_clips(folders: Sequence[Path], intrinsics: Intrinsics | None, *, every:
 
     Args:
         folders: one clip each.
-        intrinsics: of every clip, in pixels of its files; None for those that its format is known for.
+        intrinsics: of every clip, in pixels of its files; None for the usual camera of its format.
         every: take every so many frames.
         test_share: share of the frames of each clip, its last ones, that are for testing; 0 to below 1.
 
@@ -98,7 +99,7 @@ def open_clip(folder: Path, intrinsics: Intrinsics | None) -> Clip:
     """The clip of a folder.
 
     Raises:
-        DataError: if the folder is none, or a file of it is wrong.
+        DataError: if the folder is missing, or a file of it is wrong.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give the folder of a clip")
@@ -106,11 +107,15 @@ def open_clip(folder: Path, intrinsics: Intrinsics | None) -> Clip:
     if not fitting:
         looked_for = "; ".join(f"{clip_format.LOOKED_FOR} ({clip_format.KIND})" for clip_format in FORMATS)
         binary = " Its .bin files can be written as text: colmap model_converter --output_type TXT"
-        hint = f".{binary}" if (folder / "cameras.bin").is_file() else ""
+        hint = (
+            f".{binary}"
+            if any((folder / place / "cameras.bin").is_file() for place in (".", "sparse", "sparse/0"))
+            else ""
+        )
         raise DataError(f"{folder}: no posed clip here; looked for {looked_for}{hint}")
     if len(fitting) > 1:
         kinds = " and ".join(clip_format.KIND for clip_format in fitting)
-        raise DataError(f"{folder}: has the files of {kinds}; keep those of one")
+        raise DataError(f"{folder}: has the files of {kinds}; keep the files of one")
     return fitting[0].open_clip(folder, intrinsics)
 
 
@@ -122,7 +127,7 @@ def _split(frames: Sequence[ClipFrame], test_share: float) -> Iterator[tuple[Cli
 
 
 def _scenes(folders: Sequence[Path]) -> dict[str, Path]:
-    """Folders by the name of their clip: that of the folder, with the folder above or a number where it is taken."""
+    """Folders by the name of their clip: the name of the folder, with its parent or a number if it is not unique."""
     resolved = [folder.resolve() for folder in folders]
     twice = [folder for folder, count in Counter(resolved).items() if count > 1]
     if twice:

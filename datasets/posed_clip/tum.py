@@ -1,44 +1,55 @@
-"""TUM RGB-D: rgb.txt, depth.txt and groundtruth.txt, which belong together by their timestamps."""
+"""TUM RGB-D: rgb.txt, depth.txt and groundtruth.txt, joined by their timestamps.
+
+The words of a line are separated by blanks, tabs or commas. Timestamps are in seconds; whole numbers of 14 or more
+digits are nanoseconds, as ROS and EuRoC write them. Poses with NaN or a zero quaternion are left out.
+"""
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.layout.frame_files import DataError
+from benchmark.boundaries.formats.content import DataError
+from benchmark.boundaries.formats.text import read_rows
 from datasets.posed_clip.clip import (
     Camera,
     Clip,
     ClipFrame,
     DepthCode,
     Intrinsics,
+    NoPoseError,
+    file_below,
     flat,
     frame_names,
     numbers_of,
     pose_of,
-    read_lines,
 )
 from datasets.preparation.reading import check_presence
 
 KIND = "TUM RGB-D"
 LOOKED_FOR = "rgb.txt with depth.txt and groundtruth.txt"
-DEPTH = DepthCode(5000, (0,))
+DEPTH = DepthCode(5000, (0, 65535))
 INTRINSICS, SIZE = (525.0, 525.0, 319.5, 239.5), (480, 640)
 """As published, pixel centres at integers; of an image of this size."""
 
 WINDOW = 20_000_000
 """Nanoseconds by which times that belong together may differ: 0.02 s."""
 
+_SEPARATOR = re.compile(r"[\s,;]+")
+_TIMESTAMP = re.compile(r"\d{1,20}(\.\d{0,20})?(e[+-]?\d{1,2})?", re.IGNORECASE)
+_NANOSECOND_DIGITS = 14
 _TABLES = ("rgb.txt", "depth.txt", "groundtruth.txt")
 
 
 def recognise(folder: Path) -> bool:
-    """Whether a folder is such a clip."""
+    """True if the folder has such a clip."""
     return all((folder / name).is_file() for name in _TABLES)
 
 
@@ -52,9 +63,10 @@ def open_clip(folder: Path, intrinsics: Intrinsics | None) -> Clip:
     Raises:
         DataError: naming the first file or line that is wrong, or if no frame has depth and a pose.
     """
-    images, depths, poses = (_read_table(folder / name) for name in _TABLES)
+    images, depths, lines = (_read_table(folder / name) for name in _TABLES)
+    poses = [pose for pose in map(_pose, lines) if pose is not None]
     pairs = associate([row.time for row in images], [row.time for row in depths], WINDOW)
-    times = [row.time for row in poses]
+    times = [pose.time for pose in poses]
     placed = [(images[first], depths[second], nearest(times, images[first].time, WINDOW)) for first, second in pairs]
     whole = [(image, depth, poses[place]) for image, depth, place in placed if place is not None]
     if not whole:
@@ -62,14 +74,16 @@ def open_clip(folder: Path, intrinsics: Intrinsics | None) -> Clip:
             f"{folder}: none of {len(images)} images has a depth image ({len(pairs)} have) and a pose within 0.02 s; "
             "are the times of rgb.txt, depth.txt and groundtruth.txt of one clock?"
         )
-    check_presence(folder / row.words[0] for image, depth, _ in whole for row in (image, depth))
-    names = frame_names([Path(image.words[0]).stem for image, _, _ in whole])
+    files = [(_file(folder, image), _file(folder, depth), pose) for image, depth, pose in whole]
+    check_presence(path for image, depth, _ in files for path in (image, depth))
+    names = frame_names([image.stem for image, _, _ in files])
     camera = _camera(intrinsics)
     frames = (
-        ClipFrame(name, folder / image.words[0], folder / depth.words[0], flat(_pose(pose)), camera)
-        for name, (image, depth, pose) in zip(names, whole, strict=True)
+        ClipFrame(name, image, depth, flat(pose.matrix), camera)
+        for name, (image, depth, pose) in zip(names, files, strict=True)
     )
-    return Clip(KIND, tuple(frames), DEPTH, _notes(len(images), len(pairs), len(whole)))
+    notes = _notes(len(images), len(pairs), len(whole), len(lines) - len(poses))
+    return Clip(KIND, tuple(frames), DEPTH, notes)
 
 
 def associate(first: Sequence[int], second: Sequence[int], window: int) -> list[tuple[int, int]]:
@@ -105,35 +119,58 @@ def nearest(times: Sequence[int], wanted: int, window: int) -> int | None:
     return min(near, key=lambda place: abs(times[place] - wanted), default=None)
 
 
-class _Row:
-    """A line of a table: time in nanoseconds, the words behind it, and where it stands."""
+class _Row(NamedTuple):
+    """A line of a table.
 
-    def __init__(self, line: str, where: str) -> None:
-        time, *self.words = line.split()
-        self.where = where
-        try:
-            # Not as float: a second of this century with nanoseconds has more digits than one holds.
-            self.time = int(Decimal(time) * 1_000_000_000)
-        except (InvalidOperation, ValueError, OverflowError):
-            raise DataError(f"{where}: {time!r} is no timestamp") from None
-        if not self.words:
-            raise DataError(f"{where}: nothing stands behind the timestamp")
+    Args:
+        time: in nanoseconds.
+        text: everything behind the timestamp.
+        where: file and line.
+    """
+
+    time: int
+    text: str
+    where: str
+
+
+class _Pose(NamedTuple):
+    time: int
+    matrix: NDArray[np.float64]
 
 
 def _read_table(path: Path) -> list[_Row]:
-    rows = [
-        _Row(line, f"{path}, line {number}")
-        for number, line in enumerate(read_lines(path), start=1)
-        if line.strip() and not line.lstrip().startswith("#")
-    ]
+    rows = [_row(line, f"{path}, line {number}") for number, line in read_rows(path)]
     if not rows:
         raise DataError(f"{path}: lists nothing")
     return sorted(rows, key=lambda row: row.time)
 
 
-def _pose(row: _Row) -> NDArray[np.float64]:
-    numbers = numbers_of(row.words, 7, row.where, "tx ty tz qx qy qz qw behind the timestamp")
-    return pose_of(numbers[3:], numbers[:3], row.where)
+def _row(line: str, where: str) -> _Row:
+    time, text = [*_SEPARATOR.split(line, maxsplit=1), ""][:2]
+    if not _TIMESTAMP.fullmatch(time):
+        raise DataError(f"{where}: {time[:40]!r} is no timestamp")
+    if not text:
+        raise DataError(f"{where}: nothing stands behind the timestamp")
+    if len(time) >= _NANOSECOND_DIGITS and time.isdecimal():
+        return _Row(int(time), text, where)
+    # Not as float, which has too few digits for a second of this century with nanoseconds.
+    return _Row(int(Decimal(time) * 1_000_000_000), text, where)
+
+
+def _file(folder: Path, row: _Row) -> Path:
+    """The file that a row of rgb.txt or depth.txt names; the name may hold blanks."""
+    named = file_below(folder, row.text, row.where)
+    return named if named.exists() else file_below(folder, _SEPARATOR.split(row.text)[0], row.where)
+
+
+def _pose(row: _Row) -> _Pose | None:
+    """The pose of a row of groundtruth.txt; None if the tracker had none."""
+    words = _SEPARATOR.split(row.text)
+    try:
+        numbers = numbers_of(words, 7, row.where, "tx ty tz qx qy qz qw behind the timestamp")
+        return _Pose(row.time, pose_of(numbers[3:], numbers[:3], row.where))
+    except NoPoseError:
+        return None
 
 
 def _camera(intrinsics: Intrinsics | None) -> Camera:
@@ -141,10 +178,13 @@ def _camera(intrinsics: Intrinsics | None) -> Camera:
     return Camera((fx, fy, cx + 0.5, cy + 0.5), SIZE if intrinsics is None else None)
 
 
-def _notes(images: int, with_depth: int, whole: int) -> str:
-    if images == whole:
-        return ""
-    return (
-        f"{images - whole} of {images} images left out: {images - with_depth} without depth, {with_depth - whole} "
-        "without a pose within 0.02 s"
-    )
+def _notes(images: int, with_depth: int, whole: int, without_pose: int) -> str:
+    parts = []
+    if images != whole:
+        parts.append(
+            f"{images - whole} of {images} images left out: {images - with_depth} without depth, {with_depth - whole} "
+            "without a pose within 0.02 s"
+        )
+    if without_pose:
+        parts.append(f"{without_pose} lines of groundtruth.txt left out, which have NaN or a zero quaternion")
+    return "; ".join(parts)

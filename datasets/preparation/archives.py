@@ -1,8 +1,8 @@
-"""Archives of data sets, unpacked as if a stranger had made them.
+"""Archives of data sets, unpacked without trust in their content.
 
-Only files and folders that stay inside are unpacked: no absolute path, no `..`, no link, no device, nothing twice, no
-permissions and no owners. A truncated or damaged archive is refused as a whole. Python's own extraction filter does not
-exist in every supported version, so every member is checked here.
+Only files and folders inside the target folder are unpacked: no absolute path, no `..`, no symbolic link, no device, no
+name twice, no permissions and no owners. A hard link becomes a copy. A truncated or damaged archive is refused as a
+whole. Python's own extraction filter does not exist in every supported version, so every member is checked here.
 """
 
 from __future__ import annotations
@@ -19,21 +19,23 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
-from datasets.layout.frame_files import DataError
+from benchmark.boundaries.formats.content import DataError, first_line, is_system_file, refuse_placeholder
 
-MOST_BYTES = 100 * 2**30
-"""Of all files together; the largest release is about 10 GB."""
-MOST_FILES = 300_000
-DEEPEST = 2
+MAX_BYTES = 100 * 2**30
+"""Size of all files together; the largest release is about 10 GB."""
+MAX_FILES = 300_000
+MAX_LEVELS = 2
 """Levels below the top at which a release may begin: archives of folders, and folders of archives of folders."""
 
 _BLOCK = 512
 _CHUNK = 2**20
-_CLUTTER = ("__MACOSX", ".DS_Store", "._")
+_UNPACK_YOURSELF = "unpack it yourself and give the folder"
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"
+_ENCRYPTED = 0x1
 _AGAIN = "; get it again, and compare its size with the one that its source states"
 _DAMAGED = (
     tarfile.TarError,
@@ -46,42 +48,53 @@ _DAMAGED = (
     ValueError,
     RuntimeError,
 )
-"""What the standard library raises for a damaged archive, password-protected and of unknown compression included."""
+"""Exceptions of the standard library for damaged archives."""
 
 
 @dataclass(frozen=True)
 class _Member:
-    """One entry: `open` gives its content, None for a folder; `kind` is what it is if it is neither file nor folder."""
+    """One entry of an archive.
+
+    Args:
+        name: path in the archive, as stored.
+        size: bytes of a file.
+        refusal: reason why it cannot be unpacked, empty for files and folders.
+        open: opens the content; None for a folder.
+        copy_of: name of the member that a hard link stands for; empty for others.
+        separators: characters between the folders of the name.
+    """
 
     name: str
     size: int
-    kind: str
+    refusal: str
     open: Callable[[], IO[bytes] | None]
+    copy_of: str = ""
+    separators: str = "/"
 
 
 @contextmanager
-def unpacked(source: Path, beside: Path, *, most_bytes: int = MOST_BYTES) -> Iterator[Path]:
-    """A folder with what `source` holds: itself, or for an archive a temporary folder that is removed at the end.
+def unpacked(source: Path, target: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Path]:
+    """The content of `source` as a folder: `source` itself, or a temporary folder for an archive, removed at the end.
 
     A `DataError` about an unpacked file that is raised within names it as ARCHIVE:MEMBER. Callers that may run at the
-    same time hold `datasets.layout.layout.exclusive(beside)` around it.
+    same time hold `datasets.layout.layout.exclusive(target)` around it.
 
     Args:
         source: folder, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz or .zip; told apart by content, not by name.
-        beside: place of the data set to be made; the temporary folder stands next to it, hence on the same disk.
-        most_bytes: refuse to unpack more.
+        target: place of the data set to be made; the temporary folder stands next to it, hence on the same disk.
+        max_bytes: refuse to unpack more.
 
     Raises:
-        DataError: if there is nothing, it is no archive, it is truncated or damaged, or a member must not be unpacked.
+        DataError: if the archive is missing, truncated or damaged, or a member must not be unpacked.
     """
     if source.is_dir():
         yield source
         return
-    beside = Path(beside).absolute()
-    folder = beside.with_name(f".{beside.name}.unpacking")
+    target = Path(target).absolute()
+    folder = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        unpack(source, folder, most_bytes=most_bytes)
+        unpack(source, folder, max_bytes=max_bytes)
         yield folder
     except DataError as error:
         message = str(error).replace(f"{folder}{os.sep}", f"{source}:").replace(str(folder), str(source))
@@ -90,8 +103,8 @@ def unpacked(source: Path, beside: Path, *, most_bytes: int = MOST_BYTES) -> Ite
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def unpack(source: Path, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
-    """Unpack an archive into a new folder; what is there after an error is not complete.
+def unpack(source: Path, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
+    """Unpack an archive into a new folder; after an error the folder is not complete.
 
     Raises:
         DataError: as `unpacked` says.
@@ -100,47 +113,52 @@ def unpack(source: Path, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
         with open(source, "rb") as file:
             members = _members_of(file, source)
             folder.mkdir(parents=True)
-            _write_all(members, source, folder, most_bytes)
+            _write_all(members, source, folder, max_bytes)
     except FileNotFoundError:
         raise DataError(f"{source}: no such file or folder") from None
     except DataError:
         raise
     except _DAMAGED as error:
-        raise DataError(f"{source}: truncated or damaged archive ({_first_line(error)}){_AGAIN}") from None
+        raise DataError(f"{source}: truncated or damaged archive ({first_line(error)}){_AGAIN}") from None
     except OSError as error:
-        # Decompressors raise plain OSErrors for damaged data, those of the system have a number.
+        # Decompressors raise OSErrors without a number for damaged data; errors of the system have one.
         if error.errno is None:
-            raise DataError(f"{source}: truncated or damaged archive ({_first_line(error)}){_AGAIN}") from None
+            raise DataError(f"{source}: truncated or damaged archive ({first_line(error)}){_AGAIN}") from None
         raise DataError(f"{source}: cannot be unpacked to {folder} ({error.strerror})") from None
 
 
-def folder_with(folder: Path, names: Iterable[str], what: str) -> Path:
+def folder_with(folder: Path, names: Iterable[str], release: str) -> Path:
     """The folder in which a release begins: the topmost one that has all `names`.
 
     Args:
-        folder: looked at itself, then what it holds, `DEEPEST` levels down.
+        folder: searched down to `MAX_LEVELS` levels below itself.
         names: files or folders.
-        what: the release, for the message.
+        release: its name, for the message.
 
     Raises:
         DataError: if there is none, or more than one at the same level.
     """
     wanted = tuple(names)
     level = [folder]
-    for _ in range(DEEPEST + 1):
+    for _ in range(MAX_LEVELS + 1):
         found = [place for place in level if all((place / name).exists() for name in wanted)]
         if len(found) > 1:
-            raise DataError(f"{folder}: holds {what} twice, in {found[0].name}/ and {found[1].name}/; give one of them")
+            raise DataError(
+                f"{folder}: holds {release} twice, in {found[0].name}/ and {found[1].name}/; give one of them"
+            )
         if found:
             return found[0]
         level = [child for place in level for child in sorted(place.iterdir()) if child.is_dir()]
-    raise DataError(f"{folder}: not {what}, which has {', '.join(wanted)}")
+    raise DataError(f"{folder}: not {release}, which has {', '.join(wanted)}")
 
 
 def _members_of(file: IO[bytes], source: Path) -> Iterator[_Member]:
     """The members of an archive, its format recognised by its first bytes."""
     start = file.read(_BLOCK)
     file.seek(0)
+    refuse_placeholder(start, source)
+    if start.startswith(_ZSTANDARD):
+        raise DataError(f"{source}: compressed by Zstandard, which is not read here; {_UNPACK_YOURSELF}")
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_members(file)
     for magic, open_stream in _COMPRESSIONS.items():
@@ -159,7 +177,10 @@ _COMPRESSIONS: dict[bytes, Callable[[IO[bytes]], Any]] = {
 
 
 class _Watched(io.RawIOBase):
-    """A stream that remembers what was read last, since `tarfile` takes a missing end for the end."""
+    """A stream that keeps the last bytes read, since `tarfile` does not tell a missing end mark.
+
+    It refuses to read a large header, which `tarfile` would keep in memory.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.stream = stream
@@ -167,6 +188,8 @@ class _Watched(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Read from the stream."""
+        if size > _CHUNK + _BLOCK:
+            raise tarfile.ReadError(f"a header of {size} bytes")
         self.last = self.stream.read(size)
         return self.last
 
@@ -183,9 +206,10 @@ def _tar_members(stream: IO[bytes]) -> Iterator[_Member]:
     watched = _Watched(stream)
     with tarfile.open(fileobj=watched, mode="r:") as archive:
         for info in archive:
-            plain = info.isreg() or info.isdir()
-            kind = "" if plain else "a link" if info.issym() or info.islnk() else "a device or another special file"
-            yield _Member(info.name, info.size, kind, lambda info=info: archive.extractfile(info))  # type: ignore[misc]
+            known = info.isreg() or info.isdir() or info.islnk()
+            refusal = "" if known else "a symbolic link" if info.issym() else "a device or another special file"
+            copy_of = info.linkname if info.islnk() else ""
+            yield _Member(info.name, info.size, refusal, lambda info=info: archive.extractfile(info), copy_of)  # type: ignore[misc]
         if watched.last != bytes(_BLOCK):
             raise tarfile.ReadError("its end mark is missing")
         # The check sum of a compressed stream is compared at its very end.
@@ -196,31 +220,58 @@ def _tar_members(stream: IO[bytes]) -> Iterator[_Member]:
 def _zip_members(file: IO[bytes]) -> Iterator[_Member]:
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
-            mode = stat.S_IFMT(info.external_attr >> 16)
-            kind = "" if mode in (0, stat.S_IFREG, stat.S_IFDIR) else "a link" if stat.S_ISLNK(mode) else "a device"
-            is_folder = info.is_dir()
+            is_folder = info.orig_filename.endswith(("/", "\\"))
             yield _Member(
                 info.orig_filename,
                 info.file_size,
-                kind,
+                _zip_refusal(info),
                 lambda info=info, is_folder=is_folder: None if is_folder else archive.open(info),  # type: ignore[misc]
+                # Some Windows tools write backslashes in place of slashes.
+                separators="/\\",
             )
 
 
-def _write_all(members: Iterable[_Member], source: Path, folder: Path, most_bytes: int) -> None:
-    left, count = most_bytes, 0
+def _zip_refusal(info: zipfile.ZipInfo) -> str:
+    mode = stat.S_IFMT(info.external_attr >> 16)
+    if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "a symbolic link" if stat.S_ISLNK(mode) else "a device"
+    if info.flag_bits & _ENCRYPTED:
+        return "encrypted"
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        method = zipfile.compressor_names.get(info.compress_type, f"method {info.compress_type}")
+        return f"compressed by {method}, which Python does not read"
+    return ""
+
+
+def _write_all(members: Iterable[_Member], source: Path, folder: Path, max_bytes: int) -> None:
+    left, count = max_bytes, 0
     for member in members:
         where = f"{source}: member {member.name!r}"
         path = _inside(member, where)
-        if any(part.startswith(_CLUTTER) for part in path.parts):
+        if any(is_system_file(part) for part in path.parts):
             continue
-        left, count = left - member.size, count + 1
-        if left < 0 or count > MOST_FILES:
+        size = _size_of_copy(member, folder, where) if member.copy_of else member.size
+        left, count = left - size, count + 1
+        if left < 0 or count > MAX_FILES:
             raise DataError(
-                f"{source}: unpacks to more than {most_bytes / 2**30:.3g} GiB or {MOST_FILES} files; if you trust it, "
-                "unpack it yourself and give the folder"
+                f"{source}: unpacks to more than {max_bytes / 2**30:.3g} GiB or {MAX_FILES} files; if you trust it, "
+                f"{_UNPACK_YOURSELF}"
             )
-        _write(member, folder / path, where)
+        _write(member, folder, folder / path, where)
+
+
+def _size_of_copy(member: _Member, folder: Path, where: str) -> int:
+    try:
+        return _original(member, folder, where).stat().st_size
+    except FileNotFoundError:
+        raise DataError(
+            f"{where} is a hard link to {member.copy_of!r}, which does not come before it; {_UNPACK_YOURSELF}"
+        ) from None
+
+
+def _original(member: _Member, folder: Path, where: str) -> Path:
+    """The unpacked file that a hard link stands for."""
+    return folder / _inside(replace(member, name=member.copy_of), f"{where}: its original {member.copy_of!r}")
 
 
 def _inside(member: _Member, where: str) -> PurePosixPath:
@@ -234,16 +285,17 @@ def _inside(member: _Member, where: str) -> PurePosixPath:
         raise DataError(f"{where} has an absolute path; nothing was unpacked")
     if ".." in path.parts or ".." in windows.parts:
         raise DataError(f"{where} points out of the archive (path traversal); nothing was unpacked")
-    if "\\" in member.name or "\0" in member.name:
-        raise DataError(f"{where} has a backslash or a zero in its name; nothing was unpacked")
-    if member.kind:
-        raise DataError(f"{where} is {member.kind}, only files and folders are unpacked; nothing was unpacked")
-    return path
+    name = member.name.replace("\\", "/") if "\\" in member.separators else member.name
+    if "\\" in name or "\0" in name:
+        raise DataError(f"{where} has a backslash or a zero in its name; {_UNPACK_YOURSELF}")
+    if member.refusal:
+        raise DataError(f"{where} is {member.refusal}; nothing was unpacked; {_UNPACK_YOURSELF}")
+    return PurePosixPath(name)
 
 
-def _write(member: _Member, target: Path, where: str) -> None:
-    content = member.open()
+def _write(member: _Member, folder: Path, target: Path, where: str) -> None:
     try:
+        content = _original(member, folder, where).open("rb") if member.copy_of else member.open()
         if content is None:
             target.mkdir(parents=True, exist_ok=True)
             return
@@ -251,10 +303,6 @@ def _write(member: _Member, target: Path, where: str) -> None:
         with content, open(target, "xb") as file:
             shutil.copyfileobj(content, file, _CHUNK)
     except (FileExistsError, NotADirectoryError):
-        raise DataError(f"{where} is in there twice, or is both a file and a folder; nothing was unpacked") from None
-    if target.stat().st_size != member.size:
+        raise DataError(f"{where} is in there twice, or is both a file and a folder; {_UNPACK_YOURSELF}") from None
+    if not member.copy_of and target.stat().st_size != member.size:
         raise EOFError(f"{member.name!r} has {target.stat().st_size} of {member.size} bytes")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import cv2
 
+from benchmark.boundaries.formats.content import DataError
+from benchmark.records.processes import map_in_processes
 from datasets.layout.frame_files import Array, write_frame
-from datasets.layout.layout import CanonicalWriter, DataError, DatasetInfo, FrameRecord, LabelInfo
+from datasets.layout.layout import CanonicalWriter, DatasetInfo, FrameRecord, LabelInfo
 
-Written = tuple[FrameRecord, dict[str, str]]
-"""A frame, and the digests of its files."""
+AXES_COMPARED = 60
+"""Frames, evenly spread, whose normals are compared with the depth."""
+
+
+class Written(NamedTuple):
+    """A frame that was written.
+
+    Args:
+        record: its line of frames.csv.
+        digests: of its files, by path.
+        facts: measures of the examiner, None without one.
+    """
+
+    record: FrameRecord
+    digests: dict[str, str]
+    facts: Any = None
+
 
 Track = Callable[[Iterator[Written], int], Iterator[Written]]
 """Passes the finished frames on, given their number, and may show progress."""
@@ -59,11 +74,30 @@ class Source(Protocol):
         """Name and split of every frame."""
 
     def read(self, name: str, split: str) -> tuple[FrameRecord, dict[str, Array]]:
-        """A frame with its size, and its arrays as they are stored.
+        """A frame with its size, and its arrays as the layout stores them.
 
         Raises:
             DataError: naming the file that is missing or wrong.
         """
+
+
+class Examiner(Protocol):
+    """Checks of plausibility; it can be pickled. `datasets.doctor.at_preparation` has the one that is used."""
+
+    def measure(
+        self,
+        record: FrameRecord,
+        arrays: Mapping[str, Array],
+        kinds: Mapping[str, str],
+        num_classes: Mapping[str, int],
+        compare_axes: bool,
+    ) -> Any:
+        """Measures of one frame, taken in the process that read it."""
+
+    def findings(
+        self, info: DatasetInfo, records: Sequence[FrameRecord], digests: Mapping[str, str], frames: Sequence[Any]
+    ) -> tuple[str, ...]:
+        """Findings for dataset.json from the measures of all frames."""
 
 
 def progress(description: str) -> Track:
@@ -79,26 +113,29 @@ def progress(description: str) -> Track:
 
 
 def check_vacant(out: Path, overwrite: bool) -> None:
-    """See that a data set may be written.
+    """Refuse a place that is not empty, unless it may be replaced.
 
     Raises:
         DataError: if something lies there that may not be replaced.
     """
     if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out}: there is something here already; give --overwrite to replace it, or another --out")
+        raise DataError(f"{out}: the folder is not empty; give --overwrite to replace it, or another --out")
 
 
-def prepare(source: Source, out: Path, *, workers: int, limit: int | None, track: Track) -> DatasetInfo:
+def prepare(
+    source: Source, out: Path, *, workers: int, limit: int | None, track: Track, examiner: Examiner | None = None
+) -> DatasetInfo:
     """Read every frame of a source and write the canonical layout.
 
     Callers that may run at the same time hold `datasets.layout.layout.exclusive(out)` around it.
 
     Args:
-        source: what is read.
-        out: place of the data set; what is there is replaced once the new one is complete.
+        source: the data set to read.
+        out: place of the data set; an older one is replaced once the new one is complete.
         workers: processes.
         limit: only the first so many frames of each split, None for all.
         track: shows progress.
+        examiner: its findings are stored in dataset.json.
 
     Raises:
         DataError: naming the first wrong file.
@@ -116,9 +153,13 @@ def prepare(source: Source, out: Path, *, workers: int, limit: int | None, track
         version=source.version,
     )
     with writer:
-        job = _Job(source, writer.folder, writer.num_classes, writer.kinds)
-        for record, digests in track(_in_order(job, frames, workers), len(frames)):
-            writer.add(record, digests)
+        facts = []
+        job = _Job(source, writer.folder, writer.num_classes, writer.kinds, examiner)
+        for written in track(_in_order(job, frames, workers), len(frames)):
+            writer.add(written.record, written.digests)
+            facts.append(written.facts)
+        if examiner is not None:
+            writer.examine = lambda info, records, digests: examiner.findings(info, records, digests, facts)
     if writer.info is None:
         raise DataError(f"{out}: nothing was written")
     return writer.info
@@ -126,17 +167,23 @@ def prepare(source: Source, out: Path, *, workers: int, limit: int | None, track
 
 @dataclass(frozen=True)
 class _Job:
-    """What a process needs to write frames."""
+    """Everything that a process needs to write frames."""
 
     source: Source
     folder: Path
     num_classes: Mapping[str, int]
     kinds: Mapping[str, str]
+    examiner: Examiner | None
 
-    def __call__(self, frame: tuple[str, str]) -> Written:
-        record, arrays = self.source.read(*frame)
+    def __call__(self, task: tuple[str, str, bool]) -> Written:
+        name, split, compare_axes = task
+        record, arrays = self.source.read(name, split)
         size = record.size or arrays["images"].shape[:2]
-        return record, write_frame(self.folder, record.name, arrays, size, self.num_classes, self.kinds)
+        digests = write_frame(self.folder, record.name, arrays, size, self.num_classes, self.kinds)
+        if self.examiner is None:
+            return Written(record, digests)
+        facts = self.examiner.measure(record, arrays, self.kinds, self.num_classes, compare_axes)
+        return Written(record, digests, facts)
 
 
 def _chosen(frames: Sequence[tuple[str, str]], limit: int | None) -> list[tuple[str, str]]:
@@ -147,29 +194,26 @@ def _chosen(frames: Sequence[tuple[str, str]], limit: int | None) -> list[tuple[
 
 
 def _in_order(job: _Job, frames: Sequence[tuple[str, str]], workers: int) -> Iterator[Written]:
+    step = max(1, len(frames) // AXES_COMPARED)
+    tasks = [(name, split, place % step == 0) for place, (name, split) in enumerate(frames)]
     if workers == 1:
-        yield from map(job, frames)
+        yield from map(job, tasks)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(job,)) as pool:
-        try:
-            yield from pool.map(_work, frames, chunksize=4)
-        except BrokenProcessPool:
-            raise DataError("a worker process was killed, perhaps for lack of memory; try --workers 1") from None
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    try:
+        yield from map_in_processes(_work, tasks, workers, chunksize=4, initializer=_start, initargs=(job,))
+    except BrokenProcessPool:
+        raise DataError("a worker process was killed, perhaps for lack of memory; try --workers 1") from None
 
 
-_OF_THIS_WORKER: list[_Job] = []
-"""What a worker process works on; sent once, since it lists every frame."""
+_JOB_OF_WORKER: list[_Job] = []
+"""The job of a worker process; sent once, since it lists every frame."""
 
 
 def _start(job: _Job) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     cv2.setNumThreads(1)
-    _OF_THIS_WORKER.append(job)
+    _JOB_OF_WORKER.append(job)
 
 
-def _work(frame: tuple[str, str]) -> Written:
-    return _OF_THIS_WORKER[-1](frame)
+def _work(task: tuple[str, str, bool]) -> Written:
+    return _JOB_OF_WORKER[-1](task)

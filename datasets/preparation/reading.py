@@ -1,4 +1,4 @@
-"""Reading the files of a source: pictures and arrays of every kind, refused by name where they are not as they should.
+"""Pictures and arrays of a public release, checked and converted to the values that the layout stores.
 
 A frame's arrays leave here as `layout.frame_files` stores them, at the size of the file. What is checked against the
 canonical layout is checked here already, under the name of the file, since `CanonicalWriter` knows only the frame.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from tokenize import TokenError
 
-import cv2
 import numpy as np
 
-from datasets.layout.frame_files import Array, DataError, check_array, read_bytes, read_npy, read_png
-from datasets.layout.palette_png import read_indices
-from datasets.preparation.matlab import read_variable
+from benchmark.boundaries.formats.arrays import read_npy
+from benchmark.boundaries.formats.content import DataError, describe_shape
+from benchmark.boundaries.formats.images import read_numbers, read_pixels
+from benchmark.boundaries.formats.matlab import read_variable
+from datasets.layout.frame_files import Array, check_array
 
 FARTHEST = 20.0
 """Metres; the Kinect of NYU-v2 sees 0.5 to 10."""
@@ -26,16 +26,14 @@ _NEAR_ZERO = 0.02
 SHORTEST, LONGEST = 0.5, 1.5
 """Lengths between which a vector is taken for a unit normal, blurred by JPEG, resizing or 8 bits."""
 
-_END_OF_JPEG = b"\xff\xd9"
-
 
 def describe(array: Array) -> str:
     """Shape and type, for a message."""
-    return f"{'x'.join(map(str, array.shape)) or 'a single value'} {array.dtype}"
+    return f"{describe_shape(array.shape)} {array.dtype}"
 
 
 def check_shape(array: Array, shape: tuple[int, ...], where: str) -> None:
-    """Refuse another shape, and say so where the axes are swapped.
+    """Refuse another shape; the message tells swapped axes.
 
     Raises:
         DataError: with both shapes.
@@ -49,7 +47,7 @@ def check_shape(array: Array, shape: tuple[int, ...], where: str) -> None:
 
 
 def check_presence(paths: Iterable[Path]) -> None:
-    """Refuse to begin while a file is missing; naming it after minutes of work would be too late.
+    """Refuse to begin while a file is missing.
 
     Raises:
         DataError: naming the first missing file and how many there are.
@@ -60,34 +58,16 @@ def check_presence(paths: Iterable[Path]) -> None:
         raise DataError(f"{missing[0]}: the file is missing{others}")
 
 
-def read_jpeg(path: Path) -> Array:
-    """(H, W, 3) uint8 RGB.
-
-    Raises:
-        DataError: if it is missing, truncated or not a JPEG.
-    """
-    data = read_bytes(path)
-    # The decoder paints the missing rest of a truncated file grey.
-    if not data.tobytes().rstrip(b"\0").endswith(_END_OF_JPEG):
-        raise DataError(f"{path}: truncated image, the JPEG ends after {data.size} bytes without its end mark")
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if picture is None:
-        raise DataError(f"{path}: not a readable JPEG image ({data.size} bytes)")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-
-
 def read_colour(path: Path) -> Array:
-    """(H, W, 3) uint8 RGB of a JPEG or PNG.
+    """(H, W, 3) uint8 RGB of a JPEG or PNG in colour; transparency is dropped.
 
     Raises:
-        DataError: if it is missing, truncated or no 8-bit colour picture.
+        DataError: if it is missing, damaged, or no 8-bit colour picture.
     """
-    if path.suffix == ".jpg":
-        return read_jpeg(path)
-    picture = read_png(path)
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-        raise DataError(f"{path}: found {describe(picture)}, expected an 8-bit RGB picture")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    pixels = read_pixels(path)
+    if pixels.ndim != 3 or pixels.dtype != np.uint8:
+        raise DataError(f"{path}: found {describe(pixels)}, expected an 8-bit RGB picture")
+    return pixels
 
 
 def read_map(path: Path, key: str = "") -> Array:
@@ -110,17 +90,14 @@ def read_array(path: Path, key: str = "") -> Array:
     Raises:
         DataError: if it is missing, truncated, or does not hold numbers.
     """
-    if path.suffix == ".png":
-        return read_indices(path)
-    try:
-        array = read_npy(path) if path.suffix == ".npy" else read_variable(path, key)
-    except (MemoryError, SyntaxError, TokenError) as error:
-        # What numpy's reader of headers raises beside its ValueError.
-        raise DataError(f"{path}: damaged, its header makes no sense ({type(error).__name__})") from None
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return read_npy(path)
+    if suffix != ".mat":
+        return read_numbers(path)
+    array = read_variable(path, key)
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path}: {key!r} is text or a cell, expected numbers")
-    if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_) or np.iscomplexobj(array):
-        raise DataError(f"{path}: found {describe(array)}, expected real numbers")
     return array
 
 
@@ -151,7 +128,7 @@ def to_labels(array: Array, highest: int, size: tuple[int, int], where: str, low
 
 
 def to_metres(array: Array, size: tuple[int, int], where: str) -> Array:
-    """(H, W) float32 depth in metres, 0 missing; what cannot be metres of an indoor scene is refused.
+    """(H, W) float32 depth in metres, 0 missing; depth that no indoor scene has is refused.
 
     Raises:
         DataError: if the size is another, a value is negative or not finite, or the unit seems wrong.
@@ -185,7 +162,7 @@ def to_normals(array: Array, size: tuple[int, int], where: str) -> Array:
 
     8-bit pictures are decoded as n = 2 v / 255 - 1. They cannot hold a zero vector: the codes nearest to it, 127 and
     128, mean missing. A vector shorter than `SHORTEST` or longer than `LONGEST` is no direction, hence missing too;
-    others are brought to length 1, but for those of float files that have it but for rounding.
+    other vectors are brought to length 1, except vectors in float files whose length is 1 up to rounding.
 
     Raises:
         DataError: if the size is another, a value is not finite, or most vectors have an impossible length.
@@ -219,7 +196,7 @@ def to_normals(array: Array, size: tuple[int, int], where: str) -> Array:
 
 
 def to_boundary(array: Array, size: tuple[int, int], where: str) -> Array:
-    """(H, W) uint8 boundary map, 255 or 0, from 0 and 1 or 0 and 255; what is in between is cut in the middle.
+    """(H, W) uint8 boundary map, 255 or 0, from 0 and 1 or 0 and 255; values between are cut in the middle.
 
     Raises:
         DataError: if the size is another or a value is out of range.

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.layout.frame_files import Array, DataError, read_png
+from benchmark.boundaries.formats.images import read_numbers
+from datasets.layout.frame_files import Array, DataError
 from datasets.layout.manifest_tables import FrameRecord
 from datasets.nyuv2.sources.source import (
     CROPPED_SIZE,
@@ -30,7 +31,7 @@ from datasets.nyuv2.sources.source import (
     half_pixel_added,
     with_derived,
 )
-from datasets.preparation.reading import check_presence, check_shape, describe, read_jpeg, to_labels
+from datasets.preparation.reading import check_presence, check_shape, describe, read_colour, to_labels
 
 NUM_CLASSES = 40
 MERGED_LABEL = 255
@@ -110,7 +111,7 @@ class FolderSource(NYUv2Source):
         step = files.depth_max / 255
         depth = ((_read_gray(files.depth).astype(np.float32) + 0.5) * np.float32(step)).astype(np.float32)
         labels = _read_labels(files)
-        image = read_jpeg(files.rgb)
+        image = read_colour(files.rgb)
         check_shape(image, (*OFFICIAL_SIZE, 3), str(files.rgb))
         arrays = {"images": image, "semseg": labels, "depth": depth}
         return crop(with_derived(arrays, files.intrinsics, quantisation=step))
@@ -210,7 +211,7 @@ def _read_labels(files: _Files) -> Array:
 
 
 def _read_gray(path: Path) -> Array:
-    picture = read_png(path)
+    picture = read_numbers(path)
     check_shape(picture, OFFICIAL_SIZE, str(path))
     if picture.dtype != np.uint8:
         raise DataError(f"{path}: found {describe(picture)}, expected 8 bits per pixel")

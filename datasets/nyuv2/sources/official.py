@@ -17,6 +17,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from benchmark.boundaries.formats.hdf5 import check_dataset, member, read_dataset
+from benchmark.boundaries.formats.matlab import read_variable
 from datasets.layout.frame_files import Array, DataError
 from datasets.layout.manifest_tables import FrameRecord
 from datasets.nyuv2.boundaries import boundaries_from_labels
@@ -33,7 +35,6 @@ from datasets.nyuv2.sources.source import (
     cropped,
     with_derived,
 )
-from datasets.preparation.matlab import read_variable
 from datasets.preparation.reading import read_array, to_labels, to_metres
 
 HEIGHT, WIDTH = OFFICIAL_SIZE
@@ -181,9 +182,10 @@ def _check_arrays(file: Any, path: Path) -> int:
     """The number of frames; missing arrays, other shapes and types, and different numbers of frames are refused."""
     counts = {}
     for key, shape in _SHAPES.items():
-        array = file.get(key)
+        array = member(file, key, path)
         if not isinstance(array, h5py.Dataset):
             raise DataError(f"{path}: no array {key!r}, it has {', '.join(sorted(set(file) - _INTERNAL)) or 'none'}")
+        check_dataset(array, path)
         if array.shape[1:] != shape:
             swapped = not set(shape) - set(array.shape) and array.ndim == len(shape) + 1
             raise DataError(
@@ -202,12 +204,13 @@ def _check_arrays(file: Any, path: Path) -> int:
 
 def _strings(file: Any, key: str) -> list[str]:
     """A cell of strings; empty where there is none."""
-    cell = file.get(key)
+    path = Path(file.filename)
+    cell = member(file, key, path)
     if not isinstance(cell, h5py.Dataset):
         return []
-    entries = cell[()].ravel()
+    entries = read_dataset(cell, path).ravel()
     if h5py.check_ref_dtype(cell.dtype) is not None:
-        return ["".join(map(chr, file[entry][()].ravel())) for entry in entries]
+        return ["".join(map(chr, read_dataset(file[entry], path).ravel())) for entry in entries]
     return [entry.decode() if isinstance(entry, bytes) else str(entry) for entry in entries]
 
 

@@ -157,3 +157,28 @@ def test_wrong_options_are_refused_in_one_line(
         main([*folders, *options])
     assert end.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_inverted_predictions_are_scored_with_a_warning(
+    folders: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (tmp_path / "pred").iterdir():
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+    numbers = tmp_path / "numbers.json"
+    assert main([*folders, "--protocol", "seism", "--workers", "1", "--json", str(numbers)]) == 0
+    warning = "4 of 4 images: the prediction is above half its range in most pixels; is it inverted?"
+    assert f"warning: {warning}" in capsys.readouterr().err
+    assert json.loads(numbers.read_text())["warnings"][0].startswith(warning)
+
+
+def test_a_plot_of_an_unknown_kind_is_refused_before_the_work(
+    folders: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*folders, "--protocol", "seism", "--workers", "1", "--plot", str(tmp_path / "a.xyz")]) == 2
+    assert "a.xyz: cannot draw this kind of file; end it in one of eps, jpeg" in capsys.readouterr().err
+
+
+def test_files_that_a_mac_adds_are_left_out(folders: list[str], tmp_path: Path) -> None:
+    for folder in ("pred", "gt"):
+        (tmp_path / folder / "._a.png").write_bytes(b"\0\5\x16\7" + bytes(100))
+    assert main([*folders, "--protocol", "seism", "--workers", "1"]) == 0

@@ -65,7 +65,7 @@ def test_what_is_wrong_is_one_line_and_leaves_what_was_there(tmp_path, capsys):
     capsys.readouterr()
     assert main(["--from", str(clip), "--out", str(out)]) == 2
     error = capsys.readouterr().err
-    assert "there is something here already; give --overwrite" in error
+    assert "the folder is not empty; give --overwrite" in error
     assert error.startswith("prepare_clips: ")
     assert error.count("\n") == 1
     (clip / "frame-000004.depth.png").write_bytes(b"no picture")

@@ -13,8 +13,9 @@ from boundary_cases import soft_scene
 from numpy.typing import NDArray
 from scipy.io import savemat
 
-from benchmark.boundaries.files import MapError, maps_in, read_strength, read_truths
+from benchmark.boundaries.files import maps_in, read_strength, read_truths
 from benchmark.boundaries.folders import count_pair, pairs_of
+from benchmark.boundaries.formats.content import DataError
 from benchmark.boundaries.ground_truth import outlines
 from benchmark.boundaries.protocols import BSDS, SEISM
 from benchmark.boundaries.thinning import thin
@@ -141,10 +142,10 @@ def spoil(path: Path) -> Path:
         ("a.npy", lambda p: cut(write(p, STRENGTH), 0), r"truncated or not a \.npy array"),
         ("a.npy", lambda p: p.write_text("no array"), r"truncated or not a \.npy array"),
         ("a.npy", lambda p: write(p, np.array([{}])), r"truncated or not a \.npy array"),
-        ("a.mat", lambda p: cut(write(p, STRENGTH)), "truncated or not a MAT file"),
-        ("a.mat", lambda p: cut(write(p, STRENGTH), 0), "truncated or not a MAT file"),
-        ("a.mat", lambda p: p.write_text("no matrix at all" * 20), "truncated or not a MAT file"),
-        ("a.mat", lambda p: cut(write_hdf5(p, TRUTH)), "truncated or not a MAT file"),
+        ("a.mat", lambda p: cut(write(p, STRENGTH)), "truncated or not a MAT"),
+        ("a.mat", lambda p: cut(write(p, STRENGTH), 0), "truncated or not a MAT"),
+        ("a.mat", lambda p: p.write_text("no matrix at all" * 20), "truncated or not a MAT"),
+        ("a.mat", lambda p: cut(write_hdf5(p, TRUTH)), "truncated or not a MAT"),
         ("a.mat", lambda p: savemat(p, {"a": TRUTH, "b": TRUTH}), "expected groundTruth or a single .* found a, b"),
         ("a.mat", lambda p: savemat(p, {"name": "text"}), "expected groundTruth or a single .* found none"),
         ("a.npy", lambda p: write(p, STRENGTH.astype(np.float32)), r"must lie in 0\.\.1, found 0\.\.255"),
@@ -154,13 +155,13 @@ def spoil(path: Path) -> Path:
         ("a.npy", lambda p: write(p, np.zeros((3, 4, 5))), "expected one gray map of height x width, found 3x4x5"),
         ("a.npy", lambda p: write(p, np.zeros((0, 5))), "expected one gray map of height x width, found 0x5"),
         ("a.png", lambda p: write(p, np.random.default_rng(0).integers(0, 99, (5, 6, 3))), "found 5x6x3"),
-        ("a.npy", lambda p: None, "No such file"),
+        ("a.npy", lambda p: None, "the file is missing"),
     ],
 )
 def test_a_prediction_that_cannot_be_scored_is_named(tmp_path: Path, name: str, make: Any, message: str) -> None:
     path = tmp_path / name
     make(path)
-    with pytest.raises(MapError, match=message) as error:
+    with pytest.raises(DataError, match=message) as error:
         read_strength(path)
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
@@ -175,7 +176,7 @@ def test_a_prediction_that_cannot_be_scored_is_named(tmp_path: Path, name: str, 
     ],
 )
 def test_ground_truth_that_cannot_be_scored_is_named(tmp_path: Path, make: Any, message: str) -> None:
-    with pytest.raises(MapError, match=message):
+    with pytest.raises(DataError, match=message):
         read_truths(make(tmp_path / "a.mat"), "seism")
 
 
@@ -195,12 +196,12 @@ def test_folders_that_do_not_fit_are_refused(
         (tmp_path / folder).mkdir()
         for name in [*names, "Thumbs.db"]:
             (tmp_path / folder / name).touch()
-    with pytest.raises(MapError, match=message):
+    with pytest.raises(DataError, match=message):
         pairs_of(tmp_path / "pred", tmp_path / "true")
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MapError, match="nowhere: no such folder"):
+    with pytest.raises(DataError, match="nowhere: no such folder"):
         maps_in(tmp_path / "nowhere")
 
 
@@ -209,7 +210,7 @@ def test_maps_of_different_size_are_both_named(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         write(tmp_path / folder / "a.png", values)
     (pair,) = pairs_of(tmp_path / "pred", tmp_path / "true")
-    with pytest.raises(MapError, match=r"pred/a.png is 60x80, .*true/a.png is 80x60; maps are never resized"):
+    with pytest.raises(DataError, match=r"pred/a.png is 60x80, .*true/a.png is 80x60; maps are never resized"):
         count_pair(pair, SEISM)
 
 
@@ -219,5 +220,5 @@ def test_ground_truth_without_an_annotator_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "pred" / "a.png", STRENGTH)
     write_bsds(tmp_path / "true" / "a.mat", [])
     (pair,) = pairs_of(tmp_path / "pred", tmp_path / "true")
-    with pytest.raises(MapError, match="there is no annotation in it"):
+    with pytest.raises(DataError, match="there is no annotation in it"):
         count_pair(pair, BSDS)

@@ -1,4 +1,4 @@
-"""A data set that makes sense: views of a corner of a room, whose normals belong to the depth."""
+"""A consistent data set: views of a corner of a room, whose normals agree with the depth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every damage to a file of a frame is named in one line, with the first wrong file and what to do."""
+"""Damage to the files of a frame: one line with the first wrong file and the remedy."""
 
 from __future__ import annotations
 

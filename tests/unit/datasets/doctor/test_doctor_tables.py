@@ -1,4 +1,4 @@
-"""Wrong tables, splits that leak, and what only the whole data set shows."""
+"""Wrong tables, leaks between splits, and faults that only the whole data set shows."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_normals_of_another_place_are_named(tmp_path, write_corner):
         arrays["normals"] = (normals / np.linalg.norm(normals, axis=-1, keepdims=True)).astype(np.float16)
 
     root = write_corner(tmp_path / "wrong", {"0002": scatter})
-    assert "degrees off those of the depth, in any order" in only_problem(root)
+    assert "degrees off the depth, in any order" in only_problem(root)
 
 
 def test_a_frame_in_both_splits_is_named(good):

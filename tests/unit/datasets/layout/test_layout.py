@@ -1,4 +1,4 @@
-"""The canonical layout: what is written is read, a fingerprint follows content, a wrong file is named."""
+"""The canonical layout: writing and reading, the fingerprint, errors that name the wrong file."""
 
 from __future__ import annotations
 

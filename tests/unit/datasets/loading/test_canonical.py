@@ -1,4 +1,4 @@
-"""Items of a data set: codes, randomness from (seed, epoch, index), the cache, what is read."""
+"""Items of a data set: codes, randomness from (seed, epoch, index), the cache, the files read."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ def test_what_is_there_is_not_overwritten_unasked(source, tmp_path, capsys):
     before = read_info(out)
     paint("0001", 40)(source)
     assert run(source, out) == 2
-    assert "there is something here already; give --overwrite" in capsys.readouterr().err
+    assert "the folder is not empty; give --overwrite" in capsys.readouterr().err
     assert read_info(out) == before
     assert run(source, out, "--overwrite") == 0
     assert read_info(out).fingerprint != before.fingerprint

@@ -164,3 +164,23 @@ def test_images_follow_each_other_by_their_numbers_in_folders_too(model):
     files = [source.placed[name].frame.image.name for name, _ in source.frames]
     assert files == ["1 a.png", "10.png", "2.jpg", "12.jpg"]
     assert [name for name, _ in source.frames] == [f"hall_{number:06d}" for number in range(4)]
+
+
+@pytest.mark.parametrize("place", ["sparse/0", "sparse"])
+def test_the_tables_may_lie_where_colmap_writes_them(model, place):
+    poses = [opened(model).read(*frame)[0].pose for frame in opened(model).frames]
+    (model / place).mkdir(parents=True)
+    for path in model.glob("*.txt"):
+        path.rename(model / place / path.name)
+    assert [opened(model).read(*frame)[0].pose for frame in opened(model).frames] == poses
+
+
+def test_depth_may_be_named_after_the_whole_name_of_the_image(model):
+    (model / "depth" / "10.png").rename(model / "depth" / "10.png.png")
+    assert len(opened(model).frames) == 2
+
+
+def test_an_image_outside_the_folder_is_refused(model):
+    edit(model / "images.txt", "10.png", "../../secret.png")
+    with pytest.raises(DataError, match=r"images\.txt: '../../secret\.png' lies outside the folder"):
+        opened(model)

@@ -1,4 +1,4 @@
-"""Posed clips of TUM RGB-D: which times belong together, what a line of groundtruth.txt means."""
+"""Posed clips of TUM RGB-D: association of times, forms of the tables, faults in their lines."""
 
 from __future__ import annotations
 
@@ -86,15 +86,23 @@ def test_clips_in_which_nothing_belongs_together_are_refused(tmp_path):
             f"{TIMES[0]} 1 2 3 0 0 0",
             r"groundtruth\.txt, line 1: found 6 numbers, expected tx ty tz qx",
         ),
-        ("groundtruth.txt", f"# t\n{TIMES[0]} 1 2 3 0 0 0 0", r"groundtruth\.txt, line 2: the pose is no rotation"),
+        (
+            "groundtruth.txt",
+            f"# t\n{TIMES[0]} 1 2 3 0 0 0 0",
+            r"none of 3 images has a depth image \(3 have\) and a pose",
+        ),
         ("groundtruth.txt", f"{TIMES[0]} 1 2 3 0 0 0 2", r"groundtruth\.txt, line 1: the pose is no rotation"),
-        ("groundtruth.txt", f"{TIMES[0]} nan 2 3 0 0 0 1", r"groundtruth\.txt, line 1: a number is not finite"),
+        ("groundtruth.txt", f"{TIMES[0]} nan 2 3 0 0 0 1", r"none of 3 images has a depth image \(3 have\) and a pose"),
+        ("groundtruth.txt", f"{TIMES[0]} 1 2 3 0 0 0 x", r"groundtruth\.txt, line 1: .*'x'"),
+        ("groundtruth.txt", "1e999999999 1 2 3 0 0 0 1", r"groundtruth\.txt, line 1: '1e999999999' is no timestamp"),
+        ("rgb.txt", f"{TIMES[0]} ../../etc/passwd", r"rgb\.txt, line 1: '../../etc/passwd' lies outside the folder"),
+        ("rgb.txt", f"{TIMES[0]} C:\\desk\\1.png", r"rgb\.txt, line 1: .* lies outside the folder of the clip"),
         ("groundtruth.txt", "# nothing\n", r"groundtruth\.txt: lists nothing"),
         ("rgb.txt", "noon rgb/1.png", r"rgb\.txt, line 1: 'noon' is no timestamp"),
         ("rgb.txt", "inf rgb/1.png", r"rgb\.txt, line 1: 'inf' is no timestamp"),
         ("depth.txt", f"\n{TIMES[0]}", r"depth\.txt, line 2: nothing stands behind the timestamp"),
         ("depth.txt", f"{TIMES[0]} depth/gone.png", r"gone\.png: the file is missing"),
-        ("rgb.txt", "\udcff", r"rgb\.txt: not a readable text"),
+        ("rgb.txt", "\udcff", r"rgb\.txt: not a text file"),
     ],
 )
 def test_what_is_wrong_in_a_table_is_named(tmp_path, table, text, problem):
@@ -108,3 +116,56 @@ def test_pictures_whose_names_do_not_sort_by_time_are_numbered(tmp_path):
     """Pairs of views are neighbours by name."""
     folder = write_tum(tmp_path / "desk", ["9.5", "10.5"], ["9.5", "10.5"], ["9.5", "10.5"])
     assert [name for name, _ in opened(folder).frames] == ["desk_000000", "desk_000001"]
+
+
+def rewrite(folder, change):
+    """Change every line of the tables."""
+    for name in ("rgb.txt", "depth.txt", "groundtruth.txt"):
+        lines = (folder / name).read_text().splitlines()
+        (folder / name).write_text("".join(f"{line if line.startswith('#') else change(line)}\n" for line in lines))
+
+
+FORMS = {
+    "commas": lambda line: line.replace(" ", ","),
+    "commas and blanks": lambda line: line.replace(" ", ", "),
+    "tabs": lambda line: line.replace(" ", "\t"),
+    "backslashes": lambda line: line.replace("/", "\\"),
+    "nanoseconds": lambda line: line.replace(".", "", 1).replace(" ", "000 ", 1),
+    "CRLF": lambda line: line + "\r",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_tables_are_read_in_the_forms_of_common_tools(tmp_path, form):
+    folder = write_tum(tmp_path / "desk", TIMES, TIMES, TIMES)
+    expected = [opened(folder).read(*frame)[0].pose for frame in opened(folder).frames]
+    rewrite(folder, FORMS[form])
+    assert [opened(folder).read(*frame)[0].pose for frame in opened(folder).frames] == expected
+
+
+def test_names_of_files_may_hold_blanks(tmp_path):
+    folder = write_tum(tmp_path / "desk", TIMES, TIMES, TIMES)
+    for part in ("rgb", "depth"):
+        (folder / part / f"{TIMES[0]}.png").rename(folder / part / "a frame.png")
+        table = folder / f"{part}.txt"
+        table.write_text(table.read_text().replace(f"{part}/{TIMES[0]}.png", f"{part}/a frame.png"))
+    assert len(opened(folder).frames) == 3
+
+
+@pytest.mark.parametrize("pose", ["nan nan nan nan nan nan nan", "1 2 3 0 0 0 0", "inf 2 3 0 0 0 1"])
+def test_lines_without_a_pose_are_left_out_and_counted(tmp_path, pose):
+    folder = write_tum(tmp_path / "desk", TIMES, TIMES, TIMES)
+    lines = (folder / "groundtruth.txt").read_text().splitlines()
+    lines[2] = f"{TIMES[1]} {pose}"
+    (folder / "groundtruth.txt").write_text("\n".join(lines))
+    source = opened(folder)
+    assert [name for name, _ in source.frames] == [f"desk_{TIMES[0]}", f"desk_{TIMES[2]}"]
+    assert "1 of 3 images left out: 0 without depth, 1 without a pose" in source.notes
+    assert "1 lines of groundtruth.txt left out" in source.notes
+
+
+def test_a_quaternion_rounded_to_two_digits_is_normalised(tmp_path):
+    folder = write_tum(tmp_path / "desk", TIMES[:1], TIMES[:1], [])
+    (folder / "groundtruth.txt").write_text(f"{TIMES[0]} 1 2 3 0.73 0 0 0.73\n")
+    record, _ = opened(folder).read(*opened(folder).frames[0])
+    np.testing.assert_allclose(np.array(record.pose).reshape(4, 4)[1, :3], [0, 0, -1], atol=1e-12)

@@ -1,4 +1,4 @@
-"""Unpacking: every format gives the same folder, and what must not be unpacked is refused in one line, as a whole."""
+"""Unpacking of archives: equal folders from every format, and refusals of unsafe or damaged archives in one line."""
 
 from __future__ import annotations
 
@@ -101,6 +101,8 @@ OUTSIDE = {
 @pytest.mark.parametrize("kind", ["x.tgz", "x.zip"])
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_a_path_that_leads_outside_is_refused(tmp_path, kind, name):
+    if name == "top\\evil" and kind == "x.zip":
+        pytest.skip("Windows tools write such names into zip archives; another test reads them")
     message = refused(pack(tmp_path / kind, {**FILES, name: b"evil"}))
     assert repr(name) in message
     assert OUTSIDE[name] in message
@@ -138,18 +140,21 @@ def zipped_link(folder: Path) -> Path:
 
 
 SPECIAL = {
-    "symbolic link": (special(tarfile.SYMTYPE, "/etc/passwd"), "is a link"),
-    "hard link": (special(tarfile.LNKTYPE, "../outside"), "is a link"),
+    "symbolic link": (
+        special(tarfile.SYMTYPE, "/etc/passwd"),
+        "is a symbolic link; nothing was unpacked; unpack it yourself",
+    ),
+    "hard link": (special(tarfile.LNKTYPE, "../outside"), ": its original '../outside' points out of the archive"),
     "device": (special(tarfile.CHRTYPE), "is a device"),
     "pipe": (special(tarfile.FIFOTYPE), "is a device or another special file"),
-    "link in a zip": (zipped_link, "is a link"),
+    "link in a zip": (zipped_link, "is a symbolic link"),
 }
 
 
 @pytest.mark.parametrize("case", SPECIAL)
 def test_links_and_devices_are_refused(tmp_path, case):
     make, message = SPECIAL[case]
-    assert f"'top/odd' {message}" in refused(make(tmp_path))
+    assert f"'top/odd'{'' if message[0] == ':' else ' '}{message}" in refused(make(tmp_path))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -180,18 +185,77 @@ def test_an_encrypted_zip_is_refused(tmp_path):
     data[6] |= 1
     data[data.index(b"PK\x01\x02") + 8] |= 1
     (tmp_path / "x.zip").write_bytes(data)
-    assert "password" in refused(tmp_path / "x.zip")
+    assert "is encrypted; nothing was unpacked; unpack it yourself and give the folder" in refused(tmp_path / "x.zip")
 
 
-def test_what_is_no_archive_is_refused(tmp_path):
+def test_a_zip_compressed_by_deflate64_is_refused_by_name(tmp_path):
+    data = bytearray(pack(tmp_path / "x.zip", FILES).read_bytes())
+    data[8], data[data.index(b"PK\x01\x02") + 10] = 9, 9
+    (tmp_path / "x.zip").write_bytes(data)
+    assert "is compressed by deflate64, which Python does not read" in refused(tmp_path / "x.zip")
+
+
+def test_backslashes_in_a_zip_separate_folders(tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in {**FILES, "top/folder/": b""}.items():
+            info = zipfile.ZipInfo("x")
+            info.filename = name.replace("/", "\\")
+            archive.writestr(info, content)
+    with unpacked(path, tmp_path / "out") as folder:
+        assert contents(folder) == FILES
+        assert (folder / "top" / "folder").is_dir()
+
+
+def add_hard_link(path: Path, name: str, original: str) -> Path:
+    with tarfile.open(path, "a") as archive:
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname = tarfile.LNKTYPE, original
+        archive.addfile(info)
+    return path
+
+
+def test_a_hard_link_becomes_a_copy(tmp_path):
+    path = add_hard_link(pack(tmp_path / "x.tar", FILES), "top/copy", "top/a.txt")
+    with unpacked(path, tmp_path / "out") as folder:
+        assert contents(folder) == {**FILES, "top/copy": FILES["top/a.txt"]}
+
+
+def test_a_hard_link_to_a_file_that_is_not_unpacked_is_refused(tmp_path):
+    message = refused(add_hard_link(pack(tmp_path / "x.tar", FILES), "top/copy", "top/later"))
+    assert "is a hard link to 'top/later', which does not come before it" in message
+
+
+def test_copies_by_hard_links_count_for_the_size(tmp_path):
+    path = pack(tmp_path / "x.tar", FILES)
+    for number in range(9):
+        add_hard_link(path, f"top/{number}", "top/deep/b.bin")
+    assert "unpacks to more than" in refused(path, max_bytes=30_000)
+
+
+def test_a_large_header_is_refused_before_it_is_read(tmp_path):
+    """The header of a name in the pax format says 500 MB; the file has none of them."""
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = tarfile.XHDTYPE, 500 * 2**20
+    (tmp_path / "x.tar").write_bytes(info.tobuf(tarfile.USTAR_FORMAT) + bytes(10_240))
+    assert "a header of 524288000 bytes" in refused(tmp_path / "x.tar")
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
     (tmp_path / "page.tgz").write_text("<html>Google Drive - Virus scan warning</html>")
-    assert "neither a folder nor a tar or zip archive (46 bytes)" in refused(tmp_path / "page.tgz")
+    assert "a web page in place of the file" in refused(tmp_path / "page.tgz")
+    (tmp_path / "lfs.tgz").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    assert "a Git LFS pointer in place of the file; run `git lfs pull`" in refused(tmp_path / "lfs.tgz")
+    (tmp_path / "a.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(600))
+    assert "compressed by Zstandard" in refused(tmp_path / "a.tar.zst")
+    (tmp_path / "note.tgz").write_text("a note")
+    assert "neither a folder nor a tar or zip archive (6 bytes)" in refused(tmp_path / "note.tgz")
     assert "no such file" in refused(tmp_path / "missing.tgz")
 
 
 def test_a_bomb_is_refused(tmp_path):
     path = pack(tmp_path / "x.zip", {"zeros": bytes(2 * 2**20)})
-    assert "unpacks to more than 0.000977 GiB" in refused(path, most_bytes=2**20)
+    assert "unpacks to more than 0.000977 GiB" in refused(path, max_bytes=2**20)
 
 
 def test_folder_with_finds_a_release_below_its_wrappers(tmp_path):

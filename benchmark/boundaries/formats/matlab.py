@@ -1,8 +1,8 @@
-"""MATLAB files up to version 7, read without trusting them.
+"""MATLAB files of versions 5 to 7.
 
-scipy's reader ends the process, with no exception to catch, on some damaged files; here every length is checked before
-it is used. What label files and class tables hold is read: arrays of numbers, strings, cells and structures of these;
-other kinds of variables are passed over. The format: MathWorks, "MAT-File Format", sections on level 5 files.
+scipy's reader ends the process without an exception on some damaged files. This reader checks every length before it
+uses it. It reads arrays of numbers, strings, cells and structures of these; variables of other kinds are left out.
+Source: MathWorks, "MAT-File Format", sections on level 5 files.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from datasets.layout.frame_files import Array, DataError
+from benchmark.boundaries.formats.content import MAX_BYTES, DataError, first_line, read_bytes
 
-MOST_BYTES = 2**30
-"""Of one variable when decompressed."""
+Array = NDArray[Any]
 
 Value = Any
-"""An array, a string, or a list in the order of its elements: of a cell the values, of a structure array a dictionary
-each, of the fields in their order."""
+"""An array, a string, or a list: the values of a cell array, or one dictionary of fields per structure of a structure
+array, both by columns."""
 
 _HEADER_BYTES = 128
 _HDF5_MARK = b"MATLAB 7.3"
@@ -35,8 +35,8 @@ _MATRIX, _COMPRESSED = 14, 15
 _TEXT = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
 _CELL, _STRUCTURE, _CHARACTERS = 1, 2, 4
 _READ = {_CELL, _STRUCTURE, _CHARACTERS, *_CLASSES}
-_COMPLEX = 0x08
-_DEEPEST = 4
+_COMPLEX, _LOGICAL = 0x08, 0x02
+_MAX_DEPTH = 4
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,11 @@ def read_matlab(path: Path) -> dict[str, Value]:
     Raises:
         DataError: if the file is missing, truncated, damaged, or of another version.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path}: the file is missing") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    content = read_bytes(path)
     try:
         return dict(_variables(content))
-    except (ValueError, struct.error, zlib.error, UnicodeDecodeError, MemoryError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path}: truncated or not a MATLAB file that can be read ({reason})") from None
+    except (ValueError, struct.error, zlib.error, MemoryError) as error:
+        raise DataError(f"{path}: truncated or not a MATLAB file that can be read ({first_line(error)})") from None
 
 
 def read_variable(path: Path, name: str) -> Value:
@@ -82,17 +76,20 @@ def _variables(content: bytes) -> Iterator[tuple[str, Value]]:
     order = {b"IM": "<", b"MI": ">"}.get(content[126:_HEADER_BYTES])
     if order is None:
         raise ValueError("no MATLAB header")
+    left = MAX_BYTES
     for element in _elements(memoryview(content)[_HEADER_BYTES:], order):
         if element.kind == _COMPRESSED:
-            for inner in _elements(memoryview(_decompressed(element.data)), order):
+            decompressed = _decompressed(element.data, left)
+            left -= len(decompressed)
+            for inner in _elements(memoryview(decompressed), order):
                 yield from _variable(inner, order)
         else:
             yield from _variable(element, order)
 
 
-def _decompressed(data: memoryview) -> bytes:
+def _decompressed(data: memoryview, max_bytes: int) -> bytes:
     decompressor = zlib.decompressobj()
-    content = decompressor.decompress(data, MOST_BYTES)
+    content = decompressor.decompress(data, max(max_bytes, 1))
     if not decompressor.eof:
         raise ValueError("a compressed variable is not complete or too large")
     return content
@@ -124,7 +121,7 @@ def _elements(data: memoryview, order: str) -> Iterator[_Element]:
 
 
 def _matrix(data: memoryview, order: str, depth: int) -> tuple[str, Value]:
-    """Name and value of a variable; the value is None for kinds that are not read."""
+    """Name and value of a variable; the value is None for kinds that are left out."""
     if not len(data):
         return "", np.zeros((0, 0))
     parts = _elements(data, order)
@@ -138,7 +135,7 @@ def _matrix(data: memoryview, order: str, depth: int) -> tuple[str, Value]:
         raise ValueError(f"a variable of shape {shape}")
     name = bytes(name_part.data).decode("latin-1")
     if kind in (_CELL, _STRUCTURE):
-        if depth == _DEEPEST:
+        if depth == _MAX_DEPTH:
             raise ValueError("cells within cells")
         fields = _field_names(parts, order) if kind == _STRUCTURE else ()
         values = [_matrix(part.data, order, depth + 1)[1] for part in parts if part.kind == _MATRIX]
@@ -148,8 +145,11 @@ def _matrix(data: memoryview, order: str, depth: int) -> tuple[str, Value]:
     numbers = _numbers(_next(parts), order)
     if numbers.size != prod(shape):
         raise ValueError(f"{name!r} has {numbers.size} values for the shape {shape}")
+    dtype = np.dtype(bool if word >> 8 & _LOGICAL else _CLASSES[kind])
+    if numbers.size * dtype.itemsize > MAX_BYTES:
+        raise ValueError(f"{name!r} needs {numbers.size * dtype.itemsize / 2**30:.3g} GiB")
     with np.errstate(invalid="ignore"):
-        return name, numbers.astype(_CLASSES[kind]).reshape(shape, order="F")
+        return name, numbers.astype(dtype).reshape(shape, order="F")
 
 
 def _field_names(parts: Iterator[_Element], order: str) -> tuple[str, ...]:

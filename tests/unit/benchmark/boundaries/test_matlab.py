@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from datasets.layout.layout import DataError
-from datasets.preparation.matlab import read_matlab, read_variable
+from benchmark.boundaries.formats.content import DataError
+from benchmark.boundaries.formats.matlab import read_matlab, read_variable
 
 RNG = np.random.default_rng(0)
 VARIABLES = {

@@ -1,0 +1,39 @@
+"""Warnings about maps that are probably inverted or badly scaled."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmark.boundaries.plausibility import BRIGHT, DRAWN_INVERTED, EMPTY, FAINT, common_doubts, doubts
+
+DRAWN = np.zeros((20, 30), bool)
+DRAWN[10] = True
+STRENGTH = np.where(DRAWN, 204, 10).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("strength", "truth", "expected"),
+    [
+        (STRENGTH, DRAWN, ()),
+        (STRENGTH / 255, DRAWN, ()),
+        (255 - STRENGTH, DRAWN, (BRIGHT,)),
+        (1 - STRENGTH / 255, DRAWN, (BRIGHT,)),
+        (np.zeros_like(STRENGTH), DRAWN, (EMPTY,)),
+        (DRAWN.astype(np.uint8), DRAWN, (FAINT,)),
+        (DRAWN, DRAWN, ()),
+        (STRENGTH, ~DRAWN, (DRAWN_INVERTED,)),
+    ],
+)
+def test_inverted_and_faint_maps_raise_a_doubt(strength, truth, expected):
+    assert doubts(strength, [truth], "direct") == expected
+
+
+def test_an_inverted_map_of_segments_raises_no_doubt():
+    """Its outlines are the same."""
+    assert doubts(STRENGTH, [~DRAWN], "seism") == ()
+
+
+def test_only_doubts_about_most_images_are_reported():
+    assert common_doubts([(EMPTY,), (), ()]) == []
+    assert common_doubts([(EMPTY,), (EMPTY, BRIGHT), ()]) == [f"2 of 3 images: {EMPTY}"]
