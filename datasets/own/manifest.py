@@ -215,7 +215,7 @@ def _class_task(own: OwnTask, entry: TaskEntry, where: str) -> OwnTask:
         classes=entry.classes,
         values=values,
         ignore=ignore,
-        assumed_ignore=entry.ignore is None,
+        assumed_ignore=entry.ignore is None and bool(ignore),
     )
 
 

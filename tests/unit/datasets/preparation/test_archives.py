@@ -98,11 +98,12 @@ OUTSIDE = {
 }
 
 
-@pytest.mark.parametrize("kind", ["x.tgz", "x.zip"])
-@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    # Windows tools write backslashes into zip archives; another test reads them.
+    [(kind, name) for kind in ("x.tgz", "x.zip") for name in OUTSIDE if (kind, name) != ("x.zip", "top\\evil")],
+)
 def test_a_path_that_leads_outside_is_refused(tmp_path, kind, name):
-    if name == "top\\evil" and kind == "x.zip":
-        pytest.skip("Windows tools write such names into zip archives; another test reads them")
     message = refused(pack(tmp_path / kind, {**FILES, name: b"evil"}))
     assert repr(name) in message
     assert OUTSIDE[name] in message
