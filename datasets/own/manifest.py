@@ -73,7 +73,7 @@ class ManifestFile(BaseModel):
 
     name: FileName | None = None
     tasks: Annotated[dict[TaskName, TaskEntry], Field(min_length=1)]
-    splits: dict[Literal["train", "test"], str | tuple[FrameName, ...]] = {split: f"{split}.txt" for split in SPLITS}
+    splits: dict[Literal["train", "test"], str | tuple[FrameName, ...]] = {"train": "train.txt", "test": "test.txt"}
     intrinsics: tuple[Positive, Positive, Finite, Finite] | None = None
 
 

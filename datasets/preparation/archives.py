@@ -36,6 +36,7 @@ _CHUNK = 2**20
 _UNPACK_YOURSELF = "unpack it yourself and give the folder"
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _ENCRYPTED = 0x1
+_DEFLATE64 = 9
 _AGAIN = "; get it again, and compare its size with the one that its source states"
 _DAMAGED = (
     tarfile.TarError,
@@ -238,7 +239,7 @@ def _zip_refusal(info: zipfile.ZipInfo) -> str:
     if info.flag_bits & _ENCRYPTED:
         return "encrypted"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-        method = zipfile.compressor_names.get(info.compress_type, f"method {info.compress_type}")
+        method = "Deflate64" if info.compress_type == _DEFLATE64 else f"method {info.compress_type}"
         return f"compressed by {method}, which Python does not read"
     return ""
 

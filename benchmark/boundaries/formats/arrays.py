@@ -48,7 +48,10 @@ def _read(file: IO[bytes], path: Path) -> NDArray[Any]:
     shape, by_columns, dtype = _HEADERS[version](file)
     if dtype.kind not in "biuf":
         content = "Python objects" if dtype.hasobject else f"{dtype}"
-        raise DataError(f"{path}: truncated or not a .npy array of numbers, it holds {content}; save the plain array")
+        raise DataError(
+            f"{path}: truncated or not a .npy array of numbers, it holds {content}, expected real numbers; "
+            "save the plain array"
+        )
     needed, left = prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size - file.tell()
     if min(shape, default=0) < 0 or needed > left:
         raise ValueError(f"{describe_shape(shape)} {dtype} needs {needed} bytes, {left} are left")

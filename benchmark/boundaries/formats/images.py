@@ -28,6 +28,7 @@ _CHANNELS = {_GRAY: 1, _RGB: 3, _PALETTE: 1, 4: 2, 6: 4}
 _MAX_EXTRANEOUS = 4
 """Bytes that some encoders leave between the compressed data and the end mark of a JPEG."""
 _MAX_ZEROS = 15
+_NO_END_MARK = "Premature end of JPEG file"
 _SEQUENTIAL, _HUFFMAN, _APP1, _EXIF = (0xC0, 0xC1), 0xC4, 0xE1, b"Exif\0\0"
 _ORIENTATION = 0x0112
 _OTHER_FORMATS = {b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"RIFF": "WebP", b"\0\0\0": "HEIF"}
@@ -187,24 +188,30 @@ def _jpeg_fault(data: bytes, color_space: str) -> str:
 
     OpenCV's decoder paints missing parts gray and only prints a warning; this one stops at the warning.
     """
-    import simplejpeg
-
     if _has_gap(data):
         return "a gap of zeros in the compressed data"
     # Converting to gray skips the chroma; four channels cannot be converted.
     target = "CMYK" if color_space in ("CMYK", "YCCK") else "GRAY"
-    for content, may_be_followed in ((data, False), (data + _JPEG_END, True)):
-        try:
-            simplejpeg.decode_jpeg(content, colorspace=target, strict=True)
-            return ""
-        except (ValueError, KeyError) as error:
-            message = first_line(error)
-        extraneous = _extraneous_bytes(message)
-        if extraneous is not None and (may_be_followed or extraneous <= _MAX_EXTRANEOUS):
-            return ""
-        if "Premature end of JPEG file" not in message:
-            break
-    return message if message.startswith(("Corrupt JPEG data", "Premature")) else ""
+    message = _warning(data, target)
+    if message.startswith(_NO_END_MARK):
+        # Some phones write other data in place of the end mark. Without such data the file was cut.
+        has_trailer = _extraneous_bytes(_warning(data + _JPEG_END, target)) is not None
+        return "" if has_trailer else message
+    extraneous = _extraneous_bytes(message)
+    if extraneous is not None and extraneous <= _MAX_EXTRANEOUS:
+        return ""
+    return message if message.startswith("Corrupt JPEG data") else ""
+
+
+def _warning(data: bytes, color_space: str) -> str:
+    """First warning of the decoder, empty without one."""
+    import simplejpeg
+
+    try:
+        simplejpeg.decode_jpeg(data, colorspace=color_space, strict=True)
+    except (ValueError, KeyError) as error:
+        return first_line(error)
+    return ""
 
 
 def _extraneous_bytes(message: str) -> int | None:

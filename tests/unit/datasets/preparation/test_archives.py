@@ -193,7 +193,7 @@ def test_a_zip_compressed_by_deflate64_is_refused_by_name(tmp_path):
     data = bytearray(pack(tmp_path / "x.zip", FILES).read_bytes())
     data[8], data[data.index(b"PK\x01\x02") + 10] = 9, 9
     (tmp_path / "x.zip").write_bytes(data)
-    assert "is compressed by deflate64, which Python does not read" in refused(tmp_path / "x.zip")
+    assert "is compressed by Deflate64, which Python does not read" in refused(tmp_path / "x.zip")
 
 
 def test_backslashes_in_a_zip_separate_folders(tmp_path):
