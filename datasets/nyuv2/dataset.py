@@ -41,7 +41,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from benchmark.boundaries.formats.content import DataError
 from benchmark.registry import DATASETS
 from datasets.loading.canonical import CanonicalDataset
 from datasets.nyuv2.sources.source import DATA_VERSION

@@ -35,7 +35,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from benchmark.boundaries.formats.content import DataError
 from benchmark.registry import DATASETS
 from benchmark.tasks import PASCAL_TASKS, TaskSet
 from datasets.loading.canonical import CanonicalDataset

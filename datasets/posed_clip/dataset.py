@@ -32,7 +32,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.boundaries.formats.content import DataError
 from benchmark.registry import DATASETS
 from benchmark.tasks import DEPTH, TaskSet
 from datasets.loading.canonical import CanonicalDataset

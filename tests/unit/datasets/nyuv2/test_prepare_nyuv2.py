@@ -163,9 +163,12 @@ def small_image(folder: Path) -> None:
 
 
 ERRORS = {
-    "truncated image": (cut_image, "rgb/0002.jpg: truncated image, the JPEG ends after 2000 bytes"),
-    "empty image": (lambda f: (f / "rgb" / "0001.jpg").write_bytes(b""), "rgb/0001.jpg: truncated image"),
-    "truncated depth": (cut_depth, "depth8/0001.png: truncated image"),
+    "truncated image": (cut_image, "rgb/0002.jpg: truncated or damaged JPEG image"),
+    "empty image": (
+        lambda f: (f / "rgb" / "0001.jpg").write_bytes(b""),
+        "rgb/0001.jpg: not a PNG image, the file is empty",
+    ),
+    "truncated depth": (cut_depth, "depth8/0001.png: truncated, the PNG image ends after"),
     "not a picture": (lambda f: (f / "rgb" / "0001.jpg").write_bytes(b"\1\xff\xd9"), "0001.jpg: not a readable JPEG"),
     "other size": (small_image, "rgb/0001.jpg: found 240x320x3, expected 480x640x3"),
     "label 41": (paint("0001", 41), "0001.png: label 41 at row 211, column 222 (1 such pixels), allowed are 0 to"),
@@ -201,7 +204,7 @@ def test_an_error_in_a_worker_arrives_as_one_line(source, tmp_path, capsys):
     cut_image(source)
     assert run(source, tmp_path / "out", "--workers", "2") == 2
     error = capsys.readouterr().err
-    assert "0002.jpg: truncated image" in error
+    assert "0002.jpg: truncated or damaged JPEG image" in error
     assert "Traceback" not in error
 
 

@@ -76,7 +76,7 @@ def other_suffix(root: Path) -> None:
 
 # What is wrong inside one file is tested in sources/test_reading.py; here is what depends on the release.
 CORRUPTIONS = {
-    "truncated image": ("astmt", cut("images/0001.jpg"), "images/0001.jpg: truncated image"),
+    "truncated image": ("astmt", cut("images/0001.jpg"), "images/0001.jpg: truncated or damaged JPEG image"),
     "truncated labels": ("astmt", cut("segmentation/0001.mat"), "segmentation/0001.mat: truncated or not a MATLAB"),
     "truncated depth": ("atrc", cut("depth/0001.npy"), "depth/0001.npy: truncated or not a .npy"),
     "H and W swapped": (

@@ -156,7 +156,7 @@ def spoil(root, kind):
     ("kind", "message"),
     [
         ("missing", f"sal_distill/{FIRST}.png: the file is missing"),
-        ("truncated image", f"JPEGImages/{FIRST}.jpg: truncated image"),
+        ("truncated image", f"JPEGImages/{FIRST}.jpg: truncated or damaged JPEG image"),
         ("truncated labels", f"trainval/{FIRST}.mat: truncated"),
         ("truncated normals", f"normals_distill/{FIRST}.png: truncated"),
         ("swapped axes", f"sal_distill/{FIRST}.png: found 64x48, expected 48x64: the axes are swapped"),

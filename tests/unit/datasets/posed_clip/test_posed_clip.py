@@ -90,7 +90,7 @@ def test_frames_without_a_pose_are_left_out_and_counted(clip, row):
     (clip / "frame-000003.pose.txt").write_text(row.replace("-1.#IND", "-nan") * 3 + "0 0 0 1\n")
     source = opened(clip)
     assert [name[-1] for name, _ in source.frames] == ["0", "1", "2", "4"]
-    assert "1 of 5 frames left out, whose pose has NaN, infinity or zeros" in source.notes
+    assert "1 of 5 frames left out, whose pose has NaN, infinity or zeros" in " ".join(source.notes)
 
 
 def test_poses_and_names_are_read_as_editors_and_systems_write_them(clip):
