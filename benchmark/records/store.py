@@ -118,9 +118,7 @@ class ResultStore:
             home = self.path(result.spec)
             first = seen.setdefault(result.run_id, home if path != home and home.exists() else path)
             if first != path:
-                yield Unreadable(
-                    path, _one_line(path, f"the cell of {first} again, expected each once")
-                )
+                yield Unreadable(path, _one_line(path, f"the cell of {first} again, expected each once"))
             elif recipe is None or recipe == result.spec.recipe:
                 yield Stored(result, path)
 
