@@ -4,9 +4,10 @@
     python tools/evaluate.py results/runs/nyuv2_lite/RUN_ID.json
     python tools/evaluate.py --imported DIR --recipe nyuv2_hrnet18
 
-The first reads the cell from its result file and its weights from results/work, and prints every metric beside the
-stored one. With --store the new numbers replace the stored ones, as when a metric was added since. The second scores
-what tools/import_checkpoint.py has written to DIR, under the protocol of a recipe.
+The first reads the cell from its result file and its weights from results/work, and prints every metric with
+the stored one. With --store the new numbers replace the stored ones, for example after a metric was added. The second
+scores the output of tools/import_checkpoint.py in DIR, under the protocol of a recipe. A result file is data: if it
+names a recipe file of your own, which is code, give the file with --recipe.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument("result", type=Path, nargs="?", help="result file of the cell, results/runs/RECIPE/RUN_ID.json")
     parser.add_argument("--weights", type=Path, help="model.safetensors (default: the cell's, below WORK)")
-    parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: work beside runs)")
+    parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: DIR/work for DIR/runs/...)")
     parser.add_argument("--json", type=Path, help="write the metrics to this file too")
     parser.add_argument("--store", action="store_true", help="write the metrics into the result file")
     parser.add_argument("--imported", type=Path, metavar="DIR", help="folder that tools/import_checkpoint.py wrote")

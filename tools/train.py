@@ -30,7 +30,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--regularizer", default="none", help="registered regularizer (default: none)")
     parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")
     parser.add_argument("--tasks", help="comma-separated task names (default: the recipe's)")
-    parser.add_argument("--split", choices=("test", "val"), default="test", help="what is scored (default: test)")
+    parser.add_argument("--split", choices=("test", "val"), default="test", help="split to score (default: test)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, order and augmentation (default: 0)")
     parser.add_argument(
         "--set",

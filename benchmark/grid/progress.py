@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 LINE_SECONDS = 60.0
-"""Interval of the lines about running cells where there is no terminal."""
+"""Interval of the lines about running cells if the stream is not a terminal."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ class TerminalProgress:
 
 
 def name_of(spec: RunSpec) -> str:
-    """A cell in a few words; recipe, backbone and overrides are those of the grid."""
+    """Short name of a cell; recipe, backbone and overrides are the same for the whole grid."""
     return f"{spec.method}+{spec.regularizer} seed {spec.seed}"
 
 

@@ -13,7 +13,7 @@ STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 class StopSignals:
     """While it is entered, SIGINT (Ctrl-C), SIGTERM and SIGHUP only set `first`, and `again` when repeated.
 
-    Outside the main thread Python can catch no signals; there it does nothing.
+    Python catches signals in the main thread only. In other threads this class does nothing.
     """
 
     def __init__(self) -> None:

@@ -1,1 +1,1 @@
-"""Result files: their content, how they are written, and who may write them."""
+"""Result files: content, checks, atomic writing, and leases that say which process may write."""

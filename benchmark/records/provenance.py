@@ -1,4 +1,4 @@
-"""Where a result comes from: commit, command, versions, hardware, data. Imports no torch and works without git."""
+"""Origin of a result: commit, command, versions, hardware, data. Imports no torch and works without git."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def provenance(
     hardware_extra: Mapping[str, Any] | None = None,
     imports: Sequence[str | Path] = (),
 ) -> dict[str, Any]:
-    """Everything that is needed to follow a number back to its origin, as plain JSON values.
+    """Commit, command, versions, hardware and data of a result, as plain JSON values.
 
     Args:
         started: time.time() at the start of the cell; now is taken as its end.
         data: id and fingerprint of the data set.
         config_text: the resolved recipe; its sha256 is kept. Empty where it is not known.
-        hardware_extra: what only the caller can know, such as {"gpu": name}.
+        hardware_extra: entries of `hardware` that need torch, such as {"gpu": name}.
         imports: a user's own files that took part; name and sha256 are kept, since no commit holds them.
     """
     return {
@@ -69,7 +69,7 @@ def provenance(
 
 @cache
 def code_state() -> dict[str, Any]:
-    """Commit and dirty flag of this checkout at the first call; call it early, since files may change during a run."""
+    """Commit and dirty flag of this checkout at the first call. Call it early, since files may change during a run."""
     return {"commit": commit(), "dirty": dirty()}
 
 
@@ -83,7 +83,7 @@ def commit(root: Path = CHECKOUT) -> str | None:
 
 
 def dirty(root: Path = CHECKOUT) -> bool | None:
-    """Whether files differ from the commit or are new, those in results/ apart; None where there is no commit."""
+    """Return True if files outside of results/ differ from the commit or are new; None if there is no commit."""
     if commit(root) is None:
         return None
     changes = _git(root, "status", "--porcelain", "--", ".", ":(exclude)results")
@@ -91,7 +91,7 @@ def dirty(root: Path = CHECKOUT) -> bool | None:
 
 
 def command_line(arguments: Sequence[str], root: Path = CHECKOUT) -> str:
-    """The command as it would be typed in the checkout, without paths of this machine.
+    """The command as typed in the checkout, without paths of this machine.
 
     Args:
         arguments: the script and its arguments, as in sys.argv.

@@ -91,7 +91,7 @@ class PublishedMetric(Metric):
 
 
 class CodeState(TypedDict, total=False):
-    """Commit of the code, and whether files differed from it; None where there is no commit."""
+    """Commit of the code, and whether files differed from it; None without a commit."""
 
     commit: Name | None
     dirty: Flag | None
@@ -125,7 +125,7 @@ class Provenance(CodeState, total=False):
 
 
 class _File(TypedDict):
-    """Keys that every result file has; the fields of `RunResult` among them are checked there.
+    """Required keys of a result file; `RunResult` checks its own fields.
 
     The run_id follows from the spec; a file of another version of the code may have another one.
     """

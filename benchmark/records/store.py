@@ -118,7 +118,7 @@ class ResultStore:
             home = self.path(result.spec)
             first = seen.setdefault(result.run_id, home if path != home and home.exists() else path)
             if first != path:
-                yield Unreadable(path, f"{path}: the cell of {first} again, expected each cell once")
+                yield Unreadable(path, _one_line(path, f"the cell of {first} again, expected each once"))
             elif recipe is None or recipe == result.spec.recipe:
                 yield Stored(result, path)
 
@@ -145,7 +145,7 @@ class ResultStore:
             yield lease
 
     def details_path(self, spec: RunSpec) -> Path:
-        """File with training curves and metrics of single images of a cell, beside its result."""
+        """File with training curves and metrics of single images of a cell, in the folder of its result."""
         return self.path(spec).with_suffix(".details.jsonl.gz")
 
     def check_writable(self, spec: RunSpec) -> None:
@@ -223,6 +223,6 @@ def stored_cell(path: Path, work: Path | None = None) -> tuple[RunResult, Path]:
     return result, ResultStore(folders[2] if work is None else path.parent, work).work_folder(result.spec)
 
 
-def _one_line(path: Path, error: Exception) -> str:
+def _one_line(path: Path, error: object) -> str:
     text = " ".join(str(error).split())
     return escape_terminal(text if str(path) in text else f"{path}: {text}")

@@ -193,7 +193,7 @@ def _runner_at_latest_state(spec: RunSpec, folder: Path) -> tuple[Runner, Mappin
 
 
 def _check_finite(metrics: Metrics) -> None:
-    """Raise DivergedError for a metric that is NaN, infinite or beyond all bounds: it is a result, and training again gives the same."""
+    """Raise DivergedError for a metric that is not a finite number: training again gives the same."""
     for task, values in metrics.items():
         for name, metric in values.items():
             if not abs(metric["value"]) <= MAX_NUMBER:

@@ -81,6 +81,9 @@ def test_a_cell_is_measured_and_its_result_can_be_stored(tmp_path: Path) -> None
     assert {"loss", "loss_depth"} <= set(curve[0])
     assert len(images) == result.provenance["data"]["frames"]
     assert all(0 <= image["semseg/pixAcc"] <= 100 for image in images)
+    (log,) = tmp_path.rglob("*.log")
+    assert "ResumableStateHook" in log.read_text()
+    assert "before_train_iter" not in log.read_text(), "the log lists every stage of every hook"
 
 
 def test_the_same_seed_gives_the_same_weights_and_numbers(tmp_path: Path) -> None:

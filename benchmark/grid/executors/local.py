@@ -55,7 +55,7 @@ class LocalExecutor:
         program: script that runs one cell: `--spec JSON --out DIR --work DIR --import FILES`.
 
     Raises:
-        ValueError: if there are fewer than one worker.
+        ValueError: if `workers` is below 1.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ def environment(workers: int, cores: int | None = None) -> Mapping[str, str]:
 
     Args:
         workers: cells that run at a time.
-        cores: cores to share; those of this process if not given.
+        cores: cores to share; by default all cores that this process may use.
     """
     threads = max(1, (cores or available_cores()) // workers)
     return {**ALLOCATOR, **os.environ, **dict.fromkeys(THREADS, str(threads)), **OUTPUT}

@@ -1,4 +1,4 @@
-"""Stands in for tools/train.py in tests of the grid: same command line, no torch, and it does as its method says.
+"""Substitute for tools/train.py in tests of the grid: same command line, no torch; the method names its behaviour.
 
 Every start is noted in WORK/started.txt. Method names: `quick` is done at once, `slow` takes the seconds of the
 override, `fails` stores a failure, `crashes` and `killed` die without storing anything, `flaky` dies the first time.

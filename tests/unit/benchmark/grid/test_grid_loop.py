@@ -1,4 +1,4 @@
-"""Running a grid: with real processes, that may die at any moment, and several launchers."""
+"""Running a grid with real processes that may die at any moment, and with several launchers."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_cell_whose_place_holds_another_file_is_reported_and_left_alone(store)
 
 
 def test_a_launcher_killed_hard_is_continued_by_the_same_command(store):
-    """kill -9 in the middle: what is done stays, the cell that ran dies with it and is run again, nothing else is."""
+    """After SIGKILL, done cells stay; the running cell ends with the launcher and is the only one to run again."""
     grid = grid_of("slow", seeds=6, seconds=0.3)
     launcher = launch(store, "slow", 6, 0.3)
     wait_until(lambda: num_stored(store) >= 2 and len(starts(store)) >= 3)
@@ -186,7 +186,7 @@ def test_a_result_that_another_launcher_stores_meanwhile_is_taken(store):
     assert not (store.work / "started.txt").exists()
 
 
-def test_a_cell_waits_for_those_it_needs_and_is_left_without_them(store):
+def test_a_cell_waits_for_the_cells_that_it_needs_and_is_left_if_they_fail(store):
     first, second, crashing = *grid_of("slow", "quick", seconds=0.3), *grid_of("crashes")
     needs = {second: [first]}
     report = run_here([second, first], store, depends_on=lambda spec: needs.get(spec, []))

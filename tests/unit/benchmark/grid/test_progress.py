@@ -1,4 +1,4 @@
-"""What is shown while a grid runs."""
+"""Progress of a grid on a terminal and as lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leases: one holder at a time, taken over from the dead, and fenced."""
+"""Leases: one holder at a time, replaced when it is dead, and fenced off then."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CHECKOUT = Path(leases.__file__).resolve().parents[2]
 
 
 def age(lease: leases.Lease, seconds: float) -> None:
-    """Let the last heartbeat lie so far back."""
+    """Move the last heartbeat into the past."""
     then = time.time() - seconds
     os.utime(lease.path, (then, then))
 
 
 def write_owner(lease: leases.Lease, **changes: object) -> None:
-    """Change what a lease says of its owner."""
+    """Change entries of a lease file."""
     lease.path.write_text(json.dumps({**leases.read(lease.path), **changes}))
 
 

@@ -124,7 +124,7 @@ def test_a_missing_key_is_named(key):
         RunResult.from_json(content, "f.json")
 
 
-def test_a_result_that_is_done_needs_no_word_on_errors():
+def test_the_error_of_a_done_result_may_be_missing():
     content = result_json()
     del content["error"]
     assert RunResult.from_json(content).error is None

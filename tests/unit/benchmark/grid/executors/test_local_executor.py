@@ -1,4 +1,4 @@
-"""What a cell's process is given, and what is said of its end."""
+"""Command and environment of a cell's process, and the description of its end."""
 
 from __future__ import annotations
 
