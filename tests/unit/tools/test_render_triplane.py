@@ -148,7 +148,7 @@ def test_flat_weights_of_a_triplane_per_task_are_drawn_without_other_views(
         ("another regularizer", "none has no triplane; cells of"),
         ("no weights", "regularizer.safetensors: no such file"),
         ("no such frame", "--frames 99: the test split has frames 0 to"),
-        ("no such split", "no split named 'holdout'"),
+        ("no such split", "no frame in split 'holdout'"),
         ("no result", "No such file"),
         ("too wide a swing", "the swing must lie between 0 and the median depth"),
     ],
