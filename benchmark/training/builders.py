@@ -101,8 +101,8 @@ def in_memory_format(module: Trained, memory_format: torch.memory_format) -> Tra
 def build_split(name: str, root: str, split: str, tasks: Sequence[str], seed: int, **options: Any) -> Dataset[Any]:
     """One split of a registered data set, made first where the data set can make itself.
 
-    Sizes come from a config as lists; a data set expects tuples. With `pairs`, a mapping of `name`, `root` and `gap`,
-    pairs of posed views of that data set are merged into it, with the same options and the tasks that they have.
+    Sizes come from a config as lists; a data set expects tuples. With `pairs`, a mapping of `name`, `root`, `gap` and
+    `tasks`, pairs of posed views of that data set are merged into it, with the same options and with those tasks.
     """
     factory: Any = DATASETS.entry(name).factory
     factory.ensure(Path(root))
@@ -110,7 +110,8 @@ def build_split(name: str, root: str, split: str, tasks: Sequence[str], seed: in
     pairs = options.pop("pairs", None)
     data: Any = factory(root=Path(root), split=split, tasks=tuple(tasks), seed=seed, **options)
     if pairs:
-        known = [task for task in tasks if task in offered_by(pairs["name"], pairs["root"])]
+        wanted = pairs.get("tasks") or tasks
+        known = [task for task in tasks if task in wanted and task in offered_by(pairs["name"], pairs["root"])]
         options.pop("share", None)
         views = build_split(pairs["name"], pairs["root"], split, known, seed, **options)
         data = resolve_name(JOIN_PAIRS)(data, views, tuple(tasks), pairs.get("gap", 1))

@@ -183,8 +183,6 @@ def check_spec(spec: RunSpec) -> None:
         if pairs is not None:
             DATASETS.entry(pairs["name"])
         compiling.compile_options(recipe)
-        if not isinstance(recipe.accelerate, bool):
-            raise ConfigError(f"accelerate is True or False; found {recipe.accelerate!r}")
         calibrated_ratio(recipe.regularizer.get("weight"))
     except (KeyError, ValueError) as error:
         raise ConfigError(str(error)) from error
@@ -284,12 +282,6 @@ def posed_pairs(recipe: Config) -> dict[str, Any] | None:
     if asked is None:
         return None
     pairs = {"name": asked} if isinstance(asked, str) else dict(asked)
-    unknown = [key for key in pairs if key not in ("name", "root", "gap")]
-    if "name" not in pairs or unknown:
-        raise ConfigError(
-            f"train_dataloader.dataset.pairs is the name of a data set with posed frames, or name, root and gap; found "
-            f"{asked!r}"
-        )
     return {**pairs, "root": str(data_folder(pairs["name"], pairs.get("root")))}
 
 
