@@ -10,9 +10,8 @@ Published, not measured here (mIoU, depth RMSE, normals, odsF); a dash where the
 
 | row | numbers | here |
 | --- | --- | --- |
-| single task | 38.02, 0.6104 m, 20.94 deg, - | `single_task` |
-| hard sharing | 36.35, -, 21.02, - | `hard_sharing` |
-| ATRC | 38.90, 0.6010, 20.48, - | `atrc` |
+| hard sharing | 36.35, -, 21.02 deg, - | `hard_sharing` |
+| hard sharing, a second training by its authors | 36.83, 0.6323 m, 21.01 deg, - | `hard_sharing` |
 
 Differs: normals and boundaries are derived from depth and labels where the release at hand lacks them.
 """

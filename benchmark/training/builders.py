@@ -1,4 +1,4 @@
-"""What a composed config names: the training module, a split of a data set. mmengine builds them by these names."""
+"""Training module and data split, as mmengine builds them by the names in a composed config."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REGULARIZER_SEED_OFFSET = 1_000_003
 
 
 def tasks_of(dataset: str, settings: Mapping[str, Mapping[str, Any]], root: str | Path | None = None) -> TaskSet:
-    """The tasks of a cell: what the data set offers, chosen and weighted by the recipe, in the order of the settings.
+    """The tasks of a cell: tasks of the data set, chosen and weighted by the recipe, in the order of the settings.
 
     Args:
         dataset: registered name.

@@ -21,7 +21,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmark.cost.measure import training_step
-from benchmark.cost.target import Subject
+from benchmark.cost.target import CostTarget
 from benchmark.records.result import RunSpec
 from benchmark.registry import BACKBONES, METHODS, REGULARIZERS
 from benchmark.training.identity import TRAINING_VERSION
@@ -52,7 +52,7 @@ def last_losses(method: str, regularizer: str) -> dict[str, float]:
     }
     tasks = ("semseg", "depth", "normals", "boundary")
     torch.manual_seed(0)
-    step = training_step(Subject(RunSpec("smoke", method, regularizer, BACKBONE, tasks, 0, overrides), SIZE), 2)
+    step = training_step(CostTarget(RunSpec("smoke", method, regularizer, BACKBONE, tasks, 0, overrides), SIZE), 2)
     terms: dict[str, Any] = {}
     for _ in range(STEPS):
         terms = step()
