@@ -28,8 +28,9 @@ from benchmark.training.identity import TRAINING_VERSION
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference" / "steps.json"
 BACKBONE, SIZE, STEPS = "resnet18", (32, 64), 3
-TOLERANCE = 1e-3
-"""Relative. Sums in another order differ by 1e-5 after three steps; a loss that counts 1 % more differs by 1e-2."""
+TOLERANCE = 3e-3
+"""Relative. Equal layers with sums in another order differ by up to 1.1e-3 after three steps (measured with the layers
+of `mtl_methods.accelerate`, at 32x64 where the coarsest maps have two pixels); a loss that counts 1 % more, by 1e-2."""
 NAMES = [(method, regularizer) for method in METHODS.names() for regularizer in ("none", "three_d_aware")]
 PAIRS = [pair for pair in NAMES if METHODS.entry(pair[0]).accepts_regularizers]
 
