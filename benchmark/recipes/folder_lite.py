@@ -8,22 +8,7 @@ what it holds.
         --set train_dataloader.dataset.size=240,320 --set test_dataloader.dataset.size=240,320
 """
 
-_base_ = ["_base_/runtime.py"]
+_base_ = ["_base_/lite.py"]
 
 dataset = "folder"
-backbone = "efficientnet_lite0:imagenet"
 tasks = "all"
-
-train_cfg = dict(max_iters=1500)
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=0,
-    dataset=dict(size=(120, 160), cache=True, augmentation=dict(zoom=(1.0, 1.5), flip=0.5, photometric=1.0)),
-)
-test_dataloader = dict(batch_size=8, num_workers=0, dataset=dict(size=(120, 160), cache=True))
-
-optim_wrapper = dict(optimizer=dict(type="AdamW", lr=2.5e-3, weight_decay=0.05, fused=True))
-param_scheduler = [
-    dict(type="LinearLR", start_factor=0.02, by_epoch=False, begin=0, end=50),
-    dict(type="PolyLR", power=0.9, eta_min=0.0, by_epoch=False, begin=0, end="max_iters"),
-]

@@ -3,9 +3,7 @@
 The ATRC harness (Bruggemann et al., ICCV 2021) as in `nyuv2_hrnet18`: 425x560, batch 8, 40,000 iterations, SGD 0.01,
 loss weights 1, 1, 10, 50. The backbone is HRNet-W48 with ImageNet weights (timm downloads them).
 
-Published, not measured here (mIoU, depth RMSE, normals, odsF): single task 45.70, 0.5397 m, 20.09 deg, 77.34; hard
-sharing 41.96, 0.5543, 20.36, 77.62; ATRC 46.33, 0.5363, 20.18, 77.94; MTI-Net 45.97, 0.5365, 20.27, 77.86; MTI-Net with
-the 3D-aware regularizer 46.67, 0.5210, 19.93, 78.10. That MTI-Net's row has this backbone is from memory.
+Published, not measured here (mIoU, depth RMSE, normals, odsF): ATRC 46.33, 0.5363 m, 20.18 deg, 77.94.
 Differs: as `nyuv2_hrnet18`.
 
     python tools/run_grid.py --recipe nyuv2_hrnet48 --methods single_task,hard_sharing,atrc,mti_net

@@ -14,10 +14,9 @@ state no number of HRNet-W18.
     python tools/run_grid.py --recipe pascal_hrnet18 --methods single_task,hard_sharing
 """
 
-_base_ = ["_base_/runtime.py"]
+_base_ = ["_base_/atrc_harness.py"]
 
 dataset = "pascal_context"
-backbone = "hrnet_w18_small_v2:imagenet"
 tasks = dict(
     semseg=dict(loss_weight=1.0),
     human_parts=dict(loss_weight=2.0),
@@ -25,20 +24,6 @@ tasks = dict(
     normals=dict(loss_weight=10.0, loss_options=dict(divisor="pixels")),
     boundary=dict(loss_weight=50.0, loss_options=dict(positive_weight=0.95)),
 )
-
-train_cfg = dict(max_iters=40000)
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=8,
-    dataset=dict(
-        size=None,
-        augmentation=dict(
-            scale=(0.5, 2.0), crop=(512, 512), cat_max_ratio=0.75, flip=0.5, photometric=1.0, pad=(512, 512)
-        ),
-    ),
-)
-test_dataloader = dict(batch_size=8, num_workers=8, dataset=dict(size=None, augmentation=dict(pad=(512, 512))))
-
-optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.005, momentum=0.9, weight_decay=5e-4))
-param_scheduler = [dict(type="PolyLR", power=0.9, eta_min=0.0, by_epoch=False, begin=0, end="max_iters")]
-checkpoint_interval = 2000
+train_dataloader = dict(dataset=dict(augmentation=dict(crop=(512, 512), pad=(512, 512))))
+test_dataloader = dict(dataset=dict(augmentation=dict(pad=(512, 512))))
+optim_wrapper = dict(optimizer=dict(lr=0.005))

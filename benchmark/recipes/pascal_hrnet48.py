@@ -3,8 +3,7 @@
 The ATRC harness (Bruggemann et al., ICCV 2021) as in `pascal_hrnet18`: crops of 512x512, batch 8, 40,000 iterations,
 SGD 0.005, loss weights 1, 2, 5, 10, 50. The backbone is HRNet-W48 with ImageNet weights (timm downloads them).
 
-Published, not measured here: ATRC 67.67 mIoU, human parts 62.93 mIoU, saliency 82.29 maxF, normals 14.24 deg, boundary
-72.42 odsF, as the InvPT paper quotes them. That their backbone is this one is inferred from its NYU-v2 table.
+Published, not measured here: nothing whose source names this backbone.
 
     python tools/run_grid.py --recipe pascal_hrnet48 --methods single_task,hard_sharing,atrc
 """

@@ -1,4 +1,4 @@
-"""What a composed config names: the training module, a split of a data set. mmengine builds them by these names."""
+"""Training module and data split, as mmengine builds them by the names in a composed config."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REGULARIZER_SEED_OFFSET = 1_000_003
 
 
 def tasks_of(dataset: str, settings: Mapping[str, Mapping[str, Any]], root: str | Path | None = None) -> TaskSet:
-    """The tasks of a cell: what the data set offers, chosen and weighted by the recipe, in the order of the settings.
+    """The tasks of a cell: tasks of the data set, chosen and weighted by the recipe, in the order of the settings.
 
     Args:
         dataset: registered name.
@@ -102,8 +102,8 @@ def in_memory_format(module: Trained, memory_format: torch.memory_format) -> Tra
 def build_split(name: str, root: str, split: str, tasks: Sequence[str], seed: int, **options: Any) -> Dataset[Any]:
     """One split of a registered data set, made first where the data set can make itself.
 
-    Sizes come from a config as lists; a data set expects tuples. With `pairs`, a mapping of `name`, `root` and `gap`,
-    pairs of posed views of that data set are merged into it, with the same options and the tasks that they have.
+    Sizes come from a config as lists; a data set expects tuples. With `pairs`, a mapping of `name`, `root`, `gap` and
+    `tasks`, pairs of posed views of that data set are merged into it, with the same options and with those tasks.
     """
     factory: Any = DATASETS.entry(name).factory
     if hasattr(factory, "ensure"):
@@ -113,7 +113,8 @@ def build_split(name: str, root: str, split: str, tasks: Sequence[str], seed: in
     data: Any = factory(root=Path(root), split=split, tasks=tuple(tasks), seed=seed, **options)
     check_dataset(data, tasks)
     if pairs:
-        known = [task for task in tasks if task in offered_by(pairs["name"], pairs["root"])]
+        wanted = pairs.get("tasks") or tasks
+        known = [task for task in tasks if task in wanted and task in offered_by(pairs["name"], pairs["root"])]
         options.pop("share", None)
         views = build_split(pairs["name"], pairs["root"], split, known, seed, **options)
         data = resolve_name(JOIN_PAIRS)(data, views, tuple(tasks), pairs.get("gap", 1))

@@ -1,4 +1,4 @@
-"""Cells that need other cells: what they are, and their trained methods.
+"""Cells that need other cells: the needed cells, and their trained methods.
 
 A method or a regularizer says by `needs` which trained methods it starts or learns from. They are cells of their own,
 of the same recipe, backbone, tasks and seed, without a regularizer; the grid runs them first.
@@ -24,10 +24,10 @@ from benchmark.training.model import MultiTaskModel
 from benchmark.training.model_files import MODEL_FILE, CheckpointError, load_model, read_metadata
 
 OWN_SETTINGS = ("method.", "regularizer.")
-"""Overrides that belong to a cell's own method and regularizer, not to those that it needs."""
+"""Overrides of a cell's own method and regularizer; the cells that it needs do not get them."""
 
 TRAIN_SECONDS = "train_seconds"
-"""Under this name the weights of a cell say how long its training took, that of the cells it needed included."""
+"""Metadata key of saved weights: seconds of the training, with the training of the needed cells."""
 
 
 class Trained(NamedTuple):
@@ -35,7 +35,7 @@ class Trained(NamedTuple):
 
     Args:
         method: in eval mode.
-        train_seconds: what its training took, None where its weights do not say.
+        train_seconds: of its training; None if its weights do not name them.
     """
 
     method: Method
@@ -46,8 +46,8 @@ class Needs(NamedTuple):
     """The cells that one cell needs, by the name of their method.
 
     Args:
-        method: those that its method starts from.
-        regularizer: those that its regularizer learns from.
+        method: cells that its method starts from.
+        regularizer: cells that its regularizer learns from.
     """
 
     method: dict[str, RunSpec]
@@ -60,7 +60,7 @@ class Needs(NamedTuple):
 
 
 def needs_of(spec: RunSpec) -> Needs:
-    """What a cell needs.
+    """The cells that a cell needs.
 
     Raises:
         ConfigError: if one of the needed cells cannot be run.
@@ -97,7 +97,7 @@ def identify_all(specs: Iterable[RunSpec]) -> list[RunSpec]:
 
 
 def with_needed(grid: Iterable[RunSpec]) -> list[RunSpec]:
-    """The cells, each behind those that it needs, which are added where they are missing."""
+    """The cells, each after the cells that it needs; missing ones are added."""
     return list(dict.fromkeys(cell for spec in grid for cell in _in_order(spec)))
 
 

@@ -9,7 +9,16 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from mmengine.registry import OPTIMIZERS, PARAM_SCHEDULERS
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    model_validator,
+)
 
 from benchmark.tasks import suggest
 from benchmark.training.recipe_keys import ConfigError, constructor
@@ -47,6 +56,7 @@ def registered_types(node: Any) -> Any:
     return node
 
 
+Flag = Annotated[bool, Strict()]
 Integer = Annotated[int, BeforeValidator(no_bool)]
 Number = Annotated[float, BeforeValidator(no_bool)]
 Positive = Annotated[Integer, Field(ge=1)]
@@ -82,10 +92,11 @@ class Augmentation(_Settings):
 
 
 class Pairs(_Settings):
-    """Posed views that are merged into the training split."""
+    """Posed views that are merged into the training split; `tasks` names their labels, None for all that they have."""
 
     name: str
     root: str | None = None
+    tasks: tuple[str, ...] | None = None
     gap: Positive = 1
 
 
@@ -96,7 +107,7 @@ class Split(_Settings):
 
     size: Size | None = None
     augmentation: Augmentation | None = None
-    cache: bool = False
+    cache: Flag = False
     share: Share = 1.0
     pairs: str | Pairs | None = None
 
@@ -107,7 +118,7 @@ class Dataloader(_Settings):
     batch_size: Positive
     num_workers: Annotated[Integer, Field(ge=0)] = 0
     prefetch_factor: Positive | None = None
-    pin_memory: bool = False
+    pin_memory: Flag = False
     dataset: Split
 
 
@@ -154,7 +165,7 @@ class Optimizer(_OfType):
     weight_decay: NotNegative | None = None
     momentum: Annotated[Number, Field(ge=0, lt=1)] | None = None
     betas: tuple[Probability, Probability] | None = None
-    fused: bool | None = None
+    fused: Flag | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Optimizer:
@@ -183,7 +194,7 @@ class ClipGrad(_Settings):
 
     max_norm: Annotated[Number, Field(gt=0)]
     norm_type: Annotated[Number, Field(gt=0)] = 2.0
-    error_if_nonfinite: bool = False
+    error_if_nonfinite: Flag = False
 
 
 class Multipliers(_Settings):
@@ -238,7 +249,7 @@ class RecipeSettings(_Settings):
     ema: Averaging | None = None
     memory_format: Literal["channels_last", "contiguous_format"] = "channels_last"
     compile: Any = None
-    accelerate: bool | None = None
+    accelerate: Flag = True
     checkpoint_interval: Positive = 500
     default_hooks: Annotated[dict[str, Any], AfterValidator(registered_types)] = {}
     log_processor: LogProcessor | None = None

@@ -21,15 +21,16 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmark.cost.measure import training_step
-from benchmark.cost.target import Subject
+from benchmark.cost.target import CostTarget
 from benchmark.records.result import RunSpec
 from benchmark.registry import BACKBONES, METHODS, REGULARIZERS
 from benchmark.training.identity import TRAINING_VERSION
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference" / "steps.json"
 BACKBONE, SIZE, STEPS = "resnet18", (32, 64), 3
-TOLERANCE = 1e-3
-"""Relative. Sums in another order differ by 1e-5 after three steps; a loss that counts 1 % more differs by 1e-2."""
+TOLERANCE = 3e-3
+"""Relative. Equal layers with sums in another order differ by up to 1.1e-3 after three steps (measured with the layers
+of `mtl_methods.accelerate`, at 32x64 where the coarsest maps have two pixels); a loss that counts 1 % more, by 1e-2."""
 NAMES = [(method, regularizer) for method in METHODS.names() for regularizer in ("none", "three_d_aware")]
 PAIRS = [pair for pair in NAMES if METHODS.entry(pair[0]).accepts_regularizers]
 
@@ -52,7 +53,7 @@ def last_losses(method: str, regularizer: str) -> dict[str, float]:
     }
     tasks = ("semseg", "depth", "normals", "boundary")
     torch.manual_seed(0)
-    step = training_step(Subject(RunSpec("smoke", method, regularizer, BACKBONE, tasks, 0, overrides), SIZE), 2)
+    step = training_step(CostTarget(RunSpec("smoke", method, regularizer, BACKBONE, tasks, 0, overrides), SIZE), 2)
     terms: dict[str, Any] = {}
     for _ in range(STEPS):
         terms = step()

@@ -1,4 +1,4 @@
-"""What all recipes share: logging, visualisation back-ends, loops, and how the optimiser is built.
+"""Settings shared by all recipes: logging, visualisation back-ends, loops, construction of the optimizer.
 
 A recipe may further say `compile = True`, or `compile = dict(mode=...)` with keywords of `torch.compile`: the method
 then runs compiled, in training and evaluation, with the same weights under the same names.

@@ -140,7 +140,7 @@ def test_a_misspelt_override_is_refused_with_the_nearest_key(key: str, message: 
         ({"tasks": ("semsg",)}, "has no task 'semsg'. Did you mean 'semseg'"),
         ({"method": "constant", "regularizer": "aux_heads"}, "constant has nothing to train"),
         ({"overrides": {"compile": {"backent": "eager"}}}, "compile has no option 'backent'. Did you mean 'backend'"),
-        ({"overrides": {"accelerate": "yes"}}, "accelerate is True or False; found 'yes'"),
+        ({"overrides": {"accelerate": "yes"}}, "setting 'accelerate': found 'yes', expected a valid boolean"),
         ({"overrides": {"compile": 3}}, "compile is True, False or a mapping of backend, .*; found 3"),
         ({"overrides": {"method.width": 3}}, "method hard_sharing has no option 'width'"),
         ({"overrides": {"regularizer.wieght": 3}, "regularizer": "aux_heads"}, "Did you mean 'weight'"),
