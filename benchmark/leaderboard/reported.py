@@ -10,7 +10,9 @@ from typing import Any
 from benchmark.records.result import RecordError, check_metrics
 from benchmark.records.strict_json import expect_mapping, expect_name, member, parse_json, read_from, refuse
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READ = "read"
+"""The one evidence that is shown: somebody read the numbers in the source that the row names."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,9 @@ class ReportedRow:
         title: method with citation, as published.
         method: our name of the method.
         regularizer: our name of the regularizer.
-        backbone: what produced the numbers.
-        backbone_evidence: how that is known.
+        backbone: what produced the numbers, if the source states it.
+        evidence: "read": numbers from memory or from inference are refused.
+        read_in: where the numbers were read.
         metrics: `{task: {name: {"value", "unit", "higher_is_better"}}}`, as published.
     """
 
@@ -30,7 +33,8 @@ class ReportedRow:
     method: str
     regularizer: str
     backbone: str
-    backbone_evidence: str
+    evidence: str
+    read_in: str
     metrics: Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
@@ -41,7 +45,7 @@ class ReportedTable:
     Args:
         title: what was measured on.
         source: where it was published.
-        link: of the publication.
+        link: of the publication; may be empty.
         note: what a reader must know before comparing.
         rows: in the published order.
     """
@@ -54,7 +58,7 @@ class ReportedTable:
 
 
 def read_reported(path: Path) -> list[ReportedTable]:
-    """The published tables of a file; none where there is no file.
+    """Read the published tables of a file; an empty list if there is no file.
 
     Raises:
         RecordError: naming file, key, what was found and what was expected.
@@ -74,13 +78,20 @@ def read_reported(path: Path) -> list[ReportedTable]:
 
 
 def _table(data: Any, path: str) -> ReportedTable:
-    texts = _texts(data, ("title", "source", "link", "note"), path)
+    texts = _texts(data, ("title", "source", "note"), path)
+    link = member(data, "link", f"{path}.link")
+    if not isinstance(link, str) or not (link == "" or link.startswith("https://")):
+        refuse(f"{path}.link", link, 'an https address or ""')
     rows = _list(data, "rows", f"{path}.rows")
-    return ReportedTable(**texts, rows=tuple(_row(row, f"{path}.rows[{index}]") for index, row in enumerate(rows)))
+    return ReportedTable(
+        **texts, link=link, rows=tuple(_row(row, f"{path}.rows[{index}]") for index, row in enumerate(rows))
+    )
 
 
 def _row(data: Any, path: str) -> ReportedRow:
-    texts = _texts(data, ("title", "method", "regularizer", "backbone", "backbone_evidence"), path)
+    texts = _texts(data, ("title", "method", "regularizer", "backbone", "evidence", "read_in"), path)
+    if texts["evidence"] != READ:
+        refuse(f"{path}.evidence", texts["evidence"], f"{READ!r}, since other numbers are not shown")
     metrics = member(data, "metrics", f"{path}.metrics")
     with read_from(path):
         check_metrics(metrics, may_be_missing=True)
