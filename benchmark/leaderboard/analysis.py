@@ -15,6 +15,9 @@ from benchmark.leaderboard.ranking import RankSet, rank_sets
 from benchmark.leaderboard.rows import Row, Table
 from benchmark.leaderboard.statistics import smallest_effect
 
+ROUNDING = 1e-12
+"""Relative deviation of equal numbers whose mean was rounded."""
+
 
 @dataclass(frozen=True)
 class Analysis:
@@ -105,7 +108,7 @@ def seed_noise(table: Table) -> dict[str, float]:
     noise = {}
     for column in table.measured:
         summaries = [summary for row in table.rows if row.cells and (summary := row.summary(column))]
-        varying = [(found, found.std) for found in summaries if found.std and found.mean]
+        varying = [(found, found.std) for found in summaries if found.std and found.std > ROUNDING * abs(found.mean)]
         if varying:
             squares = [(found.n - 1) * (100 * std / found.mean) ** 2 for found, std in varying]
             noise[column.task] = float(np.sqrt(np.sum(squares) / sum(found.n - 1 for found, _ in varying)))

@@ -149,7 +149,7 @@ def hardware_letters(rows: Iterable[Row]) -> dict[str, str]:
 
 
 def cost_tables(rows: Iterable[Row]) -> str:
-    """What the rows cost that tools/measure_cost.py has measured; empty if it has measured none."""
+    """Costs of the rows that tools/measure_cost.py has measured; empty without a measurement."""
     measured = [_cost_row(row) for row in rows if any(map(from_measurement, _cost_names(row)))]
     return "\n".join([COST_NOTE, parameter_table(measured), compute_table(measured)]) if measured else ""
 

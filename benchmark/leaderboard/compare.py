@@ -34,7 +34,7 @@ class Difference:
         columns: the metrics that are compared.
         values: mean and spread of each metric, of the first and of the second group.
         gains: gain of the second group over the first: mean over tasks, then each task.
-        changes: what differs in ingredients and environment, one phrase each.
+        changes: differences in ingredients and environment, one phrase each.
     """
 
     first: RowKey
@@ -97,7 +97,7 @@ def compare(first: Sequence[Stored], second: Sequence[Stored]) -> list[Differenc
 
 
 def changes_between(first: Stored, second: Stored) -> list[str]:
-    """What differs in the ingredients of two cells, then in their environment."""
+    """Differences in the ingredients of two cells, then in their environment, one phrase each."""
     old, new = first.result.spec.ingredients, second.result.spec.ingredients
     if old is not None and new is not None:
         changes = new.changes_since(old)
@@ -146,7 +146,7 @@ def _estimate_texts(estimate: Estimate | None) -> list[str]:
 
 
 def _request(cell: Stored) -> dict[str, Any]:
-    """What was asked, except the seed, and the data that it was measured on."""
+    """The request of a cell without its seed, and the data that it was measured on."""
     spec = cell.result.spec.to_json()
     asked = {key: value for key, value in spec.items() if key not in ("seed", "ingredients")}
     return {**asked, "data": cell.result.provenance.get("data")}

@@ -1,4 +1,4 @@
-"""What rows cost, as Markdown: parameters by part, and operations, time and memory. Imports no torch."""
+"""Costs of rows as Markdown: parameters by part, operations, time and memory. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Cost = Mapping[str, float | None]
 PARAMETERS = "parameters_"
 OF_TASK = f"{PARAMETERS}task_"
 MEASURED_ALONE = ("gmacs", "latency_", "inference_memory_", "step_", PARAMETERS)
-"""Beginnings of the names of what tools/measure_cost.py measures."""
+"""Beginnings of the names of costs that tools/measure_cost.py measures."""
 COUNTED_IN_TRAINING = ("parameters_training", "parameters_inference")
-"""What the training of a cell counts itself."""
+"""Costs that the training of a cell records itself."""
 
 
 class CostRow(NamedTuple):
-    """A method with a regularizer, and what they cost.
+    """Costs of a method with a regularizer.
 
     Args:
         method: its name.
         regularizer: its name.
         cost: numbers by name.
-        where: size of the images and hardware, in a few characters.
+        where: image size and hardware of the measurement; may be empty.
     """
 
     method: str
@@ -35,7 +35,7 @@ class CostRow(NamedTuple):
 
 
 def from_measurement(name: str) -> bool:
-    """Whether a cost is one that only tools/measure_cost.py measures."""
+    """Return True for a cost that only tools/measure_cost.py measures."""
     return name.startswith(MEASURED_ALONE) and name not in COUNTED_IN_TRAINING
 
 

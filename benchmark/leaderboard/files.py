@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,13 @@ def read_contents(results: Path, reported: Path) -> Contents:
     stored = [entry for entry in found if isinstance(entry, Stored)]
     plans = [plan for name in board_names(results) for plan in plans_of(read_board(results, name))]
     left_out = tuple(entry for entry in found if isinstance(entry, Unreadable))
-    return Contents(tuple(analyse(tables(stored, plans))), tuple(read_reported(reported)), len(stored), left_out)
+    # statsmodels collects garbage at every call of its corrections; results are none, and there may be thousands.
+    gc.freeze()
+    try:
+        analyses = tuple(analyse(tables(stored, plans)))
+    finally:
+        gc.unfreeze()
+    return Contents(analyses, tuple(read_reported(reported)), len(stored), left_out)
 
 
 def columns_of(contents: Contents, text: str) -> tuple[Column, ...]:

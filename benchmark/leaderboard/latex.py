@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 import numpy as np
+import pandas as pd
 
 from benchmark.leaderboard.analysis import Analysis
 from benchmark.leaderboard.board_tables import rank_text
@@ -29,9 +30,6 @@ def latex_table(analysis: Analysis, columns: Sequence[Column] = (), rows: Sequen
     Raises:
         ValueError: if no row fits the patterns.
     """
-    # Imported here: pandas and its styles take longer to load than any other output.
-    import pandas as pd
-
     chosen = [row for row in analysis.rows if row.cells and _fits(row, rows)]
     if not chosen:
         known = ", ".join(row.key.label for row in analysis.rows)

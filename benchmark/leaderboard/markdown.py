@@ -153,7 +153,7 @@ def _other_runs_note(others: Sequence[Analysis]) -> str:
 
 
 def _notes(analysis: Analysis) -> list[str]:
-    """What a reader must know about a table."""
+    """Notes under a table: power, noise, caveats, data and results left out."""
     table = analysis.table
     notes = []
     if table.plan is None and table.rows and not table.setting.names_data:

@@ -46,7 +46,7 @@ class Plan:
     """The rows of one board that share all settings but those of a regularizer.
 
     Args:
-        name: name of the board, that of its file.
+        name: name of the board and of its file.
         title: its heading.
         recipe: recipe of its cells.
         version: version of the recipe.

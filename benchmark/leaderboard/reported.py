@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from benchmark.records.result import RecordError, check_metrics
-from benchmark.records.strict_json import expect_mapping, expect_name, member, parse_json, read_from, refuse
+from pydantic import AfterValidator
+from pydantic.dataclasses import dataclass
+
+from benchmark.records.result import PublishedMetric
+from benchmark.records.validation import CONFIG, Name, RecordError, Text, one_of, parse_json, read_from, validated
 
 SCHEMA_VERSION = 2
 READ = "read"
-"""The one evidence that is shown: somebody read the numbers in the source that the row names."""
+"""The one evidence that is shown: the numbers were read in the source that the row names."""
 
 
-@dataclass(frozen=True)
+def _address(text: str) -> str:
+    if text and not (text.startswith("https://") and text.isprintable() and not set(text) & set(" ()<>")):
+        raise ValueError('an https address or ""')
+    return text
+
+
+@dataclass(frozen=True, config=CONFIG)
 class ReportedRow:
     """One published row.
 
@@ -29,85 +37,53 @@ class ReportedRow:
         metrics: `{task: {name: {"value", "unit", "higher_is_better"}}}`, as published.
     """
 
-    title: str
-    method: str
-    regularizer: str
-    backbone: str
-    evidence: str
-    read_in: str
-    metrics: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    title: Name
+    method: Name
+    regularizer: Name
+    backbone: Name
+    evidence: Annotated[str, AfterValidator(one_of(READ))]
+    read_in: Name
+    metrics: Mapping[Name, Mapping[Name, PublishedMetric]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class ReportedTable:
     """One published table.
 
     Args:
         title: what was measured on.
         source: where it was published.
-        link: of the publication; may be empty.
+        link: https address of the publication; may be empty.
         note: what a reader must know before comparing.
         rows: in the published order.
     """
 
-    title: str
-    source: str
-    link: str
-    note: str
+    title: Name
+    source: Name
+    link: Annotated[Text, AfterValidator(_address)]
+    note: Name
     rows: tuple[ReportedRow, ...]
+
+
+@dataclass(frozen=True, config=CONFIG)
+class _File:
+    """Content of the file."""
+
+    schema_version: Annotated[int, AfterValidator(one_of(SCHEMA_VERSION))]
+    tables: list[ReportedTable]
 
 
 def read_reported(path: Path) -> list[ReportedTable]:
     """Read the published tables of a file; an empty list if there is no file.
 
     Raises:
-        RecordError: naming file, key, what was found and what was expected.
+        RecordError: naming file, key, the value found and the value expected.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes()
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise RecordError(f"{path}: not readable: {error}") from None
     with read_from(str(path)):
-        data = parse_json(text)
-        expect_mapping(data, "the file")
-        if member(data, "schema_version", "schema_version") != SCHEMA_VERSION:
-            refuse("schema_version", data["schema_version"], f"{SCHEMA_VERSION}, the one that this checkout reads")
-        return [_table(table, f"tables[{index}]") for index, table in enumerate(_list(data, "tables", "tables"))]
-
-
-def _table(data: Any, path: str) -> ReportedTable:
-    texts = _texts(data, ("title", "source", "note"), path)
-    link = member(data, "link", f"{path}.link")
-    if not isinstance(link, str) or not (link == "" or link.startswith("https://")):
-        refuse(f"{path}.link", link, 'an https address or ""')
-    rows = _list(data, "rows", f"{path}.rows")
-    return ReportedTable(
-        **texts, link=link, rows=tuple(_row(row, f"{path}.rows[{index}]") for index, row in enumerate(rows))
-    )
-
-
-def _row(data: Any, path: str) -> ReportedRow:
-    texts = _texts(data, ("title", "method", "regularizer", "backbone", "evidence", "read_in"), path)
-    if texts["evidence"] != READ:
-        refuse(f"{path}.evidence", texts["evidence"], f"{READ!r}, since other numbers are not shown")
-    metrics = member(data, "metrics", f"{path}.metrics")
-    with read_from(path):
-        check_metrics(metrics, may_be_missing=True)
-    return ReportedRow(**texts, metrics=metrics)
-
-
-def _texts(data: Any, keys: tuple[str, ...], path: str) -> dict[str, str]:
-    expect_mapping(data, path)
-    texts = {key: member(data, key, f"{path}.{key}") for key in keys}
-    for key, text in texts.items():
-        expect_name(text, f"{path}.{key}")
-    return texts
-
-
-def _list(data: Mapping[str, Any], key: str, path: str) -> list[Any]:
-    found = member(data, key, path)
-    if not isinstance(found, list):
-        refuse(path, found, "a list")
-    return found
+        return validated(_File, parse_json(text)).tables

@@ -16,7 +16,7 @@ from benchmark.records.store import Stored
 
 @dataclass(frozen=True)
 class Setting:
-    """What the rows of one table share.
+    """Settings that the rows of one table share.
 
     Options of a regularizer are not part of it: a row is compared with the same method without a regularizer, which has
     no such options.
@@ -84,7 +84,7 @@ class Row:
         return bool(columns) and all(len(values.get(seed, ())) == len(columns) for seed in self.planned)
 
     def progress(self) -> str:
-        """How many planned seeds are done: "3 of 5 seeds (1 diverged)"."""
+        """Number of planned seeds that are done: "3 of 5 seeds (1 diverged)"."""
         statuses = list((self.not_done or {}).values())
         counts = [f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses)]
         return f"{len(self.cells)} of {len(self.planned)} seeds" + (f" ({', '.join(counts)})" if counts else "")
@@ -144,7 +144,7 @@ class Table:
 
     @property
     def data_notes(self) -> list[str]:
-        """What the data set says about itself, each sentence once."""
+        """Notes of the data set about itself, each sentence once."""
         notes: dict[str, None] = {}
         for result in self.results:
             data = result.provenance.get("data")
@@ -154,7 +154,7 @@ class Table:
 
 
 def setting_of(result: RunResult) -> Setting:
-    """What a result has to share with another result to be compared with it."""
+    """The settings that two results must share to be compared."""
     data = result.provenance.get("data")
     known = data if isinstance(data, Mapping) else {}
     spec = result.spec

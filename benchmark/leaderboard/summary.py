@@ -1,4 +1,4 @@
-"""What a board says, in sentences made from its numbers, and what it cannot say."""
+"""Summary of a board in sentences made from its numbers, with the limits of what it can say."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def board_summary(analysis: Analysis) -> list[str]:
 
 
 def describe(setting: Setting) -> str:
-    """What the rows of a table share, in one line."""
+    """The settings that the rows of a table share, in one line."""
     parts = [
         f"Recipe {escape_markdown_code(setting.recipe)}"
         + (f" version {setting.version}" if setting.version is not None else ", version not recorded"),
@@ -64,7 +64,7 @@ def power_sentence(analysis: Analysis) -> str:
 
 
 def noise_sentence(analysis: Analysis) -> str:
-    """How much each task varies over seeds, and which tasks the mean gain mostly consists of."""
+    """Relative noise of each task, and the tasks that the noise of the mean gain mostly comes from."""
     noise = sorted(analysis.noise.items(), key=lambda entry: -entry[1])
     if len(noise) < 2:
         return ""
@@ -122,7 +122,7 @@ def _statement(found: Comparison) -> str:
 
 
 def _limits(analysis: Analysis) -> str:
-    """What the board cannot say, with the noise of the tasks."""
+    """The limits of the board, and the noise of its tasks."""
     effects = analysis.smallest_effects()
     small = f"if two rows differ by less than about {median(effects):.1f} %, and nothing about " if effects else ""
     return (
@@ -132,7 +132,7 @@ def _limits(analysis: Analysis) -> str:
 
 
 def levels_sentence() -> str:
-    """When a comparison is called a gain or a loss."""
+    """The rule by which a comparison is called a gain or a loss."""
     primary, rest = LEVELS.values()
     return (
         f"A comparison is called a gain or a loss only if its p value after Holm is below {primary:g} in the board's "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from made_up_results import KINDS, board_of, make_cell, make_plan
@@ -19,18 +21,21 @@ def false_claims(boards: int) -> int:
     plan = make_plan(rows)
     cells = [make_cell(*row, seed, MEANS, tasks=TASKS, version=2) for row in rows for seed in range(5)]
     found = 0
+    # statsmodels collects garbage at every call of its corrections.
+    gc.freeze()
     for _ in range(boards):
         for cell in cells:
             for name, mean in MEANS.items():
                 value = mean * (1 + RELATIVE_NOISE[name] * rng.normal())
                 cell.result.metrics[KINDS[name][0]][name]["value"] = value
         found += any(comparison.verdict for comparison in board_of(plan, cells).comparisons)
+    gc.unfreeze()
     return found
 
 
-def test_few_of_300_boards_without_an_effect_claim_one():
-    """Two families at 5 % each would claim one in about 28 of 300 boards; the levels allow 12."""
-    assert false_claims(300) <= 15
+def test_few_of_150_boards_without_an_effect_claim_one():
+    """The levels allow 6; two families at 5 % each would claim one in about 14."""
+    assert false_claims(150) <= 9
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ def test_no_file_is_no_table(tmp_path):
         ('{"schema_version": 1}', "schema_version: found 1, expected 2"),
         ('{"schema_version": 2}', "tables: missing"),
         ('{"schema_version": 2, "tables": {}}', "tables: found {}, expected a list"),
-        ('{"schema_version": 2, "tables": [{}]}', "tables[0].title: missing"),
+        ('{"schema_version": 2, "tables": [{}]}', "tables.0.title: missing"),
     ],
 )
 def test_a_wrong_file_is_answered_by_one_line(tmp_path, content, message):
@@ -73,7 +73,7 @@ def test_a_wrong_number_is_found(tmp_path):
     content["tables"][0]["rows"][3]["metrics"]["depth"]["RMSE"]["value"] = "0.6"
     path = tmp_path / "reported.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(RecordError, match=r"tables\[0\].rows\[3\]: metrics.depth.RMSE.value: found '0.6'"):
+    with pytest.raises(RecordError, match=r"tables.0.rows.3.metrics.depth.RMSE.value: found '0.6'"):
         read_reported(path)
 
 
@@ -103,5 +103,5 @@ def test_a_number_that_nobody_read_in_its_source_is_refused(tmp_path, evidence):
     content["tables"][1]["rows"][2]["evidence"] = evidence
     path = tmp_path / "reported.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(RecordError, match=rf"tables\[1\].rows\[2\].evidence: found '{evidence}', expected 'read'"):
+    with pytest.raises(RecordError, match=rf"tables.1.rows.2.evidence: found '{evidence}', expected read"):
         read_reported(path)
