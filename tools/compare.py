@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from tools.command_line import WRONG_USE, Parser  # noqa: E402
+from tools.command_line import Parser, refuse  # noqa: E402
 
 if TYPE_CHECKING:
     from benchmark.records.store import Stored
@@ -47,9 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         differences = compare(*(read_side(name, options) for name in (options.first, options.second)))
     except (OSError, ValueError) as error:
-        return refuse(error)
+        return refuse("compare.py", error)
     if not differences:
-        return refuse(f"{options.first} and {options.second} have no seed of one recipe, backbone and tasks in common")
+        return refuse(
+            "compare.py",
+            f"{options.first} and {options.second} have no seed of one recipe, backbone and tasks in common",
+        )
     print("\n".join(escape_terminal(difference.to_text()) for difference in differences), end="")
     return 0
 
@@ -67,12 +70,6 @@ def read_side(name: str, options: argparse.Namespace) -> list[Stored]:
     folder = Path(name) if (Path(name) / "runs").is_dir() else options.results
     found = [entry for entry in ResultStore(folder).results(options.recipe) if isinstance(entry, Stored)]
     return [cell for cell in found if cell.result.status == DONE] if folder == Path(name) else select(name, found)
-
-
-def refuse(error: object) -> int:
-    """Say in one line why nothing can be compared."""
-    print(f"compare.py: {error}", file=sys.stderr)
-    return WRONG_USE
 
 
 if __name__ == "__main__":

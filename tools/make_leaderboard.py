@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from tools.command_line import WRONG_USE, Parser, shown  # noqa: E402
+from tools.command_line import Parser, refuse, shown  # noqa: E402
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.files import Contents
@@ -65,14 +65,14 @@ def main(arguments: list[str] | None = None) -> int:
     from benchmark.leaderboard.files import read_contents
 
     if not options.results.is_dir():
-        return refuse(f"no folder {options.results}; --results names one with runs/")
+        return refuse("make_leaderboard.py", f"no folder {options.results}; --results names one with runs/")
     try:
         contents = read_contents(options.results, options.reported)
         for unreadable in contents.left_out:
             print(f"left out: {unreadable.reason}", file=sys.stderr)
         code = act(options, contents)
     except (ImportError, OSError, ValueError) as error:
-        return refuse(error)
+        return refuse("make_leaderboard.py", error)
     return 1 if options.strict and contents.left_out else code
 
 
@@ -150,12 +150,6 @@ def readme_text(options: argparse.Namespace, contents: Contents) -> dict[Path, s
         return {options.readme: with_readme_block(options.readme.read_text(encoding="utf-8"), contents.analyses)}
     except ValueError as error:
         raise ValueError(f"{options.readme}: {error}") from None
-
-
-def refuse(error: object) -> int:
-    """Say in one line why nothing was made."""
-    print(f"make_leaderboard.py: {error}", file=sys.stderr)
-    return WRONG_USE
 
 
 if __name__ == "__main__":
