@@ -49,10 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         return refuse("compare.py", error)
     if not differences:
-        return refuse(
-            "compare.py",
-            f"{options.first} and {options.second} have no seed of one recipe, backbone and tasks in common",
-        )
+        what = f"{options.first} and {options.second}"
+        return refuse("compare.py", ValueError(f"{what} have no seed of one recipe, backbone and tasks in common"))
     print("\n".join(escape_terminal(difference.to_text()) for difference in differences), end="")
     return 0
 

@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     from benchmark.leaderboard.files import read_contents
 
     if not options.results.is_dir():
-        return refuse("make_leaderboard.py", f"no folder {options.results}; --results names one with runs/")
+        return refuse("make_leaderboard.py", ValueError(f"no folder {options.results}; --results names one with runs/"))
     try:
         contents = read_contents(options.results, options.reported)
         for unreadable in contents.left_out:
