@@ -1,9 +1,13 @@
 #!/usr/bin/env python
-"""Make LEADERBOARD.md and leaderboard.csv from all result files and the published numbers.
+"""Make LEADERBOARD.md, leaderboard.csv and comparisons.csv from all result files, boards and published numbers.
 
-    python tools/make_leaderboard.py
+    python tools/make_leaderboard.py                          # write the files into the folder of results
+    python tools/make_leaderboard.py --readme README.md       # and the short table between the marks in README.md
+    python tools/make_leaderboard.py --check --readme README.md   # write nothing; exit code 1 if a file is outdated
+    python tools/make_leaderboard.py --latex nyuv2_lite --rows 'mti_net*' --columns semseg/mIoU,depth/delta1
 
-A file that cannot be read as a result is named on standard error and left out.
+The schema of the CSV and Parquet files stands in benchmark/leaderboard/flat_records.py. A file that is no readable
+result is named on standard error and left out.
 """
 
 from __future__ import annotations
@@ -12,11 +16,15 @@ import argparse
 import gc
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from tools.command_line import WRONG_USE, Parser, refuse, shown  # noqa: E402
+from tools.command_line import Parser, refuse, shown  # noqa: E402
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard.files import Contents
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -33,30 +41,115 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default=CHECKOUT / "results" / "reported.json",
         help="published numbers (default: results/reported.json)",
     )
+    parser.add_argument(
+        "--columns", default="", metavar="METRICS", help="metrics to show, such as depth/delta1,semseg/pixAcc"
+    )
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="rewrite the marked block of this file too")
+    parser.add_argument("--parquet", action="store_true", help="write leaderboard.parquet and comparisons.parquet too")
+    parser.add_argument(
+        "--latex", metavar="NAME", help="print the table of a board or a recipe as LaTeX; write no file"
+    )
+    parser.add_argument(
+        "--rows", nargs="+", default=[], metavar="PATTERN", help="rows of the LaTeX table, such as 'mti_net*'"
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a file is outdated")
     parser.add_argument("--strict", action="store_true", help="end with exit code 1 if a file had to be left out")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make the files; returns 0 when done, 1 with --strict if a file was left out, 2 for a wrong request."""
+    """Make the files; 0 when made, 1 with --strict or --check as these say, 2 when asked for wrongly."""
     options = parse_arguments(arguments)
     # Nothing here is cyclic, and with 10,000 results in memory the collector takes a fifth of the time.
     gc.disable()
-    from benchmark.leaderboard.files import write_leaderboard
-    from benchmark.records.result import RecordError
+    from benchmark.leaderboard.files import read_contents
 
     if not options.results.is_dir():
-        print(f"make_leaderboard.py: no folder {options.results}; --results names one with runs/", file=sys.stderr)
-        return WRONG_USE
+        return refuse("make_leaderboard.py", ValueError(f"no folder {options.results}; --results names one with runs/"))
     try:
-        written = write_leaderboard(options.results, options.out or options.results, options.reported)
-    except (RecordError, OSError) as error:
+        contents = read_contents(options.results, options.reported)
+        for unreadable in contents.left_out:
+            print(f"left out: {unreadable.reason}", file=sys.stderr)
+        code = act(options, contents)
+    except (ImportError, OSError, ValueError) as error:
         return refuse("make_leaderboard.py", error)
-    for unreadable in written.left_out:
-        print(f"left out: {unreadable.reason}", file=sys.stderr)
-    counts = f"{written.num_results} results" + (f", {len(written.left_out)} left out" if written.left_out else "")
-    print(f"{shown(written.markdown)} and {shown(written.csv)}: {counts}")
-    return 1 if options.strict and written.left_out else 0
+    return 1 if options.strict and contents.left_out else code
+
+
+def act(options: argparse.Namespace, contents: Contents) -> int:
+    """Print, check or write, as the options say."""
+    if options.latex is not None:
+        print_latex(options, contents)
+        return 0
+    return check(options, contents) if options.check else write(options, contents)
+
+
+def print_latex(options: argparse.Namespace, contents: Contents) -> None:
+    """Print the tables of a board, or of a recipe that is on no board.
+
+    Raises:
+        ValueError: if there is no such table with results.
+    """
+    from benchmark.leaderboard.files import columns_of
+    from benchmark.leaderboard.latex import latex_table
+
+    known = [analysis for analysis in contents.analyses if analysis.table.results]
+    chosen = [analysis for analysis in known if analysis.name == options.latex]
+    if not chosen:
+        names = ", ".join(dict.fromkeys(analysis.name for analysis in known)) or "none"
+        raise ValueError(f"--latex: found {options.latex!r}, expected a board or recipe with results: {names}")
+    columns = columns_of(contents, options.columns)
+    for analysis in chosen:
+        print(latex_table(analysis, columns, options.rows))
+
+
+def write(options: argparse.Namespace, contents: Contents) -> int:
+    """Write the files and say which."""
+    from benchmark.leaderboard.files import columns_of, texts_of
+    from benchmark.leaderboard.flat_records import comparison_records, row_records, write_parquet
+    from benchmark.records.atomic import write_text
+
+    out = options.out or options.results
+    texts = {
+        out / name: text for name, text in texts_of(contents, out, columns_of(contents, options.columns)).items()
+    } | readme_text(options, contents)
+    for path, text in texts.items():
+        write_text(path, text)
+    made = list(texts)
+    if options.parquet:
+        records = {
+            "leaderboard": row_records(contents.analyses, out),
+            "comparisons": comparison_records(contents.analyses),
+        }
+        for name, entries in records.items():
+            made.append(out / f"{name}.parquet")
+            write_parquet(made[-1], entries)
+    counts = f"{contents.num_results} results" + (f", {len(contents.left_out)} left out" if contents.left_out else "")
+    print(f"{', '.join(shown(path) for path in made)}: {counts}")
+    return 0
+
+
+def check(options: argparse.Namespace, contents: Contents) -> int:
+    """Name the files that are outdated; 1 if there is one."""
+    from benchmark.leaderboard.files import outdated_files, read_text
+
+    outdated = outdated_files(contents, options.out or options.results)
+    outdated += [path for path, text in readme_text(options, contents).items() if read_text(path) != text]
+    for path in outdated:
+        print(f"outdated: {shown(path)}; run python tools/make_leaderboard.py", file=sys.stderr)
+    return 1 if outdated else 0
+
+
+def readme_text(options: argparse.Namespace, contents: Contents) -> dict[Path, str]:
+    """The file of --readme with its new text; empty without the option."""
+    from benchmark.leaderboard.readme import with_readme_block
+
+    if options.readme is None:
+        return {}
+    try:
+        return {options.readme: with_readme_block(options.readme.read_text(encoding="utf-8"), contents.analyses)}
+    except ValueError as error:
+        raise ValueError(f"{options.readme}: {error}") from None
 
 
 if __name__ == "__main__":

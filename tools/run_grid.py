@@ -12,6 +12,7 @@ folders. The exit code is 0 if every cell is done, 1 if one is not, 2 if the req
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -228,15 +229,16 @@ def print_report(report: Report) -> None:
 def print_leaderboard(store: ResultStore, recipe: str) -> None:
     """Write the leaderboard's files, print the tables of one recipe, and say where everything is."""
     from benchmark.leaderboard.files import write_leaderboard
-    from benchmark.leaderboard.markdown import brief_table
+    from benchmark.leaderboard.terminal import terminal_table
 
     written = write_leaderboard(store.root, store.root, CHECKOUT / "results" / "reported.json")
-    for unreadable in written.left_out:
+    for unreadable in written.contents.left_out:
         print(f"left out: {unreadable.reason}", file=sys.stderr)
     print()
-    for table in written.tables:
-        if table.setting.recipe == recipe:
-            print(brief_table(table))
+    width = shutil.get_terminal_size().columns
+    for analysis in written.contents.analyses:
+        if analysis.table.setting.recipe == recipe and (analysis.table.results or analysis.table.not_done):
+            print(terminal_table(analysis, width))
     print(f"leaderboard: {shown(written.markdown)} and {shown(written.csv)}")
     print(f"results: {shown(store.root / 'runs')}, logs: {shown(store.work)}")
 

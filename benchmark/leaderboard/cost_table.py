@@ -1,30 +1,31 @@
-"""What rows cost, as Markdown: parameters by part, and operations, time and memory. Imports no torch."""
+"""Costs of rows as Markdown: parameters by part, operations, time and memory. Imports no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmark.leaderboard.layout import ABSENT, lay_out, plain
+from benchmark.leaderboard.text import ABSENT, markdown_table
+from benchmark.records.escaping import escape_markdown
 
 Cost = Mapping[str, float | None]
 
 PARAMETERS = "parameters_"
 OF_TASK = f"{PARAMETERS}task_"
 MEASURED_ALONE = ("gmacs", "latency_", "inference_memory_", "step_", PARAMETERS)
-"""Beginnings of the names of what tools/measure_cost.py measures."""
+"""Beginnings of the names of costs that tools/measure_cost.py measures."""
 COUNTED_IN_TRAINING = ("parameters_training", "parameters_inference")
-"""What the training of a cell counts itself."""
+"""Costs that the training of a cell records itself."""
 
 
 class CostRow(NamedTuple):
-    """A method with a regularizer, and what they cost.
+    """Costs of a method with a regularizer.
 
     Args:
         method: its name.
         regularizer: its name.
         cost: numbers by name.
-        where: size of the images and hardware, in a few characters.
+        where: image size and hardware of the measurement; may be empty.
     """
 
     method: str
@@ -34,7 +35,7 @@ class CostRow(NamedTuple):
 
 
 def from_measurement(name: str) -> bool:
-    """Whether a cost is one that only tools/measure_cost.py measures."""
+    """Return True for a cost that only tools/measure_cost.py measures."""
     return name.startswith(MEASURED_ALONE) and name not in COUNTED_IN_TRAINING
 
 
@@ -77,9 +78,9 @@ def short_hardware(hardware: Any) -> str:
     if not isinstance(hardware, Mapping):
         return "hardware not recorded"
     if hardware.get("gpu"):
-        return plain(str(hardware["gpu"]))
+        return escape_markdown(str(hardware["gpu"]))
     threads = hardware.get("threads")
-    return plain(f"{hardware.get('cpu')}, {threads} thread{'s' if threads != 1 else ''}")
+    return escape_markdown(f"{hardware.get('cpu')}, {threads} thread{'s' if threads != 1 else ''}")
 
 
 def _compute_cells(row: CostRow, batches: Sequence[int], says_where: bool) -> list[str]:
@@ -100,8 +101,8 @@ def _table(rows: Sequence[CostRow], heads: Sequence[str], cells: Callable[[CostR
     kept = [index for index in range(len(heads)) if any(set(line[index]) - {*ABSENT, *" /"} for line in found)]
     lines = [["method", "regularizer", *(heads[index] for index in kept)]]
     for row, line in zip(rows, found, strict=True):
-        lines.append([plain(row.method), plain(row.regularizer), *(line[index] for index in kept)])
-    return lay_out(lines)
+        lines.append([escape_markdown(row.method), escape_markdown(row.regularizer), *(line[index] for index in kept)])
+    return markdown_table(lines)
 
 
 def _number(value: float | None, factor: float, decimals: int) -> str:

@@ -2,53 +2,127 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.leaderboard.csv_table import csv_text
+from benchmark.leaderboard.analysis import Analysis, analyse
+from benchmark.leaderboard.columns import Column, chosen_columns
+from benchmark.leaderboard.flat_records import COMPARISON_FIELDS, comparison_records, csv_text, row_records
 from benchmark.leaderboard.markdown import leaderboard
-from benchmark.leaderboard.reported import read_reported
-from benchmark.leaderboard.rows import Table, tables
+from benchmark.leaderboard.plan import plans_of
+from benchmark.leaderboard.reported import ReportedTable, read_reported
+from benchmark.leaderboard.tables import tables
 from benchmark.records.atomic import write_text
+from benchmark.records.boards import board_names, read_board
 from benchmark.records.store import ResultStore, Stored, Unreadable
+
+MARKDOWN, ROWS, COMPARISONS = "LEADERBOARD.md", "leaderboard.csv", "comparisons.csv"
 
 
 @dataclass(frozen=True)
-class Written:
-    """What was written, and from what.
+class Contents:
+    """Everything that the leaderboard is made from.
 
     Args:
-        markdown: path of LEADERBOARD.md.
-        csv: path of leaderboard.csv.
-        tables: what stands in both.
+        analyses: tables with their statistics, boards first.
+        reported: published tables.
         num_results: results that were read.
         left_out: files that are no readable results.
     """
 
-    markdown: Path
-    csv: Path
-    tables: tuple[Table, ...]
+    analyses: tuple[Analysis, ...]
+    reported: tuple[ReportedTable, ...]
     num_results: int
     left_out: tuple[Unreadable, ...]
 
 
-def write_leaderboard(results: Path, out: Path, reported: Path) -> Written:
-    """Write LEADERBOARD.md and leaderboard.csv.
+@dataclass(frozen=True)
+class Written:
+    """The files that were written, and what they were made from."""
+
+    markdown: Path
+    csv: Path
+    contents: Contents
+
+
+def read_contents(results: Path, reported: Path) -> Contents:
+    """Read results, boards and published numbers, and compute the statistics.
 
     Args:
-        results: folder with `runs/`.
-        out: folder for the two files.
+        results: folder with `runs/` and, if there are boards, `boards/`.
         reported: file of published numbers; it may be absent.
 
     Raises:
-        RecordError: if the published numbers cannot be read.
-        OSError: if the files cannot be written.
+        RecordError: if a board or the published numbers cannot be read.
     """
     found = list(ResultStore(results).results())
     stored = [entry for entry in found if isinstance(entry, Stored)]
-    made = tables(stored)
-    markdown, csv = out / "LEADERBOARD.md", out / "leaderboard.csv"
-    write_text(markdown, leaderboard(made, read_reported(reported), out))
-    write_text(csv, csv_text(made, out))
+    plans = [plan for name in board_names(results) for plan in plans_of(read_board(results, name))]
     left_out = tuple(entry for entry in found if isinstance(entry, Unreadable))
-    return Written(markdown, csv, tuple(made), len(stored), left_out)
+    # statsmodels collects garbage at every call of its corrections; results are none, and there may be thousands.
+    gc.freeze()
+    try:
+        analyses = tuple(analyse(tables(stored, plans)))
+    finally:
+        gc.unfreeze()
+    return Contents(analyses, tuple(read_reported(reported)), len(stored), left_out)
+
+
+def columns_of(contents: Contents, text: str) -> tuple[Column, ...]:
+    """The metrics that `--columns` names; empty for an empty text.
+
+    Raises:
+        ValueError: for a metric that no result has.
+    """
+    results = (result for analysis in contents.analyses for result in analysis.table.results)
+    return chosen_columns(text, results) if text else ()
+
+
+def texts_of(contents: Contents, out: Path, columns: Sequence[Column] = ()) -> dict[str, str]:
+    """The text of each file by its name.
+
+    Args:
+        contents: what they are made from.
+        out: folder of the files; links are relative to it.
+        columns: metrics to show in place of the ranking metrics.
+    """
+    return {
+        MARKDOWN: leaderboard(contents.analyses, contents.reported, out, columns),
+        ROWS: csv_text(row_records(contents.analyses, out)),
+        COMPARISONS: csv_text(comparison_records(contents.analyses), COMPARISON_FIELDS),
+    }
+
+
+def write_leaderboard(results: Path, out: Path, reported: Path, columns: str = "") -> Written:
+    """Write LEADERBOARD.md, leaderboard.csv and comparisons.csv.
+
+    Args:
+        results: folder with `runs/`.
+        out: folder for the files.
+        reported: file of published numbers; it may be absent.
+        columns: metrics to show in place of the ranking metrics, such as "depth/delta1,semseg/pixAcc".
+
+    Raises:
+        RecordError: if a board or the published numbers cannot be read.
+        ValueError: for a metric that no result has.
+        OSError: if the files cannot be written.
+    """
+    contents = read_contents(results, reported)
+    for name, text in texts_of(contents, out, columns_of(contents, columns)).items():
+        write_text(out / name, text)
+    return Written(out / MARKDOWN, out / ROWS, contents)
+
+
+def outdated_files(contents: Contents, out: Path) -> list[Path]:
+    """The files whose text is not the one that would be written now."""
+    return [out / name for name, text in texts_of(contents, out).items() if read_text(out / name) != text]
+
+
+def read_text(path: Path) -> str | None:
+    """The text of a file with its line ends as they are; None if there is no file."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return None

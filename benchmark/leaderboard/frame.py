@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from benchmark.leaderboard.rows import setting_of
 from benchmark.records.result import DONE, RunResult
 from benchmark.records.store import ResultStore, Stored
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 COLUMNS = (
     "recipe",
+    "version",
+    "split",
     "data",
     "fingerprint",
     "method",
@@ -39,15 +40,13 @@ def results_frame(root: str | Path, recipe: str | None = None, data: str | None 
         data: only results on the data set of this id; all where None.
 
     Returns:
-        a frame with the columns `COLUMNS`, empty where nothing is measured. Different values of `data` or `fingerprint`
-        are different data, which must not be averaged: group by them too, as here, or choose one.
+        a frame with the columns `COLUMNS`, empty where nothing is measured. `version` is the version of the recipe.
+        Results of different `version`, `split`, `data` or `fingerprint` must not be averaged: group by these columns
+        too, or choose one value.
 
         frame = results_frame("results", "nyuv2_lite")
         frame.pivot_table("value", ["data", "method", "regularizer", "overrides"], ["task", "metric"])
     """
-    # Imported here: the leaderboard itself is made without pandas, in a quarter of the time.
-    import pandas as pd
-
     stored = (found for found in ResultStore(root).results(recipe) if isinstance(found, Stored))
     records = [record for found in stored if found.result.status == DONE for record in _records(found.result)]
     if data is not None:
@@ -59,6 +58,8 @@ def _records(result: RunResult) -> list[dict[str, Any]]:
     spec, setting = result.spec, setting_of(result)
     cell = {
         "recipe": spec.recipe,
+        "version": setting.version,
+        "split": setting.split,
         "data": setting.data or None,
         "fingerprint": setting.fingerprint or None,
         "method": spec.method,

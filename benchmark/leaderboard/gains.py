@@ -1,16 +1,16 @@
-"""Gains over other cells of the same seeds: Delta_m over single-task networks, Delta_reg over no regularizer.
+"""Relative gains over other cells of the same seeds: Delta_m over single-task networks, Delta_reg over no regularizer.
 
 Metric card
 -----------
-* **Symbols**: M_t value of the ranking metric of task t, B_t that of the baseline of the same seed; s_t = 1 where
+* **Symbols**: M_t value of the ranking metric of task t, B_t value of the baseline on the same seed; s_t = 1 where
   higher is better, -1 where lower is; T tasks.
 * **Unit**: %
 * **Better**: higher
 * **Valid pixels**: as in M_t.
 * **Resolution**: as in M_t.
-* **Pooling**: each seed first, with the baseline of that seed, then the mean over seeds. Only results of the same
-  recipe, data-set id, backbone, tasks and overrides (but those of the regularizer) are compared; tasks whose metric
-  nobody has measured are left out for all.
+* **Pooling**: each seed first, with the baseline of the same seed, then the mean over seeds. Only results of the same
+  recipe, version, data, backbone, tasks and overrides (except the overrides of the regularizer) are compared. A task
+  whose metric no result has is left out for all.
 * **Source**: Maninis, Radosavovic, Kokkinos, "Attentive Single-Tasking of Multiple Tasks", CVPR 2019.
 * **Deviations**: papers use mIoU, RMSE, mean angle and odsF, as here, but often one set of single-task networks for
   several methods and backbones, and one seed.
@@ -20,86 +20,55 @@ Metric card
 
 `Delta_reg`
 * **Formula**: `100 / T * sum over t of s_t (M_t - B_t) / B_t, B = the same method without a regularizer`
-* **Source**: as Delta_m, with another baseline. "Over X" in a table of regularizers has the same method with X as B.
+* **Source**: as Delta_m, with another baseline. A comparison of two regularizers has the same method with the other
+  regularizer as B.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from benchmark.leaderboard.statistics import Summary, relative_gain, summarize
-from benchmark.records.result import NO_REGULARIZER, REFERENCE_METHOD
+import numpy as np
 
-BySeed = Mapping[Any, Mapping[str, float | None]]
-"""seed, or what else makes pairs of cells -> task -> value of its ranking metric, None where it was not measured."""
+from benchmark.leaderboard.columns import Column, ValuesBySeed
+from benchmark.leaderboard.statistics import Sample
 
 
 @dataclass(frozen=True)
-class Column:
-    """The metric that ranks a task."""
-
-    task: str
-    name: str
-    unit: str
-    higher_is_better: bool
-
-
-@dataclass(frozen=True)
-class Gain:
-    """A relative gain over other cells of the same seeds, in percent.
+class PairedGains:
+    """Relative gains of one row over another, paired by seed.
 
     Args:
-        summary: over seeds; None where it cannot be said.
-        note: what is missing, "2/3 single-task seeds"; "reference" for the cells that the others are compared with.
+        seeds: the n seeds that both rows have with all metrics.
+        by_task: (n, T) gains in percent, positive where the row is better.
     """
 
-    summary: Summary | None
-    note: str = ""
+    seeds: tuple[int, ...]
+    by_task: Sample
+
+    @property
+    def mean(self) -> Sample:
+        """(n,) means over tasks."""
+        return self.by_task.mean(axis=1) if self.by_task.size else np.empty(0)
 
 
-def delta_m(values: BySeed, reference: BySeed, measured: Sequence[Column]) -> Gain:
-    """Gain over the single-task cells, one of which is needed for every seed."""
-    common = [seed for seed in values if seed in reference]
-    if len(common) < len(values):
-        return Gain(None, f"{len(common)}/{len(values)} single-task seeds")
-    return _gain(values, reference, common, measured, REFERENCE_METHOD)
+def paired_gains(values: ValuesBySeed, baseline: ValuesBySeed, columns: Sequence[Column]) -> PairedGains:
+    """Gains of a row over a baseline.
 
-
-def delta_reg(values: BySeed, without: BySeed, measured: Sequence[Column], name: str = NO_REGULARIZER) -> Gain:
-    """Gain of a regularizer over the same method without it, over the seeds that both have.
-
-    Args:
-        values: of the cells with it.
-        without: of those that they are compared with.
-        measured: the metrics that count.
-        name: of the regularizer that those have.
+    A seed is left out if either row lacks a metric there, or if a metric of the baseline is 0, so that no relative
+    gain exists.
     """
-    common = [seed for seed in values if seed in without]
-    if not common:
-        return Gain(None, "no seed without it")
-    gain = _gain(values, without, common, measured, name)
-    partial = f"{len(common)}/{len(values)} seeds" if len(common) < len(values) else ""
-    return replace(gain, note=gain.note or partial)
-
-
-def _gain(values: BySeed, baseline: BySeed, seeds: Sequence[Any], measured: Sequence[Column], name: str) -> Gain:
-    if not measured:
-        return Gain(None, "no metric")
-    directions = {column.task: column.higher_is_better for column in measured}
-    gains = []
-    for seed in seeds:
-        ours, theirs = _known(values[seed]), _known(baseline[seed])
-        for column in measured:
-            if column.task not in ours or column.task not in theirs:
-                return Gain(None, f"{column.task} {column.name} not measured for seed {seed}")
-        gain = relative_gain(ours, theirs, directions)
-        if gain is None:
-            return Gain(None, f"a metric of {name} is 0 for seed {seed}")
-        gains.append(gain)
-    return Gain(summarize(gains))
-
-
-def _known(values: Mapping[str, float | None]) -> dict[str, float]:
-    return {task: value for task, value in values.items() if value is not None}
+    keys = [column.key for column in columns]
+    seeds = tuple(
+        seed
+        for seed in sorted(values)
+        if keys
+        and seed in baseline
+        and all(key in values[seed] for key in keys)
+        and all(baseline[seed].get(key) for key in keys)
+    )
+    ours = np.array([[values[seed][key] for key in keys] for seed in seeds], float).reshape(len(seeds), len(keys))
+    theirs = np.array([[baseline[seed][key] for key in keys] for seed in seeds], float).reshape(len(seeds), len(keys))
+    signs = np.array([1.0 if column.higher_is_better else -1.0 for column in columns])
+    return PairedGains(seeds, 100 * signs * (ours - theirs) / theirs)

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from benchmark.records.result import RecordError, check_metrics
-from benchmark.records.strict_json import expect_mapping, expect_name, member, parse_json, read_from, refuse
+from pydantic import AfterValidator
+from pydantic.dataclasses import dataclass
 
-SCHEMA_VERSION = 1
+from benchmark.records.result import PublishedMetric
+from benchmark.records.validation import CONFIG, Name, RecordError, Text, one_of, parse_json, read_from, validated
+
+SCHEMA_VERSION = 2
+READ = "read"
+"""The one evidence that is shown: the numbers were read in the source that the row names."""
 
 
-@dataclass(frozen=True)
+def _address(text: str) -> str:
+    if text and not (text.startswith("https://") and text.isprintable() and not set(text) & set(" ()<>")):
+        raise ValueError('an https address or ""')
+    return text
+
+
+@dataclass(frozen=True, config=CONFIG)
 class ReportedRow:
     """One published row.
 
@@ -21,82 +31,59 @@ class ReportedRow:
         title: method with citation, as published.
         method: our name of the method.
         regularizer: our name of the regularizer.
-        backbone: what produced the numbers.
-        backbone_evidence: how that is known.
+        backbone: what produced the numbers, if the source states it.
+        evidence: "read": numbers from memory or from inference are refused.
+        read_in: where the numbers were read.
         metrics: `{task: {name: {"value", "unit", "higher_is_better"}}}`, as published.
     """
 
-    title: str
-    method: str
-    regularizer: str
-    backbone: str
-    backbone_evidence: str
-    metrics: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    title: Name
+    method: Name
+    regularizer: Name
+    backbone: Name
+    evidence: Annotated[str, AfterValidator(one_of(READ))]
+    read_in: Name
+    metrics: Mapping[Name, Mapping[Name, PublishedMetric]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class ReportedTable:
     """One published table.
 
     Args:
         title: what was measured on.
         source: where it was published.
-        link: of the publication.
+        link: https address of the publication; may be empty.
         note: what a reader must know before comparing.
         rows: in the published order.
     """
 
-    title: str
-    source: str
-    link: str
-    note: str
+    title: Name
+    source: Name
+    link: Annotated[Text, AfterValidator(_address)]
+    note: Name
     rows: tuple[ReportedRow, ...]
 
 
+@dataclass(frozen=True, config=CONFIG)
+class _File:
+    """Content of the file."""
+
+    schema_version: Annotated[int, AfterValidator(one_of(SCHEMA_VERSION))]
+    tables: list[ReportedTable]
+
+
 def read_reported(path: Path) -> list[ReportedTable]:
-    """The published tables of a file; none where there is no file.
+    """Read the published tables of a file; an empty list if there is no file.
 
     Raises:
-        RecordError: naming file, key, what was found and what was expected.
+        RecordError: naming file, key, the value found and the value expected.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes()
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise RecordError(f"{path}: not readable: {error}") from None
     with read_from(str(path)):
-        data = parse_json(text)
-        expect_mapping(data, "the file")
-        if member(data, "schema_version", "schema_version") != SCHEMA_VERSION:
-            refuse("schema_version", data["schema_version"], f"{SCHEMA_VERSION}, the one that this checkout reads")
-        return [_table(table, f"tables[{index}]") for index, table in enumerate(_list(data, "tables", "tables"))]
-
-
-def _table(data: Any, path: str) -> ReportedTable:
-    texts = _texts(data, ("title", "source", "link", "note"), path)
-    rows = _list(data, "rows", f"{path}.rows")
-    return ReportedTable(**texts, rows=tuple(_row(row, f"{path}.rows[{index}]") for index, row in enumerate(rows)))
-
-
-def _row(data: Any, path: str) -> ReportedRow:
-    texts = _texts(data, ("title", "method", "regularizer", "backbone", "backbone_evidence"), path)
-    metrics = member(data, "metrics", f"{path}.metrics")
-    with read_from(path):
-        check_metrics(metrics, may_be_missing=True)
-    return ReportedRow(**texts, metrics=metrics)
-
-
-def _texts(data: Any, keys: tuple[str, ...], path: str) -> dict[str, str]:
-    expect_mapping(data, path)
-    texts = {key: member(data, key, f"{path}.{key}") for key in keys}
-    for key, text in texts.items():
-        expect_name(text, f"{path}.{key}")
-    return texts
-
-
-def _list(data: Mapping[str, Any], key: str, path: str) -> list[Any]:
-    found = member(data, key, path)
-    if not isinstance(found, list):
-        refuse(path, found, "a list")
-    return found
+        return validated(_File, parse_json(text)).tables

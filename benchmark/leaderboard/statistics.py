@@ -1,12 +1,28 @@
-"""Mean and spread over seeds, and gains that are paired by seed."""
+"""Statistics over seeds and over methods, computed by scipy and statsmodels.
+
+Every sample holds paired gains in percent, one value per seed. Intervals are two-sided 95 % t intervals.
+"""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import DescrStatsW
+
+Sample = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+MIN_SEEDS = 3
+"""Smallest sample that gets an interval: with two values the t quantile is 12.7."""
+POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -14,66 +30,141 @@ class Summary:
     """Values of several seeds.
 
     Args:
-        n: how many.
-        mean: their mean.
-        std: sample standard deviation (divisor n - 1), None for one value.
-        ci95: half width of the 95 % confidence interval of the mean after Student's t, None for one value.
+        n: number of values.
+        mean: arithmetic mean.
+        std: sample standard deviation (divisor n - 1); None for one value.
     """
 
     n: int
     mean: float
     std: float | None
-    ci95: float | None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its interval and the test against zero.
+
+    Args:
+        n: number of values that the mean is taken over: seeds, or methods.
+        mean: the mean, in percent.
+        std: sample standard deviation; None for one value, or where no single sample stands behind the mean.
+        low: lower end of the 95 % interval; None if there are fewer than three values.
+        high: upper end of the interval.
+        p: two-sided p value of the t test against zero, not adjusted.
+        df: degrees of freedom of both.
+    """
+
+    n: int
+    mean: float
+    std: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    df: float | None = None
 
 
 def summarize(values: Sequence[float]) -> Summary | None:
-    """Mean and spread; None for no values."""
-    n = len(values)
-    if n == 0:
+    """Mean and sample standard deviation; None for no values."""
+    if not values:
         return None
-    if n == 1:
-        return Summary(1, values[0], None, None)
-    mean = math.fsum(values) / n
-    std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    return Summary(n, mean, std, t_quantile(n - 1) * std / math.sqrt(n))
+    array = np.asarray(values, float)
+    return Summary(len(array), float(array.mean()), float(array.std(ddof=1)) if len(array) > 1 else None)
+
+
+def paired_estimates(samples: Sequence[Sample]) -> list[Estimate | None]:
+    """The t interval and t test of each sample; None for an empty sample.
+
+    Samples of equal length are computed together, since a table holds thousands.
+    """
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for index, sample in enumerate(samples):
+        by_length[len(sample)].append(index)
+    found: list[Estimate | None] = [None] * len(samples)
+    for n, indices in by_length.items():
+        if n:
+            group = np.stack([samples[index] for index in indices], axis=1)
+            for index, estimate in zip(indices, _estimates(group), strict=True):
+                found[index] = estimate
+    return found
+
+
+def p_values(samples: Sample) -> Sample:
+    """Two-sided p value of the t test against zero, per column of an (n, K) array; 1 for a column of zeros."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = np.asarray(DescrStatsW(samples).ttest_mean()[1], float)
+    return np.nan_to_num(p, nan=1.0)
+
+
+def these_methods(samples: Sequence[Sample]) -> Estimate | None:
+    """Mean over the given methods; the interval holds for these methods only.
+
+        SE^2 = sum over m of s_m^2 / n_m / M^2, degrees of freedom by Welch and Satterthwaite
+
+    Args:
+        samples: gains by seed of each method; at least three seeds each.
+
+    Returns:
+        None for fewer than two methods.
+    """
+    if len(samples) < 2:
+        return None
+    variances = np.array([sample.var(ddof=1) / len(sample) for sample in samples])
+    freedoms = np.array([len(sample) - 1 for sample in samples])
+    mean = float(np.mean([sample.mean() for sample in samples]))
+    total = float(variances.sum())
+    if total == 0:
+        return Estimate(len(samples), mean, None, mean, mean, 0.0 if mean else 1.0, float(freedoms.sum()))
+    df = total**2 / float((variances**2 / freedoms).sum())
+    scale = total**0.5 / len(samples)
+    low, high = stats.t.interval(CONFIDENCE, df, loc=mean, scale=scale)
+    p = 2 * stats.t.sf(abs(mean) / scale, df)
+    return Estimate(len(samples), mean, None, float(low), float(high), float(p), df)
+
+
+def methods_in_general(samples: Sequence[Sample]) -> Estimate | None:
+    """Mean over methods as a sample of all methods: the t interval of the method means; None for fewer than two."""
+    if len(samples) < 2:
+        return None
+    return paired_estimates([np.array([sample.mean() for sample in samples])])[0]
+
+
+def homogeneity(samples: Sequence[Sample]) -> float | None:
+    """P value of the one-way analysis of variance of gains by method; None where it is undefined."""
+    if len(samples) < 2 or all(np.ptp(sample) == 0 for sample in samples):
+        return None
+    return float(stats.f_oneway(*samples).pvalue)
+
+
+def holm(p: Sequence[float | None]) -> list[float | None]:
+    """P values adjusted by Holm's method.
+
+    A comparison without a p value counts as p = 1: the size of a family follows from the plan, not from the cells that
+    are there, so a missing cell makes no other comparison significant.
+    """
+    if not p:
+        return []
+    adjusted = multipletests([1.0 if value is None else value for value in p], method="holm")[1]
+    return [None if raw is None else float(value) for raw, value in zip(p, adjusted, strict=True)]
 
 
 @cache
-def t_quantile(degrees_of_freedom: int) -> float:
-    """The 97.5 % quantile of Student's t distribution."""
-    # scipy.special loads in a fifth of the time of scipy.stats.
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees_of_freedom, 0.975))
-
-
-def relative_gain(
-    values: Mapping[str, float], baseline: Mapping[str, float], higher_is_better: Mapping[str, bool]
-) -> float | None:
-    """Mean over tasks of the relative improvement over a baseline, in percent.
-
-        100 / T * sum over t of s_t (M_t - B_t) / B_t,   s_t = +1 where higher is better, -1 where lower is
-
-    Against single-task networks this is the multi-task gain Delta_m of Maninis et al. (CVPR 2019).
-
-    Args:
-        values: one number per task.
-        baseline: one number for each of the same tasks.
-        higher_is_better: direction of each of these numbers.
-
-    Returns:
-        None where a baseline is 0, so that there is no relative improvement.
-    """
-    if any(baseline[task] == 0 for task in values):
+def smallest_effect(n: int) -> float | None:
+    """Smallest mean, in standard deviations, that a paired t test of n values finds with 80 % power at 5 %."""
+    if n < MIN_SEEDS:
         return None
-    gains = [(value - baseline[task]) / baseline[task] for task, value in values.items()]
-    signs = [1 if higher_is_better[task] else -1 for task in values]
-    return 100 * math.fsum(sign * gain for sign, gain in zip(signs, gains, strict=True)) / len(gains)
+    return float(TTestPower().solve_power(effect_size=None, nobs=n, alpha=1 - CONFIDENCE, power=POWER))
 
 
-def ranks(values: Sequence[float], higher_is_better: bool) -> list[float]:
-    """Rank of each value, 1 for the best; equal values share the mean of their ranks."""
-    ordered = sorted(values, reverse=higher_is_better)
-    first = {value: position for position, value in reversed(list(enumerate(ordered, start=1)))}
-    count = Counter(values)
-    return [first[value] + (count[value] - 1) / 2 for value in values]
+def _estimates(group: Sample) -> list[Estimate]:
+    """One estimate per column of an (n, K) array."""
+    n = len(group)
+    means = group.mean(axis=0)
+    if n == 1:
+        return [Estimate(1, float(mean)) for mean in means]
+    described = DescrStatsW(group)
+    spreads = described.std_ddof(1)
+    if n < MIN_SEEDS:
+        return [Estimate(n, float(mean), float(std)) for mean, std in zip(means, spreads, strict=True)]
+    low, high = described.tconfint_mean(1 - CONFIDENCE)
+    columns = np.array([means, spreads, low, high, p_values(group)]).T.tolist()
+    return [Estimate(n, mean, std, low, high, p, n - 1.0) for mean, std, low, high, p in columns]

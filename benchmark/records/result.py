@@ -56,7 +56,6 @@ __all__ = [
     "RecordError",
     "RunResult",
     "RunSpec",
-    "check_metrics",
     "failure",
     "safe_name",
 ]
@@ -323,20 +322,6 @@ class RunResult:
 def failure(spec: RunSpec, status: str, error: str, provenance: Mapping[str, Any]) -> RunResult:
     """The result of a cell that failed or diverged; the error becomes one line."""
     return RunResult(spec, status, provenance=provenance, error=" ".join(error.split()) or "no error message")
-
-
-def check_metrics(metrics: Any, may_be_missing: bool) -> None:
-    """Check `{task: {name: {"value", "unit", "higher_is_better"}}}`.
-
-    Args:
-        metrics: plain JSON values.
-        may_be_missing: True if a value may be None, as in published tables.
-
-    Raises:
-        RecordError: for the first entry that is wrong.
-    """
-    kind: Any = PublishedMetric if may_be_missing else Metric
-    validated(dict[str, dict[Name, dict[Name, kind]]], {"metrics": metrics})
 
 
 def safe_name(text: str) -> str:

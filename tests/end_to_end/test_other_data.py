@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.leaderboard.rows import tables
+from benchmark.leaderboard.tables import tables
 from benchmark.records.result import RunSpec
 from benchmark.records.store import Stored
 from benchmark.registry import DATASETS

@@ -35,7 +35,10 @@ def results(tmp_path) -> Path:
 def test_it_writes_both_files_and_names_what_it_leaves_out(results):
     answer = call("--results", "results", folder=results.parent)
     assert answer.returncode == 0
-    assert answer.stdout == "results/LEADERBOARD.md and results/leaderboard.csv: 3 results, 1 left out\n"
+    assert (
+        answer.stdout
+        == "results/LEADERBOARD.md, results/leaderboard.csv, results/comparisons.csv: 3 results, 1 left out\n"
+    )
     assert answer.stderr.startswith("left out: results/runs/smoke/other.json: schema_version: found 7, expected 1")
     assert answer.stderr.count("\n") == 1
     assert "single_task" in (results / "LEADERBOARD.md").read_text()
@@ -65,3 +68,34 @@ def test_wrong_requests_get_one_line(tmp_path):
         assert answer.returncode == 2
         assert message in answer.stderr
         assert answer.stderr.count("\n") == 1
+
+
+def test_check_names_what_is_outdated_and_writes_nothing(results):
+    assert call("--results", "results", folder=results.parent).returncode == 0
+    assert call("--results", "results", "--check", folder=results.parent).returncode == 0
+    (results / "leaderboard.csv").write_text("changed")
+    answer = call("--results", "results", "--check", folder=results.parent)
+    assert answer.returncode == 1
+    assert "outdated: results/leaderboard.csv; run python tools/make_leaderboard.py" in answer.stderr
+    assert (results / "leaderboard.csv").read_text() == "changed"
+
+
+def test_the_readme_block_needs_its_marks(results):
+    (results / "README.md").write_text("no marks")
+    answer = call("--results", ".", "--readme", "README.md", folder=results)
+    assert answer.returncode == 2
+    assert "README.md: no block to rewrite" in answer.stderr
+
+
+def test_latex_is_printed_and_chosen_metrics_are_known(results):
+    answer = call("--results", ".", "--latex", "smoke", "--columns", "semseg/mIoU", folder=results)
+    assert answer.returncode == 0
+    assert "\\toprule" in answer.stdout
+    assert not (results / "LEADERBOARD.md").exists()
+    for arguments, message in [
+        (("--latex", "nothing"), "--latex: found 'nothing', expected a board or recipe with results: smoke"),
+        (("--columns", "semseg/none"), "--columns: found 'semseg/none', expected some of semseg/mIoU"),
+    ]:
+        answer = call("--results", ".", *arguments, folder=results)
+        assert answer.returncode == 2
+        assert message in answer.stderr

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from benchmark.cost.storing import check_parameters, results_of, store_cost
-from benchmark.leaderboard.csv_table import csv_text
+from benchmark.leaderboard.analysis import analyse
+from benchmark.leaderboard.flat_records import csv_text, row_records
 from benchmark.leaderboard.markdown import leaderboard
-from benchmark.leaderboard.rows import tables
+from benchmark.leaderboard.tables import tables
 from benchmark.records.result import RunResult, RunSpec
 from benchmark.records.store import ResultStore, Stored
 
@@ -109,8 +110,8 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_leaderboard_shows_the_cost_with_the_name_of_the_hardware(root: Path) -> None:
-    text = leaderboard(tables(stored_again(root)), [], root)
-    section = text[text.index("### Cost of `smoke` on `b`") :]
+    text = leaderboard(analyse(tables(stored_again(root))), [], root)
+    section = text[text.index("#### Cost") :]
     assert "120x160, Abacus 9, 1 thread" in section
     assert "12.3 / 20.0" in section
     assert "| 1.250 " in section
@@ -120,12 +121,12 @@ def test_the_leaderboard_shows_the_cost_with_the_name_of_the_hardware(root: Path
 
 def test_a_leaderboard_of_results_without_measured_costs_is_as_before(root: Path) -> None:
     found = results_of(root, spec())
-    assert "### Cost" not in leaderboard(tables(found), [], root)
-    assert "gmacs" not in csv_text(tables(found), root)
+    assert "#### Cost" not in leaderboard(analyse(tables(found)), [], root)
+    assert "gmacs" not in csv_text(row_records(analyse(tables(found)), root))
 
 
 def test_the_csv_has_every_cost_and_where_it_was_measured(root: Path) -> None:
-    head, line = csv_text(tables(stored_again(root)), root).splitlines()
-    assert {"gmacs", "step_time_ratio", "cost_sizes", "cost_hardware"} <= set(head.split(","))
+    head, line = csv_text(row_records(analyse(tables(stored_again(root))), root)).splitlines()
+    assert {"cost gmacs", "cost step_time_ratio", "cost_sizes", "cost_hardware"} <= set(head.split(","))
     assert "Abacus 9" in line
     assert "120x160" in line

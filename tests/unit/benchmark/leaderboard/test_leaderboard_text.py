@@ -1,38 +1,57 @@
-"""What stands in LEADERBOARD.md, on the terminal and in leaderboard.csv."""
+"""LEADERBOARD.md, README block, terminal and LaTeX: what they show, and that hostile names stay text."""
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from pathlib import Path
 
 import pytest
+from made_up_results import board_of, cells_with, make_cell, make_plan
 
-from benchmark.leaderboard.csv_table import csv_text
-from benchmark.leaderboard.markdown import brief_table, full_table, leaderboard, plain
-from benchmark.leaderboard.rows import tables
+from benchmark.leaderboard.analysis import analyse
+from benchmark.leaderboard.columns import chosen_columns
+from benchmark.leaderboard.latex import latex_table
+from benchmark.leaderboard.markdown import leaderboard, table_section
+from benchmark.leaderboard.readme import BEGIN, END, with_readme_block
+from benchmark.leaderboard.statistics import Estimate, Summary
+from benchmark.leaderboard.tables import tables
+from benchmark.leaderboard.terminal import terminal_table
+from benchmark.leaderboard.text import format_gain, format_mean_std, format_p, relative_path
 
 OUT = Path("results")
 TASKS = ("semseg", "depth", "normals", "boundary")
+ROWS = [("single_task", "none"), ("hard_sharing", "none"), ("hard_sharing", "aux"), ("mtan", "none")]
+HARDWARE = {"cpu": "X|Y", "cores": 1}
+DATA = {"id": "d", "fingerprint": "f", "notes": ["Depth has 8 bits.", "Images are JPEG files."]}
 
 
-@pytest.fixture
-def results(cell):
-    """Single-task, hard sharing with and without aux_heads over three seeds; one failure."""
-    made = []
+def made():
+    """Three rows with all of three seeds, one with two seeds and a failure."""
+    cells = []
     for seed in range(3):
+        base = {"mIoU": 20.0 + seed, "rmse@pixel": 0.91234, "mean@pixel": 30.0 + 0.1 * seed, "odsF@seism": 70.0}
         options = {
             "seed": seed,
             "tasks": TASKS,
-            "provenance": {"dirty": seed == 2, "hardware": {"cpu": "X|Y", "cores": 1}},
-            "cost": {"parameters_training": 3_456_789.0, "parameters_inference": 3_400_000.0, "train_seconds": 573.4},
+            "version": 2,
+            "settings": {"train_cfg.max_iters": 1500},
+            "data": DATA,
+            "provenance": {"dirty": seed == 2, "hardware": HARDWARE},
+            "cost": {"parameters_training": 3_456_789.0, "parameters_inference": 3_400_000.0, "train_seconds": 9e9}
+            | ({"step_seconds": 0.4} if seed == 0 else {}),
         }
-        base = {"mIoU": 20.0 + seed, "rmse@pixel": 0.91234, "mean@pixel": 30.0}
-        made.append(cell("single_task", values=base, **options))
-        made.append(cell("hard_sharing", values={**base, "mIoU": 20.5 + seed}, **options))
-        made.append(cell("hard_sharing", "aux_heads", values={**base, "mean@pixel": 29.0}, **options))
-    made.append(cell("mtan", tasks=TASKS, error="a | pipe and <b>", data={}))
-    return made
+        cells.append(make_cell("single_task", values=base, **options))
+        cells.append(make_cell("hard_sharing", values={**base, "mIoU": 20.5 + seed, "pixAcc": 50.0 + seed}, **options))
+        cells.append(make_cell("hard_sharing", "aux", values={**base, "mIoU": 30.0 + 1.5 * seed}, **options))
+        if seed < 2:
+            cells.append(make_cell("mtan", values=base, **options))
+    cells.append(make_cell("mtan", seed=2, tasks=TASKS, version=2, error="a | pipe and <b>", data={}))
+    return cells
+
+
+@pytest.fixture
+def board():
+    return board_of(make_plan(ROWS, range(3), caveats=("Images are *small*.",)), made())
 
 
 def lines_of(text: str) -> list[list[str]]:
@@ -41,125 +60,190 @@ def lines_of(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.replace("\\|", "¦").strip("|").split("|")] for row in rows]
 
 
-def test_every_row_has_every_column(results):
-    lines = lines_of(full_table(tables(results)[0], OUT))
-    assert {len(line) for line in lines} == {len(lines[0])}
-    assert len(lines) == 2 + 3
+def table_under(text: str, title: str) -> list[list[str]]:
+    """The first table after a heading."""
+    return lines_of(re.split(r"^#+ ", text.partition(f"# {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0])
 
 
-def test_training_counts_that_of_the_cells_it_started_from(cell):
-    """90 and 150 seconds of its own, 60 and 120 of others: 3.5 minutes on average."""
-    made = [
-        cell(
-            "cross_stitch",
-            seed=seed,
-            tasks=TASKS,
-            values={"mIoU": 20.0},
-            cost={"train_seconds": 90.0 + 60 * seed, "needed_train_seconds": 60.0 + 60 * seed},
-        )
-        for seed in range(2)
-    ]
-    head, _, row = lines_of(full_table(tables(made)[0], OUT))
-    assert row[head.index("training (min)")] == "3.5"
-
-
-def test_headings_say_metric_direction_and_unit(results):
-    head = lines_of(full_table(tables(results)[0], OUT))[0]
-    assert head[4:8] == [
+def test_the_first_table_of_a_board_has_eight_columns(board):
+    head, _, *rows = lines_of(table_section(board, OUT))[:6]
+    assert head == [
+        "method",
+        "regularizer",
         "semseg mIoU ↑ (%)",
         "depth rmse@pixel ↓ (m)",
         "normals mean@pixel ↓ (deg)",
-        "boundary odsF@seism ↑",
+        "boundary odsF@seism ↑ (%)",
+        r"gain over single_task (%)",
+        "rank",
     ]
+    by_name = {(row[0].strip("*"), row[1]): row for row in rows}
+    assert by_name["mtan", "none"][-1] == "2 of 3 seeds (1 failed)"
+    assert by_name["hard_sharing", "none"][2:4] == ["21.50 ± 1.00", "0.9123 ± 0.0000"]
+    assert by_name["single_task", "none"][-2] == "reference"
 
 
-def test_numbers_are_rounded_as_their_unit_asks_and_the_best_are_bold(results):
-    """Gains of hard sharing: 100 / 3 * 0.5 / (20, 21, 22), so 0.8333, 0.7937, 0.7576: mean 0.7949, std 0.0379."""
-    lines = lines_of(full_table(tables(results)[0], OUT))
-    rows = {(line[1], line[2]): line for line in lines[2:]}
-    plain_row = rows["hard_sharing", "none"]
-    assert plain_row[3:8] == ["3", "**21.50 ± 1.00**", "**0.9123 ± 0.0000**", "30.00 ± 0.00", "\N{EN DASH}"]
-    assert plain_row[8] == "+0.79 ± 0.04"
-    assert rows["single_task", "none"][8] == "0.00 (reference)"
-    assert plain_row[10:13] == ["3.46", "3.40", "9.6"]
-    assert rows["hard_sharing", "aux_heads"][6] == "**29.00 ± 0.00**"
+def test_the_gain_comes_with_its_interval(board):
+    """100 / 4 * 0.5 / (20, 21, 22) = 0.625, 0.5952, 0.5682: mean 0.5961, deviation 0.0284, half width 0.0706."""
+    row = next(
+        row for row in lines_of(table_section(board, OUT)) if [row[0].strip("*"), row[1]] == ["hard_sharing", "none"]
+    )
+    assert row[-2] == "+0.60 [+0.53, +0.67]"
 
 
-def test_the_gain_of_a_regularizer_comes_with_its_interval(results):
-    """Semseg loses 0.5 / (20.5, 21.5, 22.5), normals gain 1 / 30: 0.2981, 0.3359, 0.3704 %, mean 0.3348.
-
-    The standard deviation is 0.03615, so the half width 4.3027 * 0.03615 / sqrt(3) = 0.0898.
-    """
-    lines = lines_of(full_table(tables(results)[0], OUT))
-    assert lines[2][2] == "aux_heads"
-    assert lines[2][9] == "**+0.33 [+0.25, +0.42]**"
+def test_bold_marks_the_rows_that_are_not_worse_than_the_best_and_nothing_else(board):
+    for row in lines_of(table_section(board, OUT))[2:6]:
+        key = next(row_.key for row_ in board.rows if row_.key[:2] == (row[0].strip("*"), row[1]))
+        best = key in board.ranks and board.ranks[key].among_best
+        assert [cell.startswith("**") for cell in row] == [best, *[False] * 6, best]
+    assert "**" not in table_section(board, OUT).partition("### Comparisons")[2]
 
 
-def test_settings_of_a_regularizer_stand_behind_its_name(cell):
-    overrides = {"regularizer.metric_rays": False, "regularizer.depth": "feature", "train_cfg.max_iters": 9}
-    results = [
-        cell("mtan", values={"mIoU": 20.0}, overrides={"train_cfg.max_iters": 9}),
-        cell("mtan", "three_d_aware", values={"mIoU": 22.0}, overrides=overrides),
-        cell("mtan", "three_d_aware", seed=1, error="NaN", overrides=overrides),
-    ]
-    (table,) = tables(results)
-    text = full_table(table, OUT)
-    assert "with `train_cfg.max_iters=9`" in text
-    assert [line[2] for line in lines_of(text)[2:]] == ["three_d_aware (depth=feature, metric_rays=false)", "none"]
-    assert "[mtan+three_d_aware (depth=feature, metric_rays=false) seed 1](" in text
-    rows = {row["regularizer"]: row["overrides"] for row in csv.DictReader(io.StringIO(csv_text([table], OUT)))}
-    assert rows["three_d_aware"] == ('regularizer.depth="feature" regularizer.metric_rays=false train_cfg.max_iters=9')
-    assert rows["none"] == "train_cfg.max_iters=9"
+def test_under_a_table_stand_power_noise_caveats_and_data_notes(board):
+    text = table_section(board, OUT)
+    assert "with 80 % power at 5 %, two-sided" in text
+    assert re.search(r"standard deviation over seeds: semseg [\d.]+ % and normals [\d.]+ %\.", text)
+    assert "* Images are \\*small\\*.\n" in text
+    assert "* Data: Depth has 8 bits.\n* Data: Images are JPEG files.\n" in text
 
 
-def test_rows_lead_to_their_files_and_commits(results):
-    text = full_table(tables(results)[0], OUT)
+def test_training_minutes_are_steps_times_measured_step_time(board):
+    """1500 steps of 0.4 s are 10 minutes; the wall time of 9e9 s is never shown."""
+    head, _, *rows = table_under(table_section(board, OUT), "Details")
+    assert {row[head.index("training (min)")] for row in rows} == {"10.0"}
+    assert rows[0][head.index("param. training (M)")] == "3.46"
+
+
+def test_details_lead_to_files_commits_and_hardware(board):
+    text = leaderboard([board], [], OUT)
     assert "`01234567`, `01234567*`" in text
-    for cell in results:
-        assert f"](runs/smoke/{cell.path.name})" in text, "a cell without a link"
+    assert "A star marks a commit" in text
     assert "Hardware A: X\\|Y, cores: 1" in text
-    assert "* **failed**: [mtan+none seed 0](" in text
+    for cell in made():
+        assert f"](runs/smoke/{cell.path.name})" in text, "a cell without a link"
+    assert relative_path(Path("elsewhere"), Path("results/runs/a.json")) == "../results/runs/a.json"
+
+
+def test_the_page_has_summary_contents_boards_other_runs_and_failures_in_this_order(board):
+    other = analyse(tables([make_cell("mtan", values={"mIoU": 20.0}, overrides={"lr": 1})]))
+    text = leaderboard([board, *other], [], OUT)
+    headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert headings == [
+        "Summary",
+        "Contents",
+        "How to read the tables",
+        "board version 2: A board",
+        "Other runs",
+        "Cells that failed",
+    ]
+    assert "](#board-version-2-a-board)" in text
+    assert "Recipe `smoke` version 2 · data `d`" in text
+    assert "* failed: [smoke: mtan seed 2](" in text
     assert "`a \\| pipe and <b>`" in text
 
 
-def test_a_cell_that_another_commit_began_names_both(cell):
-    part = {"until": 5, "seconds": 1.0, "commit": "f" * 40, "dirty": True}
-    (table,) = tables([cell("mtan", values={"mIoU": 20.0}, provenance={"earlier_parts": [part]})])
-    text = full_table(table, OUT)
-    assert "`01234567`, `ffffffff*`" in text
-    assert "A star marks" in text
-    (row,) = csv.DictReader(io.StringIO(csv_text([table], OUT)))
-    assert row["commits"] == f"0123456789abcdef {'f' * 40}"
-    assert row["dirty"] == "True"
+def test_the_summary_says_the_state_the_comparisons_and_the_limits(board):
+    summary = leaderboard([board], [], OUT).partition("## Summary")[2].partition("## Contents")[0].strip().splitlines()
+    assert len(summary) == 3
+    assert "11 of 12 cells are done; of 3 ranked rows, hard_sharing+aux has the highest mean gain" in summary[0]
+    assert summary[1].startswith("* aux over none: +11.")
+    assert summary[2].startswith("* The board cannot say if two rows differ by less than about ")
+    assert re.search(r"The noise of the mean gain is mostly the noise of semseg \(\d+ %\)\.$", summary[2])
 
 
-def test_links_are_relative_to_where_the_text_lies(results):
-    assert "](../results/runs/smoke/" in full_table(tables(results)[0], Path("elsewhere"))
+def test_words_follow_adjusted_p_values():
+    """A difference of 5 ± 0.05 % is a gain; one of 1 ± 1 % is neither."""
+    rows = [("mtan", "none"), ("mtan", "aux")]
+    clear = cells_with("mtan", "none", [20.0] * 5) + cells_with("mtan", "aux", [21.0, 21.01, 20.99, 21.0, 21.02])
+    vague = cells_with("mtan", "none", [20.0] * 5) + cells_with("mtan", "aux", [20.4, 20.0, 20.2, 20.3, 20.1])
+    texts = [leaderboard([board_of(make_plan(rows), cells)], [], OUT) for cells in (clear, vague)]
+    assert "), a gain." in texts[0]
+    assert "neither a gain nor a loss is shown" in texts[1]
+    assert table_under(texts[0], "Comparisons")[2][-2] == "gain"
+    assert table_under(texts[1], "Comparisons")[2][-2] == "\N{EN DASH}"
 
 
-def test_the_terminal_gets_a_table_without_links(results):
-    text = brief_table(tables(results)[0])
-    assert "](" not in text
-    assert "hard_sharing" in text
-    assert "failed: mtan+none-b-s0-" in text
+def test_a_board_without_results_lists_its_rows():
+    text = leaderboard([board_of(make_plan(ROWS), [])], [], OUT)
+    assert "0 of 20 cells are done; no row can be ranked yet." in text
+    assert text.count("0 of 5 seeds") == 4
 
 
 def test_no_results_make_a_leaderboard_that_says_so():
     assert "No cell has been run yet." in leaderboard([], [], OUT)
 
 
-def test_hostile_text_cannot_break_a_table():
-    assert plain("a|b\nc<script>*") == "a\\|b c&lt;script>\\*"
+def test_chosen_columns_replace_the_ranking_metrics(board):
+    columns = chosen_columns("semseg/pixAcc, normals/mean@pixel", board.table.results)
+    head, _, first, *_ = lines_of(table_section(board, OUT, columns))
+    assert head[2:4] == ["semseg pixAcc ↑ (%)", "normals mean@pixel ↓ (deg)"]
+    assert first[2] == "\N{EN DASH}", "no value for the row that lacks the metric"
+    assert "semseg pixAcc" in terminal_table(board, 200, columns)
+    assert "pixAcc" in terminal_table(board, 60, columns)
+    with pytest.raises(ValueError, match=r"--columns: found 'depth/none', expected some of semseg/mIoU, depth/rmse"):
+        chosen_columns("depth/none", board.table.results)
 
 
-def test_the_csv_holds_every_metric_unrounded(results):
-    rows = list(csv.DictReader(io.StringIO(csv_text(tables(results), OUT))))
-    row = next(row for row in rows if (row["method"], row["regularizer"]) == ("hard_sharing", "none"))
-    assert float(row["depth/rmse@pixel [m] mean"]) == 0.91234
-    assert float(row["semseg/mIoU [%] std"]) == 1.0
-    assert float(row["semseg/mIoU [%] ci95"]) == pytest.approx(4.3027 / 3**0.5, abs=1e-4)
-    assert row["seeds"] == "0 1 2"
-    assert float(row["delta_m [%] mean"]) == pytest.approx(100 / 3 * (0.5 / 20 + 0.5 / 21 + 0.5 / 22) / 3)
-    assert row["dirty"] == "True"
-    assert row["files"].split()[0].startswith("runs/smoke/hard_sharing+none")
-    assert row["parameters_training"] == "3456789.0"
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_terminal_table_fits_its_width(board, width):
+    text = terminal_table(board, width)
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert max(map(len, table)) <= width
+    assert "2 of 3 seeds" in text or width == 60
+    assert ("semseg mIoU" in text) == (width == 200)
+    assert "failed: mtan+none-b-s2-" in text
+
+
+HOSTILE = "<script>|*`[x](y)\x1b[31m\u202e"
+
+
+def test_hostile_names_are_shown_as_text_everywhere():
+    cells = [
+        make_cell(method, seed=seed, values={"mIoU": 20.0 + seed})
+        for method in ("single_task", "mtan")
+        for seed in range(3)
+    ]
+    for stored in cells:
+        object.__setattr__(stored.result.spec, "method", HOSTILE + stored.result.spec.method)
+    cells.append(make_cell("mtan", error=HOSTILE.replace("\x1b", "").replace("\u202e", ""), data={}))
+    (analysis,) = analyse(tables(cells))
+    text = leaderboard([analysis], [], OUT)
+    without_code = re.sub(r"`[^`\n]*`", "", text)
+    assert "<script>" not in without_code
+    assert "[x](y)" not in without_code
+    assert len({len(line) for line in lines_of(table_section(analysis, OUT))[:2]}) == 1
+    for shown in (text, terminal_table(analysis, 120)):
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+
+
+def test_latex_has_booktabs_rules_intervals_and_a_caption(board):
+    text = latex_table(board, rows=["hard*", "single_task"])
+    assert all(rule in text for rule in ("\\toprule", "\\midrule", "\\bottomrule", "\\label{tab:board}"))
+    assert "mtan" not in text
+    caption = re.search(r"\\caption\{(.*)\}", text)[1]
+    assert "n = 3 seeds" in caption
+    assert "Recipe smoke version 2" in caption
+    # 20.5, 21.5, 22.5: mean 21.5, half width 4.3027 / sqrt(3) = 2.48.
+    assert r"hard\_sharing & none & $21.50$ [$19.02$, $23.98$] &" in text
+    with pytest.raises(ValueError, match=r"--rows: no row fits nothing; the rows are hard_sharing\+aux"):
+        latex_table(board, rows=["nothing"])
+
+
+def test_the_readme_block_is_rewritten_and_the_rest_kept(board):
+    before = f"# Title\n\n{BEGIN}\nold\n{END}\n\nmore\n"
+    text = with_readme_block(before, [board])
+    assert text.startswith(f"# Title\n\n{BEGIN}\n**board version 2: A board**\n")
+    assert text.endswith(f"|\n{END}\n\nmore\n")
+    assert with_readme_block(text, [board]) == text
+    with pytest.raises(ValueError, match="no block to rewrite"):
+        with_readme_block("# Title\n", [board])
+
+
+def test_numbers_are_rounded_as_their_unit_asks():
+    assert format_mean_std(Summary(3, 21.504, 0.996), "%") == "21.50 ± 1.00"
+    assert format_mean_std(Summary(1, 0.91234, None), "m") == "0.9123"
+    assert format_mean_std(None, "m") == "\N{EN DASH}"
+    assert format_gain(Estimate(3, -0.001, 1.0, -1.234, 1.236)) == "0.00 [-1.23, +1.24]"
+    assert format_gain(Estimate(2, 0.5, 1.0)) == "+0.50 (n = 2)"
+    assert (format_p(0.0004), format_p(0.0412), format_p(None)) == ("< 0.001", "0.041", "\N{EN DASH}")

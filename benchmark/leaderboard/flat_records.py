@@ -1,0 +1,240 @@
+"""Rows and comparisons as flat records, and these as CSV and Parquet. Numbers are not rounded.
+
+`leaderboard.csv` has one line per row of each table:
+
+    board, version, recipe, split, data, data_fingerprint, backbone, tasks, overrides
+        what the rows of a table share; `board` is empty for other runs
+    method, regularizer, options
+        the row; `options` are settings of the regularizer
+    n, seeds, planned_seeds, complete
+    rank_best, rank_worst, among_best
+        rank set; empty for an incomplete row and for other runs
+    gain_over, gain_mean, gain_std, gain_low, gain_high, gain_n, gain_p, gain_p_adjusted, gain_standardised
+        mean gain over tasks in percent over the row `gain_over` (Δm where this is single_task), with its 95 % interval
+    parameters_training, parameters_inference, training_seconds, train_wall_seconds, peak_memory_mb, cost_sizes,
+    cost_hardware, hardware, commits, dirty, files
+    TASK/METRIC [UNIT] mean|std|low|high|n
+        every metric of every task; low and high are the ends of the 95 % interval
+    cost COST
+        every other cost of the result files
+
+`comparisons.csv` has one line per comparison and target; its columns are `COMPARISON_FIELDS`. `task` is empty for the
+mean over tasks. Columns are added at the end of their group; none is renamed without raising `SCHEMA_VERSION`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.leaderboard.analysis import Analysis
+from benchmark.leaderboard.columns import all_columns
+from benchmark.leaderboard.comparisons import Comparison
+from benchmark.leaderboard.rows import Row, Table
+from benchmark.leaderboard.statistics import Estimate, paired_estimates, smallest_effect
+from benchmark.leaderboard.text import relative_path
+from benchmark.records.atomic import replacing
+from benchmark.records.escaping import escape_csv
+
+SCHEMA_VERSION = 2
+Record = dict[str, Any]
+
+ESTIMATE_FIELDS = ("mean", "std", "low", "high", "n")
+NAMED_COSTS = ("parameters_training", "parameters_inference", "peak_memory_mb", "train_seconds")
+COMPARISON_FIELDS = (
+    "board",
+    "version",
+    "recipe",
+    "data",
+    "overrides",
+    "family",
+    "kind",
+    "methods",
+    "row",
+    "baseline",
+    "task",
+    "seeds",
+    *ESTIMATE_FIELDS,
+    "df",
+    "p",
+    "p_adjusted",
+    "verdict",
+    "anova_p",
+    "standardised",
+    "smallest_effect",
+)
+
+
+def row_records(analyses: Iterable[Analysis], folder: Path) -> list[Record]:
+    """One record per row that has a result.
+
+    Args:
+        analyses: tables with their statistics.
+        folder: where the file will lie; paths of result files are relative to it.
+    """
+    return [record for analysis in analyses for record in _rows(analysis, folder)]
+
+
+def comparison_records(analyses: Iterable[Analysis]) -> list[Record]:
+    """One record per comparison and target that has a common seed."""
+    return [
+        _comparison(analysis.table, found)
+        for analysis in analyses
+        for found in analysis.comparisons
+        if found.estimate is not None
+    ]
+
+
+def csv_text(records: Sequence[Mapping[str, Any]], fields: Sequence[str] = ()) -> str:
+    """Records as CSV; None is written as nothing.
+
+    Args:
+        records: of one kind.
+        fields: columns that come first, also without a record.
+    """
+    names = list(dict.fromkeys([*fields, *(field for record in records for field in record)]))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([escape_csv(name) for name in names])
+    for record in records:
+        writer.writerow(["" if (value := record.get(name)) is None else escape_csv(value) for name in names])
+    return text.getvalue()
+
+
+def write_parquet(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Records as a Parquet file.
+
+    Raises:
+        ImportError: if pyarrow is not installed; the message says how to install it.
+    """
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise ImportError("Parquet needs pyarrow: python -m pip install 'pyarrow>=17'") from None
+    names = list(dict.fromkeys(name for record in records for name in record))
+    columns = {name: [record.get(name) for record in records] for name in names}
+    with replacing(path) as temporary:
+        parquet.write_table(pa.table(columns), temporary)
+
+
+def _rows(analysis: Analysis, folder: Path) -> list[Record]:
+    rows = [row for row in analysis.rows if row.cells]
+    metrics = _metrics(rows)
+    return [_row(analysis, row, folder) | entries for row, entries in zip(rows, metrics, strict=True)]
+
+
+def _row(analysis: Analysis, row: Row, folder: Path) -> Record:
+    ranks = analysis.ranks.get(row.key)
+    measured = analysis.table.measured
+    return {
+        **_setting(analysis.table),
+        "method": row.key.method,
+        "regularizer": row.key.regularizer,
+        "options": str(row.key.options),
+        "n": len(row.cells),
+        "seeds": " ".join(map(str, row.seeds)),
+        "planned_seeds": " ".join(map(str, row.planned)),
+        "complete": row.complete(measured) if row.planned else None,
+        "rank_best": ranks.best if ranks else None,
+        "rank_worst": ranks.worst if ranks else None,
+        "among_best": ranks.among_best if ranks else None,
+        **_gain(analysis, row),
+        "parameters_training": row.cost("parameters_training"),
+        "parameters_inference": row.cost("parameters_inference"),
+        "training_seconds": row.training_seconds(),
+        "train_wall_seconds": row.cost("train_seconds"),
+        "peak_memory_mb": row.cost("peak_memory_mb"),
+        **_origin(row, folder),
+        **{f"cost {name}": row.cost(name) for name in _other_costs(row)},
+    }
+
+
+def _setting(table: Table) -> Record:
+    setting = table.setting
+    return {
+        "board": table.plan.name if table.plan else None,
+        "version": setting.version,
+        "recipe": setting.recipe,
+        "split": setting.split,
+        "data": setting.data,
+        "data_fingerprint": setting.fingerprint,
+        "backbone": setting.backbone,
+        "tasks": " ".join(setting.tasks),
+        "overrides": str(setting.overrides),
+    }
+
+
+def _gain(analysis: Analysis, row: Row) -> Record:
+    found = analysis.delta(row.key)
+    estimate = found.estimate if found else None
+    return {
+        "gain_over": analysis.reference.label if analysis.reference else None,
+        **{f"gain_{field}": getattr(estimate, field, None) for field in (*ESTIMATE_FIELDS, "p")},
+        "gain_p_adjusted": found.p_adjusted if found else None,
+        "gain_standardised": found.standardised if found else None,
+    }
+
+
+def _origin(row: Row, folder: Path) -> Record:
+    origins = [origin for origin in row.provenance("cost") if isinstance(origin, Mapping)]
+    code = row.code()
+    return {
+        "cost_sizes": "; ".join("x".join(map(str, origin.get("size", ()))) for origin in origins),
+        "cost_hardware": "; ".join(str(origin.get("hardware")) for origin in origins),
+        "hardware": "; ".join(str(entry) for entry in row.provenance("hardware")),
+        "commits": " ".join(dict.fromkeys(str(commit) for commit, _ in code)),
+        "dirty": any(dirty for _, dirty in code),
+        "files": " ".join(relative_path(folder, cell.path) for cell in row.cells),
+    }
+
+
+def _other_costs(row: Row) -> list[str]:
+    return [
+        name for name in dict.fromkeys(n for cell in row.cells for n in cell.result.cost) if name not in NAMED_COSTS
+    ]
+
+
+def _metrics(rows: Sequence[Row]) -> list[Record]:
+    """Every stored metric of each row."""
+    targets = [(index, column) for index, row in enumerate(rows) for column in all_columns(_results(row)).values()]
+    samples = [
+        np.array([value for result in _results(rows[index]) if (value := column.value(result)) is not None])
+        for index, column in targets
+    ]
+    records: list[Record] = [{} for _ in rows]
+    for (index, column), estimate in zip(targets, paired_estimates(samples), strict=True):
+        name = f"{column.key} [{column.unit}]"
+        records[index] |= {f"{name} {field}": getattr(estimate, field, None) for field in ESTIMATE_FIELDS}
+    return records
+
+
+def _results(row: Row) -> list[Any]:
+    return [cell.result for cell in row.cells]
+
+
+def _comparison(table: Table, found: Comparison) -> Record:
+    estimate = found.estimate or Estimate(0, 0.0)
+    factor = smallest_effect(estimate.n) if estimate.std is not None else None
+    values = {
+        **_setting(table),
+        **{field: getattr(estimate, field) for field in (*ESTIMATE_FIELDS, "df", "p")},
+        "family": found.family or None,
+        "kind": found.kind,
+        "methods": " ".join(found.methods),
+        "row": found.row.label if len(found.methods) == 1 else found.row.regularizer_label,
+        "baseline": found.baseline.label if len(found.methods) == 1 else found.baseline.regularizer_label,
+        "task": found.task or None,
+        "seeds": " ".join(map(str, found.seeds)),
+        "p_adjusted": found.p_adjusted,
+        "verdict": found.verdict or None,
+        "anova_p": found.homogeneity,
+        "standardised": found.standardised,
+        "smallest_effect": factor * estimate.std if factor and estimate.std is not None else None,
+    }
+    return {field: values[field] for field in COMPARISON_FIELDS}

@@ -1,0 +1,141 @@
+"""Summary of a board in sentences made from its numbers, with the limits of what it can say."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from benchmark.leaderboard.analysis import Analysis
+from benchmark.leaderboard.comparisons import GENERAL, LEVELS, Comparison
+from benchmark.leaderboard.rows import Setting
+from benchmark.leaderboard.text import format_gain, format_p, format_seeds, listed
+from benchmark.records.escaping import escape_markdown, escape_markdown_code
+
+LARGE_SHARE = 0.8
+"""Share of the variance of the mean gain that the tasks named as its main part explain."""
+
+
+def board_summary(analysis: Analysis) -> list[str]:
+    """Three sentences: the state and the best rows, the primary comparisons, and the limits.
+
+    A board without a result gets the first sentence alone.
+    """
+    if not analysis.table.results:
+        return [_best_rows(analysis)]
+    return [_best_rows(analysis), _primary(analysis), _limits(analysis)]
+
+
+def describe(setting: Setting) -> str:
+    """The settings that the rows of a table share, in one line."""
+    parts = [
+        f"Recipe {escape_markdown_code(setting.recipe)}"
+        + (f" version {setting.version}" if setting.version is not None else ", version not recorded"),
+        f"data {escape_markdown_code(setting.data or 'unknown')}",
+    ]
+    if setting.split != "test":
+        parts.append(f"split {escape_markdown_code(setting.split)}")
+    if setting.backbone:
+        parts.append(f"backbone {escape_markdown_code(setting.backbone)}")
+    if setting.tasks:
+        parts.append(f"tasks {', '.join(map(escape_markdown, setting.tasks))}")
+    if setting.overrides:
+        parts.append(f"with {escape_markdown_code(str(setting.overrides))}")
+    return " · ".join(parts)
+
+
+def reference_name(analysis: Analysis) -> str:
+    """The row that gains are taken over, as a name."""
+    return analysis.reference.label if analysis.reference else "no row"
+
+
+def comparison_name(comparison: Comparison) -> str:
+    """Name of a comparison of regularizers: "three_d_aware over none"."""
+    return f"{comparison.row.regularizer_label} over {comparison.baseline.regularizer_label}"
+
+
+def power_sentence(analysis: Analysis) -> str:
+    """The smallest gain that the comparisons of two rows could have found; empty if no row has three seeds."""
+    effects = analysis.smallest_effects()
+    if not effects:
+        return ""
+    return (
+        f"With these seeds and this spread, a comparison of two rows finds a gain of {median(effects):.2f} % or more "
+        f"(median; {effects[0]:.2f} to {effects[-1]:.2f} %) with 80 % power at 5 %, two-sided, before Holm."
+    )
+
+
+def noise_sentence(analysis: Analysis) -> str:
+    """Relative noise of each task, and the tasks that the noise of the mean gain mostly comes from."""
+    noise = sorted(analysis.noise.items(), key=lambda entry: -entry[1])
+    if len(noise) < 2:
+        return ""
+    total = sum(value**2 for _, value in noise)
+    main: list[str] = []
+    explained = 0.0
+    for task, value in noise:
+        if explained < LARGE_SHARE * total:
+            main.append(task)
+            explained += value**2
+    values = listed([f"{task} {value:.2f} %" for task, value in noise])
+    return (
+        f"Relative standard deviation over seeds: {values}. "
+        f"The noise of the mean gain is mostly the noise of {listed(main)} ({100 * explained / total:.0f} %)."
+    )
+
+
+def _best_rows(analysis: Analysis) -> str:
+    rows = analysis.table.rows
+    planned = sum(len(row.planned) for row in rows)
+    done = sum(len(row.cells) for row in rows)
+    part = f" with {escape_markdown(str(found))}" if (found := analysis.table.setting.overrides) else ""
+    state = f"{escape_markdown_code(analysis.name)}{part}: {done} of {planned} cells are done"
+    if not analysis.ranks:
+        return f"{state}; no row can be ranked yet."
+    first = analysis.rows[0].key
+    delta = analysis.delta(first)
+    gain = f" ({format_gain(delta.estimate)} %)" if delta else " (the reference itself)"
+    among = sum(ranks.among_best for ranks in analysis.ranks.values())
+    return (
+        f"{state}; of {len(analysis.ranks)} ranked rows, {escape_markdown(first.label)} has the highest mean gain over "
+        f"{escape_markdown(reference_name(analysis))}{gain}, and {_others(among - 1)} not significantly worse."
+    )
+
+
+def _others(count: int) -> str:
+    return {0: "no other row is", 1: "1 other row is"}.get(count, f"{count} other rows are")
+
+
+def _primary(analysis: Analysis) -> str:
+    parts = [_statement(found) for found in analysis.headlines()]
+    return ("; ".join(parts) if parts else "The board declares no comparison") + "."
+
+
+def _statement(found: Comparison) -> str:
+    name = escape_markdown(comparison_name(found))
+    where = f"{len(found.methods)} methods" if found.kind == GENERAL else escape_markdown(listed(found.methods))
+    if found.estimate is None or found.estimate.p is None:
+        return f"{name}: not enough cells for an interval ({where})"
+    verdict = f"a {found.verdict}" if found.verdict else "neither a gain nor a loss is shown"
+    return (
+        f"{name}: {format_gain(found.estimate)} % ({where}, {format_seeds(found.seeds)} seeds, adjusted p "
+        f"{format_p(found.p_adjusted)}), {verdict}"
+    )
+
+
+def _limits(analysis: Analysis) -> str:
+    """The limits of the board, and the noise of its tasks."""
+    effects = analysis.smallest_effects()
+    small = f"if two rows differ by less than about {median(effects):.1f} %, and nothing about " if effects else ""
+    return (
+        f"The board cannot say {small or 'anything about '}other data, backbones or schedules. "
+        f"{noise_sentence(analysis)}"
+    ).strip()
+
+
+def levels_sentence() -> str:
+    """The rule by which a comparison is called a gain or a loss."""
+    primary, rest = LEVELS.values()
+    return (
+        f"A comparison is called a gain or a loss only if its p value after Holm is below {primary:g} in the board's "
+        f"primary\n  family, or below {rest:g} in the family of all other comparisons. Together, at most 5 % of boards "
+        "without any effect call\n  anything a gain or a loss."
+    )

@@ -1,0 +1,45 @@
+"""The paired difference of two rows, commits or folders, and what differs in their ingredients."""
+
+from __future__ import annotations
+
+import pytest
+from made_up_results import cells_with, make_cell
+from scipy import stats
+
+from benchmark.leaderboard.compare import changes_between, compare, select
+
+
+def test_two_rows_are_paired_by_seed():
+    """Gains of 10, 20 and 30 % on the three common seeds."""
+    first = cells_with("mtan", "none", [10.0, 20.0, 30.0])
+    second = cells_with("mtan", "aux", [11.0, 24.0, 39.0, 90.0])
+    (found,) = compare(select("mtan", [*first, *second]), select("mtan+aux", [*first, *second]))
+    low, _ = stats.t.interval(0.95, 2, loc=20, scale=10 / 3**0.5)
+    assert (found.gains[0].n, found.gains[0].mean) == (3, pytest.approx(20))
+    assert found.gains[0].low == pytest.approx(low)
+    assert found.values[0][1].mean == pytest.approx((11 + 24 + 39) / 3), "means are over the common seeds too"
+    assert "mtan+aux over mtan (smoke)" in found.to_text()
+
+
+def test_two_commits_are_compared_row_by_row():
+    old = [make_cell(name, values={"mIoU": 20.0}, provenance={"commit": "a" * 40}) for name in ("mtan", "pap", "psd")]
+    new = [
+        make_cell(name, values={"mIoU": 22.0}, data={"id": "e"}, provenance={"commit": "b" * 40})
+        for name in ("mtan", "pap")
+    ]
+    found = compare(select("a" * 8, [*old, *new]), select("b" * 8, [*old, *new]))
+    assert [difference.first.method for difference in found] == ["mtan", "pap"]
+    assert [difference.gains[0].mean for difference in found] == pytest.approx([10.0, 10.0])
+    assert f"commit {'a' * 40} -> {'b' * 40}" in found[0].changes
+    assert "data id d -> e" in found[0].changes
+
+
+def test_changes_name_ingredients_and_environment():
+    first = make_cell("mtan", version=1, settings={"lr": 1}, provenance={"versions": {"torch": "2.8"}})
+    second = make_cell("mtan", version=2, settings={"lr": 2}, provenance={"versions": {"torch": "2.9"}})
+    assert changes_between(first, second) == ["recipe version 1 -> 2", "lr 1 -> 2", "versions torch 2.8 -> 2.9"]
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(ValueError, match=r"found 'mtam', expected a row, .* near: mtan"):
+        select("mtam", cells_with("mtan", "none", [1.0]))
