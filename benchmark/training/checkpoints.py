@@ -110,14 +110,16 @@ def usable_states(folder: Path, run_id: str) -> Iterator[State]:
 
 def misfit(runner: Runner, state: Mapping[str, Any]) -> str:
     """Reason why a state does not belong to the training of a runner; empty if it fits."""
-    here, saved = runner.model.state_dict(), state["module"]
-    if not isinstance(saved, Mapping) or {name: tensor.shape for name, tensor in here.items()} != {
-        name: getattr(tensor, "shape", None) for name, tensor in saved.items()
-    }:
+    if not isinstance(state["module"], Mapping) or shapes(state["module"]) != shapes(runner.model.state_dict()):
         return "its tensors are not those of the model"
     if state["iteration"] > runner.cfg.train_cfg.max_iters:
         return f"it is at iteration {state['iteration']} of {runner.cfg.train_cfg.max_iters}"
     return ""
+
+
+def shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...] | None]:
+    """Shapes of the tensors of a module's state by name; None for the extra state of a module."""
+    return {name: tuple(value.shape) if isinstance(value, torch.Tensor) else None for name, value in state.items()}
 
 
 def parts_before(state: Mapping[str, Any] | None) -> list[dict[str, Any]]:
