@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.boundaries.formats.content import DataError
-from benchmark.records.strict_json import RecordError, parse_json
+from benchmark.records.validation import RecordError, parse_json
 from benchmark.tasks import suggest
 from datasets.layout.label_kinds import KINDS, STANDARD_KINDS
 

@@ -14,8 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, Stri
 
 from benchmark.boundaries.formats.content import DataError
 from benchmark.boundaries.formats.text import read_rows, read_text
-from benchmark.records.strict_json import RecordError, parse_json
-from benchmark.records.validation import one_line
+from benchmark.records.validation import RecordError, one_line, parse_json
 from benchmark.tasks import STANDARD_TASKS, Task, suggest
 from datasets.layout.manifest_tables import LabelInfo
 
