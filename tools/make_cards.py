@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Write the cards of all metrics and data sets from the docstrings of their modules.
 
-Run without options it writes benchmark/metrics/CARDS.md and datasets/CARDS.md where they are stale. A card that is
+Run without options it writes benchmark/metrics/CARDS.md, datasets/CARDS.md and docs/methods.md where they are stale. A card that is
 incomplete is named, and nothing is written.
 """
 
@@ -16,7 +16,7 @@ sys.path.insert(0, str(CHECKOUT))
 
 from tools.command_line import Parser, shown  # noqa: E402
 
-METRICS, DATA = Path("benchmark/metrics/CARDS.md"), Path("datasets/CARDS.md")
+METRICS, DATA, ENTRIES = Path("benchmark/metrics/CARDS.md"), Path("datasets/CARDS.md"), Path("docs/methods.md")
 WITH_METRICS = ("benchmark/metrics", "benchmark/leaderboard")
 """Folders whose modules have metric cards."""
 
@@ -34,6 +34,7 @@ def made() -> dict[Path, str]:
     Raises:
         CardError: naming all cards that are incomplete.
     """
+    from benchmark.cards.entries import entries_text
     from benchmark.cards.reading import CardError, incomplete, incomplete_data, metric_cards
     from benchmark.cards.text import DataSet, data_text, metrics_text
     from benchmark.metrics.catalogue import CATALOGUE
@@ -52,7 +53,7 @@ def made() -> dict[Path, str]:
         for entry, source in zip(entries, sources, strict=True)
         if source.is_relative_to(CHECKOUT)
     ]
-    return {METRICS: metrics_text(cards, CHECKOUT), DATA: data_text(sets, CHECKOUT)}
+    return {METRICS: metrics_text(cards, CHECKOUT), DATA: data_text(sets, CHECKOUT), ENTRIES: entries_text()}
 
 
 def main(arguments: list[str] | None = None) -> int:
