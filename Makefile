@@ -9,8 +9,6 @@ REQUIREMENTS ?= -r requirements.lock
 JOBS ?= 2
 
 DEMO_RECIPE ?= synthetic_demo
-DEMO_METHODS ?= constant,single_task,hard_sharing
-DEMO_REGULARIZERS ?= none,aux_heads
 DEMO_SEEDS ?= 0
 DEMO_OUT ?= results/demo
 # Cells at a time, which share the cores.
@@ -26,14 +24,17 @@ CHECK_PYTHON := import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or
 	"as in: make demo PYTHON=python3.11")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit slow clean
+.PHONY: help demo test lint format unit coverage slow clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+DEMO := $(BIN)/python tools/run_grid.py --recipe $(DEMO_RECIPE) --seeds $(DEMO_SEEDS) --workers $(DEMO_WORKERS) \
+	--out $(DEMO_OUT) --work $(DEMO_OUT)/work $(DEMO_FLAGS)
 
 demo: $(INSTALLED) ## train a small grid on the embedded data set and print its leaderboard
-	$(BIN)/python tools/run_grid.py --recipe $(DEMO_RECIPE) --methods $(DEMO_METHODS) \
-		--regularizers $(DEMO_REGULARIZERS) --seeds $(DEMO_SEEDS) --workers $(DEMO_WORKERS) --out $(DEMO_OUT) --work $(DEMO_OUT)/work $(DEMO_FLAGS)
+	$(DEMO) --methods constant,single_task
+	$(DEMO) --methods hard_sharing --regularizers none,aux_heads,three_d_aware
 
 test: lint unit ## lint, types, import rules, then all tests but the slow ones
 
@@ -49,6 +50,9 @@ unit: $(INSTALLED) ## the tests alone, without the slow ones
 format: $(INSTALLED) ## format the code and sort the imports
 	$(BIN)/python -m ruff check --select I --fix .
 	$(BIN)/python -m ruff format .
+
+coverage: $(INSTALLED) ## the tests without the slow ones, with a report of covered lines
+	$(PYTEST) -m "not slow" --cov --cov-report=term:skip-covered
 
 slow: $(INSTALLED) ## the slow tests
 	$(PYTEST) -m slow

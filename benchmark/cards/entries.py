@@ -12,11 +12,7 @@ NOTICE = "Made by `python tools/make_cards.py` from registries and docstrings; d
 
 def entries_text() -> str:
     """docs/methods.md: one table per registry."""
-    sections = (
-        ("Methods", METHODS),
-        ("Regularizers and controls", REGULARIZERS),
-        ("Backbones", BACKBONES),
-    )
+    sections = (("Methods", METHODS), ("Regularizers and controls", REGULARIZERS), ("Backbones", BACKBONES))
     return "\n".join([f"# Methods, regularizers, backbones\n\n{NOTICE}", *(_section(*part) for part in sections), ""])
 
 

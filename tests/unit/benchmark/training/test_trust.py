@@ -118,8 +118,8 @@ def test_registered_names_and_ordinary_settings_are_accepted(overrides, tmp_path
 
 
 def test_every_stored_result_of_the_project_is_trusted():
-    results = Path(evaluate.__file__).resolve().parents[1] / "results" / "runs"
-    specs = [trusted_spec(RunResult.from_json(json.loads(path.read_text()))) for path in results.glob("*/*.json")]
+    results = Path(evaluate.__file__).resolve().parents[1] / "results"
+    specs = [trusted_spec(RunResult.from_json(json.loads(path.read_text()))) for path in results.glob("*/*/*.json")]
     assert len(specs) > 100
 
 
