@@ -16,11 +16,13 @@ SIZE = (64, 96)
 
 
 def terms_and_gradients(target: CostTarget) -> dict[str, Tensor]:
-    """Loss terms and gradients of one training step in float32, by name."""
+    """Loss terms and gradients of one training step in float64, by name."""
     torch.manual_seed(0)
-    module = build(target).train()
+    module = build(target).train().double()
+    batch = random_batch(target.tasks, 2, SIZE)
+    batch["images"] = batch["images"].double()
     torch.manual_seed(1)
-    terms: dict[str, Tensor] = module(**random_batch(target.tasks, 2, SIZE), mode="loss")
+    terms: dict[str, Tensor] = module(**batch, mode="loss")
     torch.stack([term for name, term in terms.items() if "loss" in name]).sum().backward()
     gradients = {name: part.grad for name, part in module.named_parameters() if part.grad is not None}
     return {name: value.detach() for name, value in {**terms, **gradients}.items()}
