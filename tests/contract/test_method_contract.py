@@ -69,7 +69,7 @@ def outputs_and_gradients(method: Method, dtype: torch.dtype) -> dict[str, torch
     if loss.requires_grad:
         loss.backward()
     gradients = {key: part.grad for key, part in model.named_parameters() if part.grad is not None}
-    return {**predictions, **losses, **gradients}
+    return {name: values.detach() for name, values in {**predictions, **losses, **gradients}.items()}
 
 
 def relative_errors(values: dict[str, torch.Tensor], exact: dict[str, torch.Tensor]) -> dict[str, float]:
