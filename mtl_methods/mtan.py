@@ -69,6 +69,7 @@ class MTAN(Method):
             )
             for position, (stage, maps) in enumerate(zip(self.backbone.stages, specs, strict=True))
         )
+        self.convolve = DynamicConv2d()
         self.refines = nn.ModuleList(
             nn.ModuleList(Refine(source_of(before, branch), spec) for branch, spec in enumerate(after))
             for before, after in pairwise(specs)
@@ -91,7 +92,12 @@ class MTAN(Method):
             features = [*features, *shared] if self._is_shared(position) else features
             previous = {name: self._refined(states) for name, states in tasks.items()}
             attended: list[dict[str, Tensor]] = [
-                attention(read[branch], shared[branch], {name: maps[branch] for name, maps in previous.items() if maps})
+                attention(
+                    self.convolve,
+                    read[branch],
+                    shared[branch],
+                    {name: maps[branch] for name, maps in previous.items() if maps},
+                )
                 for branch, attention in enumerate(cast(nn.ModuleList, self.attentions[position]))
             ]
             for name, states in tasks.items():
@@ -174,25 +180,26 @@ class TaskAttention(nn.ModuleDict):
 
     def __init__(self, tasks: TaskSet, read: int, previous: int, channels: int) -> None:
         super().__init__({name: Mask(read + previous, channels) for name in tasks})
-        self.names = list(tasks)
-        self.convolve = DynamicConv2d()
 
-    def forward(self, read: Tensor, shared: Tensor, previous: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def forward(
+        self, convolve: nn.Module, read: Tensor, shared: Tensor, previous: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
         """Attended features by task.
 
         Args:
+            convolve: a `DynamicConv2d`.
             read: (B, C', h, w), from which all masks are computed.
             shared: (B, C, h, w), which the masks multiply.
             previous: (B, C, h, w) by task, from which its mask is computed too; empty in the first stage.
         """
-        masks, channels = {name: cast(Mask, self[name]) for name in self.names}, read.shape[1]
+        masks, channels = cast(Mapping[str, Mask], self), read.shape[1]
         kernels = torch.cat([mask.first.weight[:, :channels] for mask in masks.values()])
         biases = torch.cat([cast(Tensor, mask.first.bias) for mask in masks.values()])
-        reduced = self.convolve(read, kernels, biases).chunk(len(masks), dim=1)
+        reduced = convolve(read, kernels, biases).chunk(len(masks), dim=1)
         attended = {}
         for (name, mask), part in zip(masks.items(), reduced, strict=True):
             if previous:
-                part = part + self.convolve(previous[name], mask.first.weight[:, channels:])
+                part = part + convolve(previous[name], mask.first.weight[:, channels:])
             attended[name] = mask.after_first(part) * shared
         return attended
 

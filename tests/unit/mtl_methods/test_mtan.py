@@ -124,15 +124,15 @@ def test_pooling_rounds_up_as_strided_convolutions_do():
 
 
 def test_head_follows_the_backbone_unless_it_is_named():
-    """DeepLab heads on dilated ResNets, as in the public code; they have an `AtrousConv2d`."""
+    """DeepLab heads on dilated ResNets, as in the public code; they have an `ASPP` (atrous spatial pyramid pooling)."""
 
     def kinds(method: MTAN) -> set[str]:
         return {type(module).__name__ for module in method.heads.modules()}
 
     with torch.device("meta"):
-        assert "AtrousConv2d" in kinds(MTAN(TWO_TASKS, "resnet18_dilated"))
-        assert "AtrousConv2d" not in kinds(MTAN(TWO_TASKS, "resnet18"))
-        assert "AtrousConv2d" not in kinds(MTAN(TWO_TASKS, "resnet18_dilated", head="fcn"))
+        assert "ASPP" in kinds(MTAN(TWO_TASKS, "resnet18_dilated"))
+        assert "ASPP" not in kinds(MTAN(TWO_TASKS, "resnet18"))
+        assert "ASPP" not in kinds(MTAN(TWO_TASKS, "resnet18_dilated", head="fcn"))
 
 
 def test_the_class_token_is_not_attended_to():
