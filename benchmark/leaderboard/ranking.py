@@ -79,4 +79,4 @@ def _pairwise_p(first: list[Mapping[int, float]], second: list[Mapping[int, floa
     left = np.array([[row[seed] for seed in seeds] for row in first])
     right = np.array([[row[seed] for seed in seeds] for row in second])
     differences = left[:, None] - right[None]
-    return p_values(differences.reshape(-1, len(seeds)).T).reshape(len(first), len(second))
+    return p_values(differences.reshape(-1, len(seeds))).reshape(len(first), len(second))

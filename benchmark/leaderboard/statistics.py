@@ -5,17 +5,18 @@ Every sample holds paired gains in percent, one value per seed. Intervals are tw
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
-from statsmodels.stats.weightstats import DescrStatsW
 
 Sample = NDArray[np.float64]
 
@@ -82,17 +83,15 @@ def paired_estimates(samples: Sequence[Sample]) -> list[Estimate | None]:
     found: list[Estimate | None] = [None] * len(samples)
     for n, indices in by_length.items():
         if n:
-            group = np.stack([samples[index] for index in indices], axis=1)
+            group = np.stack([samples[index] for index in indices])
             for index, estimate in zip(indices, _estimates(group), strict=True):
                 found[index] = estimate
     return found
 
 
 def p_values(samples: Sample) -> Sample:
-    """Two-sided p value of the t test against zero, per column of an (n, K) array; 1 for a column of zeros."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.asarray(DescrStatsW(samples).ttest_mean()[1], float)
-    return np.nan_to_num(p, nan=1.0)
+    """Two-sided p value of the t test against zero, per row of a (K, n) array; 1 for a row of zeros."""
+    return np.nan_to_num(np.asarray(_t_test(samples).pvalue, float), nan=1.0)
 
 
 def these_methods(samples: Sequence[Sample]) -> Estimate | None:
@@ -155,16 +154,24 @@ def smallest_effect(n: int) -> float | None:
     return float(TTestPower().solve_power(effect_size=None, nobs=n, alpha=1 - CONFIDENCE, power=POWER))
 
 
+def _t_test(samples: Sample) -> Any:
+    """The t test of each row against zero."""
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        # Rows that do not vary are answered by the callers.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return stats.ttest_1samp(samples, 0.0, axis=1)
+
+
 def _estimates(group: Sample) -> list[Estimate]:
-    """One estimate per column of an (n, K) array."""
-    n = len(group)
-    means = group.mean(axis=0)
+    """One estimate per row of a (K, n) array. The numbers of a row do not depend on the other rows."""
+    n = group.shape[1]
+    means = group.mean(axis=1)
     if n == 1:
         return [Estimate(1, float(mean)) for mean in means]
-    described = DescrStatsW(group)
-    spreads = described.std_ddof(1)
+    spreads = group.std(axis=1, ddof=1)
     if n < MIN_SEEDS:
         return [Estimate(n, float(mean), float(std)) for mean, std in zip(means, spreads, strict=True)]
-    low, high = described.tconfint_mean(1 - CONFIDENCE)
+    interval = _t_test(group).confidence_interval(CONFIDENCE)
+    low, high = (np.where(spreads > 0, end, means) for end in (interval.low, interval.high))
     columns = np.array([means, spreads, low, high, p_values(group)]).T.tolist()
     return [Estimate(n, mean, std, low, high, p, n - 1.0) for mean, std, low, high, p in columns]

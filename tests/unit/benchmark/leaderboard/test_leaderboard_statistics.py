@@ -154,9 +154,14 @@ def test_the_interval_of_methods_in_general_covers_in_95_percent(spread):
     assert 0.94 <= coverage(methods_in_general, [5] * 10, spread) <= 0.96
 
 
-@pytest.mark.parametrize("seeds", [[5] * 10, [5, 5, 5, 3, 3, 3]])
-def test_the_interval_of_these_methods_covers_in_95_percent(seeds):
-    assert 0.94 <= coverage(these_methods, seeds, 1.0) <= 0.96
+@pytest.mark.parametrize("methods", [4, 10])
+def test_the_interval_of_these_methods_covers_in_95_percent(methods):
+    assert 0.94 <= coverage(these_methods, [5] * methods, 1.0) <= 0.96
+
+
+def test_the_interval_of_these_methods_is_not_too_short_with_three_seeds():
+    """Welch's and Satterthwaite's degrees of freedom are an approximation, which is cautious for few seeds."""
+    assert coverage(these_methods, [5, 5, 5, 3, 3, 3], 1.0) >= 0.94
 
 
 COLUMNS = (
