@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Write the cards of all metrics and data sets from the docstrings of their modules.
 
-Run without options it writes benchmark/metrics/CARDS.md, datasets/CARDS.md and docs/methods.md where they are stale. A card that is
-incomplete is named, and nothing is written.
+Run without options it writes benchmark/metrics/CARDS.md, datasets/CARDS.md and docs/methods.md where they are stale. An
+incomplete card is named, and nothing is written.
 """
 
 from __future__ import annotations

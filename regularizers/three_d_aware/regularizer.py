@@ -7,8 +7,8 @@ Differs from the paper: the accessible text leaves open how image rows become th
 planes and networks, the samples per ray, the loss weights, and how small predictions are compared with labels. The
 defaults are ours; `options` describes them and their alternatives. All tasks share one density. The last interval of a
 ray is infinite, so that every pixel has a prediction. Depth is the mean depth of the ray weights instead of a further
-rendered value: on NYU-v2 the density learnt no surfaces without it, see results/history/THREE_D.md. Lengths are metres if
-intrinsics are given. The reading closest to the paper is metric_rays=False and depth="feature".
+rendered value: on NYU-v2 the density learnt no surfaces without it, see results/history/THREE_D.md. Lengths are metres
+if intrinsics are given. The reading closest to the paper is metric_rays=False and depth="feature".
 Consulted: no code of the paper is public.
 """
 
