@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 STOPPED = 130
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = Parser(__doc__)
     parser.add_argument("--pred", type=Path, required=True, metavar="DIR", help="predicted maps")
@@ -105,7 +105,7 @@ def chosen_protocol(options: argparse.Namespace) -> Protocol:
 
 def main(arguments: list[str] | None = None) -> int:
     """Score; 0 when done, 2 when something cannot be scored."""
-    options = parse(arguments)
+    options = parse_arguments(arguments)
     protocol = chosen_protocol(options)
     from benchmark.boundaries.formats.content import DataError
 

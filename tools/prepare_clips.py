@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datasets.preparation.preparing import Source
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = Parser(__doc__)
     parser.add_argument(
@@ -72,7 +72,7 @@ def open_source(options: argparse.Namespace) -> Source:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run; exit codes as in `tools.preparation_command.run_preparation`."""
-    options = parse(arguments)
+    options = parse_arguments(arguments)
     return run_preparation("prepare_clips", options, lambda out, stack: open_source(options))
 
 

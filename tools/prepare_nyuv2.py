@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RELEASES = ("astmt", "mtl_pytorch", "atrc")
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = Parser(__doc__)
     source = parser.add_mutually_exclusive_group(required=True)
@@ -80,7 +80,7 @@ def open_source(options: argparse.Namespace, out: Path, stack: ExitStack) -> Sou
 
 def main(arguments: list[str] | None = None) -> int:
     """Run; exit codes as in `tools.preparation_command.run_preparation`."""
-    options = parse(arguments)
+    options = parse_arguments(arguments)
     return run_preparation("prepare_nyuv2", options, lambda out, stack: open_source(options, out, stack))
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datasets.preparation.preparing import Source
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = Parser(__doc__)
     parser.add_argument("release", type=Path, metavar="PATH", help="folder or archive (tar, tar.gz, zip, ...)")
@@ -42,7 +42,7 @@ def open_source(release: Path, out: Path, stack: ExitStack) -> Source:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run; exit codes as in `tools.preparation_command.run_preparation`."""
-    options = parse(arguments)
+    options = parse_arguments(arguments)
     return run_preparation(
         "prepare_pascal_context", options, lambda out, stack: open_source(options.release, out, stack)
     )

@@ -100,6 +100,17 @@ class Pairs(_Settings):
     gap: Positive = 1
 
 
+def named_pairs(value: Any) -> Any:
+    """The setting `pairs` as it is.
+
+    Raises:
+        ValueError: for a mapping without the name of a data set.
+    """
+    if isinstance(value, Mapping) and "name" not in value:
+        raise ValueError("the name of a data set with posed frames, or a mapping of name, root and gap")
+    return value
+
+
 class Split(_Settings):
     """Options of the data of one split; a data set from outside the suite may take further ones."""
 
@@ -109,7 +120,7 @@ class Split(_Settings):
     augmentation: Augmentation | None = None
     cache: Flag = False
     share: Share = 1.0
-    pairs: str | Pairs | None = None
+    pairs: Annotated[str | Pairs | None, BeforeValidator(named_pairs)] = None
 
 
 class Dataloader(_Settings):

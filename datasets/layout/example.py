@@ -15,7 +15,7 @@ SIZES = ((48, 64), (64, 48), (40, 56))
 FRAMES = {"train": 3, "test": 2}
 
 
-def write_example(root: Path, name: str, tasks: TaskSet, *, varied: bool) -> DatasetInfo:
+def write_example(root: Path, name: str, tasks: TaskSet, *, varied: bool, version: int = 1) -> DatasetInfo:
     """Write five frames that have a label, and a pixel without one, for every task.
 
     Args:
@@ -23,6 +23,7 @@ def write_example(root: Path, name: str, tasks: TaskSet, *, varied: bool) -> Dat
         name: beginning of its id.
         tasks: its tasks.
         varied: True for frames of different sizes.
+        version: of the preparation, see `DatasetInfo`.
     """
     classes = {task.name: _class_names(task) for task in tasks.values() if task.readout == "class"}
     writer = CanonicalWriter(
@@ -33,6 +34,7 @@ def write_example(root: Path, name: str, tasks: TaskSet, *, varied: bool) -> Dat
         classes=classes.pop("semseg", ()),
         labels={task: LabelInfo("class", names) for task, names in classes.items()},
         sources={"all": "made up"},
+        version=version,
     )
     splits = [split for split, count in FRAMES.items() for _ in range(count)]
     with writer:

@@ -122,7 +122,7 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
     @classmethod
     def example(cls, root: Path) -> None:
         """Write a tiny instance of made-up frames at `root`, as the tests use it."""
-        write_example(root, f"{cls.__name__.lower()}-example", cls.tasks, varied=cls.varied)
+        write_example(root, f"{cls.__name__.lower()}-example", cls.tasks, varied=cls.varied, version=cls.version or 1)
 
     @classmethod
     def prepared(cls, root: Path) -> Path:

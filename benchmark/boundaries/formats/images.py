@@ -97,7 +97,7 @@ def _read_png(data: bytes, path: Path, *, as_numbers: bool) -> Array:
     import cv2
 
     if not data.startswith(_PNG_START):
-        raise DataError(f"{path}: not a PNG image{_found_format(data)}")
+        raise DataError(f"{path}: not a PNG or JPEG image{_found_format(data)}")
     chunks = list(_png_chunks(data, path))
     if chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
         raise DataError(f"{path}: damaged, the PNG image has no header")

@@ -135,9 +135,9 @@ def spoil(path: Path) -> Path:
     [
         ("a.png", lambda p: cut(write(p, STRENGTH)), "truncated, the PNG image ends after"),
         ("a.png", lambda p: cut(write(p, STRENGTH), 0.99), "truncated, the PNG image ends after"),
-        ("a.png", lambda p: cut(write(p, STRENGTH), 0), "not a PNG image"),
+        ("a.png", lambda p: cut(write(p, STRENGTH), 0), "not a PNG or JPEG image"),
         ("a.png", lambda p: spoil(write(p, STRENGTH)), "damaged, a checksum"),
-        ("a.png", lambda p: p.write_text("no picture"), "not a PNG image"),
+        ("a.png", lambda p: p.write_text("no picture"), "not a PNG or JPEG image"),
         ("a.npy", lambda p: cut(write(p, STRENGTH)), r"truncated or not a \.npy array"),
         ("a.npy", lambda p: cut(write(p, STRENGTH), 0), r"truncated or not a \.npy array"),
         ("a.npy", lambda p: p.write_text("no array"), r"truncated or not a \.npy array"),

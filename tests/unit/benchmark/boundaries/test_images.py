@@ -210,9 +210,9 @@ def test_an_image_may_be_gray_transparent_or_in_a_palette(tmp_path):
 
 REFUSED = {
     "JPEG for numbers": (jpeg_bytes(), read_numbers, "a JPEG image, whose compression changes numbers"),
-    "GIF": (b"GIF89a" + bytes(50), read_image, "not a PNG image but GIF; convert it"),
-    "WebP": (b"RIFF\0\0\0\0WEBP" + bytes(50), read_image, "not a PNG image but WebP"),
-    "empty": (b"", read_image, "not a PNG image, the file is empty"),
+    "GIF": (b"GIF89a" + bytes(50), read_image, "not a PNG or JPEG image but GIF; convert it"),
+    "WebP": (b"RIFF\0\0\0\0WEBP" + bytes(50), read_image, "not a PNG or JPEG image but WebP"),
+    "empty": (b"", read_image, "not a PNG or JPEG image, the file is empty"),
     "web page": (b"<!DOCTYPE html><html></html>", read_image, "a web page in place of the file"),
     "LFS": (b"version https://git-lfs.github.com/spec/v1\n", read_numbers, "a Git LFS pointer in place of the file"),
     "JPEG header alone": (b"\xff\xd8\xff\xe0", read_image, "truncated or not a readable JPEG image"),

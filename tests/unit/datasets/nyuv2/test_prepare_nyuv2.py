@@ -166,10 +166,13 @@ ERRORS = {
     "truncated image": (cut_image, "rgb/0002.jpg: truncated or damaged JPEG image"),
     "empty image": (
         lambda f: (f / "rgb" / "0001.jpg").write_bytes(b""),
-        "rgb/0001.jpg: not a PNG image, the file is empty",
+        "rgb/0001.jpg: not a PNG or JPEG image, the file is empty",
     ),
     "truncated depth": (cut_depth, "depth8/0001.png: truncated, the PNG image ends after"),
-    "not a picture": (lambda f: (f / "rgb" / "0001.jpg").write_bytes(b"\1\xff\xd9"), "0001.jpg: not a readable JPEG"),
+    "not a picture": (
+        lambda f: (f / "rgb" / "0001.jpg").write_bytes(b"\1\xff\xd9"),
+        "0001.jpg: not a PNG or JPEG image",
+    ),
     "other size": (small_image, "rgb/0001.jpg: found 240x320x3, expected 480x640x3"),
     "label 41": (paint("0001", 41), "0001.png: label 41 at row 211, column 222 (1 such pixels), allowed are 0 to"),
     "label 255 in test": (paint("0001", 255), "label40/0001.png: label 255 at row 211, column 222"),
