@@ -168,8 +168,8 @@ def _decode_jpeg(data: bytes, path: Path) -> Array:
 
     try:
         height, width, color_space, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except (ValueError, KeyError) as error:
-        raise DataError(f"{path}: truncated or not a readable JPEG image ({first_line(error)})") from None
+    except (ValueError, KeyError):
+        raise DataError(f"{path}: truncated or damaged JPEG image (its header cannot be read)") from None
     _check_size(width, height, path)
     fault = _jpeg_fault(data, color_space)
     pixels = None

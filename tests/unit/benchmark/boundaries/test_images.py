@@ -215,7 +215,7 @@ REFUSED = {
     "empty": (b"", read_image, "not a PNG or JPEG image, the file is empty"),
     "web page": (b"<!DOCTYPE html><html></html>", read_image, "a web page in place of the file"),
     "LFS": (b"version https://git-lfs.github.com/spec/v1\n", read_numbers, "a Git LFS pointer in place of the file"),
-    "JPEG header alone": (b"\xff\xd8\xff\xe0", read_image, "truncated or not a readable JPEG image"),
+    "JPEG header alone": (b"\xff\xd8\xff\xe0", read_image, "truncated or damaged JPEG image"),
     "no chunks": (b"\x89PNG\r\n\x1a\n" + chunk(b"IEND", b""), read_image, "damaged, the PNG image has no header"),
 }
 
