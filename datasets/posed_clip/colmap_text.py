@@ -118,7 +118,9 @@ def _image(line: str, points: str, where: str, where_points: str) -> ColmapImage
     observed = numbers_of(triples, len(triples), where_points, "triples X Y POINT3D_ID")
     table = np.array(observed, np.float64).reshape(-1, 3)
     world_to_camera = pose_of((x, y, z, w), translation, where)
-    return ColmapImage(words[9].strip(), int(camera), world_to_camera, table[:, :2], table[:, 2].astype(np.int64))
+    # COLMAP writes the largest unsigned number for a point without a track, as well as -1.
+    tracks = np.where(np.abs(table[:, 2]) < 2**63, table[:, 2], -1).astype(np.int64)
+    return ColmapImage(words[9].strip(), int(camera), world_to_camera, table[:, :2], tracks)
 
 
 def observed_points(
