@@ -193,13 +193,13 @@ class TaskAttention(nn.ModuleDict):
             previous: (B, C, h, w) by task, from which its mask is computed too; empty in the first stage.
         """
         masks, channels = cast(Mapping[str, Mask], self), read.shape[1]
-        kernels = torch.cat([mask.first.weight[:, :channels] for mask in masks.values()])
+        kernels = torch.stack([mask.first.weight for mask in masks.values()])
         biases = torch.cat([cast(Tensor, mask.first.bias) for mask in masks.values()])
-        reduced = convolve(read, kernels, biases).chunk(len(masks), dim=1)
+        reduced = convolve(read, kernels[:, :, :channels].flatten(0, 1), biases).chunk(len(masks), dim=1)
         attended = {}
-        for (name, mask), part in zip(masks.items(), reduced, strict=True):
+        for (name, mask), part, kernel in zip(masks.items(), reduced, kernels, strict=True):
             if previous:
-                part = part + convolve(previous[name], mask.first.weight[:, channels:])
+                part = part + convolve(previous[name], kernel[:, channels:])
             attended[name] = mask.after_first(part) * shared
         return attended
 
