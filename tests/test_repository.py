@@ -154,7 +154,11 @@ def test_every_package_that_the_code_imports_is_declared() -> None:
     files = [path for path in tracked_files() if path.relative_to(CHECKOUT).parts[0] in SOURCE_FOLDERS]
     names = {name for path in files if path.suffix == ".py" for name in imported_by(path)} - ours
     packages = packages_distributions()
-    missing = {name for name in names if not {canonicalize_name(found) for found in packages[name]} & set(declared())}
+    missing = {
+        name
+        for name in names
+        if not {canonicalize_name(found) for found in packages.get(name, [name])} & set(declared())
+    }
     assert not missing, "add what provides these to [project] dependencies in pyproject.toml, or import them no more"
 
 
