@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.boundaries.formats.content import DataError
 from datasets.doctor.axes import Agreement, agreement
 from datasets.doctor.hints import hint
 from datasets.doctor.report import PREPARE_AGAIN, Finding, problem, warning
-from datasets.layout.frame_files import Array, DataError, digest, modality_path
+from datasets.layout.frame_files import Array, digest, modality_path
 from datasets.layout.label_kinds import CODES, IMAGES
 from datasets.layout.layout import DatasetInfo, FrameRecord, read_label
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.boundaries.formats.content import DataError
 from datasets.doctor.report import PREPARE_AGAIN, Finding, problem, warning
-from datasets.layout.frame_files import DataError, modality_path
+from datasets.layout.frame_files import modality_path
 from datasets.layout.label_kinds import IMAGES
 from datasets.layout.layout import DatasetInfo, FrameRecord, fingerprint, read_frames, read_info
 from datasets.loading.poses import is_rigid

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.tasks import Task, TaskSet
-from datasets.layout.frame_files import Array, DataError
+from datasets.layout.frame_files import Array
 from datasets.layout.layout import CanonicalWriter
 from datasets.layout.manifest_tables import DatasetInfo, FrameRecord, LabelInfo, assumed_intrinsics
 

@@ -29,8 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.boundaries.formats.arrays import read_npy
-from benchmark.boundaries.formats.content import DataError as DataError
-from benchmark.boundaries.formats.content import read_bytes
+from benchmark.boundaries.formats.content import DataError, read_bytes
 from datasets.layout.label_kinds import CODES, KINDS, STANDARD_KINDS, kind_of
 
 Array = NDArray[Any]

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 
 from benchmark.records.atomic import write_text
-from datasets.layout.frame_files import Array, DataError, digest, modality_path, read_modality, write_frame
+from datasets.layout.frame_files import Array, digest, modality_path, read_modality, write_frame
 from datasets.layout.label_kinds import IMAGES, STANDARD_KINDS
 from datasets.layout.manifest_tables import (
     SCHEMA_VERSION,
@@ -43,7 +43,6 @@ from datasets.layout.validation import describe_validation, mark_held_out
 __all__ = [
     "SCHEMA_VERSION",
     "CanonicalWriter",
-    "DataError",
     "DatasetInfo",
     "FrameRecord",
     "LabelInfo",

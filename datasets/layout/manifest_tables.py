@@ -55,9 +55,14 @@ class FrameRecord:
     scene_type_source: str = ""
 
     def matrix(self) -> NDArray[np.float64]:
-        """The 3x3 pinhole matrix."""
-        fx, fy, cx, cy = self.intrinsics
-        return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+        """(3, 3) pinhole matrix in pixels."""
+        return pinhole_matrix(self.intrinsics)
+
+
+def pinhole_matrix(intrinsics: tuple[float, float, float, float]) -> NDArray[np.float64]:
+    """(3, 3) pinhole matrix of fx, fy, cx, cy."""
+    fx, fy, cx, cy = intrinsics
+    return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
 
 
 def assumed_intrinsics(size: tuple[int, int]) -> tuple[float, float, float, float]:

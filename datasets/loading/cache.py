@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.boundaries.formats.content import DataError
 from datasets.layout.frame_files import Array
-from datasets.layout.layout import DataError, DatasetInfo, exclusive
+from datasets.layout.layout import DatasetInfo, exclusive
 from datasets.loading.transforms import Frame
 
 CACHE_VARIABLE = "MTL_CACHE"

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.tasks import IGNORE_LABEL, NYUV2_TASKS, STANDARD_TASKS, Task, TaskSet, suggest
 from datasets.layout.example import write_example
-from datasets.layout.frame_files import Array, DataError
+from datasets.layout.frame_files import Array
 from datasets.layout.label_kinds import IMAGES, KINDS
 from datasets.layout.layout import DatasetInfo, read_frames, read_info, read_label
 from datasets.loading.augmentation import Augmentation

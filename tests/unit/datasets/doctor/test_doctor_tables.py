@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from test_doctor_files import doctor, only_problem
 
+from benchmark.boundaries.formats.content import DataError
 from datasets.doctor.tables import NoDatasetError, read_checksums
-from datasets.layout.frame_files import DataError
 from datasets.layout.layout import CanonicalWriter, FrameRecord, LabelInfo
 
 

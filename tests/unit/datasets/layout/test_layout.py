@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmark.boundaries.formats.content import DataError
 from datasets.layout.frame_files import encode_png, read_modality, read_npy
-from datasets.layout.layout import CanonicalWriter, DataError, FrameRecord, content_fingerprint, read_frames, read_info
+from datasets.layout.layout import CanonicalWriter, FrameRecord, content_fingerprint, read_frames, read_info
 from datasets.layout.manifest_tables import frames_text
 
 SIZE = (12, 16)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, default_collate
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.registry import DATASETS
 from datasets.layout.frame_files import read_modality
-from datasets.layout.layout import DataError
 from datasets.loading.canonical import CanonicalDataset, chosen_frames
 
 SIZE = (12, 16)

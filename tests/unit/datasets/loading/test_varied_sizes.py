@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.tasks import HUMAN_PARTS, PASCAL_TASKS, SEMSEG, TaskSet
 from datasets.layout.example import SIZES, write_example
-from datasets.layout.layout import CanonicalWriter, DataError, FrameRecord, content_fingerprint, read_frames, read_info
+from datasets.layout.layout import CanonicalWriter, FrameRecord, content_fingerprint, read_frames, read_info
 from datasets.layout.manifest_tables import LabelInfo
 from datasets.loading.canonical import CanonicalDataset
 from datasets.loading.transforms import Frame, flip, pad, resize, scale

@@ -69,8 +69,8 @@ def compared(
 @pytest.fixture(scope="module")
 def rooms() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Exact depth and normals, and intrinsics, of one view of a bedroom and of an office at 480x640."""
+    from datasets.nyuv2.classes import CLASS_IDS_40
     from datasets.synthetic.cameras import choose_views
-    from datasets.synthetic.classes import CLASS_IDS
     from datasets.synthetic.render import geometry
     from datasets.synthetic.rooms import furnish
     from datasets.synthetic.scene import Scene
@@ -78,7 +78,7 @@ def rooms() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     views = []
     for number in (0, 2):
         room = furnish([0, 11, number], number)
-        scene = Scene(room.items, CLASS_IDS)
+        scene = Scene(room.items, CLASS_IDS_40)
         camera = choose_views(room, scene, np.random.default_rng([0, 11, number, 1]), (480, 640))[0]
         exact = geometry(scene, camera)
         views.append((exact.depth, exact.normals, camera.intrinsics))

@@ -12,9 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.training.compose import load_recipe
 from datasets.layout.frame_files import encode_png
-from datasets.layout.layout import DataError, read_info
+from datasets.layout.layout import read_info
 from datasets.own.folder import FolderDataset
 from datasets.own.folder_example import CLASSES, MATERIALS, UNLABELLED_DEPTH, write_folder
 from datasets.own.manifest import read_manifest

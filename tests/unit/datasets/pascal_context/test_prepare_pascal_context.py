@@ -10,10 +10,11 @@ from scipy.io import loadmat, savemat
 from skimage.morphology import thin
 from skimage.segmentation import find_boundaries
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.boundaries.formats.matlab import read_variable
 from benchmark.registry import DATASETS
 from benchmark.tasks import PASCAL_TASKS
-from datasets.layout.layout import DataError, read_frames, read_info, read_label
+from datasets.layout.layout import read_frames, read_info, read_label
 from datasets.pascal_context import labels
 from tools.prepare_pascal_context import main
 

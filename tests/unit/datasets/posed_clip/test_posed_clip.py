@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from clip_files import SIZE, write_colmap, write_colour, write_picture, write_seven_scenes, write_tum
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.registry import DATASETS
 from datasets.layout.frame_files import read_modality
-from datasets.layout.layout import DataError, read_frames, read_info
+from datasets.layout.layout import read_frames, read_info
 from datasets.loading.poses import inverse, is_rigid
 from datasets.posed_clip.opening import ClipSource, open_clips
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from clip_files import COLMAP_SCALE, depth_codes, write_colmap, write_colour, write_picture
 
-from datasets.layout.layout import DataError
+from benchmark.boundaries.formats.content import DataError
 from datasets.posed_clip.opening import open_clips
 
 

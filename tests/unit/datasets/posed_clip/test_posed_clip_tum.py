@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from clip_files import write_tum
 
-from datasets.layout.layout import DataError
+from benchmark.boundaries.formats.content import DataError
 from datasets.posed_clip.opening import open_clips
 from datasets.posed_clip.tum import associate, nearest
 

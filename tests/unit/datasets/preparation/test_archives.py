@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.layout.layout import DataError
+from benchmark.boundaries.formats.content import DataError
 from datasets.preparation.archives import folder_with, unpacked
 
 NOISE = np.random.default_rng(0).bytes(5000)

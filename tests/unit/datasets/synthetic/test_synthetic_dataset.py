@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.registry import DATASETS
 from datasets.layout.frame_files import read_modality
-from datasets.layout.layout import DataError, content_fingerprint, read_frames, read_info
+from datasets.layout.layout import content_fingerprint, read_frames, read_info
+from datasets.nyuv2.classes import NAMES_40
 from datasets.synthetic import __main__ as command
 from datasets.synthetic import generate
-from datasets.synthetic.classes import NYU40
 from datasets.synthetic.dataset import Synthetic
 from datasets.synthetic.generate import RoomPlan, problem_with
 from datasets.synthetic.render import render_room
@@ -95,7 +96,7 @@ def test_items_are_those_of_every_data_set(small_root):
     assert item["targets"]["semseg"].max() < 40
     assert item["targets"]["depth"].min() > 0
     assert set(item["targets"]["boundary"].unique().tolist()) == {0.0, 1.0}
-    assert data.info.classes == NYU40
+    assert data.info.classes == NAMES_40
     for name, task in data.tasks.items():
         assert task.valid(item["targets"][name][None]).all(), name
     assert "synthetic" in DATASETS.names()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from datasets.synthetic.classes import CLASS_IDS
+from datasets.nyuv2.classes import CLASS_IDS_40
 from datasets.synthetic.illumination import TILE, Sampler, ambient_visibility, direct_light, smoothed, sunlight
 from datasets.synthetic.items import Item, Light
 from datasets.synthetic.lights import Sun
@@ -24,7 +24,7 @@ def ground(*meshes, material=GREY) -> Scene:
     item = Item(10.0, 10.0, 1.0)
     item.add("floor", material, rectangle((-5, -5, 0), (10, 0, 0), (0, 10, 0)))
     item.add("box", GREY, *meshes, instance=1)
-    return Scene([item], CLASS_IDS)
+    return Scene([item], CLASS_IDS_40)
 
 
 def seen_from_above(scene: Scene, points) -> Surface:
@@ -116,9 +116,9 @@ def test_a_mirror_shows_what_is_in_front_of_it():
     item = Item(1, 1, 1)
     item.add("mirror", MIRROR, rectangle((-1, 2, -1), (2, 0, 0), (0, 2, 2)))
     item.add("box", GREY, box((9, 9, 0.1), (0, 0, 3.05)), instance=1)
-    scene = Scene([item], CLASS_IDS)
+    scene = Scene([item], CLASS_IDS_40)
     surface = trace(scene, np.array([[0.0, 0.0, 0.0]]), np.array([[0.0, 1.0, 0.0]]), 0.01, (1, 1))
-    assert scene.classes[scene.part[surface.faces]].tolist() == [CLASS_IDS["box"]]
+    assert scene.classes[scene.part[surface.faces]].tolist() == [CLASS_IDS_40["box"]]
     np.testing.assert_allclose(surface.points[0], (0, 3, 3), atol=1e-3)
     np.testing.assert_allclose(surface.normals[0], (0, 0, -1), atol=1e-6)
 
@@ -153,7 +153,7 @@ def test_textures_move_with_their_object():
         scene_item.attach(item, place[0], place[1], 0.0, turn=place[2])
         local = [(0.1, 0.3), (-0.2, 0.4)]
         points = local if place[2] == 0 else [(place[0] - y, place[1] + x) for x, y in local]
-        scene = Scene([scene_item], CLASS_IDS)
+        scene = Scene([scene_item], CLASS_IDS_40)
         colours.append(albedo(scene, seen_from_above(scene, points))[0])
     np.testing.assert_allclose(colours[0], colours[1], atol=1e-4)
 

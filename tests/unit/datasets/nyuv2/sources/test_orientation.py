@@ -7,7 +7,8 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from datasets.layout.layout import DataError, FrameRecord
+from benchmark.boundaries.formats.content import DataError
+from datasets.layout.layout import FrameRecord
 from datasets.nyuv2.sources.orientation import agreement, check_frame, coarse_normals, signs_of
 
 SIZE, CAMERA = (120, 160), (130.0, 130.0, 80.0, 60.0)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from datasets.layout.layout import DataError
+from benchmark.boundaries.formats.content import DataError
 from datasets.preparation.reading import (
     read_array,
     read_colour,
