@@ -225,7 +225,7 @@ def test_changed_content_is_named(good):
     path = good / "images" / "0002.png"
     picture = np.zeros((48, 64, 3), np.uint8)
     path.write_bytes(encode_png(picture, 0))
-    assert f"{path}: the content is not what was prepared" in only_problem(good)
+    assert f"{path}: the content differs from its digest in checksums.csv" in only_problem(good)
 
 
 def test_another_compression_is_no_change(good):

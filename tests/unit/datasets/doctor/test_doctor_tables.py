@@ -32,10 +32,10 @@ def wrong_axes(order: tuple[int, ...], signs: tuple[int, ...]) -> Callable[[dict
 @pytest.mark.parametrize(
     ("order", "signs", "advice"),
     [
-        ((1, 0, 2), (1, 1, 1), "store (y, x, z) of what is there"),
+        ((1, 0, 2), (1, 1, 1), "store (y, x, z) of the stored components"),
         ((0, 1, 2), (1, 1, -1), "negate z"),
         ((0, 1, 2), (1, -1, -1), "negate y and z"),
-        ((0, 2, 1), (1, 1, 1), "store (x, z, y) of what is there"),
+        ((0, 2, 1), (1, 1, 1), "store (x, z, y) of the stored components"),
     ],
 )
 def test_wrong_axes_of_one_frame_are_named_with_the_right_ones(tmp_path, write_corner, order, signs, advice):

@@ -122,7 +122,7 @@ def test_a_broken_cache_is_named(tiny):
     CanonicalDataset(tiny, "test", cache=True)
     path = next(tiny.glob("cache/*/test/depth.npy"))
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(DataError, match=r"depth\.npy: cannot be read .*; delete .* to have it made again"):
+    with pytest.raises(DataError, match=r"depth\.npy: cannot be read .*; delete .*, and it is created again"):
         CanonicalDataset(tiny, "test", cache=True)
 
 

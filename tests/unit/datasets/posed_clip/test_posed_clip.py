@@ -128,7 +128,7 @@ def test_every_second_frame_keeps_the_names_of_the_files(clip):
 def test_clips_of_one_name_are_told_apart_by_the_folder_above(tmp_path):
     folders = [write_seven_scenes(tmp_path / top / "seq 01", 1) for top in ("chess", "fire")]
     more = [write_seven_scenes(tmp_path / "b" / "fire" / "seq 01", 1)]
-    scenes = [opened(*folders, *more).placed[name].scene for name, _ in opened(*folders, *more).frames]
+    scenes = [opened(*folders, *more).entries[name].scene for name, _ in opened(*folders, *more).frames]
     assert scenes == ["chess_seq_01", "fire_seq_01", "fire_seq_01-2"]
 
 

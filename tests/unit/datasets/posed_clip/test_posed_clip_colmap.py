@@ -150,7 +150,7 @@ def test_images_without_depth_are_left_out_and_counted(model):
 
 
 def test_a_given_camera_is_refused(model):
-    with pytest.raises(DataError, match=r"cameras\.txt: says the cameras of this clip; leave --intrinsics away"):
+    with pytest.raises(DataError, match=r"cameras\.txt: holds the cameras of this clip; leave out --intrinsics"):
         opened(model, (20.0, 20.0, 8.0, 6.0))
 
 
@@ -161,7 +161,7 @@ def test_images_follow_each_other_by_their_numbers_in_folders_too(model):
     with open(model / "images.txt", "a") as file:
         file.write("3 1 0 0 0 0 0 5 7 cam/12.jpg\n\n4 1 0 0 0 0 0 4 7 cam/2.jpg\n\n")
     source = opened(model)
-    files = [source.placed[name].frame.image.name for name, _ in source.frames]
+    files = [source.entries[name].frame.image.name for name, _ in source.frames]
     assert files == ["1 a.png", "10.png", "2.jpg", "12.jpg"]
     assert [name for name, _ in source.frames] == [f"hall_{number:06d}" for number in range(4)]
 

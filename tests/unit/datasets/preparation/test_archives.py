@@ -110,7 +110,7 @@ def test_a_path_that_leads_outside_is_refused(tmp_path, kind, name):
 
 
 def test_a_file_twice_is_refused(tmp_path):
-    assert "member './top/a.txt' is in there twice" in refused(
+    assert "member './top/a.txt' is contained twice" in refused(
         pack(tmp_path / "x.tar", {**FILES, "./top/a.txt": b"other"})
     )
 

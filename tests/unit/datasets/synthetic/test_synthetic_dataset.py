@@ -120,7 +120,7 @@ def test_ensure_renders_where_there_is_nothing(tmp_path, remade):
         (lambda root: (root / "depth" / "train-0001-0.npy").unlink(), "train-0001-0.npy is missing"),
         (lambda root: (root / "images" / "train-0001-0.png").write_bytes(b""), "train-0001-0.png is missing"),
         (lambda root: (root / "dataset.json").write_text('{"id": "synth'), "not a JSON file"),
-        (lambda root: (root / "dataset.json").unlink(), "there is none"),
+        (lambda root: (root / "dataset.json").unlink(), "no data set found"),
         (lambda root: (root / "frames.csv").unlink(), "frames.csv"),
         (lambda root: (root / "checksums.csv").write_text("path,sha256\n"), "do not agree"),
         (

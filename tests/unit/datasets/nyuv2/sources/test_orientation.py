@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.boundaries.formats.content import DataError
 from datasets.layout.layout import FrameRecord
-from datasets.nyuv2.sources.orientation import agreement, check_frame, coarse_normals, signs_of
+from datasets.nyuv2.sources.orientation import agreement, check_frame, coarse_normals, find_signs
 
 SIZE, CAMERA = (120, 160), (130.0, 130.0, 80.0, 60.0)
 
@@ -42,7 +42,7 @@ def test_coarse_normals_of_known_planes_are_theirs():
 
 @pytest.mark.parametrize("signs", list(product((1, -1), repeat=3)))
 def test_any_signs_are_found(signs):
-    found, note = signs_of(FRAMES, lambda frame: agreement(DEPTH, NORMALS * signs, CAMERA), "R")
+    found, note = find_signs(FRAMES, lambda frame: agreement(DEPTH, NORMALS * signs, CAMERA), "R")
     assert found == signs
     assert ("as stored" in note) == (signs == (1, 1, 1)) or "was changed" in note
 
@@ -50,7 +50,7 @@ def test_any_signs_are_found(signs):
 @pytest.mark.parametrize("order", [order for order in permutations(range(3)) if order != (0, 1, 2)])
 def test_another_order_of_the_axes_is_refused(order):
     with pytest.raises(DataError, match=r"^R: the axes of the normals are swapped: they agree with the depth when"):
-        signs_of(FRAMES, lambda frame: agreement(DEPTH, NORMALS[..., order], CAMERA), "R")
+        find_signs(FRAMES, lambda frame: agreement(DEPTH, NORMALS[..., order], CAMERA), "R")
     with pytest.raises(DataError, match=r"^F: the axes of the normals are swapped"):
         check_frame(agreement(DEPTH, NORMALS[..., order], CAMERA), "F")
 
@@ -59,7 +59,7 @@ def test_two_of_five_frames_stored_otherwise_do_not_mislead():
     def compare(frame: FrameRecord):
         return agreement(DEPTH, NORMALS * ((1, -1, 1) if int(frame.name) < 2 else (1, 1, 1)), CAMERA)
 
-    assert signs_of(FRAMES, compare, "R")[0] == (1, 1, 1)
+    assert find_signs(FRAMES, compare, "R")[0] == (1, 1, 1)
     with pytest.raises(DataError, match=r"^F: the axes .* are read from x, -y, z of the file"):
         check_frame(compare(FRAMES[0]), "F")
     check_frame(compare(FRAMES[4]), "F")
@@ -73,20 +73,20 @@ def test_a_little_floor_is_enough():
     v = np.arange(110, 120)
     depth[110:] = (1 / ((v + 0.5 - 60) / 130))[:, None]
     normals[110:] = (0, -1, 0)
-    assert signs_of(FRAMES, lambda frame: agreement(depth, normals * (1, -1, 1), CAMERA), "R")[0] == (1, -1, 1)
+    assert find_signs(FRAMES, lambda frame: agreement(depth, normals * (1, -1, 1), CAMERA), "R")[0] == (1, -1, 1)
 
 
 def test_a_wall_straight_on_says_nothing():
     depth, normals = np.full(SIZE, 2, np.float32), np.zeros((*SIZE, 3))
     normals[..., 2] = 1
-    assert signs_of(FRAMES, lambda frame: agreement(depth, normals, CAMERA), "R")[0] == (1, 1, 1)
+    assert find_signs(FRAMES, lambda frame: agreement(depth, normals, CAMERA), "R")[0] == (1, 1, 1)
     check_frame(agreement(depth, normals, CAMERA), "F")
 
 
 def test_unrelated_normals_are_not_judged():
     vectors = np.random.default_rng(0).standard_normal((*SIZE, 3))
     vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
-    found, note = signs_of(FRAMES, lambda frame: agreement(DEPTH, vectors, CAMERA), "R")
+    found, note = find_signs(FRAMES, lambda frame: agreement(DEPTH, vectors, CAMERA), "R")
     assert found == (1, 1, 1)
     assert "could not be verified" in note
     check_frame(agreement(DEPTH, vectors, CAMERA), "F")
@@ -94,5 +94,5 @@ def test_unrelated_normals_are_not_judged():
 
 def test_no_normals_at_all_are_not_judged():
     nothing = agreement(DEPTH, np.zeros((*SIZE, 3)), CAMERA)
-    assert "could not be verified" in signs_of(FRAMES, lambda frame: nothing, "R")[1]
+    assert "could not be verified" in find_signs(FRAMES, lambda frame: nothing, "R")[1]
     check_frame(nothing, "F")
