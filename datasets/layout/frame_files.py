@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.boundaries.formats.arrays import read_npy
-from benchmark.boundaries.formats.content import DataError, read_bytes
+from benchmark.boundaries.formats.content import DataError, describe_shape, read_bytes
 from datasets.layout.label_kinds import CODES, KINDS, STANDARD_KINDS, kind_of
 
 Array = NDArray[Any]
@@ -198,7 +198,7 @@ def _check_codes(array: Array, num_classes: int, name: str) -> str:
 
 
 _WRONG_CODE = ~np.isin(np.arange(256), CODES)
-_VALUE_CHECKS = {
+_VALUE_CHECKS: dict[str, Callable[[Array, int], str]] = {
     "class": _check_classes,
     "value": _check_values,
     "direction": _check_directions,

@@ -1,4 +1,4 @@
-"""Augmentation as a recipe gives it: checked keys, ranges of the draws, redraws of the crop."""
+"""Augmentation of a recipe: checked keys, ranges of the draws, redraws of the crop."""
 
 from __future__ import annotations
 

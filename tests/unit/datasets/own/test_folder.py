@@ -1,4 +1,4 @@
-"""A user's own data: file formats, faults of files and manifests, and when the data are prepared again."""
+"""User data: file formats, faults of files and manifests, and renewed preparation after changes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def example(tmp_path):
 
 
 def write(root, tasks, files, **more):
-    """A folder of two frames with the given label files `{path: array}`."""
+    """Write a folder of two frames with the given label files `{path: array}`."""
     root.mkdir()
     manifest = {"tasks": tasks, "splits": {"train": ["a"], "test": ["b"]}, **more}
     (root / "manifest.json").write_text(json.dumps(manifest))
@@ -66,7 +66,7 @@ def test_every_task_of_the_manifest_is_offered_and_read(example):
     assert load_recipe("folder_lite", {"root": str(example)}).tasks.keys() == offered.keys()
 
 
-def test_a_recipe_may_change_the_loss_of_an_own_task(example):
+def test_a_recipe_may_change_the_loss_of_a_user_task(example):
     recipe = load_recipe("folder_lite", {"tasks.material.loss_weight": 3.0, "root": str(example)})
     assert recipe.tasks.material == {"loss_weight": 3.0}
 
@@ -217,7 +217,7 @@ def test_a_wrong_manifest_is_explained_in_one_line(example, case):
     assert "\n" not in str(caught.value)
 
 
-def test_no_manifest_and_no_json_are_told_apart(tmp_path):
+def test_a_missing_manifest_and_invalid_json_have_different_messages(tmp_path):
     with pytest.raises(DataError, match="there is no manifest"):
         FolderDataset.ensure(tmp_path)
     (tmp_path / "manifest.json").write_text('{"tasks":\n {,}')
@@ -261,7 +261,7 @@ def test_a_wrong_file_is_named_in_one_line(example, case):
     assert not (example / "prepared").exists()
 
 
-def test_what_the_splits_or_the_tasks_need_must_be_there(example):
+def test_files_required_by_splits_and_tasks_must_exist(example):
     (example / "images" / "c.png").unlink()
     with pytest.raises(DataError, match="images: no image of frame 'c'; the splits list it"):
         FolderDataset.ensure(example)
@@ -316,21 +316,21 @@ def test_a_one_bit_label_map_has_two_classes(tmp_path):
     assert target(root, "semseg")[1:3, 0].tolist() == [0, 1]
 
 
-def test_an_image_is_turned_as_its_exif_orientation_says(tmp_path):
-    """The label is drawn on the image as viewers show it: its marked corner is the bright one."""
-    shown = np.zeros((*SIZE, 3), np.uint8)
-    shown[:3, :4] = 200
-    root = write(tmp_path / "r", {"semseg": {"classes": ["x", "y"]}}, {"semseg/a.png": (shown[..., 0] > 0) * 1})
+def test_an_image_is_rotated_by_its_exif_orientation(tmp_path):
+    """The label is aligned with the rotated image: the marked corner is the bright corner."""
+    upright = np.zeros((*SIZE, 3), np.uint8)
+    upright[:3, :4] = 200
+    root = write(tmp_path / "r", {"semseg": {"classes": ["x", "y"]}}, {"semseg/a.png": (upright[..., 0] > 0) * 1})
     exif = Image.Exif()
     exif[0x0112] = 3
-    Image.fromarray(shown[::-1, ::-1].copy()).save(root / "images" / "a.png", exif=exif)
+    Image.fromarray(upright[::-1, ::-1].copy()).save(root / "images" / "a.png", exif=exif)
     item = FolderDataset(root, "train")[0]
     bright = item["images"][0] > item["images"][0].mean()
     assert torch.equal(bright, item["targets"]["semseg"] == 1)
 
 
 def test_lists_and_names_are_read_as_editors_and_systems_write_them(tmp_path):
-    """Byte-order mark, CRLF, endings, comments, decomposed letters, capitals in endings, files of systems."""
+    """Byte-order mark, CRLF, endings, comments, decomposed letters, capitals in endings, system files."""
     tasks, files = {"semseg": {"classes": ["x", "y"]}}, {}
     root = write(tmp_path / "r", tasks, files, splits={"train": "train.txt", "test": "test.txt"})
     (root / "semseg").mkdir()

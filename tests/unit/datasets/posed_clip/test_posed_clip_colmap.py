@@ -31,7 +31,7 @@ def edit(path, old, new):
 
 
 def test_poses_are_camera_to_world_in_metres(model):
-    """The centre (1, 2, 3) of the model is (2, 4, 6) in metres, and the camera looks along the world's x."""
+    """The centre (1, 2, 3) of the model is (2, 4, 6) in metres, and the camera looks along the x axis of the world."""
     first, second = (np.array(record.pose).reshape(4, 4) for record in records(model))
     np.testing.assert_allclose(first, np.eye(4), atol=1e-12)
     np.testing.assert_allclose(second, [[0, 0, 1, 2], [0, 1, 0, 4], [-1, 0, 0, 6], [0, 0, 0, 1]], atol=1e-9)
@@ -57,7 +57,7 @@ def test_neither_wrong_matches_nor_missing_depth_move_the_scale(model):
     assert source.read(*source.frames[1])[0].pose[3] == pytest.approx(2)
 
 
-def test_the_camera_is_that_of_the_model_and_its_pixel_centres_are_ours(model):
+def test_the_camera_of_the_model_is_used_unchanged(model):
     assert [record.intrinsics for record in records(model)] == [(20, 21, 8, 6)] * 2
 
 
@@ -119,7 +119,7 @@ def test_cameras_that_are_no_pinholes_are_refused_by_name(model, line, problem):
         ("10.png", "11.png", r"11\.png: the file is missing"),
     ],
 )
-def test_what_is_wrong_in_images_txt_is_named_by_its_line(model, old, new, problem):
+def test_a_fault_in_images_txt_is_named_by_its_line(model, old, new, problem):
     edit(model / "images.txt", old, new)
     if new == "11.png":
         (model / "depth" / "10.png").rename(model / "depth" / "11.png")

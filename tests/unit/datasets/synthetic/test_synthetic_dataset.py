@@ -1,4 +1,4 @@
-"""The rendered data set on disk: deterministic, split by room, made once, and read as every other data set is."""
+"""The rendered data set on disk: deterministic, split by room, rendered once, and read by the common class."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from datasets.synthetic.render import render_room
 
 @pytest.fixture
 def copied(small_root: Path, tmp_path: Path) -> Path:
-    """A copy of the small data set, to be damaged."""
+    """A writable copy of the small data set."""
     return Path(shutil.copytree(small_root, tmp_path / "synthetic"))
 
 
 @pytest.fixture
 def remade(monkeypatch: pytest.MonkeyPatch, small_root: Path) -> list[Path]:
-    """Makes rendering a copy, and tells which places were rendered."""
+    """Replace rendering by a copy, and list the rendered folders."""
     places: list[Path] = []
 
     def copy(root: Path, *_: object) -> object:
@@ -44,12 +44,12 @@ def remade(monkeypatch: pytest.MonkeyPatch, small_root: Path) -> list[Path]:
     return places
 
 
-def test_two_processes_write_what_one_writes(small_root, tmp_path, small_plan):
+def test_two_processes_write_the_same_data_as_one(small_root, tmp_path, small_plan):
     generate.generate(tmp_path / "twice", small_plan, workers=2)
     assert read_info(tmp_path / "twice").fingerprint == read_info(small_root).fingerprint
 
 
-def test_fingerprint_is_that_of_the_files(small_root):
+def test_fingerprint_matches_the_files(small_root):
     info = read_info(small_root)
     assert content_fingerprint(small_root, info, read_frames(small_root)) == info.fingerprint
 
@@ -87,8 +87,8 @@ def test_every_frame_has_a_pose_and_intrinsics(small_root):
         assert frame.intrinsics[0] == pytest.approx(0.81 * 64, rel=0.07)
 
 
-def test_items_are_those_of_every_data_set(small_root):
-    """Values and shapes as `benchmark.tasks` says; every pixel is labelled."""
+def test_items_have_the_common_format(small_root):
+    """Values and shapes as in `benchmark.tasks`; every pixel is labelled."""
     data = Synthetic(small_root, "train")
     item = data[0]
     assert (item["name"], item["index"]) == ("train-0000-0", 0)
@@ -109,7 +109,7 @@ def test_ensure_renders_once(copied, remade):
     assert os.stat(copied / "dataset.json").st_mtime_ns == before
 
 
-def test_ensure_renders_where_there_is_nothing(tmp_path, remade):
+def test_ensure_renders_a_missing_data_set(tmp_path, remade):
     Synthetic.ensure(tmp_path / "data" / "synthetic")
     assert remade == [tmp_path / "data" / "synthetic"]
 
@@ -129,7 +129,7 @@ def test_ensure_renders_where_there_is_nothing(tmp_path, remade):
         ),
     ],
 )
-def test_damaged_data_are_noticed_and_rendered_again(copied, remade, damage, reason, capsys):
+def test_damaged_data_are_detected_and_rendered_again(copied, remade, damage, reason, capsys):
     damage(copied)
     assert reason in str(problem_with(copied))
     Synthetic.ensure(copied)

@@ -1,4 +1,4 @@
-"""Labels of scenes whose answer can be worked out by hand: empty rooms, single boxes, known cameras."""
+"""Labels of scenes with hand-calculated results: empty rooms, single boxes, given cameras."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from datasets.synthetic.scene import Scene
 
 
 def empty_room(*furniture: Item) -> Scene:
-    """4 m (x) by 3 m (y) by 2.5 m (z), bare but for the given items."""
+    """Scene of a room of 4 m (x) by 3 m (y) by 2.5 m (z) with the given items."""
     rng = np.random.default_rng(0)
     return Scene([shell(Palette(rng), FloorPlan(4.0, 3.0, 2.5, rng)), *furniture], CLASS_IDS_40)
 
 
 def level_camera(x: float, y: float, z: float) -> Camera:
-    """Looks along +y of the room; focal length 100, principal point (80, 60), 120x160."""
+    """Camera that looks along +y of the room; focal length 100, principal point (80, 60), 120x160."""
     pose = np.eye(4)
     pose[:3, :3] = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]])
     pose[:3, 3] = (x, y, z)
@@ -33,7 +33,7 @@ def level_camera(x: float, y: float, z: float) -> Camera:
 
 @pytest.fixture(scope="module")
 def view() -> Geometry:
-    """From (1, 1, 1): the back wall is 2 m ahead, the left wall 1 m to the left, the floor 1 m below."""
+    """View from (1, 1, 1): back wall 2 m ahead, left wall 1 m to the left, floor 1 m below."""
     return geometry(empty_room(), level_camera(1.0, 1.0, 1.0))
 
 
@@ -47,7 +47,7 @@ def view() -> Geometry:
         (119, 80, "floor", 100 / 59.5, (0, -1, 0)),  # downwards at 0.595 m per metre
     ],
 )
-def test_empty_room_has_the_depth_and_normals_worked_out_by_hand(view, row, column, label, depth, normal):
+def test_empty_room_has_the_hand_calculated_depth_and_normals(view, row, column, label, depth, normal):
     assert view.semseg[row, column] == CLASS_IDS_40[label]
     assert view.depth[row, column] == pytest.approx(depth, rel=1e-6)
     assert view.normals[row, column].tolist() == list(normal)
@@ -119,7 +119,7 @@ def test_two_boxes_of_one_class_have_a_boundary_between_them_and_two_walls_have_
     assert not outlines(view.instances)[40, corner - 5 : corner + 5].any()
 
 
-def test_camera_looks_where_it_is_told_and_holds_its_head_up():
+def test_camera_looks_at_its_target_and_is_upright():
     """The target projects to the principal point; a point above it projects to a smaller row."""
     target = np.array([2.0, 2.5, 0.8])
     pose = looking_at(np.array([0.5, 0.5, 1.5]), target, roll=0.0)
