@@ -1,4 +1,5 @@
-"""Data sets: each is prepared once into one canonical layout on disk and read from there by one class.
+"""Data sets: each is prepared once into one canonical layout on disk and read by one class.
 
-`layout` says what lies on disk, `canonical` reads it, `transforms` moves all labels of a frame together.
+`layout` defines the files on disk, `loading.canonical` reads them, `loading.transforms` transforms all labels of a
+frame jointly.
 """

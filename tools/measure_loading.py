@@ -33,8 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     import cv2
     import torch
 
+    from benchmark.boundaries.formats.content import DataError
     from benchmark.records.provenance import data_home
-    from datasets.layout.layout import DataError, read_info
+    from datasets.layout.layout import read_info
     from datasets.loading.canonical import CanonicalDataset
 
     root = options.root or data_home() / "nyuv2"

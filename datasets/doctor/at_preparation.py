@@ -1,4 +1,4 @@
-"""Plausibility of a data set while it is prepared: the checks that need no second reading of the files."""
+"""Plausibility checks during preparation, which need no second reading of the files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PreparationExaminer:
             arrays: the images and labels as stored.
             kinds: kind of each modality.
             num_classes: C of each class map.
-            compare_axes: compare the normals with the depth, which takes longer than all other checks.
+            compare_axes: True to compare the normals with the depth, which takes longer than all other checks.
         """
         facts = FrameFacts(record.name, record.split, [], {}, {})
         labels = {name: array for name, array in arrays.items() if name != IMAGES}

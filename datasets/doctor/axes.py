@@ -1,10 +1,10 @@
-"""Agreement of normals with the depth, as stored and in every other order and sign of their components.
+"""Agreement of normals with the depth, in every order and sign of their components.
 
-For a signed permutation P of the axes the mean cosine between the normals d of the depth and the stored ones s is
+For a signed permutation P of the axes, the mean cosine of the normals d of the depth and the stored normals s is
 
     mean d . (P s) = sum of P * M,    M = mean of the outer products d s^T,
 
-so nine numbers per frame decide between all 48 of them.
+so nine numbers per frame are enough to compare all 48 signed permutations.
 """
 
 from __future__ import annotations
@@ -20,18 +20,23 @@ from datasets.nyuv2.normals import normals_from_depth
 Floats = NDArray[np.float64]
 
 FEWEST_PIXELS = 200
-"""Least number of pixels with both normals for a statement."""
+"""Least number of pixels with both normals for a comparison."""
 
 LONGEST_SIDE = 320
-"""Larger frames are thinned out: axes need no detail."""
+"""Length in pixels above which frames are subsampled, since axes need no detail."""
 
 GAIN = 0.05
-"""An order of the axes must raise the mean cosine by more than this to be named; on right data none raises it at all,
-and of 1446 wrong frames (six wrong orders of 241 frames, rendered and real) all were raised by 0.069 and more."""
+"""Least gain in mean cosine of a better order of the axes.
+
+On correct data no order gains; on 1446 wrong frames (six wrong orders of 241 frames, rendered and real) the gain was
+0.069 or more.
+"""
 
 UNRELATED = 50.0
-"""Degrees. A larger mean angle, which no order of the axes mends, means normals of something else; on real data the
-worst frame has 25."""
+"""Mean angle in degrees, in any order of the axes, above which the normals belong to another picture.
+
+The largest angle on real data is 25 degrees.
+"""
 
 
 def _signed_permutations() -> Floats:
@@ -54,10 +59,10 @@ class Agreement:
 
     Args:
         moments: M, (3, 3).
-        pixels: that have both normals.
-        angle: mean angle between them in degrees.
-        best: position in `ORDERS` that would agree best, 0 where the stored order does or none is clearly better.
-        best_angle: mean angle in that order.
+        pixels: number of pixels with both normals.
+        angle: mean angle between both normals in degrees.
+        best: position in `ORDERS` of a clearly better order; 0, the stored order, if none is.
+        best_angle: mean angle in the order `best`, in degrees.
     """
 
     moments: Floats
@@ -73,15 +78,15 @@ def agreement(depth: NDArray[np.float32], normals: NDArray[np.float16], intrinsi
     Args:
         depth: (H, W) metres, 0 missing.
         normals: (H, W, 3), zero missing.
-        intrinsics: 3x3 pinhole matrix.
+        intrinsics: (3, 3) pinhole matrix in pixels.
 
     Returns:
-        None where too few pixels have both.
+        The comparison; None if too few pixels have both normals.
     """
     step = max(1, round(max(depth.shape) / LONGEST_SIDE))
     thin = intrinsics.copy()
     thin[:2] /= step
-    # The thinned pixel k shows the centre of pixel k * step, at k * step + 0.5.
+    # Subsampled pixel k shows the centre of pixel k * step, at k * step + 0.5.
     thin[:2, 2] += 0.5 - 0.5 / step
     derived = normals_from_depth(np.ascontiguousarray(depth[::step, ::step]), thin)
     stored = normals[::step, ::step].astype(np.float64)
@@ -96,7 +101,7 @@ def agreement(depth: NDArray[np.float32], normals: NDArray[np.float16], intrinsi
 
 
 def best_order(moments: Floats) -> int:
-    """Position in `ORDERS` of the order that is clearly better than the stored one, else 0."""
+    """Position in `ORDERS` of the best order if its gain exceeds `GAIN`, else 0."""
     cosines = np.einsum("kij,ij->k", ORDERS, moments)
     best = int(cosines.argmax())
     return best if cosines[best] - cosines[0] > GAIN else 0
@@ -109,7 +114,7 @@ def mean_angle(first: Floats, second: Floats) -> float:
 
 
 def spelled(order: int) -> str:
-    """The components to store instead, in terms of the stored ones: "(y, x, -z)"."""
+    """Components of an order in terms of the stored ones, as in "(y, x, -z)"."""
     parts = []
     for row in ORDERS[order]:
         axis = int(np.abs(row).argmax())
@@ -118,9 +123,9 @@ def spelled(order: int) -> str:
 
 
 def advice(order: int) -> str:
-    """Remedy for a wrong order, in words."""
+    """Remedy for a wrong order of the axes."""
     matrix = ORDERS[order]
     if (np.abs(matrix) == np.eye(3)).all():
         negated = [axis for axis, sign in zip("xyz", np.diag(matrix), strict=True) if sign < 0]
         return f"negate {' and '.join(negated)}"
-    return f"store {spelled(order)} of what is there"
+    return f"store {spelled(order)} of the stored components"

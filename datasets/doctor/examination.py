@@ -1,4 +1,4 @@
-"""The whole examination, in several processes."""
+"""Examination of a whole data set, in several processes."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def examine(root: Path, *, sample: int | None, workers: int, track: Track) -> Re
     """Examine a prepared data set; nothing is changed.
 
     Args:
-        root: its folder.
-        sample: read the files of only so many frames, evenly spread; None for all. The tables are checked in full.
-        workers: processes.
-        track: passes the finished frames on, given their number, and may show progress.
+        root: folder of the data set.
+        sample: number of frames, evenly spread, whose files are read; None for all. The tables are checked in full.
+        workers: number of processes.
+        track: yields the finished frames unchanged, given their total number, and may show progress.
 
     Raises:
-        NoDatasetError: if there is no prepared data set at `root`.
+        NoDatasetError: if `root` holds no prepared data set.
     """
     tables, findings = open_tables(root)
     if tables is None:
@@ -41,8 +41,8 @@ def examine(root: Path, *, sample: int | None, workers: int, track: Track) -> Re
     findings += check_tables(root, tables)
     chosen = spread(tables.records, sample)
     frames = list(track(_examined(root, tables, chosen, workers), len(chosen)))
-    found = [(modality, finding) for frame in frames for modality, finding in frame.findings]
-    findings += grouped([*found, *summary.check_axes(root, tables.info, frames)])
+    frame_findings = [(modality, finding) for frame in frames for modality, finding in frame.findings]
+    findings += grouped([*frame_findings, *summary.check_axes(root, tables.info, frames)])
     findings += summary.check_pictures(root, tables, frames)
     if len(chosen) == len(tables.records):
         findings += summary.check_labels(root, tables.info, frames)
@@ -59,7 +59,7 @@ def examine(root: Path, *, sample: int | None, workers: int, track: Track) -> Re
 
 
 def spread(records: Sequence[FrameRecord], sample: int | None) -> list[FrameRecord]:
-    """A sample of frames, evenly spread over both splits in the order of their names."""
+    """Sample of frames, evenly spread over both splits in the order of their names."""
     ordered = sorted(records, key=lambda record: (record.split, record.name))
     if sample is None or sample >= len(ordered):
         return ordered
@@ -67,7 +67,7 @@ def spread(records: Sequence[FrameRecord], sample: int | None) -> list[FrameReco
 
 
 def _examined(root: Path, tables: Tables, records: Sequence[FrameRecord], workers: int) -> Iterator[FrameFacts]:
-    """Facts of every frame in their order, in processes of their own where there are several."""
+    """Facts of every frame in order, computed in `workers` processes."""
     work = partial(_task, root=root, info=tables.info)
     jobs = [(record, _expected(tables, record)) for record in records]
     if workers == 1:
@@ -83,13 +83,13 @@ def _task(job: tuple[FrameRecord, Mapping[str, str]], root: Path, info: DatasetI
 
 def _expected(tables: Tables, record: FrameRecord) -> dict[str, str]:
     """Digests in checksums.csv of the files of one frame."""
-    info, known = tables.info, tables.digests or {}
+    info, digests = tables.info, tables.digests or {}
     paths = [modality_path(Path(), name, record.name, info.kinds).as_posix() for name in (IMAGES, *info.tasks)]
-    return {path: known[path] for path in paths if path in known}
+    return {path: digests[path] for path in paths if path in digests}
 
 
 def _quiet_and_single_threaded() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     cv2.setNumThreads(1)
-    # The PNG library prints its own lines about damaged files; the report has its own.
+    # The PNG library prints lines about damaged files, which the report covers.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

@@ -1,9 +1,9 @@
-"""The files of one frame: read, checked and measured. Runs in a process of its own, and never fails."""
+"""Reading, checks and measures of the files of one frame; faults become findings, never exceptions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tokenize import TokenError
 
@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.boundaries.formats.content import DataError
 from datasets.doctor.axes import Agreement, agreement
 from datasets.doctor.hints import hint
 from datasets.doctor.report import PREPARE_AGAIN, Finding, problem, warning
-from datasets.layout.frame_files import Array, DataError, digest, modality_path
+from datasets.layout.frame_files import Array, digest, modality_path
 from datasets.layout.label_kinds import CODES, IMAGES
 from datasets.layout.layout import DatasetInfo, FrameRecord, read_label
 
@@ -32,16 +33,16 @@ UNREADABLE = (
     TokenError,
     cv2.error,
 )
-"""Exceptions of the readers for damaged files. `DataError` is a ValueError."""
+"""Exceptions of the readers for damaged files, with `DataError`, a ValueError."""
 
 NEAREST, FARTHEST = 0.3, 20.0
-"""Metres between which the median depth of a frame of a room lies."""
+"""Range in metres of the median depth of a frame of a room."""
 
 LONGEST_DEVIATION = 0.01
-"""Of a unit vector's length; float16 is off by 0.0005."""
+"""Largest deviation of the length of a unit vector; float16 rounding causes 0.0005."""
 
 MOST_BOUNDARY = 0.5
-"""A larger share of boundary pixels in a frame means that 0 and 255 are exchanged."""
+"""Share of boundary pixels in a frame above which 0 and 255 are exchanged."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ class Labels:
     """Measures of the labels of one task in one frame.
 
     Args:
-        pixels: of the frame.
-        valid: pixels with a label.
-        counts: (C,) pixels of each class 1..C of a class map; empty for other kinds.
-        positive: boundary or foreground pixels.
-        median: of the depth in metres, over the valid pixels; None for other kinds, and without any.
-        deviation: largest difference of a normal's length from 1.
+        pixels: number of pixels of the frame.
+        valid: number of labelled pixels.
+        counts: (C,) number of pixels of each class 1..C of a class map; empty for other kinds.
+        positive: number of boundary or foreground pixels.
+        median: median depth of the valid pixels in metres; None for other kinds, or without a valid pixel.
+        deviation: largest deviation of the length of a normal from 1.
     """
 
     pixels: int
@@ -70,12 +71,12 @@ class FrameFacts:
     """Measures of one frame.
 
     Args:
-        name: of the frame.
-        split: of the frame.
-        findings: with the modality that each belongs to.
-        digests: of the content of every file that could be read, by path relative to the root.
+        name: name of the frame.
+        split: split of the frame.
+        findings: findings, each with its modality.
+        digests: digest of the content of every readable file, by path relative to the root.
         labels: measures of the readable labels, by task.
-        agreement: of normals and depth, None where one is missing or unreadable.
+        agreement: comparison of normals and depth; None if one is missing or unreadable.
     """
 
     name: str
@@ -100,7 +101,7 @@ def examine_frame(root: Path, info: DatasetInfo, record: FrameRecord, expected: 
     for modality in (IMAGES, *info.tasks):
         path = modality_path(root, modality, record.name, info.kinds)
         if not path.is_file():
-            # `tables` names the files that are missing, of all frames.
+            # `tables` reports the missing files of all frames.
             continue
         try:
             _refuse_other_format(path)
@@ -111,16 +112,16 @@ def examine_frame(root: Path, info: DatasetInfo, record: FrameRecord, expected: 
         arrays[modality] = array
         key = path.relative_to(root).as_posix()
         facts.digests[key] = digest(array)
-        found = measure(array, modality, info.kinds[modality], len(info.classes_of(modality)), facts, path)
-        known = any(finding.level == "problem" for finding in found)
-        if not known and facts.digests[key] != expected.get(key, facts.digests[key]):
-            found.append(problem(path, f"the content is not what was prepared, checksums.csv tells; {PREPARE_AGAIN}"))
-        facts.findings.extend((modality, finding) for finding in found)
+        findings = measure(array, modality, info.kinds[modality], len(info.classes_of(modality)), facts, path)
+        has_problem = any(finding.level == "problem" for finding in findings)
+        if not has_problem and facts.digests[key] != expected.get(key, facts.digests[key]):
+            findings.append(problem(path, f"the content differs from its digest in checksums.csv; {PREPARE_AGAIN}"))
+        facts.findings.extend((modality, finding) for finding in findings)
     return with_agreement(facts, arrays, info.kinds, record)
 
 
 def _refuse_other_format(path: Path) -> None:
-    """numpy would open an archive or a pickle of the same name, and leave the file open where that fails."""
+    """Refuse a .npy file of another format, since numpy would open an archive or a pickle."""
     if path.suffix != ".npy":
         return
     with open(path, "rb") as file:
@@ -130,7 +131,7 @@ def _refuse_other_format(path: Path) -> None:
 
 
 def _refused(root: Path, info: DatasetInfo, record: FrameRecord, modality: str, error: BaseException) -> Finding:
-    """The finding about a file that cannot be read or whose values are not allowed."""
+    """Finding about a file that cannot be read or whose values are not allowed."""
     path = modality_path(root, modality, record.name, info.kinds)
     text = str(error).removeprefix(f"{path}: ") if isinstance(error, DataError) else f"cannot be read ({error})"
     try:
@@ -149,27 +150,27 @@ def measure(array: Array, modality: str, kind: str, num_classes: int, facts: Fra
         modality: the task.
         kind: see `datasets.layout.label_kinds`.
         num_classes: C of a class map.
-        facts: of the frame; its `labels` are extended.
+        facts: measures of the frame; its `labels` are extended.
         path: file of the labels, for the findings.
 
     Returns:
-        findings about values that are not plausible.
+        Findings about implausible values.
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     if kind == "class":
         labels = _classes(array, num_classes)
     elif kind == "value":
-        labels, found = _depth(array, path)
+        labels, findings = _depth(array, path)
     elif kind == "direction":
-        labels, found = _normals(array, path)
+        labels, findings = _normals(array, path)
     elif kind in ("probability", "mask"):
-        labels, found = _two_valued(array, kind, path)
+        labels, findings = _two_valued(array, kind, path)
     else:
         return []
     facts.labels[modality] = labels
     if not labels.valid:
-        found = [warning(path, f"no pixel has a label of {modality}; is that so at the source?")]
-    return found
+        findings = [warning(path, f"no pixel has a label of {modality}; is that so at the source?")]
+    return findings
 
 
 def _classes(array: Array, num_classes: int) -> Labels:
@@ -189,7 +190,7 @@ def _depth(array: Array, path: Path) -> tuple[Labels, list[Finding]]:
 
 
 def unit_guess(median: float) -> str:
-    """Remedy for a median depth that no room has."""
+    """Remedy for a median depth outside the range of rooms."""
     for unit, factor in (("millimetres", 1000), ("centimetres", 100)):
         if NEAREST <= median / factor <= FARTHEST:
             return f"{unit}? Divide by {factor} and prepare again"
@@ -229,10 +230,10 @@ def _two_valued(array: Array, kind: str, path: Path) -> tuple[Labels, list[Findi
 def with_agreement(
     facts: FrameFacts, arrays: Mapping[str, Array], kinds: Mapping[str, str], record: FrameRecord
 ) -> FrameFacts:
-    """Add the agreement of normals and depth, where both are plausible by themselves.
+    """Add the agreement of normals and depth if the depth is plausible.
 
     Args:
-        facts: of the frame.
+        facts: measures of the frame.
         arrays: its labels by task, as stored.
         kinds: kind of each task.
         record: line of frames.csv.
@@ -243,5 +244,4 @@ def with_agreement(
     has_camera = np.isfinite(record.intrinsics).all() and min(record.intrinsics[:2]) > 0
     if depth is None or normals is None or names[0] in wrong or not has_camera:
         return facts
-    found = agreement(depth, normals, record.matrix())
-    return FrameFacts(facts.name, facts.split, facts.findings, facts.digests, facts.labels, found)
+    return replace(facts, agreement=agreement(depth, normals, record.matrix()))

@@ -13,16 +13,16 @@ from datasets.layout.label_kinds import KINDS
 
 
 def hint(path: Path, kind: str, size: tuple[int, int], num_classes: int) -> str:
-    """Remedy for a file, guessed from its content; empty where no cause is recognised.
+    """Remedy for a refused file, guessed from its content; empty if no cause is recognised.
 
     Args:
-        path: of the file.
+        path: path of the file.
         kind: see `datasets.layout.label_kinds`.
-        size: (H, W) that it should have.
+        size: expected (H, W).
         num_classes: C of a class map.
 
     Raises:
-        DataError: if it cannot be decoded.
+        DataError: if the file cannot be decoded.
     """
     array = read_npy(path) if path.suffix == ".npy" else read_pixels(path)
     wanted = size if KINDS[kind].channels is None else (*size, 3)

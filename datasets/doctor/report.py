@@ -1,10 +1,10 @@
-"""The report on a data set, as text and as JSON."""
+"""Report on a data set, as text and as JSON."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 PREPARE_AGAIN = "restore it or prepare the data set again"
@@ -14,13 +14,13 @@ _NUMBER = re.compile(r"[-+]?\d[\w.+-]*|\bnan\b|\binf\b")
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong, or good to know.
+    """One fault or doubtful property of a data set.
 
     Args:
-        level: a problem makes results wrong, a warning may be right as it is.
-        where: the file or folder, the first one if there are several.
+        level: "problem" makes results wrong; "warning" may be intended.
+        where: the file or folder, the first one of several.
         text: fault and remedy, in one line.
-        others: further files of which the same is true.
+        others: number of further files with the same finding.
     """
 
     level: Literal["problem", "warning"]
@@ -29,7 +29,7 @@ class Finding:
     others: int = 0
 
     def line(self) -> str:
-        """The finding in one line; characters that cannot be printed become blanks."""
+        """The finding in one line; unprintable characters become blanks."""
         more = f" ({self.others} further {'file' if self.others == 1 else 'files'} like this)" if self.others else ""
         return "".join(
             character if character.isprintable() else " "
@@ -48,16 +48,16 @@ def warning(where: object, text: str) -> Finding:
 
 
 def grouped(findings: Iterable[tuple[str, Finding]]) -> list[Finding]:
-    """Findings that differ in file and numbers only, joined: the first one, with the number of the others.
+    """Merge findings that differ only in file and numbers: the first one, with the number of the others.
 
     Args:
-        findings: with the name of their modality; findings of different modalities are not joined.
+        findings: modality and finding; findings of different modalities are not merged.
     """
     first: dict[tuple[str, str, str], Finding] = {}
     for modality, finding in findings:
         key = modality, finding.level, _NUMBER.sub("#", finding.text)
-        known = first.get(key)
-        first[key] = replace(known, others=known.others + 1) if known else finding
+        previous = first.get(key)
+        first[key] = replace(previous, others=previous.others + 1) if previous else finding
     return list(first.values())
 
 
@@ -66,11 +66,11 @@ class ModalityLine:
     """One row of the table in the report: one modality in one split.
 
     Args:
-        modality: its name.
-        split: its split.
-        frames: examined frames whose file could be read.
-        coverage: share of pixels that carry a label; None for images.
-        facts: further numbers by name, as `summary` lists them.
+        modality: name of the modality.
+        split: name of the split.
+        frames: number of examined frames with a readable file.
+        coverage: share of labelled pixels; None for images.
+        facts: further numbers by name, see `summary`.
     """
 
     modality: str
@@ -85,13 +85,13 @@ class Report:
     """Findings and table of an examination.
 
     Args:
-        root: folder that was examined.
-        id: of the data set, empty where dataset.json cannot be read.
-        counts: frames per split, as frames.csv lists them.
-        examined: frames whose files were read.
-        total: frames of the data set.
-        lines: the table.
-        findings: problems first.
+        root: examined folder.
+        id: id of the data set; empty if dataset.json cannot be read.
+        counts: number of frames per split in frames.csv.
+        examined: number of frames whose files were read.
+        total: number of frames of the data set.
+        lines: rows of the table.
+        findings: findings, problems first.
     """
 
     root: str
@@ -117,7 +117,7 @@ class Report:
         return "\n".join([*parts, "", self.verdict()])
 
     def verdict(self) -> str:
-        """The last line: ok, or how many problems."""
+        """The last line: ok, or the number of problems."""
         warnings = len(self.findings) - len(self.problems)
         noted = f", {warnings} {'warning' if warnings == 1 else 'warnings'}" if warnings else ""
         part = "" if self.examined == self.total else f" in {self.examined} of {self.total} frames"
@@ -126,7 +126,7 @@ class Report:
         return f"not ok: {len(self.problems)} {'problem' if len(self.problems) == 1 else 'problems'}{part}{noted}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON holds it."""
+        """The report as a JSON-compatible dictionary."""
         return {
             "root": self.root,
             "id": self.id,
@@ -144,15 +144,12 @@ class Report:
                 }
                 for line in self.lines
             ],
-            "findings": [
-                {"level": found.level, "where": found.where, "text": found.text, "others": found.others}
-                for found in self.findings
-            ],
+            "findings": [asdict(finding) for finding in self.findings],
         }
 
 
 def table(lines: Sequence[ModalityLine]) -> list[str]:
-    """The lines of the table, in columns."""
+    """Lines of the table, with aligned columns."""
     head = ("modality", "split", "frames", "labelled", "")
     rows = [head, *(_cells(line) for line in lines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
@@ -160,10 +157,10 @@ def table(lines: Sequence[ModalityLine]) -> list[str]:
 
 
 def _cells(line: ModalityLine) -> tuple[str, ...]:
-    facts = ", ".join(f"{name} {_shown(value)}" for name, value in line.facts.items())
+    facts = ", ".join(f"{name} {_format_value(value)}" for name, value in line.facts.items())
     coverage = "" if line.coverage is None else f"{100 * line.coverage:.1f} %"
     return line.modality, line.split, str(line.frames), coverage, facts
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

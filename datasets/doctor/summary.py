@@ -18,25 +18,25 @@ from datasets.layout.label_kinds import IMAGES
 from datasets.layout.layout import DatasetInfo
 
 MOST_NAMES = 6
-"""Classes that are named in one line."""
+"""Largest number of classes named in one line."""
 
 
 def lines(info: DatasetInfo, frames: Sequence[FrameFacts]) -> list[ModalityLine]:
-    """The table of the report, split by split."""
-    made = []
-    for modality in (IMAGES, *info.tasks):
-        for split in sorted({frame.split for frame in frames}, reverse=True):
-            own = [frame for frame in frames if frame.split == split]
-            made.append(_line(info, modality, split, own))
-    return made
+    """Rows of the table of the report, by modality and split."""
+    splits = sorted({frame.split for frame in frames}, reverse=True)
+    return [
+        _line(info, modality, split, [frame for frame in frames if frame.split == split])
+        for modality in (IMAGES, *info.tasks)
+        for split in splits
+    ]
 
 
 def check_pictures(root: Path, tables: Tables, frames: Sequence[FrameFacts]) -> Iterator[Finding]:
-    """The same picture under two names: in two splits a problem, in one a warning.
+    """Repeated pictures: a problem across splits, a warning within a split.
 
     Args:
-        root: of the data set.
-        tables: its tables; the digests of frames that were not read are taken from them.
+        root: folder of the data set.
+        tables: its tables, with the digests of frames that were not read.
         frames: the frames that were read.
     """
     digests = dict(tables.digests or {})
@@ -56,13 +56,13 @@ def check_pictures(root: Path, tables: Tables, frames: Sequence[FrameFacts]) -> 
             why = (
                 "a test frame must not be trained on; remove one at the source and prepare again"
                 if across
-                else ("it counts twice")
+                else "it counts twice"
             )
             yield level(root / path, f"the same picture as {split} frame {name!r} ({len(doubled[across])} such); {why}")
 
 
 def check_labels(root: Path, info: DatasetInfo, frames: Sequence[FrameFacts]) -> Iterator[Finding]:
-    """Tasks without a label in a split, boundaries that are nowhere, classes that never occur."""
+    """Tasks without a label in a split, boundary and mask tasks without a positive pixel, absent classes."""
     for task in info.tasks:
         folder, by_split = root / task, _by_split(frames, task)
         for split, labels in by_split.items():
@@ -75,10 +75,10 @@ def check_labels(root: Path, info: DatasetInfo, frames: Sequence[FrameFacts]) ->
 
 
 def check_axes(root: Path, info: DatasetInfo, frames: Sequence[FrameFacts]) -> Iterator[tuple[str, Finding]]:
-    """Normals that do not agree with the depth, each with the name of their modality."""
-    known = [(frame, frame.agreement) for frame in frames if frame.agreement is not None]
+    """Findings about normals that disagree with the depth, each with its modality."""
+    compared = [(frame, frame.agreement) for frame in frames if frame.agreement is not None]
     task = next((name for name in info.tasks if info.kinds[name] == "direction"), "")
-    for frame, agreement in known:
+    for frame, agreement in compared:
         path = modality_path(root, task, frame.name, info.kinds)
         if agreement.best:
             yield task, problem(path, _wrong_axes(agreement.angle, agreement.best_angle, agreement.best))
@@ -91,8 +91,10 @@ def check_axes(root: Path, info: DatasetInfo, frames: Sequence[FrameFacts]) -> I
                     "the axes; are both of this frame, and neither flipped? Prepare again",
                 ),
             )
-    if known and not any(agreement.best for _, agreement in known):
-        yield from ((task, finding) for finding in _wrong_on_average(root / task, [found for _, found in known]))
+    if compared and not any(agreement.best for _, agreement in compared):
+        yield from (
+            (task, finding) for finding in _wrong_on_average(root / task, [agreement for _, agreement in compared])
+        )
 
 
 def _wrong_axes(angle: float, best_angle: float, order: int) -> str:
@@ -103,7 +105,7 @@ def _wrong_axes(angle: float, best_angle: float, order: int) -> str:
 
 
 def _wrong_on_average(folder: Path, agreements: Sequence[Agreement]) -> Iterator[Finding]:
-    """Single frames may see too few directions to tell."""
+    """Wrong axes on average over all frames; a single frame may have too few directions."""
     weights = np.array([agreement.pixels for agreement in agreements], np.float64)
     moments = np.average([agreement.moments for agreement in agreements], axis=0, weights=weights)
     order = best_order(moments)
@@ -119,9 +121,9 @@ def _wrong_on_average(folder: Path, agreements: Sequence[Agreement]) -> Iterator
 def _absent_classes(
     folder: Path, classes: Sequence[str], by_split: Mapping[str, Sequence[Labels]]
 ) -> Iterator[Finding]:
-    nothing = np.zeros(len(classes), np.int64)
-    counts = {split: sum((one.counts for one in labels), nothing) for split, labels in by_split.items()}
-    absent = np.flatnonzero(sum(counts.values(), nothing) == 0)
+    zeros = np.zeros(len(classes), np.int64)
+    counts = {split: sum((one.counts for one in labels), zeros) for split, labels in by_split.items()}
+    absent = np.flatnonzero(sum(counts.values(), zeros) == 0)
     if len(absent):
         yield warning(folder, f"never labelled: {_named(classes, absent)}")
     train, test = counts.get("train"), counts.get("test")
@@ -138,11 +140,11 @@ def _named(classes: Sequence[str], positions: Sequence[int] | np.ndarray[Any, np
 
 
 def _by_split(frames: Sequence[FrameFacts], task: str) -> dict[str, list[Labels]]:
-    found: dict[str, list[Labels]] = defaultdict(list)
+    by_split: dict[str, list[Labels]] = defaultdict(list)
     for frame in frames:
         if task in frame.labels:
-            found[frame.split].append(frame.labels[task])
-    return found
+            by_split[frame.split].append(frame.labels[task])
+    return by_split
 
 
 def _line(info: DatasetInfo, modality: str, split: str, frames: Sequence[FrameFacts]) -> ModalityLine:

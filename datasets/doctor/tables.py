@@ -12,23 +12,24 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.boundaries.formats.content import DataError
 from datasets.doctor.report import PREPARE_AGAIN, Finding, problem, warning
-from datasets.layout.frame_files import DataError, modality_path
+from datasets.layout.frame_files import modality_path
 from datasets.layout.label_kinds import IMAGES
 from datasets.layout.layout import DatasetInfo, FrameRecord, fingerprint, read_frames, read_info
 from datasets.loading.poses import is_rigid
 
 OFFICIAL_COUNTS = {"nyuv2": {"train": 795, "test": 654}, "pascal": {"train": 4998, "test": 5105}}
-"""Frames per split of the complete data sets, by the beginning of the id."""
+"""Number of frames per split of the complete data sets, by the beginning of the id."""
 
 NEARLY = 0.9
-"""From this share of the official number on, frames have been lost; a smaller share was prepared on purpose."""
+"""Share of the official number above which frames are lost; a smaller share is a deliberate subset."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class NoDatasetError(DataError):
-    """The folder has no prepared data set, not even a damaged one."""
+    """The folder holds no prepared data set, not even a damaged one."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Tables:
     Args:
         info: dataset.json.
         records: frames.csv.
-        digests: checksums.csv, by path relative to the root; None where it cannot be read.
+        digests: checksums.csv, by path relative to the root; None if it cannot be read.
     """
 
     info: DatasetInfo
@@ -55,10 +56,10 @@ def open_tables(root: Path) -> tuple[Tables | None, list[Finding]]:
     """Read the three tables.
 
     Returns:
-        the tables, None if they cannot be used; and the findings about them.
+        The tables, None if they cannot be used; and the findings about them.
 
     Raises:
-        NoDatasetError: if the folder has no table.
+        NoDatasetError: if the folder has none of the tables.
     """
     if not root.is_dir():
         raise NoDatasetError(f"{root}: no such folder")
@@ -84,10 +85,10 @@ def open_tables(root: Path) -> tuple[Tables | None, list[Finding]]:
 
 
 def read_checksums(root: Path) -> dict[str, str]:
-    """checksums.csv: digest by path relative to the root.
+    """Read checksums.csv: digest by path relative to the root.
 
     Raises:
-        DataError: naming the line that is wrong.
+        DataError: naming the wrong line.
     """
     path = root / "checksums.csv"
     try:
@@ -107,7 +108,7 @@ def read_checksums(root: Path) -> dict[str, str]:
 
 
 def check_tables(root: Path, tables: Tables) -> Iterator[Finding]:
-    """Checks that open no file of a frame."""
+    """Findings of all checks that open no file of a frame."""
     yield from _counts(root, tables)
     yield from _names(root, tables)
     yield from check_scenes(root, tables)
@@ -158,11 +159,11 @@ def _counts(root: Path, tables: Tables) -> Iterator[Finding]:
 def _names(root: Path, tables: Tables) -> Iterator[Finding]:
     splits: dict[str, str] = {}
     for record in tables.records:
-        known = splits.setdefault(record.name, record.split)
-        if known != record.split:
+        first_split = splits.setdefault(record.name, record.split)
+        if first_split != record.split:
             yield problem(
                 root / "frames.csv",
-                f"frame {record.name!r} is in {known} and in {record.split}: a test frame must "
+                f"frame {record.name!r} is in {first_split} and in {record.split}: a test frame must "
                 "not be trained on; take it out of one at the source and prepare again",
             )
             return
@@ -172,7 +173,7 @@ def _names(root: Path, tables: Tables) -> Iterator[Finding]:
 
 
 def check_scenes(root: Path, tables: Tables) -> Iterator[Finding]:
-    """Scenes that are in more than one split."""
+    """Finding about scenes in more than one split."""
     splits: dict[str, set[str]] = {}
     for record in tables.records:
         if record.scene:
@@ -187,7 +188,7 @@ def check_scenes(root: Path, tables: Tables) -> Iterator[Finding]:
 
 
 def check_cameras(root: Path, tables: Tables) -> Iterator[Finding]:
-    """Intrinsics and poses that no camera has."""
+    """Finding about the first line with impossible intrinsics or pose."""
     for line, record in enumerate(tables.records, start=2):
         fx, fy, cx, cy = record.intrinsics
         height, width = record.size or tables.info.size or (np.inf, np.inf)
@@ -216,12 +217,12 @@ def _files(root: Path, tables: Tables) -> Iterator[Finding]:
         if not (root / modality).is_dir():
             yield problem(root / modality, f"the folder is missing, with {len(wanted)} files; {PREPARE_AGAIN}")
             continue
-        there = set(_below(root, root / modality))
-        missing = [path for path in wanted if path not in there]
+        present = set(_below(root, root / modality))
+        missing = [path for path in wanted if path not in present]
         if missing:
             finding = problem(root / missing[0], f"the file is missing; {PREPARE_AGAIN}")
             yield Finding(finding.level, finding.where, finding.text, others=len(missing) - 1)
-        unknown = sorted(there - set(wanted))
+        unknown = sorted(present - set(wanted))
         if unknown:
             text = f"no line of frames.csv belongs to it, nor to {len(unknown) - 1} other files; it is not used"
             yield warning(root / unknown[0], text)
@@ -234,7 +235,7 @@ def _files(root: Path, tables: Tables) -> Iterator[Finding]:
 
 
 def _below(root: Path, folder: Path) -> Iterator[str]:
-    """Paths relative to `root` of all files in a folder."""
+    """Paths, relative to `root`, of all files below a folder."""
     for place, _, names in os.walk(folder):
         start = os.path.relpath(place, root).replace(os.sep, "/")
         yield from (f"{start}/{name}" for name in names)

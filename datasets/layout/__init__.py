@@ -1,1 +1,1 @@
-"""The layout on disk that every data set is prepared into."""
+"""The canonical layout on disk of every prepared data set."""

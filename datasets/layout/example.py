@@ -1,4 +1,4 @@
-"""A tiny data set in the canonical layout, of made-up frames, for tests and as an illustration of the layout."""
+"""A tiny synthetic data set in the canonical layout, for tests and as an illustration of the layout."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.tasks import Task, TaskSet
-from datasets.layout.frame_files import Array, DataError
+from datasets.layout.frame_files import Array
 from datasets.layout.layout import CanonicalWriter
 from datasets.layout.manifest_tables import DatasetInfo, FrameRecord, LabelInfo, assumed_intrinsics
 
@@ -16,12 +17,12 @@ FRAMES = {"train": 3, "test": 2}
 
 
 def write_example(root: Path, name: str, tasks: TaskSet, *, varied: bool, version: int = 1) -> DatasetInfo:
-    """Write five frames that have a label, and a pixel without one, for every task.
+    """Write five frames with labelled pixels and one unlabelled pixel for every task.
 
     Args:
-        root: place of the data set.
+        root: folder of the data set.
         name: beginning of its id.
-        tasks: its tasks.
+        tasks: tasks of the data set.
         varied: True for frames of different sizes.
         version: of the preparation, see `DatasetInfo`.
     """
@@ -48,7 +49,7 @@ def write_example(root: Path, name: str, tasks: TaskSet, *, varied: bool, versio
 
 
 def example_frame(tasks: TaskSet, size: tuple[int, int], seed: int) -> dict[str, Array]:
-    """Image and labels of one frame in the codes of the layout; the first pixel has no label."""
+    """Image and labels of one frame in the codes of the layout; the first pixel is unlabelled."""
     rng = np.random.default_rng(seed)
     arrays: dict[str, Array] = {"images": rng.integers(0, 256, (*size, 3), dtype=np.uint8)}
     arrays |= {name: _label(task, size, rng) for name, task in tasks.items()}
@@ -62,7 +63,7 @@ def _class_names(task: Task) -> tuple[str, ...]:
 def _label(task: Task, size: tuple[int, int], rng: np.random.Generator) -> Array:
     rows, columns = np.mgrid[: size[0], : size[1]]
     if task.readout == "class":
-        # Stripes, in which every class occurs.
+        # Vertical stripes, one for each class.
         label = (1 + columns * task.channels // size[1]).astype(np.uint8)
     elif task.readout == "value":
         label = (1 + rows / size[0] + rng.random()).astype(np.float32)

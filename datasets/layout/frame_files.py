@@ -10,9 +10,9 @@
 | `human_parts` | human_parts/NAME.png | as `semseg`; class 1 is the background                           |
 | `saliency`    | saliency/NAME.png    | (H, W) uint8, 0 not salient, 255 salient, 128 unlabelled         |
 
-A data set may have modalities of other names; `label_kinds` says how each kind of label is stored. Normals stand in
+A data set may have modalities of other names; `label_kinds` defines the storage of each kind of label. Normals are in
 the camera frame: x right, y down, z towards the camera. PNG files are written without row filters, and images without
-compression: they open everywhere, and an image decodes in a fifth of the time that the default filter takes.
+compression: any reader opens them, and an image decodes in a fifth of the time of the default filter.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.boundaries.formats.arrays import read_npy
-from benchmark.boundaries.formats.content import DataError as DataError
-from benchmark.boundaries.formats.content import read_bytes
+from benchmark.boundaries.formats.content import DataError, describe_shape, read_bytes
 from datasets.layout.label_kinds import CODES, KINDS, STANDARD_KINDS, kind_of
 
 Array = NDArray[Any]
@@ -38,19 +38,19 @@ Array = NDArray[Any]
 _PNG_END = b"IEND\xaeB`\x82"
 _PNG_LEVEL = {"image": 0}
 _LABEL_PNG_LEVEL = 6
-# Bits of the float16 1.05 without its sign: larger is too long for a unit vector, infinite or not a number.
+# Bits of the float16 number 1.05; the sign-free bits of longer components, infinity and NaN are larger.
 _LONGEST_NORMAL_BITS = int(np.array(1.05, np.float16).view(np.uint16))
 
 
 def modality_path(root: Path, modality: str, name: str, kinds: Mapping[str, str] = STANDARD_KINDS) -> Path:
-    """File of one modality of a frame; `kinds` names the kind of modalities that are not standard."""
+    """Path of one modality of a frame; `kinds` has the kind of each modality that is not standard."""
     return root / modality / f"{name}{KINDS[kind_of(modality, kinds)].suffix}"
 
 
 def write_modality(
     root: Path, modality: str, name: str, array: Array, kinds: Mapping[str, str] = STANDARD_KINDS
 ) -> None:
-    """Write one modality of a frame; the folder must exist."""
+    """Write one modality of a frame into an existing folder."""
     path = modality_path(root, modality, name, kinds)
     if path.suffix == ".npy":
         np.save(path, array)
@@ -60,11 +60,11 @@ def write_modality(
 
 
 def encode_png(pixels: NDArray[np.uint8], level: int) -> bytes:
-    """A PNG file of (H, W) grey or (H, W, 3) RGB, with no row filter, which OpenCV cannot be asked for.
+    """PNG file of (H, W) grey or (H, W, 3) RGB pixels without row filters, which OpenCV cannot write.
 
     Args:
-        pixels: 8 bits a channel.
-        level: 0 stores, 9 compresses most.
+        pixels: 8 bits per channel.
+        level: compression level, 0 (none) to 9.
     """
     height, width = pixels.shape[:2]
     colour_type = 2 if pixels.ndim == 3 else 0
@@ -85,15 +85,15 @@ def read_modality(
     num_classes: int,
     kinds: Mapping[str, str] = STANDARD_KINDS,
 ) -> Array:
-    """Read one modality of a frame as stored, and check it.
+    """Read and check one modality of a frame, as stored.
 
     Args:
         root: folder of the data set.
         modality: the images or a task.
         name: name of the frame.
-        size: (H, W) that the data set declares.
+        size: declared (H, W) of the frame.
         num_classes: C, the largest class number of a class map.
-        kinds: kind by modality, for modalities that are not standard.
+        kinds: kind of each modality that is not standard.
 
     Raises:
         DataError: if the file is missing, truncated or of another size, or a value is not allowed.
@@ -102,16 +102,16 @@ def read_modality(
     try:
         array = read_npy(path) if path.suffix == ".npy" else _read_png(path)
     except DataError as error:
-        raise DataError(f"{error}{_AGAIN}") from None
+        raise DataError(f"{error}{_REMEDY}") from None
     check_array(array, modality, size, num_classes, str(path), kinds)
     return array
 
 
 def _read_png(path: Path) -> Array:
-    """Decode a PNG that `encode_png` wrote: gray, or RGB.
+    """Decode a grey or RGB PNG file of `encode_png`.
 
-    `benchmark.boundaries.formats.images` reads PNG files of other origin. It decompresses them twice, to be sure that
-    they are complete, which is too slow for training.
+    `benchmark.boundaries.formats.images` reads foreign PNG files. It decompresses them twice to detect truncation,
+    which is too slow for training.
     """
     data = np.frombuffer(read_bytes(path), np.uint8)
     # The decoder fills the missing rest of a truncated file with zeros.
@@ -123,7 +123,7 @@ def _read_png(path: Path) -> Array:
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if pixels.ndim == 3 and pixels.shape[2] == 3 else pixels
 
 
-_AGAIN = "; restore it or prepare the data set again"
+_REMEDY = "; restore it or prepare the data set again"
 
 
 def check_array(
@@ -139,10 +139,10 @@ def check_array(
     Args:
         array: as stored.
         modality: the images or a task.
-        size: (H, W) that the data set declares.
+        size: declared (H, W) of the frame.
         num_classes: C, the largest class number of a class map.
         where: file or frame, for the message.
-        kinds: kind by modality, for modalities that are not standard.
+        kinds: kind of each modality that is not standard.
 
     Raises:
         DataError: naming the file, the value found and the values allowed.
@@ -151,8 +151,8 @@ def check_array(
     kind = KINDS[name]
     shape = tuple(size) if kind.channels is None else (*size, kind.channels)
     if array.shape != shape or array.dtype != kind.dtype:
-        found = f"{'x'.join(map(str, array.shape))} {array.dtype}"
-        wanted = f"{'x'.join(map(str, shape))} {kind.dtype}"
+        found = f"{describe_shape(array.shape)} {array.dtype}"
+        wanted = f"{describe_shape(shape)} {kind.dtype}"
         raise DataError(f"{where}: wrong shape or type, found {found}, the data set declares {wanted} for {modality}")
     problem = _VALUE_CHECKS[name](array, num_classes) if name in _VALUE_CHECKS else ""
     if problem:
@@ -167,7 +167,7 @@ def _check_classes(array: Array, num_classes: int) -> str:
 
 
 def _check_values(array: Array, num_classes: int) -> str:
-    # Both comparisons are False for a NaN, which minimum and maximum pass on.
+    # Both comparisons are False if the array has a NaN, since minimum and maximum propagate it.
     if array.min() >= 0 and array.max() < np.inf:
         return ""
     wrong = ~(np.isfinite(array) & (array >= 0))
@@ -189,15 +189,7 @@ def _check_directions(array: Array, num_classes: int) -> str:
     )
 
 
-def _check_boundary(array: Array, num_classes: int) -> str:
-    return _check_codes(array, "boundary")
-
-
-def _check_mask(array: Array, num_classes: int) -> str:
-    return _check_codes(array, "mask")
-
-
-def _check_codes(array: Array, name: str) -> str:
+def _check_codes(array: Array, num_classes: int, name: str) -> str:
     wrong = _WRONG_CODE[array]
     if not wrong.any():
         return ""
@@ -206,17 +198,17 @@ def _check_codes(array: Array, name: str) -> str:
 
 
 _WRONG_CODE = ~np.isin(np.arange(256), CODES)
-_VALUE_CHECKS = {
+_VALUE_CHECKS: dict[str, Callable[[Array, int], str]] = {
     "class": _check_classes,
     "value": _check_values,
     "direction": _check_directions,
-    "probability": _check_boundary,
-    "mask": _check_mask,
+    "probability": partial(_check_codes, name="boundary"),
+    "mask": partial(_check_codes, name="mask"),
 }
 
 
 def digest(array: Array) -> str:
-    """Hash of the content of an array: type, shape and every value, independent of the file format."""
+    """SHA-256 of type, shape and values of an array, independent of the file format."""
     header = f"{array.dtype.str} {array.shape}".encode()
     return hashlib.sha256(header + np.ascontiguousarray(array).tobytes()).hexdigest()
 
@@ -232,15 +224,15 @@ def write_frame(
     """Check and write all modalities of a frame; safe to call from several processes.
 
     Args:
-        root: folder that holds one folder per modality.
+        root: folder with one folder per modality.
         name: name of the frame.
-        arrays: by modality, coded as the table at the top of this module says.
+        arrays: arrays by modality, coded as in the table at the top of this module.
         size: (H, W) of the frame.
-        num_classes: C, the largest class number, the same for all class maps or by modality.
-        kinds: kind by modality, for modalities that are not standard.
+        num_classes: C, the largest class number, for all class maps or by modality.
+        kinds: kind of each modality that is not standard.
 
     Returns:
-        the digest of each file's content, by its path relative to `root`.
+        The digest of the content of each file, by its path relative to `root`.
 
     Raises:
         DataError: if an array is not allowed.

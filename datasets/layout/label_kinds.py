@@ -1,4 +1,4 @@
-"""The kinds of label: the meaning of a task's `readout` in files, transforms and tensors.
+"""Kinds of label: the `readout` of a task in files, transforms and tensors.
 
 | kind          | on disk                                             | in memory                                   |
 | ------------- | --------------------------------------------------- | ------------------------------------------- |
@@ -8,7 +8,8 @@
 | `probability` | png, 0 no boundary, 255 boundary, 128 unlabelled    | (H, W) uint8 0 or 1, 255 unlabelled         |
 | `mask`        | png, 0 background, 255 foreground, 128 unlabelled   | (H, W) uint8 0 or 1, 255 unlabelled         |
 
-A boundary is thin: where a map shrinks, no boundary pixel may be lost. A mask is an area, whose nearest pixel will do.
+A boundary is thin: downsampling must keep every boundary pixel. A mask is an area: downsampling takes the nearest
+pixel.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from numpy.typing import NDArray
 from benchmark.tasks import IGNORE_LABEL, STANDARD_TASKS
 
 IMAGES = "images"
-"""The modality that is no label."""
+"""Name of the modality of the images, the only one without labels."""
 
 CODES = (0, 128, 255)
-"""Codes in a file of a boundary or a mask."""
+"""Codes in the file of a boundary or a mask: negative, unlabelled, positive."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,12 @@ class Kind:
     """Storage of one kind of label, and its codes for a missing pixel.
 
     Args:
-        suffix: of the file.
-        dtype: of the stored array.
+        suffix: suffix of the file.
+        dtype: type of the stored array.
         channels: length of its last axis; None for (H, W).
-        unlabelled: code in a file at a pixel without a label.
-        missing: code in memory at a pixel without a label.
-        table: stored code -> code in memory; None where they are the same.
+        unlabelled: code of an unlabelled pixel in the file.
+        missing: code of an unlabelled pixel in memory.
+        table: (256,) code in memory of each stored code; None if they are the same.
     """
 
     suffix: str
@@ -65,7 +66,7 @@ KINDS: dict[str, Kind] = {
 }
 
 STANDARD_KINDS: Mapping[str, str] = {IMAGES: "image", **{name: task.readout for name, task in STANDARD_TASKS.items()}}
-"""Kind by modality: the images, and every task that has a name of its own."""
+"""Kind of the images and of each standard task."""
 
 
 def kind_of(modality: str, kinds: Mapping[str, str] = STANDARD_KINDS) -> str:

@@ -1,15 +1,15 @@
-"""The canonical layout on disk, into which every data set is prepared, and from which it is read.
+"""The canonical layout on disk of every prepared data set.
 
-    ROOT/dataset.json     what the data set is: `DatasetInfo`
+    ROOT/dataset.json     description of the data set: `DatasetInfo`
     ROOT/frames.csv       name, split, held_out (1 in the validation split), scene, fx, fy, cx, cy, pose (16 numbers
-                          row by row, camera-to-world, or empty); scene_type, scene_type_source where they are known;
-                          height, width where the frames have different sizes
+                          row by row, camera-to-world, or empty); scene_type, scene_type_source if they are known;
+                          height, width if the frames have different sizes
     ROOT/checksums.csv    path, sha256 of the decoded content
     ROOT/MODALITY/NAME.*  the files of each frame, see `datasets.layout.frame_files`
-    ROOT/cache/           resized copies, made on demand, see `datasets.loading.cache`; not part of the data set
+    ROOT/cache/           resized copies, created on demand, see `datasets.loading.cache`; not part of the data set
 
-The fingerprint is a hash of checksums.csv, frames.csv and the class names: it changes with any pixel, and not with the
-compression of a file. The id carries its first eight digits, so that results name the data they were measured on.
+The fingerprint is a hash of checksums.csv, frames.csv and the class names: it changes with any pixel, but not with
+the compression of a file. The id ends with its first eight digits, so that results identify their data.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 
 from benchmark.records.atomic import write_text
-from datasets.layout.frame_files import Array, DataError, digest, modality_path, read_modality, write_frame
+from datasets.layout.frame_files import Array, digest, modality_path, read_modality, write_frame
 from datasets.layout.label_kinds import IMAGES, STANDARD_KINDS
 from datasets.layout.manifest_tables import (
     SCHEMA_VERSION,
@@ -43,7 +43,6 @@ from datasets.layout.validation import describe_validation, mark_held_out
 __all__ = [
     "SCHEMA_VERSION",
     "CanonicalWriter",
-    "DataError",
     "DatasetInfo",
     "FrameRecord",
     "LabelInfo",
@@ -70,7 +69,7 @@ def fingerprint(
     """Hash of a data set's content.
 
     Args:
-        digests: of every file, by path relative to the root, see `datasets.layout.frame_files.digest`.
+        digests: digest of every file, by path relative to the root, see `datasets.layout.frame_files.digest`.
         records: the lines of frames.csv.
         classes: names of the semseg classes.
         labels: see `DatasetInfo`.
@@ -81,17 +80,17 @@ def fingerprint(
 
 
 def read_label(root: Path, info: DatasetInfo, frame: FrameRecord, modality: str) -> Array:
-    """The images or the labels of one task of a frame, as stored, checked.
+    """Read and check the images or the labels of one task of a frame, as stored.
 
     Raises:
-        DataError: naming the file that is missing or wrong.
+        DataError: naming the missing or wrong file.
     """
     num_classes = len(info.classes_of(modality))
     return read_modality(root, modality, frame.name, info.size_of(frame), num_classes, info.kinds)
 
 
 def content_fingerprint(root: Path, info: DatasetInfo, records: Sequence[FrameRecord]) -> str:
-    """The fingerprint of the files on disk; each file is checked.
+    """Fingerprint of the files on disk, each of which is checked.
 
     Raises:
         DataError: naming the first wrong file.
@@ -108,10 +107,10 @@ def content_fingerprint(root: Path, info: DatasetInfo, records: Sequence[FrameRe
 
 @contextmanager
 def exclusive(target: Path) -> Iterator[None]:
-    """Hold a lock for `target`, so that of several processes one builds it while the others wait.
+    """Hold the lock of `target`, so that one process builds it while others wait.
 
-    The operating system releases the lock when the process ends in any way. Temporary folders that a killed process
-    left for `target` are removed.
+    The operating system releases the lock when the process ends in any way. Temporary folders of `target` that a killed
+    process left behind are removed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with open(target.parent / f".{target.name}.lock", "w", encoding="utf-8") as file:
@@ -121,7 +120,7 @@ def exclusive(target: Path) -> Iterator[None]:
 
 
 def remove_temporaries(target: Path) -> None:
-    """Remove the temporary folders of `target`; only the holder of its lock may do so."""
+    """Remove the temporary folders of `target`; the caller holds its lock."""
     old = target.with_name(f".{target.name}.old")
     if old.exists() and not target.exists():
         # The process was killed between the two renames of a replacement.
@@ -131,26 +130,28 @@ def remove_temporaries(target: Path) -> None:
 
 
 Examine = Callable[[DatasetInfo, Sequence[FrameRecord], Mapping[str, str]], tuple[str, ...]]
-"""Findings from the content of dataset.json, frames.csv and checksums.csv."""
+"""Computes findings from the content of dataset.json, frames.csv and checksums.csv."""
 
 
 class CanonicalWriter:
-    """Writes a data set completely or not at all: it is built in a temporary folder and renamed at the end.
+    """Writer of a data set, completely or not at all: a temporary folder is renamed at the end.
 
-    Use it as a context manager. Frames are written with `write`; or, from other processes, with
-    `frame_files.write_frame` into `folder`, and then announced with `add`. Callers that may run at the same
-    time hold `exclusive(root)` around it.
+    Use it as a context manager. Write frames with `write`; or, in other processes, with `frame_files.write_frame` into
+    `folder`, and then register them with `add`. Callers that may run at the same time hold `exclusive(root)`.
 
     Args:
-        root: place of the data set.
+        root: folder of the data set.
         name: name and variant, the beginning of the id, as in "nyuv2-40c".
-        size: (H, W) of every frame; None where each record says its own. If all say the same, it is that.
-        tasks: names of the tasks that have labels; each is a modality.
+        size: (H, W) of every frame; None if each record has its size.
+        tasks: names of the tasks with labels; each is a modality.
         classes: names of the semseg classes 1..C, in order.
-        sources: where each modality comes from.
+        sources: source of each modality.
         notes: caveats, one sentence each, for dataset.json and the tables of results.
-        labels: class maps other than semseg, and tasks whose name is not standard.
-        version: of the preparation, see `DatasetInfo`.
+        labels: class maps other than semseg, and tasks that are not standard.
+        version: version of the preparation, see `DatasetInfo`.
+
+    Raises:
+        ValueError: if a task is unknown.
     """
 
     def __init__(
@@ -169,8 +170,8 @@ class CanonicalWriter:
         self.labels = dict(labels or {})
         unknown = [task for task in tasks if task == IMAGES or (task not in STANDARD_KINDS and task not in self.labels)]
         if unknown:
-            known = [name for name in STANDARD_KINDS if name != IMAGES]
-            raise ValueError(f"no modality named {unknown[0]!r}; the tasks are {', '.join(known)}")
+            standard = ", ".join(name for name in STANDARD_KINDS if name != IMAGES)
+            raise ValueError(f"no modality named {unknown[0]!r}; the tasks are {standard}")
         self.root, self.name, self.size = Path(root).absolute(), name, size
         self.tasks, self.classes, self.sources, self.notes = tuple(tasks), tuple(classes), dict(sources), tuple(notes)
         self.version = version
@@ -197,7 +198,7 @@ class CanonicalWriter:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def write(self, record: FrameRecord, arrays: Mapping[str, Array]) -> None:
-        """Check and write one frame; `arrays` as the table in `datasets.layout.frame_files` says."""
+        """Check and write one frame; `arrays` are coded as in the table of `datasets.layout.frame_files`."""
         size = record.size or self.size
         if size is None:
             raise ValueError(f"frame {record.name!r}: neither the data set nor the frame has a size")
@@ -210,13 +211,13 @@ class CanonicalWriter:
         return {"semseg": len(self.classes), **others}
 
     def add(self, record: FrameRecord, digests: Mapping[str, str]) -> None:
-        """Announce a frame that `write_frame` wrote into `folder`.
+        """Register a frame that `write_frame` wrote into `folder`.
 
         Raises:
-            ValueError: if the name is taken or a modality is missing.
+            ValueError: if the name is repeated or a modality is missing.
         """
         if record.name in self._records:
-            raise ValueError(f"frame {record.name!r} is there twice")
+            raise ValueError(f"frame {record.name!r} is added twice")
         wanted = {
             modality_path(Path(), modality, record.name, self.kinds).as_posix() for modality in (IMAGES, *self.tasks)
         }
@@ -257,7 +258,7 @@ class CanonicalWriter:
         return info
 
     def _move_into_place(self) -> None:
-        """Rename; an older data set at the same place is removed only once the new one stands there."""
+        """Rename the temporary folder; an older data set is removed only after that."""
         old = self.root.with_name(f".{self.root.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         if self.root.exists():

@@ -25,7 +25,7 @@ _TYPE_COLUMNS = ("scene_type", "scene_type_source")
 _SIZE_COLUMNS = ("height", "width")
 
 VARIED = "varied"
-"""Stands for the size in dataset.json and in the id where frames have different sizes; frames.csv then has each."""
+"""Value of the size in dataset.json and in the id if frames have different sizes, which frames.csv lists."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,14 @@ class FrameRecord:
     Args:
         name: name of the frame, unique in the data set.
         split: "train" or "test".
-        scene: frames of one scene show the same place; empty where it is not known.
+        scene: name of the scene; frames of one scene show the same place. Empty if it is not known.
         intrinsics: fx, fy, cx, cy in pixels of the stored image; pixel centres are at integer + 0.5.
-        pose: 4x4 camera-to-world row by row, metres, camera frame x right, y down, z forward; None where not known.
-        size: (H, W) where the frames of the data set have different sizes, else None.
+        pose: 16 numbers of the (4, 4) camera-to-world matrix row by row, metres, camera frame x right, y down, z
+            forward; None if it is not known.
+        size: (H, W) if the frames of the data set have different sizes, else None.
         held_out: True for a training frame of the validation split, see `datasets.layout.validation`.
-        scene_type: kind of room, as in "kitchen"; empty where it is not known.
-        scene_type_source: source of the scene type; empty without one.
+        scene_type: kind of room, as in "kitchen"; empty if it is not known.
+        scene_type_source: source of the scene type, or empty.
     """
 
     name: str
@@ -55,13 +56,18 @@ class FrameRecord:
     scene_type_source: str = ""
 
     def matrix(self) -> NDArray[np.float64]:
-        """The 3x3 pinhole matrix."""
-        fx, fy, cx, cy = self.intrinsics
-        return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+        """(3, 3) pinhole matrix in pixels."""
+        return pinhole_matrix(self.intrinsics)
+
+
+def pinhole_matrix(intrinsics: tuple[float, float, float, float]) -> NDArray[np.float64]:
+    """(3, 3) pinhole matrix of fx, fy, cx, cy."""
+    fx, fy, cx, cy = intrinsics
+    return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
 
 
 def assumed_intrinsics(size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """fx, fy, cx, cy for an unknown camera: the longer side spans 53 degrees, the axis is in the middle."""
+    """fx, fy, cx, cy in pixels for an unknown camera: focal length of the longer side (53 degrees), centred axis."""
     focal = float(max(size))
     return focal, focal, size[1] / 2, size[0] / 2
 
@@ -86,17 +92,17 @@ class DatasetInfo:
     Args:
         id: name, variant, size and the first eight digits of the fingerprint.
         fingerprint: hash of the content, 64 hexadecimal digits.
-        size: (H, W) of every frame; None where they differ, `FrameRecord.size` then says each.
-        tasks: names of the tasks that have labels.
+        size: (H, W) of every frame; None if they differ, see `FrameRecord.size`.
+        tasks: names of the tasks with labels.
         classes: names of the semseg classes 1..C, in order.
-        counts: frames per split.
-        sources: where each modality comes from.
+        counts: number of frames per split.
+        sources: source of each modality.
         notes: caveats, one sentence each; tables of results print them.
-        schema_version: of this layout.
-        labels: class maps other than semseg, and modalities whose name is not standard.
-        version: of the preparation that wrote the data; a data set reads its own version only.
+        schema_version: version of this layout.
+        labels: class maps other than semseg, and tasks that are not standard.
+        version: version of the preparation; a data set class reads one version only.
         validation: number and choice of the held-out frames, in one sentence.
-        findings: of the doctor while the data were prepared, problems first.
+        findings: findings of the doctor during preparation, problems first.
     """
 
     id: str
@@ -118,18 +124,18 @@ class DatasetInfo:
         fields = asdict(self)
         fields["size"] = self.size or VARIED
         fields["splits"] = dict(fields.pop("counts"))
-        # Data sets that need no such entry keep the file that they always had.
+        # Empty entries are left out.
         optional = {name: fields.pop(name) for name in ("labels", "findings")}
         return json.dumps(fields | {name: value for name, value in optional.items() if value}, indent=2) + "\n"
 
     @property
     def kinds(self) -> dict[str, str]:
-        """Kind of every modality, the images among them."""
+        """Kind of every modality, including the images."""
         named = {name: self.labels[name].kind if name in self.labels else STANDARD_KINDS[name] for name in self.tasks}
         return {"images": STANDARD_KINDS["images"], **named}
 
     def classes_of(self, modality: str) -> tuple[str, ...]:
-        """Names of the classes of a class map; none for other modalities."""
+        """Names of the classes of a class map; empty for other modalities."""
         if modality in self.labels:
             return self.labels[modality].classes
         return self.classes if modality == "semseg" else ()
@@ -138,11 +144,11 @@ class DatasetInfo:
         """(H, W) of a frame.
 
         Raises:
-            DataError: if neither the data set nor the frame has one.
+            DataError: if neither the data set nor the frame has a size.
         """
         size = frame.size or self.size
         if size is None:
-            raise DataError(f"{self.id}: frames.csv says no height and width of frame {frame.name!r}")
+            raise DataError(f"{self.id}: frames.csv has no height and width of frame {frame.name!r}")
         return size
 
 
@@ -150,7 +156,7 @@ def read_info(root: Path) -> DatasetInfo:
     """Read dataset.json.
 
     Raises:
-        DataError: if it is missing, not JSON, of another schema version, or lacks a field.
+        DataError: if the file is missing, not JSON, of another schema version, or lacks a field.
     """
     path = root / "dataset.json"
     try:
@@ -206,7 +212,7 @@ def read_frames(root: Path) -> list[FrameRecord]:
     """Read frames.csv.
 
     Raises:
-        DataError: if it is missing or a line is wrong.
+        DataError: if the file is missing or a line is wrong.
     """
     path = root / "frames.csv"
     try:
@@ -237,7 +243,7 @@ def _parse_frame(row: Mapping[str, str], where: str) -> FrameRecord:
 
 
 def frames_text(records: Iterable[FrameRecord]) -> str:
-    """Text of frames.csv; it has columns for scene type and size only where a frame has one."""
+    """Text of frames.csv; the columns of scene type and size are left out if no frame has a value."""
     listed = list(records)
     typed, varied = any(record.scene_type for record in listed), any(record.size for record in listed)
     text = io.StringIO()
@@ -245,7 +251,7 @@ def frames_text(records: Iterable[FrameRecord]) -> str:
     writer.writerow((*_COLUMNS, *(_TYPE_COLUMNS if typed else ()), *(_SIZE_COLUMNS if varied else ())))
     for record in listed:
         pose = " ".join(map(repr, map(float, record.pose))) if record.pose else ""
-        # As floats, as they are read back: the fingerprint is taken of this text.
+        # Converted to float, as they are read back, since the fingerprint is a hash of this text.
         numbers = map(repr, map(float, record.intrinsics))
         line = [record.name, record.split, int(record.held_out), record.scene, *numbers, pose]
         line += [record.scene_type, record.scene_type_source] if typed else []

@@ -1,7 +1,8 @@
-"""The validation split: a fixed tenth of the training frames, whole scenes where scenes can be told apart.
+"""The validation split: a fixed tenth of the training frames, in whole scenes if scenes can be distinguished.
 
-Every data set follows one rule, applied when it is prepared; `frames.csv` lists the result as `held_out`. Published
-protocols train on all training frames, so the split "train" still has them all: "fit" is "train" without "val".
+One rule holds for every data set. It is applied during preparation, and `frames.csv` lists the result as `held_out`.
+Published protocols train on all training frames, so the split "train" contains all of them: "fit" is "train" without
+"val".
 
 1. Training frames form groups. Frames of one named scene are one group. A frame without a scene name joins the group of
    the training frame next to it in the order of names; a frame of another split between two frames separates them,
@@ -24,7 +25,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from datasets.layout.manifest_tables import FrameRecord
 
 SHARE = 0.1
-"""Part of the training frames that is held out."""
+"""Share of the training frames that is held out."""
 
 
 def mark_held_out(records: Sequence[FrameRecord]) -> list[FrameRecord]:

@@ -1,1 +1,1 @@
-"""From prepared files to batches: reading, caching, joint transforms, pairs of views."""
+"""Loading of prepared data: reading, caching, joint transforms, pairs of views."""

@@ -1,7 +1,7 @@
-"""The augmentation of a recipe, and its random draws.
+"""Augmentation of a recipe, and its random draws.
 
-Every random number comes from the generator that is passed in, in a fixed order: zoom or scale and crop, flip,
-photometric distortion.
+All random numbers come from the given generator, in a fixed order: zoom or scale and crop, flip, photometric
+distortion.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from datasets.loading.photometric import Distortion
 from datasets.loading.transforms import Frame, crop, flip, normalise, pad, scale, zoom, zoom_window
 
 CROP_REDRAWS = 10
-"""As published: a window that one class fills is drawn again, at most so often."""
+"""Largest number of redraws of a crop that one class fills, as published."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Augmentation:
     Args:
         zoom: enlarge a random window by U(lo, hi), 1 <= lo, to the size of the frame; excludes scale and crop.
         scale: enlarge the frame by U(lo, hi); needs `crop`, since frames of a batch have one size.
-        crop: (H, W) of a random window. A frame that is smaller is taken whole, and padded.
-        cat_max_ratio: the crop is drawn again while one class covers this share of its labelled pixels; 1 for never.
-        flip: probability of mirroring.
-        photometric: strength of a distortion of brightness, contrast, saturation and hue; 1 as in mmsegmentation, 0
-            for none.
-        pad: (H, W) to which the result is padded; None pads to `crop`, if there is one.
+        crop: (H, W) of a random window. A smaller frame is used whole and padded.
+        cat_max_ratio: the crop is redrawn while one class covers this share of its labelled pixels; 1 for no redraw.
+        flip: probability of a horizontal flip.
+        photometric: strength of the distortion of brightness, contrast, saturation and hue; 1 as in mmsegmentation, 0
+            for no distortion.
+        pad: (H, W) to which the result is padded; None pads to `crop`, if it is given.
 
     Raises:
         ValueError: if a value or a combination is not allowed.
@@ -66,16 +66,16 @@ class Augmentation:
 
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any] | None) -> Augmentation:
-        """From the mapping in a recipe.
+        """Create the augmentation from the mapping of a recipe.
 
         Raises:
             ValueError: for an unknown key, with near matches, or a value that is not allowed.
         """
-        known = [field.name for field in fields(cls)]
+        names = [field.name for field in fields(cls)]
         for key in options or {}:
-            if key not in known:
+            if key not in names:
                 raise ValueError(
-                    f"augmentation: no option named {key!r}.{suggest(key, known)} Options: {', '.join(known)}"
+                    f"augmentation: no option named {key!r}.{suggest(key, names)} Options: {', '.join(names)}"
                 )
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in (options or {}).items()
@@ -84,20 +84,20 @@ class Augmentation:
 
     @property
     def needs_semseg(self) -> bool:
-        """True if the crop needs the semseg labels, whatever tasks are loaded."""
+        """True if the crop needs the semseg labels, for any choice of tasks."""
         return self.crop is not None and self.cat_max_ratio < 1
 
     @property
     def fixed_size(self) -> bool:
-        """True if frames of all sizes come out with one size."""
+        """True if the results have one size for input frames of all sizes."""
         return bool(self.pad or self.crop)
 
-    def without_draws(self) -> bool:
-        """True if nothing is random, so that an evaluation split may use it."""
+    def is_deterministic(self) -> bool:
+        """True if nothing is random, as an evaluation split requires."""
         return replace(self, pad=None) == Augmentation()
 
     def __call__(self, frame: Frame, rng: np.random.Generator) -> Frame:
-        """Draw and apply; the image comes out normalised."""
+        """Draw and apply the augmentation; the resulting image is normalised."""
         if self.zoom:
             frame = random_zoom(frame, self.zoom, rng)
         if self.scale:
@@ -121,7 +121,7 @@ def random_zoom(frame: Frame, factors: tuple[float, float], rng: np.random.Gener
 
 
 def random_crop(frame: Frame, size: tuple[int, int], cat_max_ratio: float, rng: np.random.Generator) -> Frame:
-    """A window of `size`, drawn again up to ten times while one class fills it or it has one class only.
+    """A random window of `size` (H, W), redrawn up to `CROP_REDRAWS` times until `is_mixed`.
 
     Raises:
         ValueError: if `cat_max_ratio` is below 1 and the frame has no semseg.
@@ -140,7 +140,7 @@ def random_crop(frame: Frame, size: tuple[int, int], cat_max_ratio: float, rng: 
 
 
 def is_mixed(labels: Array, cat_max_ratio: float) -> bool:
-    """True if there are two classes, and the most frequent covers less than this share of the labelled pixels."""
+    """True if two classes occur and the most frequent one covers less than this share of the labelled pixels."""
     histogram = cv2.calcHist([np.ascontiguousarray(labels, np.uint8)], [0], None, [256], [0, 256])[:IGNORE_LABEL]
     return bool(np.count_nonzero(histogram) > 1 and histogram.max() < cat_max_ratio * histogram.sum())
 

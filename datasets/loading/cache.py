@@ -1,9 +1,9 @@
-"""Resized frames of a split as memory-mapped arrays: decoded once, shared by all processes.
+"""Cache of the resized frames of a split: memory-mapped arrays, decoded once and shared by all processes.
 
     ROOT/cache/HxW-FINGERPRINT8/SPLIT/MODALITY.npy    (N, H, W[, 3]), coded as in `datasets.loading.transforms.Frame`
 
-The folder is complete or absent. The fingerprint in its name ties it to the data that it was made from. The environment
-variable MTL_CACHE names another folder for caches, for data on a read-only disk.
+The folder is complete or absent. The fingerprint in its name identifies the data. The environment variable MTL_CACHE
+sets another folder for caches, for data on a read-only disk.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.boundaries.formats.content import DataError
 from datasets.layout.frame_files import Array
-from datasets.layout.layout import DataError, DatasetInfo, exclusive
+from datasets.layout.layout import DatasetInfo, exclusive
 from datasets.loading.transforms import Frame
 
 CACHE_VARIABLE = "MTL_CACHE"
@@ -25,7 +26,7 @@ CACHE_VARIABLE = "MTL_CACHE"
 
 
 def cache_home() -> Path | None:
-    """Folder of caches that the environment names; None without one."""
+    """Folder of caches in the environment variable MTL_CACHE; None if it is not set."""
     home = os.environ.get(CACHE_VARIABLE)
     return Path(home) if home else None
 
@@ -38,7 +39,7 @@ def cache_folder(root: Path, info: DatasetInfo, size: tuple[int, int], split: st
 
 
 def try_cache(folder: Path, count: int, read: Callable[[int], Frame]) -> bool:
-    """Make the cache as `ensure_cache` does; False, after a warning, if the folder cannot be written."""
+    """Create the cache by `ensure_cache`; return False, with a warning, if the folder cannot be written."""
     try:
         ensure_cache(folder, count, read)
     except OSError as error:
@@ -52,12 +53,12 @@ def try_cache(folder: Path, count: int, read: Callable[[int], Frame]) -> bool:
 
 
 def ensure_cache(folder: Path, count: int, read: Callable[[int], Frame]) -> None:
-    """Make the cache if it is missing; of several processes one makes it and the others wait.
+    """Create the cache if it is missing; one process creates it while others wait.
 
     Args:
         folder: see `cache_folder`.
-        count: frames of the split.
-        read: position -> frame with all labels, already resized.
+        count: number of frames of the split.
+        read: function of the position that returns the resized frame with all labels.
     """
     if folder.is_dir():
         return
@@ -88,7 +89,7 @@ def _fill(folder: Path, count: int, frames: Iterable[Frame]) -> None:
 
 
 def _progress(positions: Sequence[int], description: str) -> Iterable[int]:
-    # Drawing a bar costs an import; a cache that is there needs neither.
+    # Imported here, since an existing cache needs no progress bar.
     from rich.console import Console
     from rich.progress import track
 
@@ -96,11 +97,11 @@ def _progress(positions: Sequence[int], description: str) -> Iterable[int]:
 
 
 class CachedFrames:
-    """Reads a cache; opened anew in every process, so that it can be sent to workers.
+    """Reader of a cache, picklable: each process opens the arrays anew.
 
     Args:
-        folder: see `cache_folder`; made by `ensure_cache`.
-        modalities: which labels are wanted.
+        folder: see `cache_folder`; created by `ensure_cache`.
+        modalities: names of the labels to read.
 
     Raises:
         DataError: if an array is missing or truncated.
@@ -113,7 +114,7 @@ class CachedFrames:
         self._open()
 
     def read(self, position: int) -> dict[str, Array]:
-        """Views of the arrays of one frame, by the field names of `Frame`; read-only."""
+        """Read-only views of the arrays of one frame, by the field names of `Frame`."""
         if not self._arrays:
             self._open()
         return {modality: array[position] for modality, array in self._arrays.items()}
@@ -128,5 +129,5 @@ class CachedFrames:
                 # A plain array over the same memory: indexing a memmap object is several times slower.
                 self._arrays[modality] = np.asarray(np.load(path, mmap_mode="r"))
             except (OSError, ValueError) as error:
-                remedy = f"delete {self.folder} to have it made again"
+                remedy = f"delete {self.folder}, and it is created again"
                 raise DataError(f"{path}: cannot be read ({error}); {remedy}") from None

@@ -1,4 +1,4 @@
-"""The data set over a canonical layout: frames in, collatable items out."""
+"""Data set class for the canonical layout, with items that can be collated."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.tasks import IGNORE_LABEL, NYUV2_TASKS, STANDARD_TASKS, Task, TaskSet, suggest
 from datasets.layout.example import write_example
-from datasets.layout.frame_files import Array, DataError
+from datasets.layout.frame_files import Array
 from datasets.layout.label_kinds import IMAGES, KINDS
 from datasets.layout.layout import DatasetInfo, read_frames, read_info, read_label
 from datasets.loading.augmentation import Augmentation
@@ -23,7 +24,7 @@ from datasets.loading.cache import CachedFrames, cache_folder, try_cache
 from datasets.loading.transforms import Frame, padding, resize
 
 PARTS_OF_TRAIN = {"fit": False, "val": True}
-"""Parts of the training frames, by `FrameRecord.held_out`."""
+"""Value of `FrameRecord.held_out` of each part of the training frames."""
 
 
 class CanonicalDataset(Dataset[dict[str, Any]]):
@@ -35,33 +36,33 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
             `datasets.layout.validation` holds out, or "fit", the other frames.
         size: (H, W) to which frames are resized before augmentation; None keeps the stored sizes.
         augmentation: see `datasets.loading.augmentation.Augmentation`; "test" and "val" take only `pad`.
-        tasks: names of the tasks to load, all by default; labels that nobody asks for are not read.
-        seed: of the augmentation.
+        tasks: names of the tasks to load, all by default; other labels are not read.
+        seed: seed of the augmentation.
         cache: keep the frames of this `size` in memory-mapped files below `root/cache`.
-        share: of the frames of "train" or "fit", above 0; the same frames for every seed. A larger share includes the
-            frames of a smaller one.
+        share: share in (0, 1] of the frames of "train" or "fit", the same frames for every seed. A larger share
+            includes the frames of a smaller one.
 
     Raises:
-        DataError: if there is no data set, or a file of it is wrong.
+        DataError: if the data set is missing, or a file of it is wrong.
         ValueError: if a split, task or augmentation is unknown, or the items would differ in size.
 
     An item is `{"images", "targets", "intrinsics", "index", "name"}` of one frame, as `benchmark.contracts.Batch`
-    describes it, with a "window" too where an evaluation is padded. Position p is frame p mod N in epoch p div N; the
-    augmentation depends on (seed, epoch, frame) and on nothing else, so it is the same for any number of workers, after
-    a resume, and whatever tasks are loaded.
+    describes it, and "window" if an evaluation is padded. Position p is frame p mod N in epoch p div N. The
+    augmentation depends only on (seed, epoch, frame), so it is the same for any number of workers, after a resume, and
+    for any tasks.
 
-    `frames` lists all training frames for "fit" and "val" too, and `chosen` has the positions of the split's own frames
-    in it. So one cache serves the three splits, and a frame has the same augmentation in "train" and in "fit".
+    For "fit" and "val", `frames` lists all training frames, and `chosen` has the positions of the frames of the split.
+    So the three splits share one cache, and a frame has the same augmentation in "train" and in "fit".
     """
 
     tasks: TaskSet = NYUV2_TASKS
-    """All tasks that the data set offers."""
+    """All tasks of the data set."""
     varied: ClassVar[bool] = False
-    """True if its frames have different sizes."""
+    """True if the frames have different sizes."""
     version: ClassVar[int | None] = None
-    """The only version of prepared data that is read, see `DatasetInfo.version`; None reads all."""
+    """Required `DatasetInfo.version` of the prepared data; None accepts all."""
     command: ClassVar[str] = ""
-    """Command that prepares the data, without its option --out; empty for data that are made on first use."""
+    """Command that prepares the data, without its option --out; empty for data that are prepared on first use."""
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         self.ensure(Path(root))
         self.root = self.prepared(Path(root))
         self.info: DatasetInfo = read_info(self.root)
-        self.tasks = _labelled(self.info, self.offered(Path(root)))
+        self.tasks = _tasks_of(self.info, self.offered(Path(root)))
         self.split = split
         self._stored_split = "train" if split in PARTS_OF_TRAIN else split
         self.frames = [frame for frame in read_frames(self.root) if frame.split == self._stored_split]
@@ -90,7 +91,7 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         self.size = self.info.size if size is None else (int(size[0]), int(size[1]))
         self.augmentation = Augmentation.from_mapping(augmentation)
         trains = split in ("train", "fit")
-        if not trains and not self.augmentation.without_draws():
+        if not trains and not self.augmentation.is_deterministic():
             raise ValueError(f"the {split} split takes no augmentation but pad, found {dict(augmentation or {})}")
         if self.size is None and not self.augmentation.fixed_size:
             raise ValueError(f"{self.root}: frames of different sizes; give size=(H, W), or an augmentation with pad")
@@ -102,10 +103,10 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
 
     @classmethod
     def ensure(cls, root: Path | str) -> None:
-        """Make the data if that is possible; here it is not.
+        """Check that the data set exists; subclasses may create it instead.
 
         Raises:
-            DataError: if there is no data set at `root`, or one of another version; with the command that prepares it.
+            DataError: if `root` holds no data set, or one of another version; with the command that prepares it.
         """
         folder = cls.prepared(Path(root))
         command = f": {cls.command} --out {root}{' --overwrite' * folder.exists()}" if cls.command else ""
@@ -121,24 +122,24 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
 
     @classmethod
     def example(cls, root: Path) -> None:
-        """Write a tiny instance of made-up frames at `root`, as the tests use it."""
+        """Write a tiny synthetic instance at `root`, for tests."""
         write_example(root, f"{cls.__name__.lower()}-example", cls.tasks, varied=cls.varied, version=cls.version or 1)
 
     @classmethod
     def prepared(cls, root: Path) -> Path:
-        """Folder with dataset.json of the data set at `root`; `root` itself, unless a subclass prepares elsewhere."""
+        """Folder with dataset.json of the data set at `root`: `root` itself, unless a subclass overrides it."""
         return root
 
     @classmethod
     def offered(cls, root: Path) -> TaskSet:
-        """The tasks of the data set at `root`; the same everywhere, unless a subclass reads them from there."""
+        """Tasks of the data set at `root`: the tasks of the class, unless a subclass reads them from `root`."""
         return cls.tasks
 
     def __len__(self) -> int:
         return len(self.chosen)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """The frames once, as in epoch 0."""
+        """Iterate over the frames once, as in epoch 0."""
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, position: int) -> dict[str, Any]:
@@ -146,17 +147,17 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
             raise IndexError(f"positions count from 0, found {position}")
         epoch, place = divmod(position, len(self))
         index = self.chosen[place]
-        return self.item(index, self.drawn(index, np.random.default_rng((self.seed, epoch, index))))
+        return self.item(index, self.augmented(index, np.random.default_rng((self.seed, epoch, index))))
 
-    def drawn(self, index: int, rng: np.random.Generator) -> Frame:
-        """A frame with the augmentation that the generator draws."""
+    def augmented(self, index: int, rng: np.random.Generator) -> Frame:
+        """A frame after the augmentation drawn from the generator."""
         return self.augmentation(self.read(index), rng)
 
     def item(self, index: int, frame: Frame) -> dict[str, Any]:
         """The item of an augmented frame."""
         labels = frame.labels()
         return {
-            "images": torch.from_numpy(_own(frame.image.transpose(2, 0, 1))),
+            "images": torch.from_numpy(_writeable(frame.image.transpose(2, 0, 1))),
             "targets": {name: _target(self.tasks[name], labels[name]) for name in self.wanted},
             "intrinsics": torch.from_numpy(frame.intrinsics.astype(np.float32)),
             "index": index,
@@ -165,7 +166,7 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         }
 
     def read(self, index: int) -> Frame:
-        """A frame of this size as it is before augmentation, with the labels that are needed.
+        """A resized frame before augmentation, with the required labels.
 
         Raises:
             DataError: if a file is missing, truncated or wrong.
@@ -190,20 +191,20 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
         return frame if self.size is None else resize(frame, self.size)
 
     def _decoded(self, name: str, array: Array) -> Array:
-        """Stored codes -> the codes of `Frame`."""
+        """Convert stored codes to the codes of `Frame`."""
         table = KINDS[self._kinds[name]].table
         return array if table is None else cv2.LUT(array, table)
 
     def _window(self, index: int) -> dict[str, Tensor]:
-        """Where a frame that is padded for evaluation lies in its padding."""
+        """(4,) row, column, height and width of a frame inside its padding; empty without padding for evaluation."""
         padded = self.augmentation.pad
-        if padded is None or not self.augmentation.without_draws():
+        if padded is None or not self.augmentation.is_deterministic():
             return {}
         size = self.size or self.info.size_of(self.frames[index])
         return {"window": torch.tensor([*padding(size, padded), *size])}
 
     def _needed(self) -> tuple[str, ...]:
-        """Labels to read: those asked for, and semseg where the crop looks at it."""
+        """Names of the labels to read: the chosen tasks, and semseg if the crop needs it."""
         extra = ("semseg",) if self.augmentation.needs_semseg and "semseg" not in self.wanted else ()
         if extra and "semseg" not in self.tasks:
             raise ValueError(f"{self.root}: cat_max_ratio needs semseg labels, there are {', '.join(self.tasks)}")
@@ -225,7 +226,7 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
 
 
 def chosen_frames(count: int, share: float) -> Sequence[int]:
-    """Positions of a share of `count` frames, rising.
+    """Positions of a share of `count` frames, in ascending order.
 
     Raises:
         ValueError: if the share does not lie in (0, 1].
@@ -238,10 +239,10 @@ def chosen_frames(count: int, share: float) -> Sequence[int]:
     return sorted(order[: max(1, round(count * share))].tolist())
 
 
-def _labelled(info: DatasetInfo, offered: TaskSet) -> TaskSet:
-    """The tasks of dataset.json; one with classes has as many channels.
+def _tasks_of(info: DatasetInfo, offered: TaskSet) -> TaskSet:
+    """Tasks of dataset.json; a task with classes has one channel per class.
 
-    A task that neither the data set nor `benchmark.tasks` names is like the standard task of its kind.
+    A task unknown to the data set and to `benchmark.tasks` is based on the standard task of its kind.
     """
     return TaskSet(_task(name, info, offered) for name in info.tasks)
 
@@ -255,31 +256,31 @@ def _task(name: str, info: DatasetInfo, offered: TaskSet) -> Task:
     return replace(named, channels=len(classes)) if classes and named.readout == "class" else named
 
 
-def _own(array: Array) -> Array:
-    """Contiguous and writeable: a view of the cache is copied, all else is left alone."""
+def _writeable(array: Array) -> Array:
+    """A contiguous and writeable array; only a view of the cache is copied."""
     return np.require(array, requirements=["C", "W"])
 
 
 def _target(task: Task, array: Array) -> Tensor:
-    """The label of a frame as the target of a task."""
+    """Convert the label of a frame to the target of a task."""
     if task.background is not None and ((array == task.background) | (array == IGNORE_LABEL)).all():
         array = np.full_like(array, IGNORE_LABEL)
     return _TENSORS[task.readout](array)
 
 
 def _map_tensor(array: Array) -> Tensor:
-    """(H, W) -> (1, H, W) float32."""
-    return torch.from_numpy(_own(array)).float()[None]
+    """Convert (H, W) to (1, H, W) float32."""
+    return torch.from_numpy(_writeable(array)).float()[None]
 
 
 def _class_tensor(array: Array) -> Tensor:
-    """(H, W) -> int64."""
-    return torch.from_numpy(_own(array)).long()
+    """Convert (H, W) to int64."""
+    return torch.from_numpy(_writeable(array)).long()
 
 
 def _vector_tensor(array: Array) -> Tensor:
-    """(H, W, 3) -> (3, H, W) float32; torch widens float16 many times faster than numpy."""
-    return torch.from_numpy(_own(array)).permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format)
+    """Convert (H, W, 3) to (3, H, W) float32 by torch, which converts float16 many times faster than numpy."""
+    return torch.from_numpy(_writeable(array)).permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format)
 
 
 _TENSORS = {

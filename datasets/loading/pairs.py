@@ -1,11 +1,11 @@
-"""Pairs of posed views of a scene, and a labelled data set with such pairs merged into it.
+"""Pairs of posed views of a scene, and a labelled data set joined with such pairs.
 
-Source: Li et al., "Multi-task Learning with 3D-Aware Regularization", ICLR 2024, trains on NYU-v2 and on frames of its
-videos at once; of the latter there is depth alone. Which frames make a pair is ours: they lie at most `gap` apart in
-the order of their scene, and each epoch draws another partner.
+Source: Li et al., "Multi-task Learning with 3D-Aware Regularization", ICLR 2024, trains jointly on NYU-v2 and
+on frames of its videos, which have depth labels only. The choice of pairs is specific to this suite: the frames of a
+pair are at most `gap` apart in the order of their scene, and each epoch draws another partner.
 
-An item of `Joined` is an item of a data set and "second_view": targets and intrinsics of a second view, its pose (4, 4)
-from the camera of the first to that of the second in metres, and `has_second_view`.
+An item of `Joined` is an item of a data set with "second_view": targets and intrinsics of a second view, the pose (4,
+4) from the first to the second camera in metres, and `has_second_view`.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from datasets.layout.label_kinds import KINDS
 from datasets.loading.canonical import CanonicalDataset
 
 DRAW_OF_PARTNER = 1
-"""Separates the random draw of the partner from the draws of the augmentation."""
+"""Seed component that separates the draw of the partner from the draws of the augmentation."""
 
 
 class PosedPairs(Dataset[dict[str, Any]]):
-    """The posed frames of a split, each with another one of its scene.
+    """Posed frames of a split, each paired with another frame of its scene.
 
     Args:
-        views: the frames; those without a pose, or alone in their scene, are left out.
-        gap: how many frames apart in the order of a scene the two may be, at most.
+        views: the frames; a frame without a pose or without another posed frame of its scene is left out.
+        gap: largest distance of the two frames in the order of a scene, at least 1.
 
     Raises:
-        ValueError: if there is no pair, if the augmentation looks at the labels of each frame, or for a gap below 1.
+        ValueError: if no pair exists, if the augmentation depends on labels, or if `gap` is below 1.
 
-    Both frames of a pair are augmented by the same draws. Flips and zooms act on the pose too, see `relative_pose`.
+    Both frames of a pair are augmented by the same draws. Flips and zooms change the pose, see `relative_pose`.
     """
 
     def __init__(self, views: CanonicalDataset, gap: int = 1) -> None:
@@ -59,9 +59,10 @@ class PosedPairs(Dataset[dict[str, Any]]):
         epoch, place = divmod(position, len(self))
         index = self.indices[place]
         chosen = np.random.default_rng((self.views.seed, epoch, index, DRAW_OF_PARTNER)).choice(self.partners[index])
-        pair = [self.views.drawn(at, np.random.default_rng((self.views.seed, epoch, index))) for at in (index, chosen)]
-        poses = [_matrix(self.views.frames[at].pose) for at in (index, chosen)]
-        item, other = (self.views.item(at, frame) for at, frame in zip((index, chosen), pair, strict=True))
+        indices = (index, chosen)
+        pair = [self.views.augmented(at, np.random.default_rng((self.views.seed, epoch, index))) for at in indices]
+        poses = [_matrix(self.views.frames[at].pose) for at in indices]
+        item, other = (self.views.item(at, frame) for at, frame in zip(indices, pair, strict=True))
         pose = relative_pose(poses[0], poses[1], pair[0].space, pair[1].space)
         item["second_view"] = {
             "targets": other["targets"],
@@ -73,11 +74,11 @@ class PosedPairs(Dataset[dict[str, Any]]):
 
 
 class Joined(Dataset[dict[str, Any]]):
-    """A labelled split and pairs of posed views, as one training split.
+    """A labelled split and pairs of posed views as one training split.
 
     Args:
         labelled: frames with labels of all tasks.
-        pairs: frames with labels of some tasks; the others are missing there.
+        pairs: pairs with labels of some tasks; the targets of other tasks are missing.
         tasks: names of all tasks.
     """
 
@@ -90,7 +91,7 @@ class Joined(Dataset[dict[str, Any]]):
         return len(self.labelled) + len(self.pairs)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Everything once, as in epoch 0."""
+        """Iterate over all frames and pairs once, as in epoch 0."""
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, position: int) -> dict[str, Any]:
@@ -116,21 +117,21 @@ class Joined(Dataset[dict[str, Any]]):
 
 
 def join_pairs(labelled: CanonicalDataset, views: CanonicalDataset, tasks: Sequence[str], gap: int = 1) -> Joined:
-    """A labelled split with pairs of posed views merged into it; see `Joined` and `PosedPairs`."""
+    """Join a labelled split with pairs of posed views; see `Joined` and `PosedPairs`."""
     return Joined(labelled, PosedPairs(views, gap), tasks)
 
 
 def partners(views: CanonicalDataset, gap: int) -> dict[int, list[int]]:
-    """For each frame that has any: the frames of its scene at most `gap` before or after it."""
+    """Posed frames of the same scene within `gap` of each frame; a frame without any is left out."""
     posed = [(views.frames[index].scene, index) for index in views.chosen if views.frames[index].pose is not None]
-    found = {}
+    neighbours = {}
     for _, members in groupby(sorted(posed), key=lambda pair: pair[0]):
         indices = [index for _, index in members]
         for place, index in enumerate(indices):
             near = indices[max(0, place - gap) : place] + indices[place + 1 : place + 1 + gap]
             if near:
-                found[index] = near
-    return dict(sorted(found.items()))
+                neighbours[index] = near
+    return dict(sorted(neighbours.items()))
 
 
 def relative_pose(
@@ -139,13 +140,13 @@ def relative_pose(
     first_space: NDArray[np.float64],
     second_space: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """(4, 4) from the camera of the first view to that of the second, after augmentation.
+    """(4, 4) pose from the first to the second camera, after augmentation.
 
     Args:
-        first: (4, 4) camera-to-world.
-        second: likewise.
-        first_space: (3, 3) what the augmentation made of camera coordinates, see `Frame.space`.
-        second_space: likewise; a rotation remains where both were zoomed and flipped alike.
+        first: (4, 4) camera-to-world pose of the first view, metres.
+        second: (4, 4) camera-to-world pose of the second view, metres.
+        first_space: (3, 3) map of camera coordinates by the augmentation, see `Frame.space`.
+        second_space: map of the second view. With equal maps the result keeps a rotation.
     """
     between = np.linalg.inv(second) @ first
     pose = np.eye(4)
@@ -155,7 +156,7 @@ def relative_pose(
 
 
 def missing(task: Task, size: Sequence[int]) -> Tensor:
-    """A target without a label."""
+    """Target of size (H, W) without any label."""
     value = KINDS[task.readout].missing
     if task.readout == "class":
         return torch.full(tuple(size), value, dtype=torch.int64)

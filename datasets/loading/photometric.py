@@ -1,7 +1,7 @@
-"""The photometric distortion of mmsegmentation, as the ATRC and InvPT code use it.
+"""Photometric distortion of mmsegmentation, as in the ATRC and InvPT code.
 
-Brightness, contrast, saturation and hue change with probability 1/2 each, contrast before or after the other two. The
-image is cut to uint8 after every step, as published; a chain of cuts is a look-up table, so this is exact and cheap.
+Brightness, contrast, saturation and hue change with probability 1/2 each, contrast before or after the last two. The
+image is truncated to uint8 after every step, as published; each step is an exact look-up table.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ SATURATION = (0.5, 1.5)
 HUE = 18
 
 _HUES = 180
-"""Hues of an 8-bit HSV image in OpenCV, two degrees each."""
+"""Number of hues of an 8-bit HSV image in OpenCV, two degrees each."""
 
 
 @dataclass(frozen=True)
 class Distortion:
-    """One drawn distortion; None leaves that property alone.
+    """One drawn distortion; None leaves a property unchanged.
 
     Args:
         brightness: added to every channel.
         contrast: factor of every channel.
         saturation: factor of the saturation in HSV.
         hue: added to the hue in HSV, in steps of two degrees.
-        contrast_first: contrast before saturation and hue, else after.
+        contrast_first: True for contrast before saturation and hue, False for contrast after them.
     """
 
     brightness: float | None = None
@@ -47,10 +47,10 @@ class Distortion:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, strength: float) -> Distortion:
-        """Draw a distortion; always the same number of draws, so that later ones do not depend on earlier ones.
+        """Draw a distortion, with a fixed number of draws, so that later draws do not depend on the result.
 
         Args:
-            rng: source of the draws.
+            rng: generator of the draws.
             strength: factor of every range, 1 as published.
         """
         applied = rng.random(5) < 0.5
@@ -63,7 +63,7 @@ class Distortion:
         )
 
     def __call__(self, image: Array) -> Table:
-        """Distort (H, W, 3) RGB on 0..255, uint8 or float, which is cut to uint8 first."""
+        """Distort (H, W, 3) RGB in 0..255, uint8 or float; float is truncated to uint8 first."""
         image = np.ascontiguousarray(image.astype(np.uint8, copy=False))
         before = _affine(1.0, self.brightness)
         if self.contrast_first:
@@ -87,7 +87,7 @@ _IDENTITY = np.arange(256, dtype=np.uint8)
 
 
 def _affine(factor: float | None, offset: float | None) -> Table:
-    """Table of v -> v * factor + offset, clipped to 0..255 and cut to an integer."""
+    """Table of v -> v * factor + offset, clipped to 0..255 and truncated to an integer."""
     values = _IDENTITY.astype(np.float32) * np.float32(1.0 if factor is None else factor)
     return np.clip(values + np.float32(offset or 0.0), 0, 255).astype(np.uint8)
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _TOLERANCE = 1e-3
-"""Of R R^T, entry by entry: trackers write their poses with few digits."""
+"""Largest deviation of an entry of R R^T from the identity; trackers write poses with few digits."""
 
 
 def is_rigid(pose: Sequence[float] | NDArray[Any]) -> bool:
-    """True if 16 numbers, row by row, are a rotation and a translation, without mirror and scale."""
+    """True if 16 numbers, row by row, are a rotation and a translation, without reflection and scale."""
     matrix = np.array(pose, np.float64).reshape(4, 4)
     rotation = matrix[:3, :3]
     if not np.isfinite(matrix).all() or not (matrix[3] == (0, 0, 0, 1)).all():

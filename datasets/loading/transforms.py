@@ -1,12 +1,12 @@
-"""Joint transforms: image, labels and intrinsics of one frame move together, each label by its kind.
+"""Joint transforms of image, labels and intrinsics of a frame, each label according to its kind.
 
-Each transform is a function of a `Frame` and of explicit numbers; `augmentation` draws the numbers.
-No function changes its input. Rules that all of them keep:
+Each transform is a function of a `Frame` and of explicit numbers; `augmentation` draws the numbers. No function changes
+its input. Common rules:
 
 * pixel centres lie at integer + 0.5, so a resize multiplies fx, cx (fy, cy) by the factor of its axis, a crop subtracts
   its offset from cx, cy, and a flip maps cx to W - cx;
-* enlarging an image by s divides its depth by s (the scene seems nearer). With fx and fy also multiplied by s this is
-  the same scene in units s times longer: every reprojected point X becomes X / s, and normals stay as they are;
+* enlarging an image by s divides its depth by s. Since fx and fy are multiplied by s, this is the same scene in units s
+  times longer: every reprojected point X becomes X / s, and normals do not change;
 * a flip negates x of the normals.
 
 The transforms follow the published ATRC and InvPT code (specs/methods.md 2.2): `scale`, `crop`, `flip`,
@@ -37,16 +37,16 @@ _NORMALISED = (np.arange(256)[:, None] * _NORMALISE_FACTOR + _NORMALISE_OFFSET).
 
 @dataclass(frozen=True, init=False, eq=False)
 class Frame:
-    """One image with its labels; each is an attribute of its name, None if it was not asked for.
+    """One image with its labels, which are also attributes by name; None if a label is not loaded.
 
     Args:
         image: (H, W, 3) RGB, 0..255, uint8 or float32; float32 and normalised after `normalise`.
-        intrinsics: 3x3 pinhole matrix in pixels.
-        kinds: kind of each label, see `datasets.layout.label_kinds`, which also says how each is coded.
+        intrinsics: (3, 3) pinhole matrix in pixels.
+        kinds: kind of each label; `datasets.layout.label_kinds` defines its codes in memory.
         given: labels by name.
-        space: 3x3 map from the coordinates of the camera that took the frame to those of the frame as it is now: zooms
-            bring the scene nearer, flips mirror it. The identity if not given.
-        labels: more of them, as in `Frame(image, matrix, depth=metres)`.
+        space: (3, 3) map from the original camera coordinates to the coordinates of this frame: zooms divide, flips
+            mirror. The identity if not given.
+        labels: further labels, as in `Frame(image, matrix, depth=metres)`.
     """
 
     image: Array
@@ -64,14 +64,14 @@ class Frame:
         space: NDArray[np.float64] | None = None,
         **labels: Array | None,
     ) -> None:
-        known = {name: array for name, array in {**(given or {}), **labels}.items() if array is not None}
+        present = {name: array for name, array in {**(given or {}), **labels}.items() if array is not None}
         space = np.eye(3) if space is None else space
-        self.__dict__.update(image=image, intrinsics=intrinsics, kinds=kinds, given=known, space=space)
+        self.__dict__.update(image=image, intrinsics=intrinsics, kinds=kinds, given=present, space=space)
 
     def __getattr__(self, name: str) -> Any:
-        own = self.__dict__
-        if name in own.get("given", {}) or name in own.get("kinds", {}):
-            return own["given"].get(name)
+        attributes = self.__dict__
+        if name in attributes.get("given", {}) or name in attributes.get("kinds", {}):
+            return attributes["given"].get(name)
         raise AttributeError(f"a frame has no label named {name!r}")
 
     @property
@@ -80,7 +80,7 @@ class Frame:
         return self.image.shape[0], self.image.shape[1]
 
     def labels(self) -> dict[str, Array]:
-        """The labels that are there, by name."""
+        """The loaded labels by name."""
         return dict(self.given)
 
     def changed(
@@ -102,21 +102,24 @@ class Frame:
 
 
 def scale(frame: Frame, factor: float) -> Frame:
-    """Enlarge by `factor` to int(H factor) x int(W factor); the published scaling.
+    """Enlarge by `factor` to int(H factor) x int(W factor), as published.
 
-    The image is interpolated bilinearly in float32, every label takes the nearest value as OpenCV's INTER_NEAREST
-    does, and depth is divided by `factor`.
+    The image is interpolated bilinearly in float32, labels are resized by INTER_NEAREST of OpenCV, and depth is divided
+    by `factor`.
     """
     size = int(frame.size[0] * factor), int(frame.size[1] * factor)
     labels = {name: _nearest(array, size, cv2.INTER_NEAREST) for name, array in frame.labels().items()}
     image = _resized(frame.image.astype(np.float32, copy=False), size, cv2.INTER_LINEAR)
     return frame.changed(
-        _nearer(frame, labels, factor), image=image, intrinsics=_stretched(frame, size), space=frame.space / factor
+        _divide_depth(frame, labels, factor),
+        image=image,
+        intrinsics=_stretched(frame, size),
+        space=frame.space / factor,
     )
 
 
 def crop(frame: Frame, top: int, left: int, size: tuple[int, int]) -> Frame:
-    """The window of `size` (H, W) at (top, left); smaller where the frame ends."""
+    """Crop the window of `size` (H, W) at (top, left), clipped at the border of the frame."""
     window = (slice(top, top + size[0]), slice(left, left + size[1]))
     intrinsics = frame.intrinsics.copy()
     intrinsics[0, 2] -= left
@@ -126,7 +129,7 @@ def crop(frame: Frame, top: int, left: int, size: tuple[int, int]) -> Frame:
 
 
 def flip(frame: Frame) -> Frame:
-    """Mirror left and right."""
+    """Flip horizontally."""
     intrinsics = frame.intrinsics.copy()
     intrinsics[0, 2] = frame.size[1] - intrinsics[0, 2]
     labels = {name: _mirrored(array) for name, array in frame.labels().items()}
@@ -139,7 +142,7 @@ def flip(frame: Frame) -> Frame:
 
 
 def zoom(frame: Frame, top: int, left: int, factor: float) -> Frame:
-    """Enlarge a window so that it fills the frame; the augmentation of the lite recipe.
+    """Enlarge a window to the size of the frame, the augmentation of the lite recipe.
 
     Args:
         frame: the frame.
@@ -154,7 +157,7 @@ def zoom(frame: Frame, top: int, left: int, factor: float) -> Frame:
     labels = {name: _nearest(array, frame.size, cv2.INTER_NEAREST_EXACT) for name, array in window.labels().items()}
     image = _resized(window.image, frame.size, cv2.INTER_LINEAR)
     return frame.changed(
-        _nearer(frame, labels, factor),
+        _divide_depth(frame, labels, factor),
         image=image,
         intrinsics=_stretched(window, frame.size),
         space=frame.space / factor,
@@ -167,10 +170,10 @@ def zoom_window(size: tuple[int, int], factor: float) -> tuple[int, int]:
 
 
 def resize(frame: Frame, size: tuple[int, int]) -> Frame:
-    """Sample the same view with other pixels: intrinsics follow per axis, depth stays.
+    """Resample the frame to `size` (H, W): intrinsics change per axis, depth does not change.
 
     The image is averaged over each new pixel (bilinear where it grows), labels take the value at the nearest pixel
-    centre, and a pixel is boundary if its footprint holds any boundary pixel, since thin lines would vanish otherwise.
+    centre, and a pixel is boundary if its footprint contains a boundary pixel, so that thin lines remain.
     """
     if size == frame.size:
         return frame
@@ -185,9 +188,9 @@ def resize(frame: Frame, size: tuple[int, int]) -> Frame:
 
 
 def normalise(frame: Frame) -> Frame:
-    """Image on 0..255 -> float32 with ImageNet mean 0 and deviation 1 per channel."""
+    """Convert an image in 0..255 to float32 with ImageNet mean 0 and deviation 1 per channel."""
     if frame.image.dtype == np.uint8:
-        # A look-up per channel, into planes: the tensor made of it later needs no copy.
+        # A look-up table per channel, written into planes, so that the later tensor needs no copy.
         planes = np.empty((3, *frame.size), np.float32)
         for channel, plane in enumerate(cv2.split(frame.image)):
             cv2.LUT(plane, _NORMALISED[:, channel], dst=planes[channel])
@@ -197,9 +200,9 @@ def normalise(frame: Frame) -> Frame:
 
 
 def pad(frame: Frame, size: tuple[int, int]) -> Frame:
-    """Surround by missing values up to `size` (H, W): the frame in the middle, the odd pixel below and to the right.
+    """Pad a frame to `size` (H, W): the frame in the middle, the odd pixel below and to the right.
 
-    Padding is 0 in the image (the mean colour, once normalised), and the code of a missing pixel in each label.
+    Padding is 0 in the image (the mean colour after normalisation), and the code of a missing pixel in each label.
 
     Raises:
         ValueError: if the frame is larger than `size`.
@@ -217,21 +220,21 @@ def pad(frame: Frame, size: tuple[int, int]) -> Frame:
     intrinsics[0, 2] += left
     intrinsics[1, 2] += top
     labels = {
-        name: _surrounded(array, size, top, left, KINDS[frame.kinds[name]].missing)
+        name: _padded(array, size, top, left, KINDS[frame.kinds[name]].missing)
         for name, array in frame.labels().items()
     }
-    # Planes again, see `normalise`.
-    image = _surrounded(frame.image.transpose(2, 0, 1), (3, *size), top, left, 0).transpose(1, 2, 0)
+    # Padded as planes, see `normalise`.
+    image = _padded(frame.image.transpose(2, 0, 1), (3, *size), top, left, 0).transpose(1, 2, 0)
     return frame.changed(labels, image=image, intrinsics=intrinsics)
 
 
 def padding(size: tuple[int, int], padded: tuple[int, int]) -> tuple[int, int]:
-    """Rows above and columns to the left of a frame of `size` that `pad` brings to `padded`."""
+    """Rows above and columns to the left that `pad` adds to a frame of `size` for the size `padded`."""
     return (padded[0] - size[0]) // 2, (padded[1] - size[1]) // 2
 
 
-def _surrounded(array: Array, size: tuple[int, ...], top: int, left: int, value: int) -> Array:
-    """`array` inside a larger one; a leading axis of planes is recognised by a `size` of three."""
+def _padded(array: Array, size: tuple[int, ...], top: int, left: int, value: int) -> Array:
+    """`array` inside a larger array of `value`; a `size` of three numbers means a leading axis of planes."""
     planes = len(size) == 3
     shape = size if planes else (*size, *array.shape[2:])
     result = np.full(shape, value, array.dtype)
@@ -241,13 +244,13 @@ def _surrounded(array: Array, size: tuple[int, ...], top: int, left: int, value:
 
 
 def _stretched(frame: Frame, size: tuple[int, int]) -> NDArray[np.float64]:
-    """Intrinsics after a resize to `size`, each axis by its own factor."""
+    """Intrinsics after a resize to `size`, with one factor per axis."""
     factors = np.array([size[1] / frame.size[1], size[0] / frame.size[0], 1.0])
     return frame.intrinsics * factors[:, None]
 
 
-def _nearer(frame: Frame, labels: dict[str, Array], factor: float) -> dict[str, Array]:
-    """Labels with distances divided by `factor`."""
+def _divide_depth(frame: Frame, labels: dict[str, Array], factor: float) -> dict[str, Array]:
+    """Divide the depth labels by `factor`."""
     for name, array in labels.items():
         if frame.kinds[name] == "value":
             labels[name] = array / np.float32(factor)
@@ -259,7 +262,7 @@ def _resized(array: Array, size: tuple[int, int], interpolation: int) -> Array:
 
 
 def _nearest(array: Array, size: tuple[int, int], interpolation: int) -> Array:
-    """Resize by picking values; OpenCV moves float16 as if it were uint16."""
+    """Resize by nearest neighbour; float16 is passed to OpenCV as uint16."""
     if array.dtype == np.float16:
         return _resized(array.view(np.uint16), size, interpolation).view(np.float16)
     return _resized(array, size, interpolation)

@@ -1,4 +1,4 @@
-"""The class names of NYU-v2: 894 as annotated, and the two coarser sets that the field uses.
+"""Class names of NYU-v2: the 894 annotated names and the coarser sets of 40 and 13 classes.
 
 classes894.csv has the 894 names and the class 1..40 of each: the facts of `classMapping40.mat` (`allClassName` and
 `mapClass`), which S. Gupta, P. Arbelaez and J. Malik published with "Perceptual Organization and Recognition of Indoor
@@ -56,6 +56,9 @@ NAMES_40 = (
 )
 """Classes 1..40 in their published order and spelling."""
 
+CLASS_IDS_40 = {name: number for number, name in enumerate(NAMES_40, start=1)}
+"""Number of each of the 40 classes in stored label maps; 0 is unlabelled."""
+
 NAMES_13 = (
     "bed",
     "books",
@@ -76,7 +79,7 @@ NAMES_13 = (
 
 @lru_cache(maxsize=1)
 def class_of_name() -> dict[str, int]:
-    """The class 1..40 of each of the 894 annotated names, in the order of the official file."""
+    """Class 1..40 of each of the 894 annotated names, in the order of the official file."""
     path = Path(__file__).with_name("classes894.csv")
     with open(path, encoding="utf-8", newline="") as file:
         return {row["name"]: int(row["class40"]) for row in csv.DictReader(file)}

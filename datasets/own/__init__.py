@@ -1,1 +1,1 @@
-"""Data sets of the user: a folder per label, or a manifest."""
+"""Data sets of the user: a manifest and one folder per label."""

@@ -12,17 +12,17 @@ Data card
       my_rooms/boundary/NAME.png  0 and 255, or 0 and 1; likewise saliency
       my_rooms/train.txt, test.txt   names of the frames, one a line
 
-* **Images**: JPEG or PNG, 8 bits, colour or grey; decoded once, when the data set is prepared, and turned as their EXIF
-  orientation says.
-* **Size**: one for all frames, or one of its own for each.
-* **Labels**: each task as the listing above says, or any other name whose kind the manifest tells.
-* **Source**: the user's.
-* **Licence**: the user's.
-* **Deviations**: none; nothing but itself compares with it.
-* **Partly labelled**: a frame without a file is unlabelled for that task and counts nothing there.
+* **Images**: JPEG or PNG, 8 bits, colour or grey; decoded once, when the data set is prepared, and rotated according
+  to their EXIF orientation.
+* **Size**: one size for all frames, or a different size for each frame.
+* **Labels**: the tasks in the listing above, or tasks of other names whose kind the manifest defines.
+* **Source**: data of the user.
+* **Licence**: the licence of the user's data.
+* **Deviations**: none; results compare with results on the same data only.
+* **Partly labelled**: a frame without a file is unlabelled for that task and does not count for it.
 * **Prepared** on first use, and again when a file or the manifest has changed, in the layout of every data set here:
-  each file is read and checked once, and the id of the data carries a hash of its content. The place is
-  my_rooms/prepared, or lies below the folder that the environment variable MTL_CACHE names.
+  each file is read and checked once, and the id of the data ends with a hash of its content. The prepared
+  data are in my_rooms/prepared, or below the folder in the environment variable MTL_CACHE.
 * **Camera**: `intrinsics` in the manifest, else assumed, with a focal length of the longer side.
 """
 
@@ -50,13 +50,13 @@ from datasets.loading.cache import CACHE_VARIABLE, cache_home
 from datasets.loading.canonical import CanonicalDataset
 from datasets.own.folder_example import write_folder
 from datasets.own.manifest import MANIFEST, Manifest, frame_name, read_manifest
-from datasets.own.user_labels import read_own_label, unlabelled
+from datasets.own.user_labels import read_user_label, unlabelled
 from datasets.preparation.preparing import prepare, progress
 
 PREPARED = "prepared"
 STAMP = "source.json"
 VERSION = 2
-"""Version of the preparation; older prepared data are made again."""
+"""Version of the preparation; data of an older version are prepared again."""
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 LABEL_SUFFIXES = (".png", ".npy")
 
@@ -72,7 +72,7 @@ class FolderDataset(CanonicalDataset):
 
     @classmethod
     def ensure(cls, root: Path | str) -> None:
-        """Prepare the data if that was never done, or if something has changed since.
+        """Prepare the data if they are not prepared, or if a file has changed since.
 
         Raises:
             DataError: naming the wrong entry of the manifest, or the first wrong file.
@@ -86,20 +86,27 @@ class FolderDataset(CanonicalDataset):
 
     @classmethod
     def offered(cls, root: Path) -> TaskSet:
-        """Tasks of the manifest; all standard tasks where there is no manifest."""
+        """Tasks of the manifest; all standard tasks if the manifest is missing."""
         if not (root / MANIFEST).is_file():
             return cls.tasks
-        return TaskSet(own.task for own in read_manifest(root).tasks.values())
+        return TaskSet(user_task.task for user_task in read_manifest(root).tasks.values())
 
     @classmethod
     def example(cls, root: Path) -> None:
-        """Write a tiny folder as a user might have it, with a frame that has no depth."""
+        """Write a tiny user folder, with a frame that has no depth."""
         write_folder(root)
 
 
 @dataclass(frozen=True)
 class FolderSource:
-    """The folder as a `preparing.Source`. `files` has the files of each folder by the name of the frame."""
+    """A user folder as a `preparing.Source`.
+
+    Args:
+        manifest: checked manifest.
+        files: files of each folder, by the name of the frame.
+        notes: caveats.
+        version: version of the preparation.
+    """
 
     manifest: Manifest
     files: Mapping[str, Mapping[str, Path]]
@@ -118,27 +125,27 @@ class FolderSource:
 
     @property
     def classes(self) -> Sequence[str]:
-        """Of semseg."""
+        """Names of the semseg classes."""
         semseg = self.manifest.tasks.get("semseg")
         return semseg.classes if semseg else ()
 
     @property
     def labels(self) -> Mapping[str, LabelInfo]:
-        """Of the other tasks."""
+        """Class maps other than semseg, and tasks that are not standard."""
         return self.manifest.labels
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Where each modality comes from."""
-        return {name: f"the user's {own.folder}/" for name, own in self.manifest.tasks.items()}
+        """Source of each modality, for dataset.json."""
+        return {name: f"the user's {user_task.folder}/" for name, user_task in self.manifest.tasks.items()}
 
     @property
     def frames(self) -> Sequence[tuple[str, str]]:
-        """Of both splits."""
+        """Name and split of every frame."""
         return [(name, split) for split, names in self.manifest.frames.items() for name in names]
 
     def read(self, name: str, split: str) -> tuple[FrameRecord, dict[str, Array]]:
-        """A frame and its arrays.
+        """The record of a frame and its arrays as stored.
 
         Raises:
             DataError: naming the wrong file.
@@ -146,20 +153,21 @@ class FolderSource:
         image = read_image(self.files["images"][name])
         size = (image.shape[0], image.shape[1])
         arrays = {"images": image}
-        for task, own in self.manifest.tasks.items():
-            path = self.files[own.folder].get(name)
-            arrays[task] = unlabelled(own, size) if path is None else read_own_label(own, path, size)
+        for task, user_task in self.manifest.tasks.items():
+            path = self.files[user_task.folder].get(name)
+            arrays[task] = unlabelled(user_task, size) if path is None else read_user_label(user_task, path, size)
         return FrameRecord(name, split, self.manifest.intrinsics or assumed_intrinsics(size), size=size), arrays
 
 
 def ensure_prepared(root: Path) -> None:
-    """Prepare the folder if it has changed since; of several processes one does it and the others wait.
+    """Prepare the folder if it has changed since the last preparation; one process prepares while others wait.
 
     Raises:
         DataError: naming the wrong entry of the manifest, or the first wrong file.
     """
     manifest = read_manifest(root)
-    files = {folder: _files(root, folder) for folder in ("images", *(own.folder for own in manifest.tasks.values()))}
+    label_folders = [user_task.folder for user_task in manifest.tasks.values()]
+    files = {folder: _files(root, folder) for folder in ("images", *label_folders)}
     stamp = _stamp(root, manifest, files)
     target = prepared_folder(root)
     if _stamp_of(target) == stamp:
@@ -181,7 +189,7 @@ def ensure_prepared(root: Path) -> None:
 
 
 def prepared_folder(root: Path) -> Path:
-    """Place of the prepared data: `root/prepared`, or a folder of its own below the one that `MTL_CACHE` names."""
+    """Folder of the prepared data: `root/prepared`, or a separate folder below `MTL_CACHE`."""
     home = cache_home()
     if home is None:
         return root / PREPARED
@@ -190,23 +198,23 @@ def prepared_folder(root: Path) -> Path:
 
 
 def _files(root: Path, folder: str) -> dict[str, Path]:
-    """The files of a folder by the name of their frame."""
+    """Files of a folder by the name of their frame."""
     suffixes = IMAGE_SUFFIXES if folder == "images" else LABEL_SUFFIXES
     if not (root / folder).is_dir():
-        raise DataError(f"{root / folder}: there is no such folder; the manifest asks for it")
-    found: dict[str, Path] = {}
+        raise DataError(f"{root / folder}: no such folder; the manifest requires it")
+    by_frame: dict[str, Path] = {}
     for path in sorted((root / folder).iterdir()):
         if is_system_file(path.name):
             continue
         if path.is_dir():
-            raise DataError(f"{path}: a folder; put the files side by side in {folder}/, under names of their own")
+            raise DataError(f"{path}: a folder; put all files directly into {folder}/, under different names")
         if path.suffix.lower() not in suffixes:
             raise DataError(f"{path}: files here end in {', '.join(suffixes)}; convert or remove it")
         name = frame_name(path.name)
-        if name in found:
-            raise DataError(f"{path}: the frame has two files here, this one and {found[name].name}")
-        found[name] = path
-    return found
+        if name in by_frame:
+            raise DataError(f"{path}: the frame has two files here, this one and {by_frame[name].name}")
+        by_frame[name] = path
+    return by_frame
 
 
 def _coverage(manifest: Manifest, files: Mapping[str, Mapping[str, Path]], root: Path) -> str:
@@ -221,22 +229,22 @@ def _coverage(manifest: Manifest, files: Mapping[str, Mapping[str, Path]], root:
         others = f", nor of {len(missing) - 1} others" if len(missing) > 1 else ""
         raise DataError(f"{root / 'images'}: no image of frame {missing[0]!r}{others}; the splits list it")
     counts = []
-    for task, own in manifest.tasks.items():
-        labels = files[own.folder]
+    for task, user_task in manifest.tasks.items():
+        labels = files[user_task.folder]
         stray = sorted(set(labels) - set(files["images"]))
         if stray:
             others = f", and {len(stray) - 1} other labels belong to none" if len(stray) > 1 else ""
             raise DataError(f"{labels[stray[0]]}: there is no image of that name{others}")
         if not any(name in labels for name in manifest.frames["train"]):
-            raise DataError(f"{root / own.folder}: no frame of the train split has a file here")
+            raise DataError(f"{root / user_task.folder}: no frame of the train split has a file here")
         counts.append(f"{task} {sum(name in labels for name in frames)}")
     return f"Own data. Labelled of {len(frames)} frames: {', '.join(counts)}."
 
 
 def _stamp(root: Path, manifest: Manifest, files: Mapping[str, Mapping[str, Path]]) -> str:
-    """Hash of the layout's version, the manifest, the splits, and name, size and time of every file, as JSON."""
+    """JSON text with a hash of the schema version, the manifest, the splits, and name, size and time of every file."""
     status = [(os.path.relpath(path, root), path.stat()) for folder in files.values() for path in folder.values()]
-    lines = [f"{name} {found.st_size} {found.st_mtime_ns}" for name, found in status]
+    lines = [f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in status]
     text = read_text(root / MANIFEST)
     content = "\n".join((f"schema {SCHEMA_VERSION}", text, json.dumps(manifest.frames), *lines))
     digest = hashlib.sha256(content.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""A tiny folder as a user might have it: made-up frames in common file formats, an own task, a manifest."""
+"""A tiny user folder: synthetic frames in common file formats, a task of another name, a manifest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MATERIALS = ["wood", "stone", "cloth"]
 
 
 def write_folder(root: Path) -> None:
-    """Write the folder, with every standard task and one more."""
+    """Write the folder, with every standard task and one further task."""
     manifest = {
         "tasks": {
             "semseg": {"classes": CLASSES},
@@ -46,7 +46,7 @@ def _write_frame(root: Path, name: str, seed: int) -> None:
     tasks = TaskSet(STANDARD_TASKS.values())
     arrays = example_frame(tasks, SIZE, seed)
     for task, count in counts.items():
-        # Numbers from 0, and 255 for no label, as most tools write them.
+        # Numbers from 0, and 255 for unlabelled, as most tools write them.
         arrays[task] = np.where(arrays[task] == 0, 255, arrays[task] % count).astype(np.uint8)
     _picture(root, "images", name, arrays["images"])
     for task in ("semseg", "human_parts", "boundary", "saliency"):

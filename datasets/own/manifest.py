@@ -1,4 +1,4 @@
-"""The manifest of a user's own data: tasks, how their files are read, splits, camera."""
+"""Manifest of user data: tasks, coding of their files, splits, camera."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ENDING = re.compile(r"(?:\.(?:png|jpe?g|npy))+$", re.IGNORECASE)
 
 
 def listed(value: Any) -> Any:
-    """A single value as a list of one."""
+    """Wrap a single value in a list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -77,18 +77,18 @@ class ManifestFile(BaseModel):
 
 
 @dataclass(frozen=True)
-class OwnTask:
+class UserTask:
     """One task of the manifest.
 
     Args:
-        task: the standard task that it is like, under its own name.
-        folder: where its files are.
+        task: copy of the standard task of its kind, under the name in the manifest.
+        folder: name of the folder of its files.
         classes: names of the classes.
         values: number of each class in the files.
-        ignore: numbers in the files that mean "no label".
-        assumed_ignore: True if the manifest does not say which numbers mean "no label".
+        ignore: numbers in the files for unlabelled pixels.
+        assumed_ignore: True if `ignore` is a default, not given in the manifest.
         scale: metres per unit of the files; None for millimetres in whole numbers and metres in floating point.
-        signs: factors of x, y and z that bring normals into the frame of the suite.
+        signs: factors of x, y and z that convert normals to x right, y down, z towards the camera.
     """
 
     task: Task
@@ -107,13 +107,13 @@ class Manifest:
 
     Args:
         name: beginning of the data-set id.
-        tasks: by name, in the order of the file.
+        tasks: tasks by name, in the order of the file.
         frames: names of the frames, by split.
-        intrinsics: fx, fy, cx, cy of all frames in pixels; None where the camera is not known.
+        intrinsics: fx, fy, cx, cy of all frames in pixels; None if the camera is not known.
     """
 
     name: str
-    tasks: Mapping[str, OwnTask]
+    tasks: Mapping[str, UserTask]
     frames: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     intrinsics: tuple[float, float, float, float] | None = None
 
@@ -121,9 +121,9 @@ class Manifest:
     def labels(self) -> dict[str, LabelInfo]:
         """Entries of dataset.json for tasks with classes and for tasks that are not standard."""
         return {
-            name: LabelInfo(own.task.readout, own.classes)
-            for name, own in self.tasks.items()
-            if name != "semseg" and (own.classes or name not in STANDARD_TASKS)
+            name: LabelInfo(user_task.task.readout, user_task.classes)
+            for name, user_task in self.tasks.items()
+            if name != "semseg" and (user_task.classes or name not in STANDARD_TASKS)
         }
 
 
@@ -131,7 +131,7 @@ def read_manifest(root: Path) -> Manifest:
     """Read the manifest of a folder.
 
     Raises:
-        DataError: if it is missing, or a value is not allowed.
+        DataError: if the file is missing, or a value is not allowed.
     """
     path = root / MANIFEST
     if not path.is_file():
@@ -151,19 +151,19 @@ def read_manifest(root: Path) -> Manifest:
 
 
 def frame_name(file_name: str) -> str:
-    """Name of the frame that a file belongs to: composed characters (NFC), without ending.
+    """Name of the frame of a file: composed characters (NFC), without ending.
 
-    Macs decompose accented letters in the names of files, and lists of frames are often lists of files.
+    macOS decomposes accented letters in file names, and lists of frames are often lists of files.
     """
     return _ENDING.sub("", unicodedata.normalize("NFC", file_name))
 
 
 class _ManifestError(ValueError):
-    """An entry of the manifest does not fit the others."""
+    """An entry of the manifest is wrong or contradicts another entry."""
 
 
 def _nearest_key(error: ValidationError) -> str:
-    """The known keys, where the first fault is an unknown one."""
+    """Suggestion and list of the allowed keys if the first fault is an unknown key, else empty."""
     fault = error.errors(include_url=False)[0]
     if fault["type"] != "extra_forbidden":
         return ""
@@ -171,7 +171,7 @@ def _nearest_key(error: ValidationError) -> str:
     return f".{suggest(str(fault['loc'][-1]), model.model_fields)} The keys are {', '.join(model.model_fields)}"
 
 
-def _task(name: str, entry: TaskEntry) -> OwnTask:
+def _task(name: str, entry: TaskEntry) -> UserTask:
     where = f'task "{name}"'
     taken = [given for given in (name, entry.folder) if given in RESERVED]
     if taken:
@@ -180,19 +180,19 @@ def _task(name: str, entry: TaskEntry) -> OwnTask:
     if like not in STANDARD_TASKS:
         raise _ManifestError(f'{where}: say which task it is "like": {", ".join(STANDARD_TASKS)}')
     standard = STANDARD_TASKS[like]
-    own_keys = {key for keys in _KEYS_OF_KIND.values() for key in keys} - {*_KEYS_OF_KIND[standard.readout]}
-    odd = sorted(own_keys & entry.model_fields_set)
-    if odd:
-        raise _ManifestError(f'{where}: "{odd[0]}" has no meaning for labels like {like}')
+    other_keys = {key for keys in _KEYS_OF_KIND.values() for key in keys} - {*_KEYS_OF_KIND[standard.readout]}
+    unsupported = sorted(other_keys & entry.model_fields_set)
+    if unsupported:
+        raise _ManifestError(f'{where}: "{unsupported[0]}" has no meaning for labels like {like}')
     weight = standard.loss_weight if entry.loss_weight is None else entry.loss_weight
     task = replace(standard, name=name, loss_weight=weight)
-    own = OwnTask(
+    user_task = UserTask(
         task, entry.folder or name, ignore=entry.ignore or (), scale=entry.scale, signs=entry.signs or (1, 1, 1)
     )
-    return own if standard.readout != "class" else _class_task(own, entry, where)
+    return user_task if standard.readout != "class" else _class_task(user_task, entry, where)
 
 
-def _class_task(own: OwnTask, entry: TaskEntry, where: str) -> OwnTask:
+def _class_task(user_task: UserTask, entry: TaskEntry, where: str) -> UserTask:
     count = len(entry.classes)
     if not 2 <= count <= 254:
         raise _ManifestError(f'{where}: "classes" must list the names of 2 to 254 classes, found {count}')
@@ -209,8 +209,8 @@ def _class_task(own: OwnTask, entry: TaskEntry, where: str) -> OwnTask:
     if both:
         raise _ManifestError(f'{where}: {both[0]} is the number of a class and in "ignore" (no label); remove one')
     return replace(
-        own,
-        task=replace(own.task, channels=count),
+        user_task,
+        task=replace(user_task.task, channels=count),
         classes=entry.classes,
         values=values,
         ignore=ignore,
@@ -241,15 +241,15 @@ def _frames(root: Path, entry: str | Sequence[str], split: str) -> tuple[str, ..
 
 
 def list_file(root: Path, entry: str, split: str) -> Path:
-    """The file that lists the frames of a split.
+    """Path of the file that lists the frames of a split.
 
     Raises:
-        _ManifestError: if it lies outside the folder, or is missing.
+        _ManifestError: if the path leads outside the folder, or the file is missing.
     """
-    outside = (
+    is_outside = (
         PurePosixPath(entry).is_absolute() or PureWindowsPath(entry).anchor or ".." in PureWindowsPath(entry).parts
     )
-    if outside:
+    if is_outside:
         raise _ManifestError(f"the {split} split is said to be in {entry}, outside the folder; copy the list into it")
     path = root / entry
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Label files of a user's own data, read as the manifest says, into the values that the canonical layout stores."""
+"""Reading of label files of user data, decoded by the manifest, as values of the canonical layout."""
 
 from __future__ import annotations
 
@@ -11,58 +11,62 @@ from benchmark.boundaries.formats.content import DataError, describe_shape
 from benchmark.boundaries.formats.images import read_image, read_numbers
 from datasets.layout.frame_files import Array
 from datasets.layout.label_kinds import KINDS
-from datasets.own.manifest import OwnTask
+from datasets.own.manifest import UserTask
 from datasets.preparation.reading import describe, to_normals
 
 MILLIMETRE = 0.001
 MEDIAN_DEPTHS = 0.02, 300.0
-"""Metres. A frame with another median is in another unit; endoscopes see 0.05 m, aerial cameras 200 m."""
+"""Range in metres of the median depth of a frame; outside, the unit is wrong.
+
+Endoscopes see 0.05 m, aerial cameras 200 m.
+"""
 _UNLABELLED = 128
 _MAX_CODE = 65535
 
 
-def read_own_label(own: OwnTask, path: Path, size: tuple[int, int]) -> Array:
-    """The label of a frame, as it is stored.
+def read_user_label(user_task: UserTask, path: Path, size: tuple[int, int]) -> Array:
+    """Read the label of a frame in the codes of the canonical layout.
 
     Args:
-        own: how its files are to be read.
+        user_task: coding of its files.
         path: a PNG or .npy file.
         size: (H, W) of the image.
 
     Raises:
-        DataError: naming the file, if it is wrong.
+        DataError: naming the wrong file.
     """
     read = {"class": _classes, "value": _metres, "direction": _directions, "probability": _binary, "mask": _binary}
-    return read[own.task.readout](own, path, size)
+    return read[user_task.task.readout](user_task, path, size)
 
 
-def unlabelled(own: OwnTask, size: tuple[int, int]) -> Array:
-    """The stored label of a frame that has no file for a task."""
-    kind = KINDS[own.task.readout]
+def unlabelled(user_task: UserTask, size: tuple[int, int]) -> Array:
+    """Stored label of a frame without a file for the task: all pixels unlabelled."""
+    kind = KINDS[user_task.task.readout]
     return np.full(size if kind.channels is None else (*size, kind.channels), kind.unlabelled, kind.dtype)
 
 
-def _classes(own: OwnTask, path: Path, size: tuple[int, int]) -> Array:
+def _classes(user_task: UserTask, path: Path, size: tuple[int, int]) -> Array:
     numbers = _read_map(path, size)
-    found = np.unique(numbers)
-    if own.assumed_ignore and len(own.classes) == 2 and found.tolist() == [0, 255]:
+    values = np.unique(numbers)
+    if user_task.assumed_ignore and len(user_task.classes) == 2 and values.tolist() == [0, 255]:
         raise DataError(
-            f'{path}: holds 0 and 255 only. If 255 is the class "{own.classes[1]}", write "values": [0, 255] for '
-            f'"{own.task.name}" in the manifest; if it means no label, write "ignore": 255'
+            f'{path}: holds 0 and 255 only. If 255 is the class "{user_task.classes[1]}", write "values": [0, 255] for '
+            f'"{user_task.task.name}" in the manifest; if it means no label, write "ignore": 255'
         )
-    codes = np.zeros(len(found), np.uint8)
-    for code, value in enumerate(own.values, start=1):
-        codes[found == value] = code
-    wrong = (codes == 0) & ~np.isin(found, own.ignore)
+    codes = np.zeros(len(values), np.uint8)
+    for code, value in enumerate(user_task.values, start=1):
+        codes[values == value] = code
+    wrong = (codes == 0) & ~np.isin(values, user_task.ignore)
     if wrong.any():
-        row, column = np.argwhere(numbers == found[wrong][0])[0]
-        ignored = f" and {', '.join(map(str, own.ignore))} (no label)" if own.ignore else ""
+        row, column = np.argwhere(numbers == values[wrong][0])[0]
+        ignored = f" and {', '.join(map(str, user_task.ignore))} (no label)" if user_task.ignore else ""
         raise DataError(
-            f"{path}: label {found[wrong][0]:g} at row {row}, column {column} "
-            f"({int(np.isin(numbers, found[wrong]).sum())} such pixels), allowed are {_listed(own.values)}{ignored}; "
+            f"{path}: label {values[wrong][0]:g} at row {row}, column {column} "
+            f"({int(np.isin(numbers, values[wrong]).sum())} such pixels), "
+            f"allowed are {_listed(user_task.values)}{ignored}; "
             "see classes, first, values and ignore in the manifest"
         )
-    return codes[np.searchsorted(found, numbers)]
+    return codes[np.searchsorted(values, numbers)]
 
 
 def _listed(values: tuple[int, ...]) -> str:
@@ -71,14 +75,14 @@ def _listed(values: tuple[int, ...]) -> str:
     return ", ".join(map(str, values))
 
 
-def _metres(own: OwnTask, path: Path, size: tuple[int, int]) -> Array:
+def _metres(user_task: UserTask, path: Path, size: tuple[int, int]) -> Array:
     numbers = _read_map(path, size)
-    scale = own.scale
+    scale = user_task.scale
     if scale is None:
         if numbers.dtype == np.uint8:
             raise DataError(f'{path}: 8-bit values in an unknown unit; give "scale", the metres per unit')
         scale = 1.0 if numbers.dtype.kind == "f" else MILLIMETRE
-    # Sensors write the largest 16-bit code where they measured nothing.
+    # Sensors write the largest 16-bit code at pixels without a measurement.
     missing = numbers == _MAX_CODE if numbers.dtype.kind in "iu" else ~np.isfinite(numbers)
     metres = np.where(missing, 0, numbers).astype(np.float32) * np.float32(scale)
     if (metres < 0).any():
@@ -87,32 +91,33 @@ def _metres(own: OwnTask, path: Path, size: tuple[int, int]) -> Array:
             f"{path}: {metres[row, column]:g} m at row {row}, column {column}; distances are positive, and a missing "
             "one is 0, NaN or infinite"
         )
-    measured = metres[metres > 0]
-    if measured.size and not MEDIAN_DEPTHS[0] <= np.median(measured) <= MEDIAN_DEPTHS[1]:
-        unit = f"with a scale of {scale:g} m per unit" if own.scale else "in metres" if scale == 1 else "in millimetres"
+    valid = metres[metres > 0]
+    if valid.size and not MEDIAN_DEPTHS[0] <= np.median(valid) <= MEDIAN_DEPTHS[1]:
+        default_unit = "in metres" if scale == 1 else "in millimetres"
+        unit = f"with a scale of {scale:g} m per unit" if user_task.scale else default_unit
         raise DataError(
-            f'{path}: {describe(numbers)}, read {unit}, has a median of {np.median(measured):.4g} m; "scale" in the '
+            f'{path}: {describe(numbers)}, read {unit}, has a median of {np.median(valid):.4g} m; "scale" in the '
             "manifest is the metres per unit of the files: 1 for metres, 0.001 for millimetres"
         )
     return metres
 
 
-def _directions(own: OwnTask, path: Path, size: tuple[int, int]) -> Array:
+def _directions(user_task: UserTask, path: Path, size: tuple[int, int]) -> Array:
     vectors = read_npy(path) if path.suffix.lower() == ".npy" else read_image(path)
     if vectors.shape == (3, *size):
         raise DataError(f"{path}: found {describe(vectors)}, the channels come first; save it as height x width x 3")
     _check_size(vectors, size, path)
-    return (to_normals(vectors, size, str(path)) * np.array(own.signs, np.float32)).astype(np.float16)
+    return (to_normals(vectors, size, str(path)) * np.array(user_task.signs, np.float32)).astype(np.float16)
 
 
-def _binary(own: OwnTask, path: Path, size: tuple[int, int]) -> Array:
+def _binary(user_task: UserTask, path: Path, size: tuple[int, int]) -> Array:
     numbers = _read_map(path, size)
-    ignored = np.isin(numbers, own.ignore)
-    labelled = np.where(ignored, 0, numbers)
-    if not (labelled.min() >= 0 and labelled.max() <= 255):
-        raise DataError(f"{path}: values {labelled.min():g} to {labelled.max():g}, expected 0 and 1, or 0 and 255")
-    largest = 1 if labelled.max() <= 1 else 255
-    positive = labelled >= largest / 2
+    ignored = np.isin(numbers, user_task.ignore)
+    codes = np.where(ignored, 0, numbers)
+    if not (codes.min() >= 0 and codes.max() <= 255):
+        raise DataError(f"{path}: values {codes.min():g} to {codes.max():g}, expected 0 and 1, or 0 and 255")
+    largest = 1 if codes.max() <= 1 else 255
+    positive = codes >= largest / 2
     return np.where(ignored, np.uint8(_UNLABELLED), np.where(positive, np.uint8(255), np.uint8(0)))
 
 

@@ -8,27 +8,28 @@ Data card
   Role of Context for Object Detection and Semantic Segmentation in the Wild", CVPR 2014; X. Chen et al., "Detect What
   You Can", CVPR 2014 (parts); K.-K. Maninis, I. Radosavovic, I. Kokkinos, "Attentive Single-Tasking of Multiple Tasks",
   CVPR 2019 (this collection, and its distilled labels).
-* **Licence**: of the photographs, that of flickr; the annotations are for research. Nothing of it is part of this
-  repository.
-* **Size**: every photograph has its own, up to 500 pixels a side. Training crops 512x512, evaluation pads to 512x512
-  with pixels that do not count, and cuts the padding off before it scores.
+* **Licence**: the photographs have the terms of flickr; the annotations are for research. This repository contains
+  neither.
+* **Size**: different for each photograph, up to 500 pixels a side. Training crops 512x512, evaluation pads to 512x512
+  with ignored pixels and crops the padding before scoring.
 * **Camera**: not known. Intrinsics are assumed, with a focal length of the longer side.
 
-What each modality is made from, and its caveats:
+Source and caveats of each modality:
 
 * **images**: the photographs of PASCAL VOC, decoded from the release's JPEG files.
-* **semseg**: the 20 classes of PASCAL VOC and the background, which is a class and counts; the borders of objects are
+* **semseg**: the 20 classes of PASCAL VOC and the background, which counts as a class; the borders of objects are
   unlabelled in the frames that VOC labelled.
-* **human_parts**: head, torso, upper and lower arms, upper and lower legs, background. An image, or a training crop,
-  that shows no part does not count at all, neither in the loss nor in the mIoU, as in ASTMT, ATRC and InvPT.
-* **saliency**: distilled: what another network predicted, cut at 0.5. There is no human annotation.
-* **normals**: distilled, from a network that learned from NYU-v2; unlabelled where the class is not also one of
-  NYU-v2's 894. From 8 bits, brought to length 1 (the published loaders leave them within 1 % of it).
-* **boundary**: of the 459 classes of the full annotation. The train split has what methods learn from,
-  thin(|Laplacian| > 0); the test split has what the evaluation tool makes, the thinned outlines, so that no further
-  thinning or outlining is due. Tolerance 0.0075 of the diagonal.
-* **Deviations**: papers differ in the saliency number that they call maxF (see the metric cards), in whether images
-  without a human part count, and in the size and padding of frames at evaluation.
+* **human_parts**: head, torso, upper and lower arms, upper and lower legs, background. An image or a training
+  crop without any part counts neither in the loss nor in the mIoU, as in ASTMT, ATRC and InvPT.
+* **saliency**: distilled: predictions of another network, thresholded at 0.5. No human annotation exists.
+* **normals**: distilled, from a network that learned from NYU-v2; unlabelled where the class is not one of the
+  894 classes of NYU-v2. Decoded from 8 bits and normalised to length 1 (the published loaders leave a deviation of 1
+  %).
+* **boundary**: boundaries of the 459 classes of the full annotation. The train split has the training labels,
+  thin(|Laplacian| > 0); the test split has the labels of the evaluation tool, the thinned outlines, which need no
+  further processing. Tolerance 0.0075 of the diagonal.
+* **Deviations**: papers differ in the definition of the saliency metric maxF (see the metric cards), in the treatment
+  of images without a human part, and in the size and padding of frames at evaluation.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class PASCALContext(CanonicalDataset):
     """One split of PASCAL-Context; the data card is at the top of this module.
 
     Arguments and items: see `CanonicalDataset`. Frames have different sizes, so either `size` or an augmentation with
-    `crop` or `pad` must bring them to one.
+    `crop` or `pad` is needed.
     """
 
     tasks: TaskSet = PASCAL_TASKS

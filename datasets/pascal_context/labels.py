@@ -1,6 +1,6 @@
-"""What the files of the release become: labels as the canonical layout stores them.
+"""Conversion of the release files to the label codes of the canonical layout.
 
-The conventions are those of the loaders of ASTMT (facebookresearch/astmt), which the survey, ATRC and InvPT took over;
+The conventions are taken from the loaders of ASTMT (facebookresearch/astmt), also used by the survey, ATRC and InvPT;
 read to understand, nothing copied.
 """
 
@@ -53,24 +53,24 @@ PARTS = {
     "upper leg": ("luleg", "ruleg"),
     "lower leg": ("llleg", "rlleg", "lfoot", "rfoot"),
 }
-"""The six parts, each with the parts of PASCAL-Part that it unites; left and right are one."""
+"""The six parts, each with its parts of PASCAL-Part; left and right are merged."""
 
 PART_CLASSES = ("background", *PARTS)
 PERSON = 15
-"""Class of people among the objects of PASCAL-Part."""
+"""Class number of people in PASCAL-Part."""
 
 _PART_NUMBER = {part: number for number, parts in enumerate(PARTS.values(), start=1) for part in parts}
 _FOREGROUND = 255
 _MIDDLE = 128
-"""Half of 255: distilled saliency is a probability in 8 bits, which the loaders cut at 0.5."""
+"""Threshold of the 8-bit probability; the published loaders threshold at 0.5."""
 _SHORTEST_NORMAL = 0.5
 
 
 def semseg(labels: Array) -> Array:
-    """Class map 0..20, 255 unlabelled -> stored code, 0 unlabelled.
+    """Convert a class map (0..20, 255 unlabelled) to stored codes (1..21, 0 unlabelled).
 
     Raises:
-        ValueError: for another label, with its place.
+        ValueError: for another label, with its position.
     """
     wrong = (labels >= len(CLASSES)) & (labels != 255)
     if wrong.any():
@@ -83,7 +83,7 @@ def semseg(labels: Array) -> Array:
 
 
 def human_parts(parts: Iterable[tuple[str, Array]], size: tuple[int, int]) -> Array:
-    """Stored code of the parts of all people in an image: 1 is the background, 2..7 are the six parts.
+    """Stored codes of the parts of all people in an image: 1 is the background, 2..7 are the six parts.
 
     Args:
         parts: names in PASCAL-Part and masks (H, W), in the order of the file; a later one covers an earlier one.
@@ -106,12 +106,13 @@ def people(annotation: Any) -> Iterator[tuple[str, Array]]:
     """Name and mask of every part of every person, from the variable `anno` of a file of PASCAL-Part.
 
     Args:
-        annotation: as `datasets.preparation.matlab` reads it.
+        annotation: result of `benchmark.boundaries.formats.matlab.read_variable`.
 
     Raises:
         LookupError, TypeError, ValueError: if it has another structure.
     """
-    # Fields by position, as the loaders have it: image name, objects; class name, class, mask, parts; part name, mask.
+    # Fields by position, as in the published loaders: image name, objects; class name, class, mask, parts; part name,
+    # mask.
     for thing in _fields(annotation[0])[1]:
         _, number, _, parts = _fields(thing)
         if int(number.item()) != PERSON:
@@ -126,43 +127,43 @@ def _fields(record: Mapping[str, Any]) -> list[Any]:
 
 
 def saliency(codes: Array) -> Array:
-    """Distilled saliency in 8 bits -> stored code, 255 salient, 0 not."""
+    """Convert distilled 8-bit saliency to stored codes: 255 salient, 0 not salient."""
     return np.where(codes >= _MIDDLE, np.uint8(_FOREGROUND), np.uint8(0))
 
 
 def normals(codes: Array, label_map: Array) -> Array:
-    """Distilled normals in 8 bits -> stored unit vectors; zero where the class of the pixel has none.
+    """Convert distilled 8-bit normals to (H, W, 3) float16 unit vectors; zero where the class is not in NYU-v2.
 
     Args:
         codes: (H, W, 3) uint8, n = 2 v / 255 - 1.
-        label_map: (H, W) class 1..459 of PASCAL-Context. The network that the normals come from learned from NYU-v2, so
-            they count only for classes that NYU-v2 has too.
+        label_map: (H, W) class 1..459 of PASCAL-Context. The normals come from a network trained on NYU-v2, so they are
+            valid only for classes of NYU-v2.
     """
     vectors = codes.astype(np.float32) * np.float32(2 / 255) - 1
     length = np.sqrt(np.square(vectors).sum(-1))
-    known = np.isin(label_map, classes_with_normals()) & (length >= _SHORTEST_NORMAL)
-    scale = np.divide(1.0, length, where=known, out=np.zeros_like(length))
+    valid = np.isin(label_map, classes_with_normals()) & (length >= _SHORTEST_NORMAL)
+    scale = np.divide(1.0, length, where=valid, out=np.zeros_like(length))
     return (vectors * scale[..., None]).astype(np.float16)
 
 
 @cache
 def classes_with_normals() -> NDArray[np.int64]:
-    """Numbers of the PASCAL-Context classes whose name is one of the 894 of NYU-v2, and of tvmonitor."""
+    """Numbers of the PASCAL-Context classes whose name is one of the 894 names of NYU-v2, and of tvmonitor."""
     with open(Path(__file__).with_name("normals_classes.csv"), encoding="utf-8", newline="") as file:
         return np.array([int(row["id"]) for row in csv.DictReader(file)])
 
 
 def training_boundary(label_map: Array) -> Array:
-    """Boundaries to learn: the thinned zero crossings of the classes, that is where their Laplacian is not 0.
+    """Training boundaries: pixels where the Laplacian of the class numbers is not 0, thinned; codes 0 and 255.
 
-    The Laplacian of class numbers is 0 where a number lies between two others by chance; so it is published.
+    As published, class changes at which the Laplacian is 0 by chance are missed.
     """
     crossings = cv2.Laplacian(label_map.astype(np.float64), cv2.CV_64F) != 0
     return _codes(thin(crossings))
 
 
 def evaluation_boundary(label_map: Array) -> Array:
-    """Boundaries to be found, as the benchmark's tool makes them: the thinned outlines of the classes."""
+    """Evaluation boundaries of the benchmark tool: the thinned outlines of the classes; codes 0 and 255."""
     return _codes(thin(outlines(label_map)))
 
 

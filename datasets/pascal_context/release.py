@@ -1,6 +1,6 @@
 """The release of PASCAL-Context for multi-task learning: PASCAL_MT of ASTMT, PASCALContext of ATRC and InvPT.
 
-Both unpack to the same files below a folder of another name, as their loaders show:
+Both archives hold the same files, below folders of different names:
 
     JPEGImages/NAME.jpg
     ImageSets/Context/train.txt, val.txt     names, one a line
@@ -20,13 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.boundaries.formats.images import read_numbers
 from benchmark.boundaries.formats.matlab import read_variable
-from datasets.layout.frame_files import Array, DataError
+from datasets.layout.frame_files import Array
 from datasets.layout.manifest_tables import FrameRecord, LabelInfo, assumed_intrinsics
 from datasets.pascal_context import labels
 from datasets.preparation.archives import folder_with
-from datasets.preparation.reading import check_shape, read_colour
+from datasets.preparation.reading import check_presence, check_shape, read_colour
 
 TASKS = ("semseg", "human_parts", "saliency", "normals", "boundary")
 SPLITS = {"train": "train", "val": "test"}
@@ -59,7 +60,17 @@ _FOLDERS = (
 
 @dataclass(frozen=True)
 class Release:
-    """A release on disk; see `datasets.preparation.preparing.Source`."""
+    """A release on disk as a `datasets.preparation.preparing.Source`.
+
+    Args:
+        root: folder with JPEGImages/.
+        frames: name and split of every frame.
+        name: beginning of the data-set id.
+        tasks: names of the tasks.
+        classes: names of the semseg classes.
+        notes: caveats.
+        version: version of the preparation.
+    """
 
     root: Path
     frames: tuple[tuple[str, str], ...]
@@ -71,16 +82,16 @@ class Release:
 
     @property
     def labels(self) -> Mapping[str, LabelInfo]:
-        """The classes of the human parts."""
+        """Names of the classes of human_parts."""
         return {"human_parts": LabelInfo("class", labels.PART_CLASSES)}
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Where each modality comes from."""
+        """Source of each modality, for dataset.json."""
         return SOURCES
 
     def read(self, name: str, split: str) -> tuple[FrameRecord, dict[str, Array]]:
-        """A frame and its arrays.
+        """The record of a frame and its arrays as stored.
 
         Raises:
             DataError: naming the file that is truncated, of another size, or has a value that is not allowed.
@@ -131,18 +142,15 @@ class Release:
 
 
 def open_release(folder: Path) -> Release:
-    """Find the release below a folder, read its splits, and see that every file is there.
+    """Find the release below a folder, read its splits, and check that every file exists.
 
     Raises:
-        DataError: naming the first file that is missing, and how many there are.
+        DataError: naming the first missing file and the number of missing files.
     """
     root = folder_with(folder, _FOLDERS, "a release of PASCAL-Context")
     frames = tuple((name, split) for file, split in SPLITS.items() for name in _names(root, file))
     _check_names([name for name, _ in frames], root)
-    missing = [path for name, _ in frames for path in _files(root, name) if not path.is_file()]
-    if missing:
-        others = f", and {len(missing) - 1} other files too" if len(missing) > 1 else ""
-        raise DataError(f"{missing[0]}: the file is missing{others}")
+    check_presence(path for name, _ in frames for path in _files(root, name))
     counts = Counter(split for _, split in frames)
     expected = ", ".join(f"{number} {split}" for split, number in PUBLISHED_FRAMES.items())
     partial = f"The published release has {expected} frames; numbers on this one compare with no paper."
@@ -150,7 +158,7 @@ def open_release(folder: Path) -> Release:
 
 
 def semseg_file(root: Path, name: str) -> Path:
-    """The labels of PASCAL VOC where it has them, else those made for the other frames."""
+    """Label file of PASCAL VOC if it exists, else the label file of PASCAL-Context."""
     voc = root / "semseg" / "VOC12" / f"{name}.png"
     return voc if voc.is_file() else root / "semseg" / "pascal-context" / f"{name}.png"
 
@@ -181,10 +189,9 @@ def _names(root: Path, file: str) -> list[str]:
 
 def _check_names(names: list[str], root: Path) -> None:
     """Refuse a name that is listed twice or that is no file name."""
-    numbers, first = np.unique(names, return_index=True)
-    if len(numbers) < len(names):
-        twice = next(name for position, name in enumerate(names) if position not in set(first.tolist()))
-        raise DataError(f"{root / 'ImageSets' / 'Context'}: frame {twice!r} is listed twice, or in both splits")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(f"{root / 'ImageSets' / 'Context'}: frame {twice[0]!r} is listed twice, or in both splits")
     odd = [name for name in names if Path(name).name != name]
     if odd:
         raise DataError(f"{root / 'ImageSets' / 'Context'}: {odd[0]!r} is not the name of a frame")

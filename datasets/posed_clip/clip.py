@@ -1,4 +1,4 @@
-"""A posed clip of any format: its frames in order of time, their poses and cameras, the unit of its depth."""
+"""A posed clip of any format: frames in order of time, with poses, cameras and the unit of depth."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Intrinsics = tuple[float, float, float, float]
 """fx, fy, cx, cy; pixel centres are at integer + 0.5."""
 
 _UNIT_LENGTH = 5e-2
-"""Largest difference of a quaternion's length from 1; some trackers round to two digits. It is normalised."""
+"""Largest deviation of the length of a quaternion from 1; some trackers round to two digits."""
 _ASPECT = 0.01
 
 
@@ -31,26 +31,26 @@ class Camera:
     """The camera of a frame.
 
     Args:
-        intrinsics: in pixels of an image of `size`.
-        size: (H, W); None for the size of the image.
+        intrinsics: fx, fy, cx, cy in pixels of an image of `size`.
+        size: (H, W); None for the size of the image file.
     """
 
     intrinsics: Intrinsics
     size: tuple[int, int] | None = None
 
-    def of(self, size: tuple[int, int], where: Path) -> Intrinsics:
+    def scaled_to(self, size: tuple[int, int], where: Path) -> Intrinsics:
         """Intrinsics in pixels of an image of another size.
 
         Raises:
-            DataError: if the image has another shape, so that it is no scaled copy.
+            DataError: if the image has another aspect ratio, so that it is no scaled copy.
         """
         if self.size is None:
             return self.intrinsics
         rows, columns = size[0] / self.size[0], size[1] / self.size[1]
         if abs(rows / columns - 1) > _ASPECT:
-            found, known = (f"{width}x{height}" for height, width in (size, self.size))
+            image_size, camera_size = (f"{width}x{height}" for height, width in (size, self.size))
             raise DataError(
-                f"{where}: an image of {found} pixels is no scaled copy of the {known} that the camera is known for; "
+                f"{where}: an image of {image_size} pixels is no scaled copy of the {camera_size} of its camera; "
                 "give the camera of these files (--intrinsics FX FY CX CY)"
             )
         fx, fy, cx, cy = self.intrinsics
@@ -62,8 +62,8 @@ class DepthCode:
     """Code of 16-bit depth.
 
     Args:
-        per_metre: units to the metre.
-        missing: codes that stand for no measurement.
+        per_metre: units per metre.
+        missing: codes of pixels without a measurement.
     """
 
     per_metre: float
@@ -89,11 +89,12 @@ class ClipFrame:
     """One frame of a clip.
 
     Args:
-        name: unique in the clip; names sort as the frames follow each other.
-        image: its picture.
-        depth: its 16-bit PNG.
-        pose: 4x4 camera-to-world row by row, metres, camera frame x right, y down, z forward.
-        camera: its intrinsics.
+        name: unique name; the order of the names is the order of time.
+        image: path of the picture.
+        depth: path of the 16-bit depth PNG.
+        pose: 16 numbers of the (4, 4) camera-to-world matrix row by row, metres, camera frame x right, y down, z
+            forward.
+        camera: camera of the frame.
     """
 
     name: str
@@ -103,7 +104,7 @@ class ClipFrame:
     camera: Camera
 
     def read_depth(self, code: DepthCode, size: tuple[int, int]) -> Array:
-        """Depth at the size of the image.
+        """(H, W) float32 depth in metres at the size of the image, 0 missing.
 
         Raises:
             DataError: if the file is wrong or of another size.
@@ -115,13 +116,13 @@ class ClipFrame:
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip.
+    """A posed clip.
 
     Args:
-        kind: its format, by the name that users know.
-        frames: in order of time.
-        depth: how its depth is coded.
-        notes: frames left out, quantities derived.
+        kind: name of the format.
+        frames: frames in order of time.
+        depth: code of the depth files.
+        notes: omitted frames and derived quantities.
     """
 
     kind: str
@@ -131,21 +132,21 @@ class Clip:
 
 
 class NoPoseError(DataError):
-    """The tracker had no pose at that time: it wrote NaN, infinity or zeros. Such frames are left out and counted."""
+    """A frame without a pose: the tracker wrote NaN, infinity or zeros. Such frames are left out and counted."""
 
 
 def frame_names(stems: Sequence[str]) -> list[str]:
-    """Names of frames in order of time: the names of their files, or numbers if these would sort differently."""
+    """Names of frames in order of time: the file names, or numbers if the file names sort differently."""
     names = [re.sub(r"[^\w.\-]+", "_", stem) for stem in stems]
-    follow = all(first < second for first, second in pairwise(names))
-    return names if follow else [f"{number:06d}" for number in range(len(names))]
+    is_sorted = all(first < second for first, second in pairwise(names))
+    return names if is_sorted else [f"{number:06d}" for number in range(len(names))]
 
 
 def file_below(folder: Path, name: str, where: str) -> Path:
-    """A file that a table of the clip names, with slashes or backslashes.
+    """Path of a file that is named in a table of the clip, with slashes or backslashes.
 
     Args:
-        folder: of the clip.
+        folder: folder of the clip.
         name: path relative to the folder.
         where: file and line, for the message.
 
@@ -163,13 +164,13 @@ def numbers_of(words: Sequence[str], count: int, where: str, expected: str) -> l
 
     Args:
         words: the texts.
-        count: how many there must be.
+        count: expected number of words.
         where: file and line, for the message.
-        expected: their meaning, for the message.
+        expected: meaning of the words, for the message.
 
     Raises:
-        NoPoseError: if one is not finite.
-        DataError: if there are more or fewer, or one is no number.
+        NoPoseError: if a number is not finite.
+        DataError: if the count is wrong, or a word is no number.
     """
     try:
         numbers = [float(word) for word in words]
@@ -183,10 +184,10 @@ def numbers_of(words: Sequence[str], count: int, where: str, expected: str) -> l
 
 
 def pose_of(quaternion: Sequence[float], translation: Sequence[float], where: str) -> NDArray[np.float64]:
-    """The (4, 4) pose of a rotation and a translation.
+    """(4, 4) pose of a rotation and a translation.
 
     Args:
-        quaternion: x, y, z, w, of length 1 but for rounding.
+        quaternion: x, y, z, w, of length 1 up to rounding; it is normalised.
         translation: x, y, z.
         where: file and line, for the message.
 
@@ -220,5 +221,5 @@ def checked(pose: NDArray[np.float64], where: str) -> NDArray[np.float64]:
 
 
 def flat(pose: NDArray[np.float64]) -> tuple[float, ...]:
-    """The 16 numbers of a pose for frames.csv, row by row."""
+    """16 numbers of a (4, 4) pose, row by row, for frames.csv."""
     return tuple(pose.ravel().tolist())

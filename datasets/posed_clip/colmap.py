@@ -1,4 +1,4 @@
-"""A text model of COLMAP with images/ and depth/: its poses, brought to metres by the measured depth.
+"""COLMAP text models with images/ and depth/; the measured depth determines the scale of the poses in metres.
 
 Source: COLMAP reconstructs up to a scale. Here all lengths of a clip are multiplied by one number, the median of
 measured depth / depth of the 3D point in the camera, over all observations of points at pixels with a measurement.
@@ -24,11 +24,11 @@ from datasets.preparation.reading import check_presence
 KIND = "COLMAP"
 LOOKED_FOR = "cameras.txt with images.txt and points3D.txt, also in sparse/0/"
 FEWEST = 10
-"""Observations that a scale needs."""
+"""Least number of observations for a scale."""
 
 _TABLES = ("cameras.txt", "images.txt", "points3D.txt")
 _MODELS = (".", "sparse/0", "sparse")
-"""Places of the tables; COLMAP numbers its models."""
+"""Possible folders of the tables; COLMAP numbers its models."""
 
 
 @dataclass(frozen=True)
@@ -42,45 +42,45 @@ class _Located:
 
 
 def recognise(folder: Path) -> bool:
-    """True if the folder has such a clip."""
+    """True if the folder holds a COLMAP text model."""
     return _model_of(folder) is not None
 
 
 def _model_of(folder: Path) -> Path | None:
-    """Folder of the tables."""
-    places = (folder / place for place in _MODELS)
-    return next((place for place in places if all((place / name).is_file() for name in _TABLES)), None)
+    """Folder of the tables; None if no folder has all of them."""
+    candidates = (folder / subfolder for subfolder in _MODELS)
+    return next((subfolder for subfolder in candidates if all((subfolder / name).is_file() for name in _TABLES)), None)
 
 
 def open_clip(folder: Path, intrinsics: Intrinsics | None) -> Clip:
-    """Read the model, see that the files are there, and find the scale.
+    """Read the model, check that the files exist, and determine the scale.
 
     Args:
-        folder: with the three tables, images/ and depth/ with NAME.png or NAME.jpg.png.
-        intrinsics: None; the model has its own.
+        folder: folder with the three tables, images/ and depth/ with NAME.png or NAME.jpg.png.
+        intrinsics: must be None, since the model has its cameras.
 
     Raises:
-        DataError: naming the first file or line that is wrong, or if the scale cannot be found.
+        DataError: naming the first wrong file or line, or if the scale cannot be determined.
     """
     model = _model_of(folder) or folder
     if intrinsics is not None:
-        raise DataError(f"{model / 'cameras.txt'}: says the cameras of this clip; leave --intrinsics away for it")
+        raise DataError(f"{model / 'cameras.txt'}: holds the cameras of this clip; leave out --intrinsics")
     cameras = read_cameras(model / "cameras.txt")
     images = sorted(read_images(model / "images.txt"), key=lambda image: _natural(image.name))
     located = [_located(folder, image, cameras, str(model / "images.txt")) for image in images]
-    whole = [one for one in located if one.depth.is_file()]
-    if not whole:
+    complete = [one for one in located if one.depth.is_file()]
+    if not complete:
         raise DataError(f"{folder / 'depth'}: no depth image for any of the {len(images)} images of images.txt")
-    check_presence(one.picture for one in whole)
+    check_presence(one.picture for one in complete)
     points = read_points(model / "points3D.txt")
-    ratios = np.concatenate([_ratios(one, points) for one in whole])
+    ratios = np.concatenate([_ratios(one, points) for one in complete])
     if ratios.size < FEWEST:
         raise DataError(
             f"{folder}: {ratios.size} observations of 3D points have a measured depth, {FEWEST} are needed to find the "
             "scale; images.txt lists them behind each image, as X Y POINT3D_ID"
         )
     scale = float(np.median(ratios))
-    return Clip(KIND, _frames(whole, scale), MILLIMETRES, _notes(scale, ratios, len(images) - len(whole)))
+    return Clip(KIND, _frames(complete, scale), MILLIMETRES, _notes(scale, ratios, len(images) - len(complete)))
 
 
 def _located(folder: Path, image: ColmapImage, cameras: Mapping[int, Camera], where: str) -> _Located:
@@ -95,17 +95,17 @@ def _located(folder: Path, image: ColmapImage, cameras: Mapping[int, Camera], wh
 
 
 def _ratios(one: _Located, points: Mapping[int, NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Measured depth / depth in the model, of each observed point that has both."""
+    """Measured depth / model depth of each observed point with both depths."""
     observed, model = observed_points(one.image, points)
     if not model.size:
         return np.zeros(0)
-    measured = _at(MILLIMETRES.read(one.depth), observed, one.camera)
-    known = (measured > 0) & (model > 0)
-    return measured[known] / model[known]
+    sensor_depth = _depth_at(MILLIMETRES.read(one.depth), observed, one.camera)
+    valid = (sensor_depth > 0) & (model > 0)
+    return sensor_depth[valid] / model[valid]
 
 
-def _at(depth: Array, observed: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
-    """Depth of the pixels in which points lie; 0 outside the image."""
+def _depth_at(depth: Array, observed: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
+    """(N,) depth of the pixels that contain the points; 0 outside the image."""
     height, width = camera.size or depth.shape
     columns = np.floor(observed[:, 0] * depth.shape[1] / width).astype(int)
     rows = np.floor(observed[:, 1] * depth.shape[0] / height).astype(int)
@@ -115,10 +115,10 @@ def _at(depth: Array, observed: NDArray[np.float64], camera: Camera) -> NDArray[
     return values
 
 
-def _frames(whole: Sequence[_Located], scale: float) -> tuple[ClipFrame, ...]:
-    names = frame_names([str(Path(one.image.name).with_suffix("")) for one in whole])
+def _frames(complete: Sequence[_Located], scale: float) -> tuple[ClipFrame, ...]:
+    names = frame_names([str(Path(one.image.name).with_suffix("")) for one in complete])
     frames = []
-    for name, one in zip(names, whole, strict=True):
+    for name, one in zip(names, complete, strict=True):
         pose = inverse(one.image.world_to_camera)
         pose[:3, 3] *= scale
         frames.append(ClipFrame(name, one.picture, one.depth, flat(pose), one.camera))
@@ -132,5 +132,5 @@ def _notes(scale: float, ratios: NDArray[np.float64], without_depth: int) -> str
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts image 10 behind image 9."""
+    """Sort key that puts image 10 after image 9."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]

@@ -17,7 +17,7 @@ from benchmark.boundaries.formats.text import read_lines, read_rows
 from datasets.posed_clip.clip import Camera, numbers_of, pose_of
 
 _FOCAL_LENGTHS = {"SIMPLE_PINHOLE": 1, "PINHOLE": 2, "SIMPLE_RADIAL": 1, "RADIAL": 1, "OPENCV": 2, "FULL_OPENCV": 2}
-"""Of the models that are pinholes where their distortion is zero."""
+"""Number of focal lengths of each camera model that is a pinhole if its distortion is zero."""
 _DISTORTIONS = {"SIMPLE_RADIAL": 1, "RADIAL": 2, "OPENCV": 4, "FULL_OPENCV": 8}
 _UNDISTORT = "undistort the images first (colmap image_undistorter)"
 
@@ -27,11 +27,11 @@ class ColmapImage:
     """A registered image.
 
     Args:
-        name: of its file, relative to the folder of images.
+        name: path of its file, relative to the folder of images.
         camera: number of its camera.
         world_to_camera: (4, 4), in the units of the model.
         points: (N, 2) x, y of the observed 3D points, in pixels.
-        point_ids: (N,) their numbers.
+        point_ids: (N,) numbers of the observed 3D points.
     """
 
     name: str
@@ -42,7 +42,7 @@ class ColmapImage:
 
 
 def read_cameras(path: Path) -> dict[int, Camera]:
-    """The cameras by their numbers.
+    """Read the cameras, by their numbers.
 
     Raises:
         DataError: if a line is wrong, or a camera is no pinhole.
@@ -51,7 +51,7 @@ def read_cameras(path: Path) -> dict[int, Camera]:
 
 
 def read_images(path: Path) -> list[ColmapImage]:
-    """The registered images, in the order of the file.
+    """Read the registered images, in the order of the file.
 
     Raises:
         DataError: naming the wrong line.
@@ -61,14 +61,14 @@ def read_images(path: Path) -> list[ColmapImage]:
     for number, line in lines:
         if not line.strip() or line.startswith("#"):
             continue
-        # The second line of an image is empty where it observes no point, so lines go in pairs.
+        # Each image has two lines; the second line may be empty.
         _, points = next(lines, (0, ""))
         images.append(_image(line, points, f"{path}, line {number}", f"{path}, line {number + 1}"))
     return images
 
 
 def read_points(path: Path) -> dict[int, NDArray[np.float64]]:
-    """(3,) coordinates of the 3D points, by their numbers.
+    """Read the (3,) coordinates of the 3D points, by their numbers.
 
     Raises:
         DataError: naming the wrong line.
@@ -106,7 +106,7 @@ def _camera(line: str, where: str) -> tuple[int, Camera]:
 
 
 def _image(line: str, points: str, where: str, where_points: str) -> ColmapImage:
-    # A name may hold spaces.
+    # The name may contain spaces.
     words = line.split(maxsplit=9)
     expected = "IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME"
     if len(words) != 10:
@@ -126,16 +126,16 @@ def _image(line: str, points: str, where: str, where_points: str) -> ColmapImage
 def observed_points(
     image: ColmapImage, points: Mapping[int, NDArray[np.float64]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The 3D points that an image observes.
+    """Observed 3D points of an image.
 
     Args:
-        image: as read.
-        points: coordinates by number.
+        image: the registered image.
+        points: coordinates of the 3D points by number.
 
     Returns:
-        (M, 2) where they are observed, in pixels, and (M,) their depths in the units of the model.
+        (M, 2) positions in the image, in pixels, and (M,) depths in the units of the model.
     """
-    known = [(place, points[number]) for place, number in enumerate(image.point_ids.tolist()) if number in points]
-    world = np.array([point for _, point in known]).reshape(-1, 3)
+    observed = [(place, points[number]) for place, number in enumerate(image.point_ids.tolist()) if number in points]
+    world = np.array([point for _, point in observed]).reshape(-1, 3)
     depths = world @ image.world_to_camera[2, :3] + image.world_to_camera[2, 3]
-    return image.points[[place for place, _ in known]], depths
+    return image.points[[place for place, _ in observed]], depths

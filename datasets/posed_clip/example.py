@@ -1,4 +1,4 @@
-"""Two tiny clips of a camera that moves before a slanted wall: depth, poses and pictures agree exactly."""
+"""Two tiny clips of a camera in front of a slanted wall, with exactly consistent depth, poses and pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from datasets.layout.manifest_tables import FrameRecord, assumed_intrinsics
 SIZE = (48, 64)
 SPLITS = ("train", "train", "train", "test")
 WALLS = {"left": (-0.3, 0.1), "right": (0.3, -0.1)}
-"""The wall of each clip is z = 2 + a x + b y, metres."""
+"""Slopes (a, b) of the wall z = 2 + a x + b y of each clip, metres."""
 
 
 def write_clips(root: Path) -> None:
@@ -33,7 +33,7 @@ def write_clips(root: Path) -> None:
 
 
 def _pose(number: int) -> NDArray[np.float64]:
-    """A step of 5 cm to the right and 2 cm ahead, and a turn of 0.03 rad about the vertical, for every frame."""
+    """(4, 4) camera-to-world pose; each frame adds 5 cm to the right, 2 cm forward and 0.03 rad about the vertical."""
     turn = 0.03 * number
     pose = np.eye(4)
     pose[:3, :3] = [[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]]
@@ -42,7 +42,7 @@ def _pose(number: int) -> NDArray[np.float64]:
 
 
 def _seen(intrinsics: NDArray[np.float64], pose: NDArray[np.float64], slopes: tuple[float, float]) -> dict[str, Array]:
-    """Image and depth of the wall; a ray has z = 1 in the camera, so its length is the depth."""
+    """Image and depth of the wall; rays have z = 1 in the camera frame, so the ray parameter is the depth."""
     rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
     pixels = np.stack((columns, rows, np.ones(SIZE)), axis=-1)
     rays = pixels @ np.linalg.inv(intrinsics).T @ pose[:3, :3].T

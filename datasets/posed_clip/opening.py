@@ -20,8 +20,8 @@ FORMATS = (seven_scenes, tum, colmap)
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A frame of the data set: its clip, its split, and how to read it."""
+class ClipEntry:
+    """A frame of the data set, with its clip, its split and the code of its depth."""
 
     scene: str
     split: str
@@ -31,10 +31,20 @@ class Placed:
 
 @dataclass(frozen=True)
 class ClipSource:
-    """Clips; see `datasets.preparation.preparing.Source`. `placed` has the frames by their names in the data set."""
+    """Clips as a `datasets.preparation.preparing.Source`.
 
-    placed: Mapping[str, Placed]
-    kinds: Mapping[str, str]
+    Args:
+        entries: frames by their name in the data set.
+        formats: format of each clip.
+        notes: caveats.
+        name: beginning of the data-set id.
+        tasks: names of the tasks.
+        classes: empty, since clips have no semseg labels.
+        version: version of the preparation.
+    """
+
+    entries: Mapping[str, ClipEntry]
+    formats: Mapping[str, str]
     notes: Sequence[str]
     name: str = "posed_clip"
     tasks: Sequence[str] = ("depth",)
@@ -43,68 +53,68 @@ class ClipSource:
 
     @property
     def labels(self) -> Mapping[str, LabelInfo]:
-        """None beyond the standard ones."""
+        """Empty: depth is a standard task."""
         return {}
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Where each modality comes from."""
-        clips = ", ".join(f"{scene} ({kind})" for scene, kind in self.kinds.items())
+        """Source of each modality, for dataset.json."""
+        clips = ", ".join(f"{scene} ({kind})" for scene, kind in self.formats.items())
         return {"images": clips, "depth": "as measured by the sensor of each clip, 0 where it measured nothing"}
 
     @property
     def frames(self) -> Sequence[tuple[str, str]]:
-        """Of all clips."""
-        return [(name, placed.split) for name, placed in self.placed.items()]
+        """Name and split of every frame of all clips."""
+        return [(name, entry.split) for name, entry in self.entries.items()]
 
     def read(self, name: str, split: str) -> tuple[FrameRecord, dict[str, Array]]:
-        """A frame and its arrays.
+        """The record of a frame and its arrays as stored.
 
         Raises:
             DataError: naming the wrong file.
         """
-        placed = self.placed[name]
-        frame = placed.frame
+        entry = self.entries[name]
+        frame = entry.frame
         image = read_image(frame.image)
         size = (image.shape[0], image.shape[1])
-        depth = frame.read_depth(placed.depth, size)
-        record = FrameRecord(name, split, frame.camera.of(size, frame.image), placed.scene, frame.pose, size)
+        depth = frame.read_depth(entry.depth, size)
+        record = FrameRecord(name, split, frame.camera.scaled_to(size, frame.image), entry.scene, frame.pose, size)
         return record, {"images": image, "depth": depth}
 
 
 def open_clips(folders: Sequence[Path], intrinsics: Intrinsics | None, *, every: int, test_share: float) -> ClipSource:
-    """The clips of some folders as one source.
+    """Open the clips of some folders as one source.
 
     Args:
-        folders: one clip each.
-        intrinsics: of every clip, in pixels of its files; None for the usual camera of its format.
-        every: take every so many frames.
-        test_share: share of the frames of each clip, its last ones, that are for testing; 0 to below 1.
+        folders: folder of each clip.
+        intrinsics: fx, fy, cx, cy of every clip, in pixels of its files; None for the default camera of its format.
+        every: step between the frames taken, 1 for all frames.
+        test_share: share of the frames of each clip, from the end, for the test split; in [0, 1).
 
     Raises:
-        DataError: naming the first folder, file or line that is wrong.
+        DataError: naming the first wrong folder, file or line.
     """
-    placed: dict[str, Placed] = {}
+    entries: dict[str, ClipEntry] = {}
     clips = {scene: open_clip(folder, intrinsics) for scene, folder in _scenes(folders).items()}
     for scene, clip in clips.items():
         for frame, split in _split(clip.frames[::every], test_share):
             name = f"{scene}_{frame.name}"
-            if name in placed:
+            if name in entries:
                 raise DataError(f"{frame.image}: another clip has a frame {name!r} already; rename one of the folders")
-            placed[name] = Placed(scene, split, frame, clip.depth)
-    return ClipSource(placed, {scene: clip.kind for scene, clip in clips.items()}, _notes(clips, every))
+            entries[name] = ClipEntry(scene, split, frame, clip.depth)
+    return ClipSource(entries, {scene: clip.kind for scene, clip in clips.items()}, _notes(clips, every))
 
 
 def open_clip(folder: Path, intrinsics: Intrinsics | None) -> Clip:
-    """The clip of a folder.
+    """Open the clip of a folder.
 
     Raises:
         DataError: if the folder is missing, or a file of it is wrong.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give the folder of a clip")
-    fitting = [clip_format for clip_format in FORMATS if clip_format.recognise(folder)]
-    if not fitting:
+    matching = [clip_format for clip_format in FORMATS if clip_format.recognise(folder)]
+    if not matching:
         looked_for = "; ".join(f"{clip_format.LOOKED_FOR} ({clip_format.KIND})" for clip_format in FORMATS)
         binary = " Its .bin files can be written as text: colmap model_converter --output_type TXT"
         hint = (
@@ -113,29 +123,29 @@ def open_clip(folder: Path, intrinsics: Intrinsics | None) -> Clip:
             else ""
         )
         raise DataError(f"{folder}: no posed clip here; looked for {looked_for}{hint}")
-    if len(fitting) > 1:
-        kinds = " and ".join(clip_format.KIND for clip_format in fitting)
+    if len(matching) > 1:
+        kinds = " and ".join(clip_format.KIND for clip_format in matching)
         raise DataError(f"{folder}: has the files of {kinds}; keep the files of one")
-    return fitting[0].open_clip(folder, intrinsics)
+    return matching[0].open_clip(folder, intrinsics)
 
 
 def _split(frames: Sequence[ClipFrame], test_share: float) -> Iterator[tuple[ClipFrame, str]]:
-    """The last frames are for testing, at least one of them and not all, unless the share is 0."""
+    """Assign the last frames to the test split: none if the share is 0, else at least one and not all."""
     held_out = min(max(math.floor(test_share * len(frames) + 0.5), int(test_share > 0)), len(frames) - 1)
-    for place, frame in enumerate(frames):
-        yield frame, "train" if place < len(frames) - held_out else "test"
+    for position, frame in enumerate(frames):
+        yield frame, "train" if position < len(frames) - held_out else "test"
 
 
 def _scenes(folders: Sequence[Path]) -> dict[str, Path]:
-    """Folders by the name of their clip: the name of the folder, with its parent or a number if it is not unique."""
+    """Folders by scene name: the name of the folder, with its parent or a number if it is not unique."""
     resolved = [folder.resolve() for folder in folders]
     twice = [folder for folder, count in Counter(resolved).items() if count > 1]
     if twice:
         raise DataError(f"{twice[0]}: the folder is given twice")
-    own = [_clean(folder.name) for folder in resolved]
+    names = [_clean(folder.name) for folder in resolved]
     scenes: dict[str, Path] = {}
-    for folder, name, path in zip(resolved, own, folders, strict=True):
-        scene = name if own.count(name) == 1 else f"{_clean(folder.parent.name)}_{name}"
+    for folder, name, path in zip(resolved, names, folders, strict=True):
+        scene = name if names.count(name) == 1 else f"{_clean(folder.parent.name)}_{name}"
         number = 2
         unique = scene
         while unique in scenes:

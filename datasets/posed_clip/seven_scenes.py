@@ -1,4 +1,4 @@
-"""7-Scenes: frame-000000.color.png (or .jpg), .depth.png and .pose.txt side by side in one folder.
+"""7-Scenes: frame-000000.color.png (or .jpg), .depth.png and .pose.txt in one folder.
 
 Frames whose pose has NaN, infinity or zeros are left out: the tracker was lost there.
 """
@@ -32,25 +32,25 @@ _FILE = re.compile(r"(frame-\d+)\.(?:(color)\.(?:png|jpe?g)|(depth)\.png|(pose)\
 
 
 def recognise(folder: Path) -> bool:
-    """True if the folder has such a clip."""
+    """True if the folder holds a 7-Scenes clip."""
     return any(_FILE.fullmatch(path.name) for path in folder.glob(LOOKED_FOR))
 
 
 def open_clip(folder: Path, intrinsics: Intrinsics | None) -> Clip:
-    """Read all poses, and see that every file is there.
+    """Read all poses and check that every file exists.
 
     Args:
-        folder: of the clip.
-        intrinsics: in pixels of the files; None for the usual ones.
+        folder: folder of the clip.
+        intrinsics: fx, fy, cx, cy in pixels of the files; None for the published ones.
 
     Raises:
-        DataError: naming the first file that is missing or wrong, or if no frame has a pose.
+        DataError: naming the first missing or wrong file, or if no frame has a pose.
     """
     files: dict[str, dict[str, Path]] = {}
     for path in sorted(folder.iterdir()):
-        found = _FILE.fullmatch(path.name)
-        if found:
-            files.setdefault(found[1].lower(), {})[(found[2] or found[3] or found[4]).lower()] = path
+        match = _FILE.fullmatch(path.name)
+        if match:
+            files.setdefault(match[1].lower(), {})[(match[2] or match[3] or match[4]).lower()] = path
     camera = CAMERA if intrinsics is None else Camera(intrinsics)
     frames = [_frame(folder, name, files[name], camera) for name in sorted(files)]
     posed = tuple(frame for frame in frames if frame is not None)
@@ -65,8 +65,8 @@ def _frame(folder: Path, name: str, files: dict[str, Path], camera: Camera) -> C
     """A frame; None if it has no pose."""
     for part, endings in (("color", "png or .jpg"), ("depth", "png"), ("pose", "txt")):
         if part not in files:
-            there = ", ".join(path.name for path in files.values())
-            raise DataError(f"{folder / name}.{part}.{endings}: the file is missing, there is only {there}")
+            present = ", ".join(path.name for path in files.values())
+            raise DataError(f"{folder / name}.{part}.{endings}: the file is missing, there is only {present}")
     words = read_text(files["pose"]).replace(",", " ").split()
     try:
         numbers = numbers_of(words, 16, str(files["pose"]), "a pose, 16 numbers row by row")

@@ -1,8 +1,8 @@
-"""Archives of data sets, unpacked without trust in their content.
+"""Safe unpacking of data set archives.
 
 Only files and folders inside the target folder are unpacked: no absolute path, no `..`, no symbolic link, no device, no
-name twice, no permissions and no owners. A hard link becomes a copy. A truncated or damaged archive is refused as a
-whole. Python's own extraction filter does not exist in every supported version, so every member is checked here.
+repeated name, no permissions and no owners. A hard link becomes a copy. A truncated or damaged archive is refused as a
+whole. Every member is checked here, since some supported Python versions lack the extraction filter of `tarfile`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import IO, Any
 from benchmark.boundaries.formats.content import DataError, first_line, is_system_file, refuse_placeholder
 
 MAX_BYTES = 100 * 2**30
-"""Size of all files together; the largest release is about 10 GB."""
+"""Limit of the size of all files together; the largest release has about 10 GB."""
 MAX_FILES = 300_000
 MAX_LEVELS = 2
 """Levels below the top at which a release may begin: archives of folders, and folders of archives of folders."""
@@ -58,10 +58,10 @@ class _Member:
 
     Args:
         name: path in the archive, as stored.
-        size: bytes of a file.
+        size: size of a file in bytes.
         refusal: reason why it cannot be unpacked, empty for files and folders.
-        open: opens the content; None for a folder.
-        copy_of: name of the member that a hard link stands for; empty for others.
+        open: function that opens the content; it returns None for a folder.
+        copy_of: target of a hard link; empty for other members.
         separators: characters between the folders of the name.
     """
 
@@ -77,13 +77,13 @@ class _Member:
 def unpacked(source: Path, target: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Path]:
     """The content of `source` as a folder: `source` itself, or a temporary folder for an archive, removed at the end.
 
-    A `DataError` about an unpacked file that is raised within names it as ARCHIVE:MEMBER. Callers that may run at the
-    same time hold `datasets.layout.layout.exclusive(target)` around it.
+    A `DataError` about an unpacked file names it as ARCHIVE:MEMBER. Callers that may run at the same time hold
+    `datasets.layout.layout.exclusive(target)`.
 
     Args:
-        source: folder, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz or .zip; told apart by content, not by name.
-        target: place of the data set to be made; the temporary folder stands next to it, hence on the same disk.
-        max_bytes: refuse to unpack more.
+        source: folder, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz or .zip, recognised by content, not by name.
+        target: folder of the prepared data set; the temporary folder is created next to it, on the same disk.
+        max_bytes: limit of the unpacked size.
 
     Raises:
         DataError: if the archive is missing, truncated or damaged, or a member must not be unpacked.
@@ -105,10 +105,10 @@ def unpacked(source: Path, target: Path, *, max_bytes: int = MAX_BYTES) -> Itera
 
 
 def unpack(source: Path, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
-    """Unpack an archive into a new folder; after an error the folder is not complete.
+    """Unpack an archive into a new folder; after an error the folder is incomplete.
 
     Raises:
-        DataError: as `unpacked` says.
+        DataError: as `unpacked`.
     """
     try:
         with open(source, "rb") as file:
@@ -122,34 +122,34 @@ def unpack(source: Path, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
     except _DAMAGED as error:
         raise DataError(f"{source}: truncated or damaged archive ({first_line(error)}){_AGAIN}") from None
     except OSError as error:
-        # Decompressors raise OSErrors without a number for damaged data; errors of the system have one.
+        # Decompressors raise OSError without errno for damaged data; errors of the system have an errno.
         if error.errno is None:
             raise DataError(f"{source}: truncated or damaged archive ({first_line(error)}){_AGAIN}") from None
         raise DataError(f"{source}: cannot be unpacked to {folder} ({error.strerror})") from None
 
 
 def folder_with(folder: Path, names: Iterable[str], release: str) -> Path:
-    """The folder in which a release begins: the topmost one that has all `names`.
+    """The topmost folder that contains all `names`.
 
     Args:
-        folder: searched down to `MAX_LEVELS` levels below itself.
-        names: files or folders.
-        release: its name, for the message.
+        folder: start of the search, which covers `MAX_LEVELS` levels below it.
+        names: names of files or folders.
+        release: name of the release, for the message.
 
     Raises:
-        DataError: if there is none, or more than one at the same level.
+        DataError: if no folder matches, or two folders at the same level.
     """
     wanted = tuple(names)
     level = [folder]
     for _ in range(MAX_LEVELS + 1):
-        found = [place for place in level if all((place / name).exists() for name in wanted)]
-        if len(found) > 1:
+        matches = [candidate for candidate in level if all((candidate / name).exists() for name in wanted)]
+        if len(matches) > 1:
             raise DataError(
-                f"{folder}: holds {release} twice, in {found[0].name}/ and {found[1].name}/; give one of them"
+                f"{folder}: holds {release} twice, in {matches[0].name}/ and {matches[1].name}/; give one of them"
             )
-        if found:
-            return found[0]
-        level = [child for place in level for child in sorted(place.iterdir()) if child.is_dir()]
+        if matches:
+            return matches[0]
+        level = [child for candidate in level for child in sorted(candidate.iterdir()) if child.is_dir()]
     raise DataError(f"{folder}: not {release}, which has {', '.join(wanted)}")
 
 
@@ -177,8 +177,8 @@ _COMPRESSIONS: dict[bytes, Callable[[IO[bytes]], Any]] = {
 }
 
 
-class _Watched(io.RawIOBase):
-    """A stream that keeps the last bytes read, since `tarfile` does not tell a missing end mark.
+class _CheckedStream(io.RawIOBase):
+    """A stream that keeps the last bytes read, since `tarfile` does not report a missing end mark.
 
     It refuses to read a large header, which `tarfile` would keep in memory.
     """
@@ -204,17 +204,17 @@ class _Watched(io.RawIOBase):
 
 
 def _tar_members(stream: IO[bytes]) -> Iterator[_Member]:
-    watched = _Watched(stream)
-    with tarfile.open(fileobj=watched, mode="r:") as archive:
+    checked = _CheckedStream(stream)
+    with tarfile.open(fileobj=checked, mode="r:") as archive:
         for info in archive:
-            known = info.isreg() or info.isdir() or info.islnk()
-            refusal = "" if known else "a symbolic link" if info.issym() else "a device or another special file"
+            supported = info.isreg() or info.isdir() or info.islnk()
+            refusal = "" if supported else "a symbolic link" if info.issym() else "a device or another special file"
             copy_of = info.linkname if info.islnk() else ""
             yield _Member(info.name, info.size, refusal, lambda info=info: archive.extractfile(info), copy_of)  # type: ignore[misc]
-        if watched.last != bytes(_BLOCK):
+        if checked.last != bytes(_BLOCK):
             raise tarfile.ReadError("its end mark is missing")
-        # The check sum of a compressed stream is compared at its very end.
-        while watched.read(_CHUNK):
+        # The checksum of a compressed stream is verified at its end.
+        while checked.read(_CHUNK):
             pass
 
 
@@ -271,15 +271,15 @@ def _size_of_copy(member: _Member, folder: Path, where: str) -> int:
 
 
 def _original(member: _Member, folder: Path, where: str) -> Path:
-    """The unpacked file that a hard link stands for."""
+    """The unpacked file that a hard link points to."""
     return folder / _inside(replace(member, name=member.copy_of), f"{where}: its original {member.copy_of!r}")
 
 
 def _inside(member: _Member, where: str) -> PurePosixPath:
-    """The path of a member below the folder.
+    """The path of a member relative to the folder.
 
     Raises:
-        DataError: if it would not lie there, or is neither a file nor a folder.
+        DataError: if it leads outside the folder, or the member is neither a file nor a folder.
     """
     path, windows = PurePosixPath(member.name), PureWindowsPath(member.name)
     if path.is_absolute() or windows.drive or windows.root:
@@ -304,6 +304,6 @@ def _write(member: _Member, folder: Path, target: Path, where: str) -> None:
         with content, open(target, "xb") as file:
             shutil.copyfileobj(content, file, _CHUNK)
     except (FileExistsError, NotADirectoryError):
-        raise DataError(f"{where} is in there twice, or is both a file and a folder; {_UNPACK_YOURSELF}") from None
+        raise DataError(f"{where} is contained twice, or is both a file and a folder; {_UNPACK_YOURSELF}") from None
     if not member.copy_of and target.stat().st_size != member.size:
         raise EOFError(f"{member.name!r} has {target.stat().st_size} of {member.size} bytes")

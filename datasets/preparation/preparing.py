@@ -1,4 +1,4 @@
-"""Write any source into the canonical layout: frame by frame, in several processes, all or nothing."""
+"""Preparation of any source into the canonical layout, in several processes, completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from datasets.layout.frame_files import Array, write_frame
 from datasets.layout.layout import CanonicalWriter, DatasetInfo, FrameRecord, LabelInfo
 
 AXES_COMPARED = 60
-"""Frames, evenly spread, whose normals are compared with the depth."""
+"""Number of evenly spread frames whose normals are compared with the depth."""
 
 
 class Written(NamedTuple):
-    """A frame that was written.
+    """A written frame.
 
     Args:
         record: its line of frames.csv.
-        digests: of its files, by path.
-        facts: measures of the examiner, None without one.
+        digests: digest of each of its files, by path.
+        facts: measures of the examiner, None without an examiner.
     """
 
     record: FrameRecord
@@ -35,11 +35,11 @@ class Written(NamedTuple):
 
 
 Track = Callable[[Iterator[Written], int], Iterator[Written]]
-"""Passes the finished frames on, given their number, and may show progress."""
+"""Yields the finished frames unchanged, given their total number, and may show progress."""
 
 
 class Source(Protocol):
-    """A data set somewhere on disk, opened, checked as far as that needs no pixels, and picklable."""
+    """A foreign data set on disk, checked without reading pixels, and picklable."""
 
     @property
     def name(self) -> str:
@@ -47,7 +47,7 @@ class Source(Protocol):
 
     @property
     def tasks(self) -> Sequence[str]:
-        """Tasks that have labels."""
+        """Names of the tasks with labels."""
 
     @property
     def classes(self) -> Sequence[str]:
@@ -55,11 +55,11 @@ class Source(Protocol):
 
     @property
     def labels(self) -> Mapping[str, LabelInfo]:
-        """See `DatasetInfo`."""
+        """Class maps other than semseg and tasks that are not standard, see `DatasetInfo`."""
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Where each modality comes from."""
+        """Source of each modality, for dataset.json."""
 
     @property
     def notes(self) -> Sequence[str]:
@@ -74,15 +74,15 @@ class Source(Protocol):
         """Name and split of every frame."""
 
     def read(self, name: str, split: str) -> tuple[FrameRecord, dict[str, Array]]:
-        """A frame with its size, and its arrays as the layout stores them.
+        """The record of a frame with its size, and its arrays as the layout stores them.
 
         Raises:
-            DataError: naming the file that is missing or wrong.
+            DataError: naming the missing or wrong file.
         """
 
 
 class Examiner(Protocol):
-    """Checks of plausibility; it can be pickled. `datasets.doctor.at_preparation` has the one that is used."""
+    """Plausibility checks during preparation, picklable; see `datasets.doctor.at_preparation`."""
 
     def measure(
         self,
@@ -101,22 +101,22 @@ class Examiner(Protocol):
 
 
 def progress(description: str) -> Track:
-    """Shows progress with the time left, on standard error."""
+    """A `Track` that shows progress and remaining time on standard error."""
 
     def track(frames: Iterator[Written], total: int) -> Iterator[Written]:
         from rich.console import Console
-        from rich.progress import track as shown
+        from rich.progress import track as rich_track
 
-        yield from shown(frames, description=description, total=total, console=Console(stderr=True))
+        yield from rich_track(frames, description=description, total=total, console=Console(stderr=True))
 
     return track
 
 
 def check_vacant(out: Path, overwrite: bool) -> None:
-    """Refuse a place that is not empty, unless it may be replaced.
+    """Refuse an output folder that is not empty, unless it may be replaced.
 
     Raises:
-        DataError: if something lies there that may not be replaced.
+        DataError: if the folder is not empty and `overwrite` is False.
     """
     if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: the folder is not empty; give --overwrite to replace it, or another --out")
@@ -127,13 +127,13 @@ def prepare(
 ) -> DatasetInfo:
     """Read every frame of a source and write the canonical layout.
 
-    Callers that may run at the same time hold `datasets.layout.layout.exclusive(out)` around it.
+    Callers that may run at the same time hold `datasets.layout.layout.exclusive(out)`.
 
     Args:
         source: the data set to read.
-        out: place of the data set; an older one is replaced once the new one is complete.
-        workers: processes.
-        limit: only the first so many frames of each split, None for all.
+        out: folder of the prepared data set; an older data set is replaced once the new one is complete.
+        workers: number of processes.
+        limit: number of frames of each split, from the first on; None for all.
         track: shows progress.
         examiner: its findings are stored in dataset.json.
 
@@ -167,7 +167,7 @@ def prepare(
 
 @dataclass(frozen=True)
 class _Job:
-    """Everything that a process needs to write frames."""
+    """Arguments of a worker process that writes frames."""
 
     source: Source
     folder: Path
@@ -195,7 +195,7 @@ def _chosen(frames: Sequence[tuple[str, str]], limit: int | None) -> list[tuple[
 
 def _in_order(job: _Job, frames: Sequence[tuple[str, str]], workers: int) -> Iterator[Written]:
     step = max(1, len(frames) // AXES_COMPARED)
-    tasks = [(name, split, place % step == 0) for place, (name, split) in enumerate(frames)]
+    tasks = [(name, split, position % step == 0) for position, (name, split) in enumerate(frames)]
     if workers == 1:
         yield from map(job, tasks)
         return

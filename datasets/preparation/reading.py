@@ -1,7 +1,7 @@
-"""Pictures and arrays of a public release, checked and converted to the values that the layout stores.
+"""Pictures and arrays of a public release, checked and converted to the values of the canonical layout.
 
-A frame's arrays leave here as `layout.frame_files` stores them, at the size of the file. What is checked against the
-canonical layout is checked here already, under the name of the file, since `CanonicalWriter` knows only the frame.
+The results are coded as in `layout.frame_files`, at the size of the file. Values are checked here, although
+`CanonicalWriter` checks them again, so that messages name the file.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from benchmark.boundaries.formats.matlab import read_variable
 from datasets.layout.frame_files import Array, check_array
 
 FARTHEST = 20.0
-"""Metres; the Kinect of NYU-v2 sees 0.5 to 10."""
+"""Metres; the range of the Kinect of NYU-v2 is 0.5 to 10 m."""
 NEAREST_MEDIAN = 0.3
 _LARGEST_CENTIMETRES = 600.0
 _ROUNDING = 1e-3
 _NEAR_ZERO = 0.02
 SHORTEST, LONGEST = 0.5, 1.5
-"""Lengths between which a vector is taken for a unit normal, blurred by JPEG, resizing or 8 bits."""
+"""Lengths between which a vector counts as a unit normal; JPEG, resizing and 8-bit codes change the length."""
 
 
 def describe(array: Array) -> str:
@@ -33,7 +33,7 @@ def describe(array: Array) -> str:
 
 
 def check_shape(array: Array, shape: tuple[int, ...], where: str) -> None:
-    """Refuse another shape; the message tells swapped axes.
+    """Refuse an array of another shape; the message recognises swapped axes.
 
     Raises:
         DataError: with both shapes.
@@ -43,14 +43,14 @@ def check_shape(array: Array, shape: tuple[int, ...], where: str) -> None:
     swapped = ""
     if array.ndim == len(shape) and sorted(array.shape) == sorted(shape):
         swapped = ": the axes are swapped"
-    raise DataError(f"{where}: found {'x'.join(map(str, array.shape))}, expected {'x'.join(map(str, shape))}{swapped}")
+    raise DataError(f"{where}: found {describe_shape(array.shape)}, expected {describe_shape(shape)}{swapped}")
 
 
 def check_presence(paths: Iterable[Path]) -> None:
-    """Refuse to begin while a file is missing.
+    """Check that all files exist.
 
     Raises:
-        DataError: naming the first missing file and how many there are.
+        DataError: naming the first missing file and the number of missing files.
     """
     missing = [path for path in paths if not path.is_file()]
     if missing:
@@ -62,7 +62,7 @@ def read_colour(path: Path) -> Array:
     """(H, W, 3) uint8 RGB of a JPEG or PNG in colour; transparency is dropped.
 
     Raises:
-        DataError: if it is missing, damaged, or no 8-bit colour picture.
+        DataError: if the file is missing, damaged, or no 8-bit colour picture.
     """
     pixels = read_pixels(path)
     if pixels.ndim != 3 or pixels.dtype != np.uint8:
@@ -78,7 +78,7 @@ def read_map(path: Path, key: str = "") -> Array:
         key: name of the variable in a .mat file.
 
     Raises:
-        DataError: if it is missing, truncated or no map.
+        DataError: if the file is missing, truncated or no map.
     """
     array = read_array(path, key)
     return array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array
@@ -88,7 +88,7 @@ def read_array(path: Path, key: str = "") -> Array:
     """The numbers in a PNG, .npy or .mat file.
 
     Raises:
-        DataError: if it is missing, truncated, or does not hold numbers.
+        DataError: if the file is missing, truncated, or does not hold numbers.
     """
     suffix = path.suffix.lower()
     if suffix == ".npy":
@@ -102,13 +102,13 @@ def read_array(path: Path, key: str = "") -> Array:
 
 
 def to_labels(array: Array, highest: int, size: tuple[int, int], where: str, lowest: int = 0) -> Array:
-    """(H, W) uint8 label map, from whole numbers of any type.
+    """(H, W) uint8 label map, from whole numbers of any type; a negative `lowest` is moved to 0.
 
     Args:
-        array: the map as read.
+        array: (H, W) map as read.
         highest: largest label.
         size: (H, W).
-        where: the file.
+        where: the file, for the message.
         lowest: smallest label.
 
     Raises:
@@ -128,7 +128,7 @@ def to_labels(array: Array, highest: int, size: tuple[int, int], where: str, low
 
 
 def to_metres(array: Array, size: tuple[int, int], where: str) -> Array:
-    """(H, W) float32 depth in metres, 0 missing; depth that no indoor scene has is refused.
+    """(H, W) float32 depth in metres, 0 missing; depth beyond the range of indoor scenes is refused.
 
     Raises:
         DataError: if the size is another, a value is negative or not finite, or the unit seems wrong.
@@ -136,10 +136,10 @@ def to_metres(array: Array, size: tuple[int, int], where: str) -> Array:
     check_shape(array, size, where)
     depth = array.astype(np.float32)
     check_array(depth, "depth", size, 0, where)
-    known = depth[depth > 0]
-    if not known.size:
+    valid = depth[depth > 0]
+    if not valid.size:
         raise DataError(f"{where}: no pixel has a depth")
-    middle, farthest = float(np.median(known)), float(known.max())
+    middle, farthest = float(np.median(valid)), float(valid.max())
     if farthest > FARTHEST or middle < NEAREST_MEDIAN or array.dtype.kind != "f":
         raise DataError(
             f"{where}: depth of type {array.dtype}, median {middle:g}, maximum {farthest:g}: not metres"
@@ -160,9 +160,9 @@ def _guessed_unit(array: Array, middle: float) -> str:
 def to_normals(array: Array, size: tuple[int, int], where: str) -> Array:
     """(H, W, 3) float32 unit normals, zero missing, in the frame of the file.
 
-    8-bit pictures are decoded as n = 2 v / 255 - 1. They cannot hold a zero vector: the codes nearest to it, 127 and
-    128, mean missing. A vector shorter than `SHORTEST` or longer than `LONGEST` is no direction, hence missing too;
-    other vectors are brought to length 1, except vectors in float files whose length is 1 up to rounding.
+    8-bit pictures are decoded as n = 2 v / 255 - 1. They cannot code a zero vector: the nearest codes, 127 and 128,
+    mean missing. A vector shorter than `SHORTEST` or longer than `LONGEST` counts as missing. Other vectors are
+    normalised, except vectors of float files whose length is 1 up to rounding.
 
     Raises:
         DataError: if the size is another, a value is not finite, or most vectors have an impossible length.
@@ -182,8 +182,8 @@ def to_normals(array: Array, size: tuple[int, int], where: str) -> Array:
             f"{where}: normal {vectors[row, column].tolist()} at row {row}, column {column} ({int(too_long.sum())} "
             "such pixels) is longer than 1; unit vectors or zero are expected, in x, y, z"
         )
-    known = (length >= SHORTEST) & ~too_long
-    strange = int((~known & (length > _NEAR_ZERO) & (array != 0).any(-1)).sum())
+    valid = (length >= SHORTEST) & ~too_long
+    strange = int((~valid & (length > _NEAR_ZERO) & (array != 0).any(-1)).sum())
     if strange > array.shape[0] * array.shape[1] / 2:
         raise DataError(
             f"{where}: {strange} of its vectors are far from length 1; unit normals are expected, from 8 bits as "
@@ -191,12 +191,12 @@ def to_normals(array: Array, size: tuple[int, int], where: str) -> Array:
         )
     if array.dtype != np.uint8:
         length[np.abs(length - 1) < _ROUNDING] = 1
-    scale = np.divide(1.0, length, where=known, out=np.zeros_like(length))
+    scale = np.divide(1.0, length, where=valid, out=np.zeros_like(length))
     return vectors * scale[..., None]
 
 
 def to_boundary(array: Array, size: tuple[int, int], where: str) -> Array:
-    """(H, W) uint8 boundary map, 255 or 0, from 0 and 1 or 0 and 255; values between are cut in the middle.
+    """(H, W) uint8 boundary map, 255 or 0, from 0 and 1 or 0 and 255; values between are thresholded in the middle.
 
     Raises:
         DataError: if the size is another or a value is out of range.

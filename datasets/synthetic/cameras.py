@@ -17,13 +17,13 @@ from datasets.synthetic.rooms import Room
 from datasets.synthetic.scene import MISS, Scene
 
 PREVIEW = (30, 40)
-"""Size at which candidate views are judged."""
+"""(H, W) at which candidate views are scored."""
 
 FOCAL = 0.81
-"""Focal length in image widths: that of the NYU-v2 camera, 518.86 / 640."""
+"""Focal length in image widths, as of the NYU-v2 camera: 518.86 / 640."""
 
 WANTED_OVERLAP = (0.4, 0.92)
-"""Share of a view's surface points that its neighbour sees too."""
+"""Lowest and highest share of a view's surface points that the next view sees too."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class Camera:
         return image[:, :2] / np.where(np.abs(depth) > 1e-9, depth, 1e-9)[:, None], depth
 
     def resized(self, size: tuple[int, int]) -> Camera:
-        """The same view at another image size."""
+        """The same view at another image size (H, W)."""
         scale = np.diag([size[1] / self.size[1], size[0] / self.size[0], 1.0])
         return Camera(scale @ self.intrinsics, self.pose, size)
 
 
 def draw_intrinsics(rng: Generator, size: tuple[int, int]) -> Array:
-    """Pinhole matrix near that of NYU-v2; it varies a little from room to room."""
+    """Pinhole matrix near the NYU-v2 matrix, with a random deviation for each room."""
     height, width = size
     focal = FOCAL * width * float(rng.uniform(0.94, 1.06))
     ratio = float(rng.uniform(0.995, 1.005))
@@ -79,7 +79,7 @@ def draw_intrinsics(rng: Generator, size: tuple[int, int]) -> Array:
 
 
 def looking_at(position: Array, target: Array, roll: float) -> Array:
-    """4x4 camera-to-room pose of a camera at `position` that looks at `target`, rolled by `roll` degrees."""
+    """(4, 4) camera-to-room pose of a camera at `position` that looks at `target`, rolled by `roll` degrees."""
     forward = (target - position) / np.linalg.norm(target - position)
     right = np.cross(forward, np.array([0.0, 0.0, 1.0]))
     right /= np.linalg.norm(right)
@@ -90,7 +90,7 @@ def looking_at(position: Array, target: Array, roll: float) -> Array:
 
 
 def is_open(room: Room, position: Array, margin: float = 0.25) -> bool:
-    """Whether a camera may be at a position: inside the room and not above or in furniture."""
+    """True if a camera may be at a position: inside the room and not above or in furniture."""
     x, y = float(position[0]), float(position[1])
     inside = min(x, y, room.width - x, room.depth - y) > margin + 0.1
     column = Block((x, y, 0.0), (x, y, room.height))
@@ -98,15 +98,15 @@ def is_open(room: Room, position: Array, margin: float = 0.25) -> bool:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a camera sees at preview size.
+class PreviewView:
+    """A candidate view at preview size (`PREVIEW`).
 
     Args:
-        camera: at preview size.
-        depth: (N,) metres.
-        instances: (N,) objects.
-        classes: (N,) classes.
-        points: (N, 3) in the room.
+        camera: its camera, at preview size.
+        depth: (N,) metres along the optical axis.
+        instances: (N,) number of the object at each pixel.
+        classes: (N,) class number at each pixel, 0 where a ray meets nothing.
+        points: (N, 3) surface points in the room, metres.
     """
 
     camera: Camera
@@ -116,7 +116,7 @@ class Look:
     points: Array
 
     def score(self) -> float:
-        """How much there is to see: many classes and objects, not only walls, nothing right before the lens."""
+        """Quality of the view; it rises with classes and objects and falls with bare walls and near surfaces."""
         labels, counts = np.unique(self.classes, return_counts=True)
         seen = (counts > 4).sum()
         bare = counts[labels <= 2].sum() / len(self.classes)
@@ -125,7 +125,7 @@ class Look:
         largest = counts.max() / len(self.classes)
         return float(seen + 0.15 * objects - 8 * max(bare - 0.55, 0.0) - 12 * close - 4 * max(largest - 0.5, 0.0))
 
-    def overlap(self, other: Look) -> float:
+    def overlap(self, other: PreviewView) -> float:
         """Share of this view's surface points that the other view sees."""
         positions, depth = other.camera.project(self.points)
         height, width = other.camera.size
@@ -137,21 +137,21 @@ class Look:
         return float((inside & same).mean())
 
 
-def look(scene: Scene, camera: Camera) -> Look:
-    """Cast a camera's rays at preview size."""
+def preview_view(scene: Scene, camera: Camera) -> PreviewView:
+    """Cast the rays of a camera at preview size."""
     small = camera.resized(PREVIEW)
     origins, directions = small.rays(small.pixel_centres())
     faces, depth = scene.first_hit(origins, directions)
     part = scene.part[faces]
     classes = np.where(faces == MISS, 0, scene.classes[part])
-    return Look(small, depth, scene.instances[part], classes, origins + depth[:, None] * directions)
+    return PreviewView(small, depth, scene.instances[part], classes, origins + depth[:, None] * directions)
 
 
 def _first_view(
     room: Room, scene: Scene, rng: Generator, intrinsics: Array, size: tuple[int, int]
-) -> tuple[Look, Array]:
-    """The best of some random views from eye height, and the point it looks at."""
-    best: tuple[float, Look, Array] | None = None
+) -> tuple[PreviewView, Array]:
+    """The view with the best score among random ones at eye height, and the point it looks at."""
+    best: tuple[float, PreviewView, Array] | None = None
     for attempt in range(400):
         position = np.array([rng.uniform(0, room.width), rng.uniform(0, room.depth), rng.uniform(1.25, 1.7)])
         margin = 0.25 if attempt < 300 else 0.05
@@ -163,7 +163,7 @@ def _first_view(
         away = float(np.linalg.norm(target[:2] - position[:2]))
         if away < 1.3:
             continue
-        seen = look(scene, Camera(intrinsics, looking_at(position, target, float(rng.normal(scale=1.2))), size))
+        seen = preview_view(scene, Camera(intrinsics, looking_at(position, target, float(rng.normal(scale=1.2))), size))
         if best is None or seen.score() > best[0]:
             best = (seen.score(), seen, target)
         if attempt >= 30:
@@ -173,9 +173,9 @@ def _first_view(
     return best[1], best[2]
 
 
-def _next_view(room: Room, scene: Scene, rng: Generator, previous: Look, target: Array) -> Look:
-    """A view from a step aside that shares surface with the previous one and shows as much as possible."""
-    best: tuple[float, Look] | None = None
+def _next_view(room: Room, scene: Scene, rng: Generator, previous: PreviewView, target: Array) -> PreviewView:
+    """The view with the best score near the previous one, with an overlap in `WANTED_OVERLAP`."""
+    best: tuple[float, PreviewView] | None = None
     start = previous.camera.pose[:3, 3]
     for attempt in range(20):
         reach = 0.9 * 0.92**attempt
@@ -184,30 +184,33 @@ def _next_view(room: Room, scene: Scene, rng: Generator, previous: Look, target:
             continue
         aim = target + np.append(rng.normal(scale=0.45, size=2), rng.normal(scale=0.15))
         pose = looking_at(start + step, aim, float(rng.normal(scale=1.2)))
-        seen = look(scene, Camera(previous.camera.intrinsics, pose, PREVIEW))
+        seen = preview_view(scene, Camera(previous.camera.intrinsics, pose, PREVIEW))
         shared = min(previous.overlap(seen), seen.overlap(previous))
         if WANTED_OVERLAP[0] < shared < WANTED_OVERLAP[1] and (best is None or seen.score() > best[0]):
             best = (seen.score(), seen)
     if best is not None:
         return best[1]
-    # Nowhere to step to: turn the head.
-    turned = previous.camera.pose @ rotation("y", float(rng.choice([-8.0, 8.0])))
-    return look(scene, Camera(previous.camera.intrinsics, turned, PREVIEW))
+    # No position fits, so the camera turns on the spot.
+    turned_pose = previous.camera.pose @ rotation("y", float(rng.choice([-8.0, 8.0])))
+    return preview_view(scene, Camera(previous.camera.intrinsics, turned_pose, PREVIEW))
 
 
 def choose_views(room: Room, scene: Scene, rng: Generator, size: tuple[int, int]) -> list[Camera]:
     """Two to four cameras, each sharing surface with the one before it.
 
     Args:
-        room: the room.
-        scene: its triangles.
-        rng: source of all choices.
+        room: the furnished room.
+        scene: triangles of the room.
+        rng: generator of all random choices.
         size: (height, width) of the images.
+
+    Raises:
+        RuntimeError: if no free camera position is found.
     """
     count = int(rng.integers(2, 5))
     intrinsics = draw_intrinsics(rng, size)
     seen, target = _first_view(room, scene, rng, intrinsics, size)
-    looks = [seen]
+    views = [seen]
     for _ in range(count - 1):
-        looks.append(_next_view(room, scene, rng, looks[-1], target))
-    return [seen.camera.resized(size) for seen in looks]
+        views.append(_next_view(room, scene, rng, views[-1], target))
+    return [seen.camera.resized(size) for seen in views]

@@ -1,4 +1,4 @@
-"""What goes into a bedroom, a living room, an office and a kitchen, and onto their tables and shelves."""
+"""Furnishing of a bedroom, a living room, an office and a kitchen, with small objects on tables and shelves."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ QUARTERS = (0.0, 90.0, 180.0, 270.0)
 
 @dataclass(frozen=True)
 class Furnishing:
-    """A room while it is being furnished.
+    """State of a room while it is being furnished.
 
     Args:
-        palette: its colours and random choices.
-        plan: what stands where.
-        setup: how it is lit.
-        far: the walls that the cameras look at; most furniture goes there.
-        near: the walls behind the cameras.
+        palette: colours and random choices of the room.
+        plan: placed items and free space.
+        setup: lamps and daylight.
+        far: numbers of the walls opposite the cameras, which get most of the furniture.
+        near: numbers of the walls behind the cameras.
     """
 
     palette: Palette
@@ -42,19 +42,19 @@ class Furnishing:
         return [*self.far, *self.near]
 
     def lamp(self) -> Item:
-        """A small lamp, on or off with the set-up."""
+        """Build a table lamp, switched on if the light set-up says so."""
         return props.table_lamp(self.palette, self.setup.colour, self.setup.lamps)
 
     def standing_lamp(self) -> Item:
-        """A floor lamp, on or off with the set-up."""
+        """Build a floor lamp, switched on if the light set-up says so."""
         return props.standing_lamp(self.palette, self.setup.colour, self.setup.lamps)
 
     def hang(self, item: Item, height: float, walls: Sequence[int] | None = None) -> None:
-        """Hang an item somewhere on the walls, far ones preferred."""
+        """Hang an item at a free position of the walls, far walls first; `height` in metres."""
         self.plan.hang(item, walls or self.walls, height)
 
     def decorate(self, pictures: int) -> None:
-        """Hang pictures, keep a thing or two standing around."""
+        """Hang pictures, and perhaps add a plant and cartons."""
         for _ in range(pictures):
             self.hang(wall_items.picture(self.palette), uniform(self.palette, 1.3, 1.5))
         if chance(self.palette, 0.4):
@@ -64,13 +64,13 @@ class Furnishing:
 
 
 def dress(item: Item, palette: Palette, makers: Sequence[Callable[[], Item]], density: float) -> Item:
-    """Put small things side by side on the supports of an item.
+    """Put small objects in a row on the supports of an item.
 
     Args:
-        item: gets them; it is returned.
-        palette: of the room.
-        makers: what may stand there.
-        density: probability that a place is used.
+        item: the item, changed in place and returned.
+        palette: palette of the room.
+        makers: builders of the possible objects.
+        density: probability that a position is used.
     """
     for support in item.supports:
         left = -support.width / 2
@@ -109,7 +109,7 @@ def bedroom(room: Furnishing) -> None:
     sleep = furniture.bed(palette, uniform(palette, 1.0, 1.8))
     placed = plan.against_wall(sleep, room.walls, clearance=0.3)
     if placed:
-        _beside_bed(room, sleep, *placed)
+        _furnish_bed_side(room, sleep, *placed)
     plan.against_wall(storage.wardrobe(palette, uniform(palette, 0.9, 1.5)), room.walls, clearance=0.3)
     chest = storage.chest(palette, "dresser", uniform(palette, 0.9, 1.3), 0.46, uniform(palette, 0.75, 0.95), 3, 2)
     dresser = plan.against_wall(dress(chest, palette, _small_things(palette), 0.6), room.walls, clearance=0.2)
@@ -125,7 +125,7 @@ def bedroom(room: Furnishing) -> None:
     room.decorate(pictures=3)
 
 
-def _beside_bed(room: Furnishing, sleep: Item, wall: int, position: float) -> None:
+def _furnish_bed_side(room: Furnishing, sleep: Item, wall: int, position: float) -> None:
     """Night stands with lamps left and right, a picture above, a rug in front."""
     palette, plan = room.palette, room.plan
     for side in (-1, 1):
@@ -140,7 +140,7 @@ def _beside_bed(room: Furnishing, sleep: Item, wall: int, position: float) -> No
 
 
 def _lay(room: Furnishing, mat: Item, wall: int, position: float, distance: float) -> None:
-    """Lay a mat on the floor, pushed inside the room; furniture may stand on it."""
+    """Lay a mat on the floor, moved inside the room if necessary; furniture may stand on it."""
     plan = room.plan
     pose = plan.walls[wall].pose(position, distance, 0.0)
     block, margin, extent = plan.block(mat, pose), 0.08, (plan.width, plan.depth)
@@ -208,7 +208,7 @@ def office(room: Furnishing) -> None:
 
 
 def _work_place(room: Furnishing) -> None:
-    """Desk with a screen and other things, swivel chair before it."""
+    """Desk with a screen and other objects, and a swivel chair in front."""
     palette, plan = room.palette, room.plan
     work = furniture.desk(palette, uniform(palette, 1.2, 1.7))
     screen = wall_items.television(palette, wall_mounted=False, label="otherprop", size=0.52)
@@ -263,7 +263,7 @@ def _dining_group(palette: Palette) -> Item:
     dress(board, palette, _table_things(palette), 0.6)
     group = Item(board.width, board.depth, board.height)
     group.merge(board)
-    wood, cloth = palette.any_wood(turned=True), palette.plain_cloth()
+    wood, cloth = palette.any_wood(swap_uv=True), palette.plain_cloth()
     for x, y, turn in places:
         if chance(palette, 0.9):
             seat = furniture.chair(palette, wood, cloth)

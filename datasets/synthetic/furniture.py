@@ -1,6 +1,6 @@
 """Furniture to sit, lie and work at: tables, desks, chairs, sofas, beds.
 
-Every builder draws sizes and shapes from the palette's generator and returns an `Item` in its own frame.
+Every builder draws sizes and shapes from the random generator of the palette and returns an `Item` in its local frame.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datasets.synthetic.meshes import Mesh, bevelled, box, cylinder, ellipsoid, 
 
 
 def uniform(palette: Palette, low: float, high: float) -> float:
-    """A length between two bounds."""
+    """Random length, uniform in [low, high), metres."""
     return float(palette.rng.uniform(low, high))
 
 
@@ -33,7 +33,7 @@ def _legs(width: float, depth: float, height: float, thickness: float, *, round_
 def table(palette: Palette, label: str, width: float, depth: float, height: float) -> Item:
     """Top, apron and four legs; also coffee tables and desks."""
     item = Item(width, depth, height)
-    top, frame = palette.any_wood(), palette.wood(turned=True) if chance(palette, 0.6) else palette.metal()
+    top, frame = palette.any_wood(), palette.wood(swap_uv=True) if chance(palette, 0.6) else palette.metal()
     thickness = uniform(palette, 0.025, 0.045)
     item.add(label, top, bevelled((-width / 2, -depth / 2, height - thickness), (width / 2, depth / 2, height), 0.006))
     leg = uniform(palette, 0.04, 0.07)
@@ -64,7 +64,7 @@ def chair(palette: Palette, wood: Material | None = None, cloth: Material | None
     """Dining chair: seat, legs, back of slats or upholstery."""
     width, depth, seat = uniform(palette, 0.42, 0.48), uniform(palette, 0.42, 0.48), uniform(palette, 0.43, 0.47)
     height = uniform(palette, 0.82, 0.98)
-    frame, cover = wood or palette.any_wood(turned=True), cloth or palette.plain_cloth()
+    frame, cover = wood or palette.any_wood(swap_uv=True), cloth or palette.plain_cloth()
     item = Item(width, depth, height)
     post = 0.035
     item.add("chair", frame, *_legs(width, depth, seat - 0.04, post, round_legs=False))
@@ -91,8 +91,8 @@ def office_chair(palette: Palette) -> Item:
     for index in range(5):
         arm = box((0.27, 0.045, 0.03), (0.145, 0.0, 0.075))
         wheel = cylinder(0.028, 0.0, 0.06, sections=8).moved(translation(0.265, 0.0, 0.0))
-        turned = rotation("z", 72.0 * index + 18)
-        item.add("chair", dark, arm.moved(turned), wheel.moved(turned))
+        spoke = rotation("z", 72.0 * index + 18)
+        item.add("chair", dark, arm.moved(spoke), wheel.moved(spoke))
     item.add("chair", dark, cylinder(0.03, 0.09, 0.44), cylinder(0.1, 0.41, 0.44))
     item.add("chair", cover, bevelled((-0.25, -0.25, 0.44), (0.25, 0.24, 0.53), 0.03))
     item.add("chair", cover, bevelled((-0.22, 0.2, 0.6), (0.22, 0.27, 1.0), 0.03))
@@ -112,7 +112,7 @@ def pillow(palette: Palette, cloth: Material, width: float, height: float) -> It
 
 
 def _leaning(flat: Item, degrees: float) -> Item:
-    """A pillow stood up against a back rest: its lower edge at the origin, leaning to +y."""
+    """A pillow against a back rest: its lower edge at the origin, leaning to +y by `degrees`."""
     stand = translation(0.0, 0.0, flat.depth / 2) @ rotation("x", 90.0 - degrees) @ translation(0, 0, -flat.height / 2)
     return flat.placed(stand)
 
@@ -126,7 +126,7 @@ def sofa(palette: Palette, seats: int, label: str = "sofa") -> Item:
     item = Item(width, depth, height)
     cover, back = palette.cloth() if chance(palette, 0.25) else palette.plain_cloth(), depth / 2
     left, rest = -inner / 2, 0.2
-    item.add(label, palette.wood(turned=True), *_legs(width - 0.1, depth - 0.1, 0.08, 0.06, round_legs=False))
+    item.add(label, palette.wood(swap_uv=True), *_legs(width - 0.1, depth - 0.1, 0.08, 0.06, round_legs=False))
     item.add(label, cover, bevelled((-width / 2, -back + 0.03, 0.08), (width / 2, back, level - 0.14), 0.02))
     item.add(
         label,

@@ -1,4 +1,4 @@
-"""Rendering the whole data set into the canonical layout, room by room, in several processes."""
+"""Rendering of the data set into the canonical layout, room by room, in several processes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from benchmark.boundaries.formats.content import DataError
+from datasets.doctor.tables import read_checksums
 from datasets.layout.frame_files import Array, modality_path, write_frame
 from datasets.layout.layout import (
     CanonicalWriter,
-    DataError,
     DatasetInfo,
     FrameRecord,
     exclusive,
@@ -27,11 +28,11 @@ from datasets.layout.layout import (
     read_frames,
     read_info,
 )
-from datasets.synthetic.classes import NYU40
+from datasets.nyuv2.classes import NAMES_40
 from datasets.synthetic.render import Frame, render_room
 
 GENERATOR_VERSION = 1
-"""Raise it with every change that changes pixels: data of another version is rendered again."""
+"""Version of the generator. Raise it with every change of pixels: data of another version are rendered again."""
 
 TASKS = ("semseg", "depth", "normals", "boundary")
 SPLITS = ("train", "test")
@@ -45,13 +46,16 @@ NOTES = (
 
 @dataclass(frozen=True)
 class RoomPlan:
-    """What is rendered.
+    """Number, size and seed of the rendered rooms.
 
     Args:
         train_rooms: number of rooms in the train split, each with two to four views.
-        test_rooms: as above for the test split.
-        seed: of everything; a room depends on it, its split and its number alone.
-        size: (H, W) of the frames.
+        test_rooms: number of rooms in the test split.
+        seed: seed of all random choices; a room depends only on it, its split and its number.
+        size: (H, W) of the frames, each at least 32.
+
+    Raises:
+        ValueError: if a value is not allowed.
     """
 
     train_rooms: int = 128
@@ -79,7 +83,7 @@ class RoomPlan:
 
 
 def id_prefix() -> str:
-    """What the ids of data from this version of the generator begin with."""
+    """Beginning of the ids of data from this version of the generator."""
     return f"synthetic-v{GENERATOR_VERSION}-"
 
 
@@ -97,7 +101,7 @@ def _record(frame: Frame, split: str, scene: str, number: int) -> FrameRecord:
 
 
 def _make_room(room: tuple[str, int], plan: RoomPlan, folder: Path) -> list[tuple[FrameRecord, dict[str, str]]]:
-    """Render a room and write its frames; returns what the writer has to know of them."""
+    """Render a room and write its frames; return the record and the digests of each frame."""
     split, number = room
     frames = render_room((GENERATOR_VERSION, plan.seed, SPLITS.index(split)), number, plan.size)
     made = []
@@ -110,18 +114,18 @@ def _make_room(room: tuple[str, int], plan: RoomPlan, folder: Path) -> list[tupl
             "normals": frame.normals.astype(np.float16),
             "boundary": frame.boundary.astype(np.uint8) * np.uint8(255),
         }
-        made.append((record, write_frame(folder, record.name, arrays, plan.size, len(NYU40))))
+        made.append((record, write_frame(folder, record.name, arrays, plan.size, len(NAMES_40))))
     return made
 
 
 @contextmanager
 def _mapped(plan: RoomPlan, folder: Path, workers: int) -> Iterator[Iterable[list[tuple[FrameRecord, dict[str, str]]]]]:
-    """Every room's frames in order, rendered here or in other processes."""
+    """The written frames of every room, in order, from this process or from `workers` processes."""
     work, rooms = partial(_make_room, plan=plan, folder=folder), plan.rooms()
     if workers <= 1:
         yield map(work, rooms)
         return
-    # Not forked: the caller may hold threads and an accelerator.
+    # Spawned, not forked: the caller may hold threads and an accelerator.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
             yield pool.map(work, rooms, chunksize=2)
@@ -134,12 +138,14 @@ def _mapped(plan: RoomPlan, folder: Path, workers: int) -> Iterator[Iterable[lis
 
 
 def generate(root: Path, plan: RoomPlan, workers: int | None = None) -> DatasetInfo:
-    """Render the data set; all or nothing. The caller holds `exclusive(root)` where another process may do the same.
+    """Render the data set completely or not at all.
+
+    If another process may do the same, the caller holds `exclusive(root)`.
 
     Args:
-        root: place of the data set; an older synthetic one there is replaced.
-        plan: what to render.
-        workers: processes, 1 renders in this one; one per core by default.
+        root: folder of the data set; an older synthetic data set is replaced.
+        plan: number, size and seed of the rooms.
+        workers: number of processes, one per core by default; 1 renders in this process.
 
     Raises:
         DataError: if something that is not a synthetic data set lies at `root`.
@@ -150,7 +156,7 @@ def generate(root: Path, plan: RoomPlan, workers: int | None = None) -> DatasetI
         name=plan.name,
         size=plan.size,
         tasks=TASKS,
-        classes=NYU40,
+        classes=NAMES_40,
         sources=SOURCES,
         notes=NOTES,
         version=GENERATOR_VERSION,
@@ -167,10 +173,10 @@ def generate(root: Path, plan: RoomPlan, workers: int | None = None) -> DatasetI
 
 
 def refuse_foreign(root: Path) -> None:
-    """Make sure that replacing `root` destroys nothing but an older synthetic data set.
+    """Refuse to replace a folder that holds anything but an older synthetic data set.
 
     Raises:
-        DataError: if there is anything else.
+        DataError: if the folder holds something else.
     """
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return
@@ -183,16 +189,16 @@ def refuse_foreign(root: Path) -> None:
 
 
 def problem_with(root: Path) -> str | None:
-    """Why the data at `root` cannot be used as it is, in a few words; None where it can.
+    """Reason why the data at `root` cannot be used, in a few words; None if they can.
 
-    Only the tables are read and the presence of every file is checked, so this takes milliseconds; what a file holds is
-    checked when it is read.
+    Only the tables are read and the presence of every file is checked, which takes milliseconds. The content of a file
+    is checked when it is read.
     """
     if not (root / "dataset.json").is_file():
-        return "there is none"
+        return "no data set found"
     try:
         info, records = read_info(root), read_frames(root)
-        digests = dict(line.split(",") for line in (root / "checksums.csv").read_text(encoding="utf-8").split()[1:])
+        digests = read_checksums(root)
     except (DataError, OSError, ValueError) as error:
         return str(error)
     if not info.id.startswith(id_prefix()):
@@ -205,18 +211,18 @@ def problem_with(root: Path) -> str | None:
 
 
 def ensure(root: Path, plan: RoomPlan | None = None, workers: int | None = None) -> DatasetInfo:
-    """Render the data set if it is not there, half there or from another version of the generator.
+    """Render the data set if it is missing, incomplete or from another version of the generator.
 
     Args:
-        root: place of the data set.
-        plan: what to render then; the default size if not given. Data that is there may have another size.
+        root: folder of the data set.
+        plan: rooms to render, the default plan if not given. Existing data may have another size.
         workers: see `generate`.
     """
     root = Path(root).absolute()
     if problem_with(root) is None:
         return read_info(root)
     with exclusive(root):
-        # Another process may have made it while this one waited.
+        # Another process may have rendered it while this one waited.
         problem = problem_with(root)
         if problem is None:
             return read_info(root)
@@ -226,7 +232,7 @@ def ensure(root: Path, plan: RoomPlan | None = None, workers: int | None = None)
 
 
 def identity(root: Path) -> dict[str, str]:
-    """The id of the data at `root`, or of the data that `ensure` renders there, without the hash of their content."""
+    """Id of the data at `root`, or of the data that `ensure` would render, without the hash of the content."""
     plan = RoomPlan()
     planned = f"{plan.name}-{plan.size[0]}x{plan.size[1]}"
     usable = problem_with(root) is None

@@ -1,4 +1,4 @@
-"""Light that reaches surface points: irradiance of lamps, windows and sun, and what casts shadows on them.
+"""Light that reaches surface points: irradiance of lamps, windows and sun, with shadows.
 
 Visibility is sampled with one random ray per image sample, and smoothed afterwards over samples of the same surface.
 """
@@ -19,17 +19,17 @@ from datasets.synthetic.scene import Floats, Scene
 from datasets.synthetic.surfaces import Surface
 
 OFFSET = np.float32(0.002)
-"""Shadow rays start this far in front of their surface, metres."""
+"""Distance of the start of a shadow ray from its surface, metres."""
 
 OCCLUSION_REACH = 0.9
-"""Surfaces within this distance, metres, keep ambient light off each other."""
+"""Distance in metres within which surfaces block ambient light from each other."""
 
 TILE = 4
-"""Random directions repeat in tiles of TILE x TILE samples; a filter of this size averages over all strata."""
+"""Side of the tiles of samples in which random directions repeat; a filter of this size averages all strata."""
 
 
 def _dot(vectors: NDArray[np.floating[Any]], other: NDArray[np.floating[Any]]) -> Floats:
-    """Dot products (N,) of vectors (N, 3) with one vector (3,); see `meshes.times` for why not `@`."""
+    """Dot products (N,) of vectors (N, 3) with one vector (3,); without BLAS, see `meshes.times`."""
     return np.einsum("ni,i->n", vectors, other, dtype=np.float32, casting="same_kind")
 
 
@@ -37,7 +37,7 @@ class Sampler:
     """Stratified random pairs over an image grid: every TILE x TILE tile holds one pair per stratum.
 
     Args:
-        rng: source of the jitter.
+        rng: generator of the jitter.
         shape: (height, width) of the grid.
     """
 
@@ -55,7 +55,7 @@ class Sampler:
 
 
 def ambient_visibility(scene: Scene, surface: Surface, sampler: Sampler) -> Floats:
-    """(N,) 1 where one cosine-distributed ray gets away from its surroundings, else 0."""
+    """(N,) 1 where a cosine-distributed ray meets nothing within `OCCLUSION_REACH`, else 0."""
     first, second = sampler.pairs()
     radius, angle = np.sqrt(first), np.float32(2 * np.pi) * second
     along, across = radius * np.cos(angle), radius * np.sin(angle)
@@ -82,7 +82,7 @@ def _lamp_irradiance(light: Light, surface: Surface) -> Floats:
 
 
 def _window_irradiance(light: Light, edges: Array, normal: Array, surface: Surface) -> Floats:
-    """Unshadowed irradiance of a window per unit of radiance, (N,): four patches stand for the pane."""
+    """Unshadowed irradiance of a window per unit of radiance, (N,); the pane is approximated by four patches."""
     total = np.zeros(len(surface.points), dtype=np.float32)
     area = 4 * float(np.linalg.norm(edges[0]) * np.linalg.norm(edges[1]))
     for a in (-0.5, 0.5):
@@ -90,15 +90,15 @@ def _window_irradiance(light: Light, edges: Array, normal: Array, surface: Surfa
             patch = (light.centre + a * edges[0] + b * edges[1]).astype(np.float32)
             towards = patch - surface.points
             squared = np.einsum("ni,ni->n", towards, towards)
-            here = np.maximum(np.einsum("ni,ni->n", towards, surface.normals), 0)
-            total += here / (squared * squared + np.float32(0.05))
+            cosine = np.maximum(np.einsum("ni,ni->n", towards, surface.normals), 0)
+            total += cosine / (squared * squared + np.float32(0.05))
     # All patches lie in one plane, so a point has the same distance from it for each.
-    before = np.maximum(-_dot(light.centre - surface.points, normal), 0)
-    return total * before * np.float32(area / 4)
+    plane_distance = np.maximum(-_dot(light.centre - surface.points, normal), 0)
+    return total * plane_distance * np.float32(area / 4)
 
 
 def direct_light(scene: Scene, surface: Surface, light: Light, sampler: Sampler) -> tuple[Floats, Floats]:
-    """Unshadowed irradiance (N,) per unit of the light's colour, and (N,) 1 where one point of it is seen, else 0."""
+    """Unshadowed irradiance (N,) per unit of the colour, and (N,) 1 where a random point of the light is visible."""
     first, second = (2 * share - 1 for share in sampler.pairs())
     if light.edges is not None and light.normal is not None:
         irradiance = _window_irradiance(light, light.edges, light.normal, surface)
@@ -116,7 +116,7 @@ def direct_light(scene: Scene, surface: Surface, light: Light, sampler: Sampler)
 
 
 def _points_of_light(light: Light, first: Floats, second: Floats) -> Floats:
-    """Points (N, 3) of a pane or of the surface of a lamp, from pairs of numbers in -1..1."""
+    """Points (N, 3) of a pane or of the surface of a lamp, from pairs of numbers in [-1, 1]."""
     centre = light.centre.astype(np.float32)
     if light.edges is not None:
         edges = light.edges.astype(np.float32)
@@ -127,7 +127,7 @@ def _points_of_light(light: Light, first: Floats, second: Floats) -> Floats:
 
 
 def sunlight(scene: Scene, surface: Surface, sun: Sun, lights: Sequence[Light]) -> tuple[Floats, Floats]:
-    """Cosine to the sun (N,), and (N,) 1 where the sun is seen through one of the windows."""
+    """Cosine to the sun (N,), and (N,) 1 where the sun is visible through a window."""
     towards = sun.towards.astype(np.float32)
     cosine = np.maximum(_dot(surface.normals, towards), 0)
     visible = np.zeros(len(surface.points), dtype=np.float32)
@@ -151,11 +151,11 @@ def sunlight(scene: Scene, surface: Surface, sun: Sun, lights: Sequence[Light]) 
 
 
 def smoothed(values: Floats, keys: NDArray[np.int64]) -> Floats:
-    """Average each value with its neighbours of the same key, over a window that holds every stratum equally.
+    """Average each value with its neighbours of the same key, over a window with equal weight of every stratum.
 
     Args:
         values: (C, H, W).
-        keys: (H, W) surfaces; light does not bleed from one to another.
+        keys: (H, W) number of the surface; values of different surfaces are not mixed.
     """
     for axis in (1, 2):
         total, weight = values.copy(), np.ones_like(values[:1])

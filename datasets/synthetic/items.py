@@ -1,4 +1,4 @@
-"""What a room is made of: parts with a class, an instance and a material, grouped into items that can be placed."""
+"""Parts of a room with a class, an instance and a material, grouped into items that can be placed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Part:
 
     Args:
         label: NYU-v2 class name.
-        instance: which object of the item it belongs to.
-        mesh: in the coordinates in which its texture is defined.
-        material: its look.
-        pose: 4x4 from mesh coordinates to those of the item, or of the room once placed.
+        instance: number of its object within the item.
+        mesh: in texture coordinates.
+        material: its material.
+        pose: (4, 4) from mesh coordinates to item coordinates, or to room coordinates once placed.
     """
 
     label: str
@@ -36,8 +36,8 @@ class Light:
     Args:
         centre: (3,) metres.
         colour: linear RGB radiant intensity of a lamp, radiance of a window.
-        radius: of a lamp, metres; shadow rays stop short of the lamp by `clearance`.
-        clearance: metres around the centre of a lamp that cast no shadow (its own shade).
+        radius: radius of a lamp, metres.
+        clearance: metres around the centre of a lamp in which nothing casts a shadow (its own shade).
         edges: (2, 3) half edges of a window; None for a lamp.
         normal: (3,) direction in which a window shines; None for a lamp.
     """
@@ -50,7 +50,7 @@ class Light:
     normal: Array | None = None
 
     def moved(self, pose: Array) -> Light:
-        """The light under a 4x4 rigid transform."""
+        """The light under a (4, 4) rigid transform."""
         turn = pose[:3, :3]
         return replace(
             self,
@@ -62,10 +62,10 @@ class Light:
 
 @dataclass(frozen=True)
 class Support:
-    """A horizontal rectangle on which small things may stand.
+    """A horizontal rectangle on which small objects may stand.
 
     Args:
-        centre: (x, y, z) of its middle in the item.
+        centre: (x, y, z) of its centre in the item, metres.
         width: extent along x.
         depth: extent along y.
         headroom: free height above it.
@@ -79,9 +79,9 @@ class Support:
 
 @dataclass
 class Item:
-    """A piece of furniture in its own frame: x right, y to the back, z up; its front faces -y.
+    """A piece of furniture in its local frame: x right, y to the back, z up; the front faces -y.
 
-    The origin is the middle of its footprint, on the floor (at its lowest point, for things that hang on a wall).
+    The origin is the centre of the footprint on the floor; for an item on a wall, at its lowest point.
 
     Args:
         width: extent along x, metres.
@@ -100,7 +100,7 @@ class Item:
 
     @property
     def instances(self) -> int:
-        """Number of objects in it."""
+        """Number of objects in the item."""
         return 1 + max((part.instance for part in self.parts), default=-1)
 
     def add(self, label: str, material: Material, *meshes: Mesh, instance: int = 0, pose: Array | None = None) -> None:
@@ -109,25 +109,25 @@ class Item:
         self.parts.extend(Part(label, instance, mesh, material, place) for mesh in meshes)
 
     def attach(self, other: Item, x: float, y: float, z: float, turn: float = 0.0) -> None:
-        """Put another item into this one; its objects keep being objects of their own.
+        """Put another item into this one; its objects remain separate instances.
 
         Args:
             other: the item; it is not changed.
-            x: where its origin goes, metres.
-            y: as x.
-            z: as x.
+            x: position of its origin, metres.
+            y: as `x`.
+            z: as `x`.
             turn: degrees about z.
         """
         self.merge(other.placed(translation(x, y, z) @ rotation("z", turn)))
 
     def merge(self, other: Item) -> None:
-        """Take over the parts and lights of an item in the same coordinates."""
+        """Add the parts and lights of an item in the same coordinates."""
         first = self.instances
         self.parts.extend(replace(part, instance=part.instance + first) for part in other.parts)
         self.lights.extend(other.lights)
 
     def placed(self, pose: Array) -> Item:
-        """A copy under a 4x4 rigid transform (without its supports, which are given in its own frame)."""
+        """A copy under a (4, 4) rigid transform, without its supports."""
         parts = [replace(part, pose=pose @ part.pose) for part in self.parts]
         return Item(
             self.width, self.depth, self.height, self.bottom, parts, [light.moved(pose) for light in self.lights]

@@ -1,4 +1,4 @@
-"""How a room is lit: lamps, windows, sun, and the light that all surfaces return."""
+"""Light of a room: lamps, windows, sun and ambient light."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from datasets.synthetic.props import COLD, NEUTRAL, WARM
 
 @dataclass(frozen=True)
 class LightSetup:
-    """Which lamps burn and what comes through the windows.
+    """Strength of the lamps, the windows, the sun and the ambient light.
 
     Args:
-        name: of the kind of light.
-        colour: of the lamps.
+        name: name of the kind of light.
+        colour: linear RGB colour of the lamps.
         ceiling: radiant intensity of the ceiling lamp; 0 is off.
         lamps: radiant intensity of standing and table lamps; 0 is off.
         windows: radiance of the panes.
-        night: dark outside.
+        night: True if it is dark outside.
         sun: irradiance of direct sunlight; 0 for an overcast sky.
         ambient: irradiance from all directions.
     """
@@ -44,7 +44,7 @@ class Sun:
 
     Args:
         towards: (3,) unit vector from the room to the sun.
-        colour: irradiance at right angles.
+        colour: linear RGB irradiance at normal incidence.
     """
 
     towards: Array
@@ -52,26 +52,26 @@ class Sun:
 
 
 def draw_setup(rng: Generator, number: int) -> LightSetup:
-    """One of four kinds of light; their strengths vary.
+    """Draw the strengths of one of four kinds of light.
 
     Args:
-        rng: of the room.
-        number: picks the kind, so that neighbouring rooms differ.
+        rng: generator of the room.
+        number: selects the kind, so that consecutive rooms differ.
     """
     vary = float(rng.uniform(0.8, 1.25))
     warm_or_cold = WARM if rng.random() < 0.5 else COLD
     sunny = rng.random() < 0.6
-    kinds = (
+    setups = (
         LightSetup("daylight", NEUTRAL, 0.0, 0.0, 5.0 * vary, False, 7.0 * vary if sunny else 0.0, 0.45),
         LightSetup("ceiling lamp", warm_or_cold, 5.0 * vary, 0.0, 0.0, True, 0.0, 0.42),
         LightSetup("two lamps", WARM, 1.2 * vary, 1.8 * vary, 0.0, True, 0.0, 0.4),
         LightSetup("daylight and lamp", warm_or_cold, 3.5 * vary, 0.8, 2.5 * vary, False, 0.0, 0.42),
     )
-    return kinds[number % len(kinds)]
+    return setups[number % len(setups)]
 
 
 def draw_sun(rng: Generator, setup: LightSetup, lights: list[Light]) -> Sun | None:
-    """The sun behind one of the windows, low enough to shine into the room."""
+    """Draw a sun that shines into the room through a window; None without sun or window."""
     windows = [light for light in lights if light.normal is not None]
     if setup.sun <= 0 or not windows:
         return None

@@ -15,23 +15,23 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Material:
-    """How a surface looks.
+    """Appearance of a surface.
 
     Args:
         pattern: name in `textures.PATTERNS`.
         colours: three linear RGB colours that the pattern mixes.
         scale: metres per repeat of the pattern.
-        seed: of the pattern's noise.
-        turned: swap the two texture directions (grain along the other edge).
-        emission: radiance given off, as a multiple of the colour.
-        mirror: reflects like a mirror.
+        seed: seed of the noise of the pattern.
+        swap_uv: True to swap the two texture directions.
+        emission: emitted radiance as a multiple of the colour.
+        mirror: True for a mirror.
     """
 
     pattern: str
     colours: tuple[Colour, Colour, Colour]
     scale: float = 1.0
     seed: int = 0
-    turned: bool = False
+    swap_uv: bool = False
     emission: float = 0.0
     mirror: bool = False
 
@@ -48,16 +48,16 @@ def hsv(hue: float, saturation: float, value: float) -> Colour:
 
 
 def new_seed(rng: Generator) -> int:
-    """Seed of one material's noise."""
+    """Draw the seed of the noise of one material."""
     return int(rng.integers(1, 2**31))
 
 
 def make(
-    rng: Generator, pattern: str, colours: Sequence[Colour], scale: float = 1.0, *, turned: bool = False
+    rng: Generator, pattern: str, colours: Sequence[Colour], scale: float = 1.0, *, swap_uv: bool = False
 ) -> Material:
     """A material of one to three colours; the last one is repeated."""
     three = (list(colours) + [colours[-1]] * 2)[:3]
-    return Material(pattern, (three[0], three[1], three[2]), scale, new_seed(rng), turned)
+    return Material(pattern, (three[0], three[1], three[2]), scale, new_seed(rng), swap_uv)
 
 
 def paint(rng: Generator, colour: Colour) -> Material:
@@ -66,7 +66,7 @@ def paint(rng: Generator, colour: Colour) -> Material:
 
 
 def glow(colour: Colour, strength: float) -> Material:
-    """A surface that gives off light itself (a lamp shade)."""
+    """Emitting material, as of a lamp shade."""
     return Material("plain", (colour,) * 3, scale=1.0, seed=1, emission=strength)
 
 
@@ -97,17 +97,17 @@ BOOK_COLOURS = tuple(
 )
 
 
-def wood_of(rng: Generator, tone: int, *, turned: bool = False) -> Material:
+def wood_of(rng: Generator, tone: int, *, swap_uv: bool = False) -> Material:
     """Furniture wood of one of the `WOODS`."""
-    return make(rng, "wood", WOODS[tone], scale=0.9, turned=turned)
+    return make(rng, "wood", WOODS[tone], scale=0.9, swap_uv=swap_uv)
 
 
 @dataclass
 class Palette:
-    """The colours of one room, so that what stands in it goes together.
+    """Matching colours and materials of one room.
 
     Args:
-        rng: source of all random choices.
+        rng: generator of all random choices.
     """
 
     rng: Generator
@@ -119,13 +119,13 @@ class Palette:
         self.tones = (int(chosen[0]), int(chosen[1]))
         self.hue = float(self.rng.random())
 
-    def wood(self, *, turned: bool = False) -> Material:
+    def wood(self, *, swap_uv: bool = False) -> Material:
         """The main wood of the room."""
-        return wood_of(self.rng, self.tones[0], turned=turned)
+        return wood_of(self.rng, self.tones[0], swap_uv=swap_uv)
 
-    def any_wood(self, *, turned: bool = False) -> Material:
+    def any_wood(self, *, swap_uv: bool = False) -> Material:
         """One of the two woods of the room."""
-        return wood_of(self.rng, self.tones[int(self.rng.integers(2))], turned=turned)
+        return wood_of(self.rng, self.tones[int(self.rng.integers(2))], swap_uv=swap_uv)
 
     def accent(self, saturation: float = 0.55, value: float = 0.6) -> Colour:
         """A colour near the hue of the room, or opposite to it."""
@@ -172,22 +172,22 @@ class Palette:
     def floor(self) -> Material:
         """Floor boards, tiles or carpet."""
         kind = str(self.rng.choice(["planks", "planks", "planks", "tiles", "checker", "carpet", "stone"]))
-        turned = bool(self.rng.random() < 0.5)
+        swap_uv = bool(self.rng.random() < 0.5)
         if kind == "planks":
             light, dark = WOODS[int(self.rng.integers(4))]
-            return make(self.rng, kind, [light, dark, mixed(dark, (0.0, 0.0, 0.0), 0.3)], 0.14, turned=turned)
+            return make(self.rng, kind, [light, dark, mixed(dark, (0.0, 0.0, 0.0), 0.3)], 0.14, swap_uv=swap_uv)
         tint = hsv(0.08 + 0.05 * float(self.rng.normal()), 0.2, float(self.rng.uniform(0.45, 0.8)))
         other = mixed(tint, self.neutral(), 0.55 if kind == "checker" else 0.25)
         scale = {"tiles": 0.42, "checker": 0.38, "carpet": 0.6, "stone": 0.9}[kind]
         return make(self.rng, kind, [tint, other, mixed(tint, (0.25, 0.25, 0.25), 0.5)], scale)
 
     def wall_paint(self) -> Material:
-        """The paint of most walls: light."""
+        """Light paint of most walls."""
         hue = self.hue if self.rng.random() < 0.6 else 0.1
         return paint(self.rng, hsv(hue, float(self.rng.uniform(0.02, 0.28)), float(self.rng.uniform(0.72, 0.93))))
 
     def wall_covering(self) -> Material:
-        """The accent wall: wallpaper, bricks or a strong colour."""
+        """Covering of the accent wall: wallpaper, bricks or a strong colour."""
         kind = str(self.rng.choice(["stripes", "medallions", "bricks", "plain", "dots"]))
         light, strong = self.neutral(0.7, 0.9), self.accent(0.4, 0.68)
         if kind == "bricks":

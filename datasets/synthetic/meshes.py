@@ -1,7 +1,7 @@
-"""Triangle meshes of the primitives that furniture is made of, in metres.
+"""Triangle meshes of the primitives of furniture, in metres.
 
-Each primitive scales a template that is made once: building trimesh objects for the hundreds of parts of a room would
-take longer than rendering it.
+Each primitive scales a cached template: building trimesh objects for the hundreds of parts of a room would take longer
+than rendering it.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Mesh:
     faces: NDArray[np.int64]
 
     def moved(self, pose: Array) -> Mesh:
-        """The mesh under a 4x4 rigid or affine transform."""
+        """The mesh under a (4, 4) rigid or affine transform."""
         return Mesh(times(self.vertices, pose[:3, :3]) + pose[:3, 3], self.faces)
 
 
 def times(vectors: NDArray[np.floating[Any]], matrix: NDArray[np.floating[Any]]) -> Array:
-    """Each of the vectors (N, 3) multiplied by the matrix (3, 3).
+    """Multiply each of the vectors (N, 3) by the matrix (3, 3).
 
     BLAS, which `@` calls, may round differently with another number of threads, and a ray might meet another triangle.
     """
@@ -72,7 +72,7 @@ def _template(mesh: trimesh.Trimesh) -> Mesh:
 
 @lru_cache(maxsize=1)
 def _unit_box() -> Mesh:
-    # trimesh takes a second to import, and rendered data are read without it: hence not at the top.
+    # Imported here, since trimesh takes a second to import and rendered data are read without it.
     from trimesh import creation
 
     return _template(creation.box(extents=(1.0, 1.0, 1.0)))

@@ -1,4 +1,4 @@
-"""Doors and windows, with what hangs in front of them. All are put against a wall with their back (+y)."""
+"""Doors, and windows with curtains or blinds. All are placed with their back (+y) to a wall."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def door(palette: Palette) -> Item:
     width, height, bar = uniform(palette, 0.8, 0.92), uniform(palette, 1.98, 2.06), 0.07
     item = Item(width + 2 * bar, 0.05, height + bar)
     trim = paint(palette.rng, palette.neutral(0.8, 0.93))
-    leaf = trim if chance(palette, 0.35) else palette.any_wood(turned=True)
+    leaf = trim if chance(palette, 0.35) else palette.any_wood(swap_uv=True)
     metal, back, x = palette.metal(), 0.025, width / 2
     item.add("door", trim, *_frame(width, bar, height, bar, back, -0.015)[:3])
     item.add("door", leaf, span((-x, 0.0, 0.008), (x, back, height)))
@@ -46,7 +46,7 @@ def door(palette: Palette) -> Item:
 
 
 def _pane(palette: Palette, night: bool) -> Material:
-    """What is seen through the glass, bright by day."""
+    """View through the glass as an emitting material, bright by day."""
     rng = palette.rng
     leaves = hsv(float(rng.uniform(0.2, 0.36)), 0.5, 0.5)
     sky = (hsv(0.58, 0.06, 0.94), hsv(0.58, 0.28, 0.9))
@@ -58,12 +58,12 @@ def window(palette: Palette, *, night: bool, radiance: float) -> Item:
     """Window with frame, bars, sill and a pane that lights the room, dressed with curtains, blinds or nothing.
 
     Args:
-        palette: of the room.
-        night: dark outside.
-        radiance: of the pane as a light; 0 for none.
+        palette: palette of the room.
+        night: True if it is dark outside.
+        radiance: radiance of the pane as a light; 0 for none.
 
     Returns:
-        the item, whose base is the floor.
+        The item; z = 0 is the floor.
     """
     width, bottom, top = uniform(palette, 1.0, 1.7), uniform(palette, 0.85, 1.0), uniform(palette, 2.0, 2.2)
     bar, back = 0.05, 0.06
@@ -117,7 +117,7 @@ def _hang_blinds(palette: Palette, item: Item, width: float, top: float, bottom:
     """Horizontal slats in front of the upper part of the pane."""
     plastic = paint(palette.rng, palette.neutral(0.75, 0.92))
     low = top - uniform(palette, 0.35, 0.95) * (top - bottom)
-    # Nearly closed, as slats with gaps of less than a pixel make labels that nobody could draw.
+    # Nearly closed: gaps of less than a pixel between slats would make noisy labels.
     tilt = rotation("x", uniform(palette, 64.0, 78.0))
     slat = box((width - 0.03, 0.05, 0.002)).moved(tilt)
     for z in np.arange(low, top - 0.03, 0.04):

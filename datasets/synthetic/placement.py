@@ -1,4 +1,4 @@
-"""Where things stand and hang: boxes that must not overlap."""
+"""Placement of items in a room, as boxes that must not overlap."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from datasets.synthetic.items import Item
 from datasets.synthetic.meshes import Array, rotation, translation
 
 SKIRTING = 0.02
-"""Furniture keeps this distance from the wall, metres: the thickness of the skirting board and a little air."""
+"""Distance of furniture from the wall, metres: the skirting board and a small gap."""
 
 ATTEMPTS = 30
 
 
 @dataclass(frozen=True)
 class Block:
-    """An axis-aligned box in the room that something takes.
+    """An axis-aligned box of occupied space in the room.
 
     Args:
         low: (x, y, z) of its lowest corner, metres.
-        high: of its highest.
+        high: (x, y, z) of its highest corner, metres.
         solid: False for space that is only kept free.
     """
 
@@ -32,7 +32,7 @@ class Block:
     solid: bool = True
 
     def overlaps(self, other: Block, margin: float = 0.0) -> bool:
-        """Whether the two share volume, or come closer than `margin` in every horizontal direction."""
+        """True if the two boxes share volume, or are closer than `margin` metres in every horizontal direction."""
         gaps = (margin, margin, 0.0)
         return all(
             low < far + gap and near < high + gap
@@ -42,7 +42,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Wall:
-    """One of the four walls, as furniture with its back to it sees it.
+    """One of the four walls, in terms of furniture with its back to it.
 
     Args:
         length: metres.
@@ -77,13 +77,13 @@ def walls_of(width: float, depth: float) -> tuple[Wall, Wall, Wall, Wall]:
 
 @dataclass
 class FloorPlan:
-    """What is taken in a room, and the items placed so far.
+    """Occupied space of a room, and the items placed so far.
 
     Args:
         width: extent of the room along x, metres.
         depth: extent along y.
         height: extent along z.
-        rng: source of all positions.
+        rng: generator of all positions.
     """
 
     width: float
@@ -104,40 +104,40 @@ class FloorPlan:
         return Block(low, (x + float(half[0]), y + float(half[1]), z + item.height))
 
     def is_free(self, block: Block, margin: float = 0.02) -> bool:
-        """Whether the block lies inside the room and touches nothing."""
+        """True if the block lies inside the room, at least `margin` metres from other blocks."""
         inside = block.low[0] >= 0 and block.low[1] >= 0 and block.high[0] <= self.width and block.high[1] <= self.depth
         return inside and not any(block.overlaps(other, margin) for other in self.taken)
 
     def zone(self, item: Item, wall: int, position: float, reach: float) -> Block:
-        """Space in front of a wall, as wide as the item, in which nothing else may stand."""
+        """Reserved space in front of a wall, as wide as the item and `reach` metres deep."""
         space = self.block(Item(item.width, reach, 0.8), self.walls[wall].pose(position, reach / 2, 0.0))
         return Block(space.low, space.high, solid=False)
 
     def keep_free(self, item: Item, wall: int, position: float, reach: float) -> None:
-        """Let nothing stand in front of a wall item (the swing of a door)."""
+        """Reserve the space in front of a wall item (the swing of a door)."""
         self.taken.append(self.zone(item, wall, position, reach))
 
     def against_wall(self, item: Item, walls: Iterable[int], clearance: float = 0.0) -> tuple[int, float] | None:
-        """Stand the item at the first wall where a random position is free.
+        """Place the item at the first wall with a free random position.
 
         Args:
-            item: back at +y.
-            walls: candidate walls, in order of preference.
-            clearance: further free depth in front of it, in which later items may not stand either.
+            item: item with its back at +y.
+            walls: numbers of the candidate walls, in order of preference.
+            clearance: metres in front of the item that stay free.
 
         Returns:
-            the wall and the position along it, None where it fits nowhere.
+            The wall and the position along it in metres; None if the item fits nowhere.
         """
         for wall in walls:
-            room = self.walls[wall].length - item.width - 2 * SKIRTING
-            for _ in range(ATTEMPTS if room > 0 else 0):
-                position = item.width / 2 + SKIRTING + self._fraction() * room
+            free_length = self.walls[wall].length - item.width - 2 * SKIRTING
+            for _ in range(ATTEMPTS if free_length > 0 else 0):
+                position = item.width / 2 + SKIRTING + self._fraction() * free_length
                 if self.stand(item, wall, position, clearance):
                     return wall, position
         return None
 
     def stand(self, item: Item, wall: int, position: float, clearance: float = 0.0) -> bool:
-        """Stand the item at a given position of a wall, if that is free."""
+        """Place the item at a given position of a wall; False if the position is occupied."""
         pose = self.walls[wall].pose(position, item.depth / 2 + SKIRTING, 0.0)
         zone = self.zone(item, wall, position, item.depth + clearance + SKIRTING)
         if not self.is_free(self.block(item, pose)) or not self.is_free(zone, margin=0.0):
@@ -152,18 +152,18 @@ class FloorPlan:
         """Hang the item on the first wall where a random (or the given) position is free.
 
         Args:
-            item: back at +y.
-            walls: candidate walls.
-            height: of its origin above the floor.
-            position: along the wall; None draws one.
+            item: item with its back at +y.
+            walls: numbers of the candidate walls.
+            height: height of its origin above the floor, metres.
+            position: position along the wall, metres; None draws one.
 
         Returns:
-            the wall and the position along it, None where it fits nowhere.
+            The wall and the position along it; None if the item fits nowhere.
         """
         for wall in walls:
-            room = self.walls[wall].length - item.width - 0.1
-            for _ in range(ATTEMPTS if room > 0 else 0):
-                middle = item.width / 2 + 0.05 + self._fraction() * room if position is None else position
+            free_length = self.walls[wall].length - item.width - 0.1
+            for _ in range(ATTEMPTS if free_length > 0 else 0):
+                middle = item.width / 2 + 0.05 + self._fraction() * free_length if position is None else position
                 pose = self.walls[wall].pose(middle, item.depth / 2, height)
                 if self.is_free(self.block(item, pose), margin=0.04):
                     self.put(item, pose)
@@ -173,16 +173,16 @@ class FloorPlan:
     def in_the_open(
         self, item: Item, turns: Sequence[float], margin: float = 0.1, *, centre: bool = False
     ) -> Array | None:
-        """Stand the item somewhere on the floor, away from the walls.
+        """Place the item on the floor away from the walls.
 
         Args:
             item: the item.
             turns: quarter turns to choose from, degrees.
-            margin: free space around it.
-            centre: prefer the middle of the room.
+            margin: free space around it, metres.
+            centre: prefer the centre of the room.
 
         Returns:
-            its pose, None where it fits nowhere.
+            Its (4, 4) pose; None if the item fits nowhere.
         """
         for _ in range(ATTEMPTS):
             x, y = (self.rng.normal(0.5, 0.12, size=2) if centre else self.rng.random(2)) * (self.width, self.depth)
@@ -195,12 +195,12 @@ class FloorPlan:
         return None
 
     def put(self, item: Item, pose: Array) -> None:
-        """Place the item at a pose and take its space, without asking."""
+        """Place the item at a pose without a check, and mark its space as occupied."""
         self.taken.append(self.block(item, pose))
         self.placed.append(item.placed(pose))
 
     def _fraction(self) -> float:
-        """0..1, in one of three cases at an end: furniture likes corners."""
+        """Random number in [0, 1]; one in three is 0 or 1, since furniture often stands in corners."""
         if self.rng.random() < 0.33:
             return float(self.rng.integers(2))
         return float(self.rng.random())

@@ -13,13 +13,13 @@ from datasets.layout.layout import DatasetInfo, FrameRecord, read_frames, read_i
 Picture = NDArray[np.uint8]
 
 FAR = 6.0
-"""Depth, metres, shown in the last colour."""
+"""Depth in metres of the last colour."""
 
 GAP = 3
 
 
 def class_colours(count: int) -> Picture:
-    """(count + 1, 3) RGB, well apart; black for unlabelled."""
+    """(count + 1, 3) distinct RGB colours; the first is black, for unlabelled pixels."""
     hues = (np.arange(count) * 0.618034 % 1.0 * 179).astype(np.uint8)
     values = np.array([235, 165, 200], dtype=np.uint8)[np.arange(count) % 3]
     saturations = np.array([200, 140], dtype=np.uint8)[np.arange(count) % 2]
@@ -44,17 +44,20 @@ def contact_sheet(root: Path, file: Path, rows: int = 12, zoom: int = 2) -> None
 
     Args:
         root: a data set in the canonical layout with all four tasks.
-        file: where the PNG goes.
-        rows: number of frames, spread over the data set.
-        zoom: enlargement.
+        file: path of the PNG file.
+        rows: number of frames, evenly spread over the data set.
+        zoom: factor of enlargement.
+
+    Raises:
+        OSError: if the file cannot be written.
     """
     info, records = read_info(root), read_frames(root)
     chosen = np.unique(np.linspace(0, len(records) - 1, rows).astype(int))
     lines = []
     for position in chosen:
         pictures = panels(root, info, records[position])
-        shown = [np.pad(picture, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for picture in pictures]
-        lines.append(np.concatenate(shown, axis=1))
+        padded = [np.pad(picture, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for picture in pictures]
+        lines.append(np.concatenate(padded, axis=1))
     sheet = np.repeat(np.repeat(np.concatenate(lines), zoom, axis=0), zoom, axis=1)
     file.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(file), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):

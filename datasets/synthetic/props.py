@@ -1,4 +1,4 @@
-"""Small and movable things: lamps, boxes, bags, plants, paper, mats."""
+"""Small and movable objects: lamps, boxes, bags, plants, paper, mats."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLD: Colour = (0.82, 0.92, 1.0)
 
 
 def _bulb(item: Item, colour: Colour, power: float, height: float, reach: float) -> None:
-    """A light at the given height that the lamp's own shade, `reach` metres around, does not block."""
+    """Add a light at the given height; nothing within `reach` metres casts a shadow, so the shade does not block it."""
     if power > 0:
         intensity = (colour[0] * power, colour[1] * power, colour[2] * power)
         item.lights.append(Light(np.array([0.0, 0.0, height]), intensity, radius=0.06, clearance=reach))
@@ -25,9 +25,9 @@ def standing_lamp(palette: Palette, colour: Colour, power: float) -> Item:
     """Floor lamp with a cloth shade.
 
     Args:
-        palette: of the room.
-        colour: of the light.
-        power: radiant intensity; 0 where it is switched off.
+        palette: palette of the room.
+        colour: linear RGB colour of the light.
+        power: radiant intensity; 0 if it is switched off.
     """
     height, radius, shade = uniform(palette, 1.4, 1.65), uniform(palette, 0.17, 0.23), uniform(palette, 0.24, 0.32)
     item = Item(2 * radius, 2 * radius, height)
@@ -61,7 +61,7 @@ def _shade(item: Item, palette: Palette, colour: Colour, power: float, low: floa
 
 
 def ceiling_lamp(palette: Palette, colour: Colour, power: float) -> Item:
-    """Lamp to hang from the ceiling: its top is at z = height. A flat dome or a pendant."""
+    """Ceiling lamp, a flat dome or a pendant; its top is at z = height."""
     if chance(palette, 0.5):
         radius, drop = uniform(palette, 0.18, 0.28), 0.13
         item = Item(2 * radius, 2 * radius, drop)
@@ -80,7 +80,7 @@ def ceiling_lamp(palette: Palette, colour: Colour, power: float) -> Item:
 
 
 def carton(palette: Palette) -> Item:
-    """Cardboard box with a strip of tape, sometimes with a smaller one on top."""
+    """Cardboard box with a strip of tape."""
     width, depth, height = uniform(palette, 0.28, 0.5), uniform(palette, 0.25, 0.4), uniform(palette, 0.2, 0.38)
     item = Item(width, depth, height)
     kraft = linear(0.72, 0.56, 0.38) if chance(palette, 0.7) else palette.accent(0.5, 0.6)

@@ -1,4 +1,4 @@
-"""From a room to its frames: image, labels, depth, normals, boundary, camera."""
+"""Rendering of a room to frames: image, labels, depth, normals, boundary, camera."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from benchmark.boundaries.ground_truth import outlines
+from datasets.nyuv2.classes import CLASS_IDS_40
 from datasets.synthetic.cameras import Camera, choose_views
-from datasets.synthetic.classes import CLASS_IDS
 from datasets.synthetic.meshes import times
 from datasets.synthetic.rooms import Room, furnish
 from datasets.synthetic.scene import MISS, Floats, Scene
@@ -18,10 +19,10 @@ from datasets.synthetic.shading import radiance
 from datasets.synthetic.surfaces import trace
 
 SUPERSAMPLING = 2
-"""Rays per pixel along each direction, for the image only."""
+"""Rays per pixel along each axis, for the image only."""
 
 EXPOSED_SHARE = 0.93
-"""Share of a room's pixels that is darker than `EXPOSED_TO`."""
+"""Quantile of the brightness of a room that the exposure brings near `EXPOSED_TO`."""
 
 EXPOSED_TO = 0.78
 
@@ -36,7 +37,7 @@ class Frame:
         instances: (H, W) objects, from 1; 0 where a ray met nothing.
         depth: (H, W) float32 metres along the optical axis, 0 missing.
         normals: (H, W, 3) float32 unit vectors, x right, y down, z towards the camera; zero missing.
-        boundary: (H, W) bool.
+        boundary: (H, W) bool, outlines of the objects.
         camera: intrinsics and pose.
     """
 
@@ -51,7 +52,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Geometry:
-    """What the rays through the pixel centres meet; fields as in `Frame`."""
+    """Exact labels of a view at the pixel centres; fields as in `Frame`."""
 
     semseg: NDArray[np.uint8]
     instances: NDArray[np.int64]
@@ -77,15 +78,6 @@ def geometry(scene: Scene, camera: Camera) -> Geometry:
     )
 
 
-def boundaries(instances: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Pixels whose object differs from that of the right, lower or lower-right neighbour: (H, W)."""
-    edges = np.zeros(instances.shape, dtype=np.bool_)
-    edges[:, :-1] |= instances[:, :-1] != instances[:, 1:]
-    edges[:-1] |= instances[:-1] != instances[1:]
-    edges[:-1, :-1] |= instances[:-1, :-1] != instances[1:, 1:]
-    return edges
-
-
 def light_field(scene: Scene, room: Room, camera: Camera, rng: Generator) -> Floats:
     """Linear RGB image (H, W, 3) of a view, supersampled."""
     origins, directions = camera.rays(camera.pixel_centres(SUPERSAMPLING))
@@ -103,11 +95,14 @@ def develop(linear: Sequence[Floats], rng: Generator) -> list[NDArray[np.uint8]]
 
     Args:
         linear: (H, W, 3) linear RGB views.
-        rng: source of the noise.
+        rng: generator of gain and noise.
+
+    Returns:
+        (H, W, 3) uint8 sRGB-like images.
     """
     brightness = np.concatenate([view.mean(axis=2).ravel() for view in linear])
     gain = EXPOSED_TO * float(rng.uniform(0.85, 1.15)) / max(float(np.quantile(brightness, EXPOSED_SHARE)), 1e-6)
-    # A sensor keeps the colour of the light in part: white balance is never perfect.
+    # White balance is imperfect: a part of the tint remains.
     tint = np.mean([view.mean(axis=(0, 1)) for view in linear], axis=0)
     balance = (float(tint.mean()) / np.maximum(tint, 1e-6)) ** 0.6
     images = []
@@ -125,12 +120,12 @@ def render_room(seed: Sequence[int], number: int, size: tuple[int, int]) -> list
     """Furnish a room and render its views.
 
     Args:
-        seed: all that the room depends on, together with `number`.
-        number: of the room in its split.
+        seed: numbers that determine the room together with `number`.
+        number: number of the room in its split.
         size: (height, width) of the frames.
     """
     room = furnish([*seed, number], number)
-    scene = Scene(room.items, CLASS_IDS)
+    scene = Scene(room.items, CLASS_IDS_40)
     rng = np.random.default_rng([*seed, number, 1])
     cameras = choose_views(room, scene, rng, size)
     images = develop([light_field(scene, room, camera, rng) for camera in cameras], rng)
@@ -138,6 +133,6 @@ def render_room(seed: Sequence[int], number: int, size: tuple[int, int]) -> list
     for camera, image in zip(cameras, images, strict=True):
         exact = geometry(scene, camera)
         frames.append(
-            Frame(image, exact.semseg, exact.instances, exact.depth, exact.normals, boundaries(exact.instances), camera)
+            Frame(image, exact.semseg, exact.instances, exact.depth, exact.normals, outlines(exact.instances), camera)
         )
     return frames

@@ -18,7 +18,7 @@ from datasets.synthetic.placement import Block, FloorPlan, Wall
 from datasets.synthetic.props import ceiling_lamp
 
 OVERHANG = 0.3
-"""Walls, floor and ceiling reach this far beyond the corners, metres, so that no ray slips out between them."""
+"""Extension of walls, floor and ceiling beyond the corners, metres; it closes gaps at the edges."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class Room:
     """A furnished room with a corner at the origin; z is up, the floor at 0.
 
     Args:
-        kind: which sort of room.
+        kind: key of `FURNISHERS`.
         width: extent along x, metres.
         depth: extent along y.
         height: extent along z.
         items: shell and furniture.
         lights: lamps and windows.
-        sun: direct sunlight, None without.
-        setup: how it is lit.
-        obstacles: boxes above and below which no camera may be.
+        sun: direct sunlight, or None.
+        setup: strength of the lights.
+        obstacles: boxes above, below or in which no camera may be.
     """
 
     kind: str
@@ -49,7 +49,7 @@ class Room:
 
 
 def _wall_surface(wall: Wall, height: float, covering: Material, skirting: Material, shell: Item) -> None:
-    """Wall and skirting board, in the frame of furniture that stands at the wall."""
+    """Add a wall and its skirting board, in the frame of an item at the wall."""
     pose = wall.pose(0.0, 0.0, 0.0)
     along = (wall.length + 2 * OVERHANG, 0.0, 0.0)
     surface = rectangle((-OVERHANG, 0.0, -OVERHANG), along, (0.0, 0.0, height + 2 * OVERHANG))
@@ -58,7 +58,7 @@ def _wall_surface(wall: Wall, height: float, covering: Material, skirting: Mater
 
 
 def shell(palette: Palette, plan: FloorPlan) -> Item:
-    """Walls (one perhaps papered), floor and ceiling."""
+    """Walls (one of them perhaps with wallpaper), floor and ceiling."""
     item = Item(plan.width, plan.depth, plan.height)
     common, skirting = palette.wall_paint(), paint(palette.rng, palette.neutral(0.8, 0.93))
     papered = int(palette.rng.integers(4)) if chance(palette, 0.65) else -1
@@ -73,7 +73,7 @@ def shell(palette: Palette, plan: FloorPlan) -> Item:
 
 
 def _open_walls(palette: Palette, plan: FloorPlan, setup: LightSetup, far: Sequence[int], near: Sequence[int]) -> None:
-    """A door on one of the near or far walls, one or two windows on the far ones."""
+    """Add a door to a near or far wall, and one or two windows to the far walls."""
     for side in far if chance(palette, 0.45) else far[:1]:
         plan.hang(window(palette, night=setup.night, radiance=setup.windows), [side], 0.0)
     entrance = door(palette)
@@ -88,15 +88,16 @@ FURNISHERS: dict[str, Callable[[furnishing.Furnishing], None]] = {
     "office": furnishing.office,
     "kitchen": furnishing.kitchen,
 }
-"""What puts furniture into each kind of room."""
+"""Furnishing function of each kind of room."""
 
 
 def furnish(seed: Sequence[int], number: int) -> Room:
-    """Draw a room.
+    """Draw a furnished room.
 
     Args:
-        seed: all that the room depends on.
-        number: of the room in its split; picks the kind of room and of light, so that a few rooms hold them all.
+        seed: numbers that determine the room.
+        number: number of the room in its split; it selects the kind of room and of light, so that 16 rooms have all
+            pairs.
     """
     rng = np.random.default_rng(list(seed))
     palette = Palette(rng)

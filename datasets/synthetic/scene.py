@@ -1,4 +1,4 @@
-"""A room as triangles that rays can be cast at, with what each triangle belongs to."""
+"""A room as triangles for ray casting, with part, class, object and material of each triangle."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from datasets.synthetic.textures import PATTERNS
 
 Floats = NDArray[np.float32]
 SHELL = ("wall", "floor", "ceiling")
-"""Classes of which a room holds one instance, however many parts it has."""
+"""Classes whose parts in a room form one instance."""
 
 MISS = -1
 
@@ -27,19 +27,19 @@ class MaterialTable:
 
     Args:
         pattern: (M,) position in `textures.PATTERNS`.
-        colours: (M, 3, 3) the three colours.
+        colours: (M, 3, 3) the three linear RGB colours.
         scale: (M,) metres per repeat.
-        seed: (M,).
-        turned: (M,) whether the texture directions are swapped.
-        emission: (M,).
-        mirror: (M,).
+        seed: (M,) seed of the noise.
+        turned: (M,) True where the texture directions are swapped.
+        emission: (M,) emitted radiance as a multiple of the colour.
+        mirror: (M,) True for mirrors.
     """
 
     pattern: NDArray[np.int64]
     colours: Floats
     scale: Floats
     seed: NDArray[np.uint32]
-    turned: NDArray[np.bool_]
+    swap_uv: NDArray[np.bool_]
     emission: Floats
     mirror: NDArray[np.bool_]
 
@@ -51,7 +51,7 @@ def _table(materials: list[Material]) -> MaterialTable:
         colours=np.array([material.colours for material in materials], dtype=np.float32),
         scale=np.array([material.scale for material in materials], dtype=np.float32),
         seed=np.array([material.seed for material in materials], dtype=np.uint32),
-        turned=np.array([material.turned for material in materials]),
+        swap_uv=np.array([material.swap_uv for material in materials]),
         emission=np.array([material.emission for material in materials], dtype=np.float32),
         mirror=np.array([material.mirror for material in materials]),
     )
@@ -59,7 +59,7 @@ def _table(materials: list[Material]) -> MaterialTable:
 
 def _tracer(vertices: Array, faces: NDArray[np.int64]) -> Any:
     """Embree's acceleration structure over the triangles."""
-    # Embree is needed to make the data, not to read it: a machine without it can use data made elsewhere.
+    # Embree is needed to render the data, not to read them: a machine without Embree can use a copied data set.
     try:
         from embreex import rtcore, rtcore_scene
         from embreex.mesh_construction import TriangleMesh
@@ -74,15 +74,15 @@ def _tracer(vertices: Array, faces: NDArray[np.int64]) -> Any:
 
 
 def _instance_numbers(items: Iterable[Item]) -> tuple[list[Part], NDArray[np.int64]]:
-    """All parts, and for each the number of its object in the room, from 1."""
+    """All parts, and the number (from 1) of the object of each part in the room."""
     parts: list[Part] = []
     numbers: list[int] = []
-    known: dict[object, int] = {}
+    number_by_object: dict[object, int] = {}
     for position, item in enumerate(items):
         for part in item.parts:
             key: object = part.label if part.label in SHELL else (position, part.instance)
             parts.append(part)
-            numbers.append(known.setdefault(key, len(known) + 1))
+            numbers.append(number_by_object.setdefault(key, len(number_by_object) + 1))
     return parts, np.array(numbers)
 
 
@@ -115,7 +115,7 @@ class Scene:
         triangles = vertices[faces]
         crossed = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
         doubled_area = np.linalg.norm(crossed, axis=1)
-        # Poles of spheres leave triangles without area, which have no normal.
+        # Triangles at the poles of spheres have no area, hence no normal.
         solid = doubled_area > 1e-10
         self.corners = triangles[solid, 0]
         self.normals = crossed[solid] / doubled_area[solid, None]
@@ -133,7 +133,7 @@ class Scene:
         self._rays = _tracer(vertices, faces[solid])
 
     def first_hit(self, origins: Array, directions: Array) -> tuple[NDArray[np.int32], Array]:
-        """The triangle that each ray meets first.
+        """First triangle on each ray.
 
         Args:
             origins: (N, 3).
@@ -141,7 +141,8 @@ class Scene:
 
         Returns:
             (N,) triangles, `MISS` where a ray meets none, and (N,) float64 distances in lengths of the direction
-            (1 where it meets none), computed from the triangle's plane: Embree's own are single precision.
+            (1 where it meets none). They are computed from the plane of the triangle, since Embree's distances are
+            float32.
         """
         near = np.ascontiguousarray(origins, dtype=np.float32), np.ascontiguousarray(directions, dtype=np.float32)
         faces: NDArray[np.int32] = self._rays.run(*near, query="INTERSECT")
@@ -153,7 +154,7 @@ class Scene:
         return faces, distances
 
     def is_clear(self, origins: Floats, directions: Floats, lengths: Floats) -> NDArray[np.bool_]:
-        """Whether nothing lies on each ray within `lengths` of its direction's own lengths."""
+        """(N,) True where a ray meets nothing within `lengths`, in multiples of its direction."""
         blocked = self._rays.run(
             np.ascontiguousarray(origins, dtype=np.float32),
             np.ascontiguousarray(directions, dtype=np.float32),

@@ -1,4 +1,4 @@
-"""The light that surface points send to the camera."""
+"""Radiance of surface points towards the camera."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from datasets.synthetic.surfaces import Surface, albedo
 
 
 def surface_keys(scene: Scene, surface: Surface) -> NDArray[np.int64]:
-    """(H, W) number of object and rough direction, for `smoothed`."""
+    """(H, W) number for `smoothed` that identifies the object and the main axis of the normal."""
     facing = np.abs(surface.normals).argmax(axis=1)
     side = np.take_along_axis(surface.normals, facing[:, None], axis=1)[:, 0] > 0
     instance = scene.instances[scene.part[surface.faces]]
@@ -21,7 +21,7 @@ def surface_keys(scene: Scene, surface: Surface) -> NDArray[np.int64]:
 
 
 def radiance(scene: Scene, room: Room, surface: Surface, rng: Generator) -> Floats:
-    """Linear RGB light (H, W, 3) that the surface points send to the camera."""
+    """Linear RGB radiance (H, W, 3) of the surface points towards the camera."""
     sampler = Sampler(rng, surface.shape)
     sky = ambient_visibility(scene, surface, sampler)
     sources = [(light.colour, *direct_light(scene, surface, light, sampler)) for light in room.lights]
@@ -30,16 +30,16 @@ def radiance(scene: Scene, room: Room, surface: Surface, rng: Generator) -> Floa
     visible = np.stack([sky, *(seen for _, _, seen in sources)]).reshape(-1, *surface.shape)
     sky, *shares = smoothed(visible, surface_keys(scene, surface)).reshape(len(visible), -1)
     colour, emission = albedo(scene, surface)
-    # Floors and ceilings return light too: what faces up or down gets a little more than walls do.
-    around = room.setup.ambient * (0.85 + 0.15 * surface.normals[:, 2] ** 2) * (0.25 + 0.75 * sky)
-    received = around[:, None] * np.asarray(_ambient_colour(room), dtype=np.float32)
+    # Floors and ceilings reflect light: horizontal surfaces receive a little more ambient light than walls.
+    ambient = room.setup.ambient * (0.85 + 0.15 * surface.normals[:, 2] ** 2) * (0.25 + 0.75 * sky)
+    received = ambient[:, None] * np.asarray(_ambient_colour(room), dtype=np.float32)
     for (tint, strength, _), seen in zip(sources, shares, strict=True):
         received = received + (strength * seen)[:, None] * np.asarray(tint, dtype=np.float32)
     return (colour * (received + emission[:, None])).reshape(*surface.shape, 3).astype(np.float32)
 
 
 def _ambient_colour(room: Room) -> tuple[float, float, float]:
-    """Mean colour of the lights, half way to white: it has been returned by many surfaces."""
+    """Mean colour of the lights, mixed half with white, since many surfaces have reflected it."""
     total = np.sum([light.colour for light in room.lights], axis=0) if room.lights else np.ones(3)
     tint = 0.5 + 0.5 * total / max(float(np.max(total)), 1e-6)
     return (float(tint[0]), float(tint[1]), float(tint[2]))

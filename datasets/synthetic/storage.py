@@ -1,4 +1,4 @@
-"""Furniture that holds things: bookshelves, wall shelves, cabinets, dressers, night stands, kitchen units."""
+"""Storage furniture: bookshelves, wall shelves, cabinets, dressers, night stands, kitchen units."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def books(palette: Palette, width: float, depth: float, headroom: float) -> Item
 
 
 def book_pile(palette: Palette) -> Item:
-    """Two to five books lying on each other."""
+    """Pile of two to five books."""
     count = int(palette.rng.integers(2, 6))
     item = Item(0.28, 0.28, 0.04 * count)
     z = 0.002
@@ -47,7 +47,7 @@ def book_pile(palette: Palette) -> Item:
 
 
 def _fill_board(palette: Palette, item: Item, board: Support) -> None:
-    """Books on part of a board, the rest of the board stays free for other small things."""
+    """Put books on a part of a board, and add the rest to the supports of the item."""
     x, y, z = board.centre
     share = uniform(palette, 0.35, 1.0)
     side = 1 if chance(palette, 0.5) else -1
@@ -67,7 +67,7 @@ def bookshelf(palette: Palette, width: float, height: float) -> Item:
     """Open shelf on the floor, filled with books."""
     depth, board = uniform(palette, 0.26, 0.34), 0.022
     item = Item(width, depth, height)
-    wood = palette.any_wood(turned=True)
+    wood = palette.any_wood(swap_uv=True)
     x, y = width / 2, depth / 2
     for side in (-1, 1):
         low, high = sorted((side * x, side * (x - board)))
@@ -103,7 +103,7 @@ def wall_shelves(palette: Palette, width: float) -> Item:
 def _drawers(
     front: Material, knob: Material, width: float, low: float, high: float, y: float, rows: int, columns: int
 ) -> list[tuple[Material, Mesh]]:
-    """Fronts with knobs on a face that looks to -y at depth `y`."""
+    """Drawer fronts with handles that face -y, at depth `y`."""
     parts: list[tuple[Material, Mesh]] = []
     step_x, step_z = width / columns, (high - low) / rows
     for column in range(columns):
@@ -137,7 +137,7 @@ def wardrobe(palette: Palette, width: float) -> Item:
     """Tall cabinet with panelled doors."""
     depth, height = uniform(palette, 0.5, 0.6), uniform(palette, 1.85, 2.1)
     item = Item(width, depth, height)
-    body, front, metal = palette.any_wood(turned=True), palette.front(), palette.metal()
+    body, front, metal = palette.any_wood(swap_uv=True), palette.front(), palette.metal()
     x, y, doors = width / 2, depth / 2, max(2, round(width / 0.5))
     item.add("cabinet", body, span((-x, -y + 0.025, 0.0), (x, y, height - 0.03)))
     item.add("cabinet", body, bevelled((-x - 0.01, -y, height - 0.03), (x + 0.01, y, height), 0.008))
@@ -208,9 +208,9 @@ def kitchen_unit(palette: Palette, width: float) -> Item:
     glaze = [palette.neutral(0.7, 0.9), palette.accent(0.2, 0.85), palette.neutral(0.5, 0.7)]
     splash = make(palette.rng, "tiles", glaze, scale=0.12)
     item.add("wall", splash, span((-x, y - 0.006, level + 0.001), (x, y, upper - 0.001)), instance=3)
-    place = float(np.clip(palette.rng.normal(scale=0.3), -1, 1)) * (x - 0.35)
-    item.attach(_sink(palette), place, -0.02, level)
-    for low, high in ((-x, place - 0.3), (place + 0.3, x)):
+    sink_x = float(np.clip(palette.rng.normal(scale=0.3), -1, 1)) * (x - 0.35)
+    item.attach(_sink(palette), sink_x, -0.02, level)
+    for low, high in ((-x, sink_x - 0.3), (sink_x + 0.3, x)):
         if high - low > 0.3:
             item.supports.append(Support(((low + high) / 2, -0.06, level), high - low - 0.05, 0.4, 0.45))
     return item

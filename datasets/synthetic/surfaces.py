@@ -1,4 +1,4 @@
-"""What rays see: surface points with their normals and colours."""
+"""Surface points on rays, with their normals and colours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from datasets.synthetic.textures import PATTERNS, Seeds, Shade
 
 @dataclass(frozen=True)
 class Surface:
-    """Points that rays have hit, on a grid of image samples.
+    """First surface points on the rays of a grid of image samples.
 
     Args:
         shape: (height, width) of the grid, N = height * width.
@@ -22,7 +22,7 @@ class Surface:
         points: (N, 3) in the room.
         normals: (N, 3) unit normals on the side of the viewer.
         footprint: (N,) metres that a sample covers on the surface.
-        hit: (N,) whether there is a surface at all.
+        hit: (N,) False where a ray meets no surface; the other fields are undefined there.
     """
 
     shape: tuple[int, int]
@@ -34,14 +34,14 @@ class Surface:
 
 
 def trace(scene: Scene, origins: Array, directions: Array, spread: float, shape: tuple[int, int]) -> Surface:
-    """The surfaces that a grid of rays sees, through mirrors (once).
+    """First surfaces on a grid of rays, after at most one reflection in a mirror.
 
     Args:
-        scene: triangles.
-        origins: (N, 3).
-        directions: (N, 3).
+        scene: triangles of the room.
+        origins: (N, 3) metres.
+        directions: (N, 3) of any length.
         spread: angle between neighbouring rays, radians.
-        shape: of the grid.
+        shape: (height, width) of the grid.
     """
     faces, distance = scene.first_hit(origins, directions)
     points = origins + distance[:, None] * directions
@@ -75,15 +75,15 @@ def albedo(scene: Scene, surface: Surface) -> tuple[Floats, Floats]:
     local = np.einsum("nij,nj->ni", matrix[:, :, :3], surface.points) + matrix[:, :, 3]
     facing = np.abs(np.einsum("nij,nj->ni", matrix[:, :, :3], surface.normals)).argmax(axis=1)
     seed = table.seed[row]
-    # Like objects do not show the same piece of their pattern.
+    # Objects of the same kind get different parts of the pattern.
     shift = (seed % np.uint32(977)).astype(np.float32) * np.float32(0.37)
-    # A picture is centred on its canvas and a view on its pane.
+    # Paintings and window views are centred instead.
     centred = np.isin(table.pattern[row], [list(PATTERNS).index(name) for name in ("painting", "outdoors")])
     shift = np.where(centred, 0, shift)
     across = np.where(facing == 0, local[:, 1], local[:, 0]) / table.scale[row] + shift
     upward = np.where(facing == 2, local[:, 1], local[:, 2]) / table.scale[row] + shift
-    turned = table.turned[row]
-    u, v = np.where(turned, upward, across), np.where(turned, across, upward)
+    swap_uv = table.swap_uv[row]
+    u, v = np.where(swap_uv, upward, across), np.where(swap_uv, across, upward)
     mix, tone = _patterns(table.pattern[row], u, v, seed, surface.footprint / table.scale[row])
     first, second, third = (table.colours[row, index] for index in range(3))
     low, high = np.clip(mix, 0, 1)[:, None], np.clip(mix - 1, 0, 1)[:, None]
@@ -93,7 +93,7 @@ def albedo(scene: Scene, surface: Surface) -> tuple[Floats, Floats]:
 
 
 def _patterns(kind: NDArray[np.int64], u: Floats, v: Floats, seed: Seeds, footprint: Floats) -> Shade:
-    """Every point's pattern, one call per pattern."""
+    """`mix` and `tone` of every point, with one call per pattern."""
     mix, tone = np.empty_like(u), np.empty_like(u)
     functions = list(PATTERNS.values())
     for number in np.unique(kind):

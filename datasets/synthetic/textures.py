@@ -1,4 +1,4 @@
-"""Procedural textures: cheap vectorised functions of the surface point in object coordinates.
+"""Procedural textures: vectorised functions of the surface point in object coordinates.
 
 A pattern maps (u, v), in repeats of the material, to two numbers per point: `mix` in 0..2, the position between the
 material's three colours, and `tone`, a factor on the result. Every point carries the seed of its own material, so one
@@ -51,7 +51,7 @@ def sharpened(value: Floats, low: float, high: float) -> Floats:
 
 
 def visible_detail(footprint: Floats, period: float) -> Floats:
-    """Contrast left to a detail of the given period, both in repeats: fades out where a ray covers a period."""
+    """Remaining contrast of a detail of the given period in repeats; it falls to 0 where a ray covers a period."""
     ratio = footprint * np.float32(2.0 / period)
     return np.float32(1) / (np.float32(1) + ratio * ratio)
 
@@ -81,7 +81,7 @@ def _bricks(u: Floats, v: Floats, seed: Seeds, length: float, gap: float, stagge
 
 
 def planks(u: Floats, v: Floats, seed: Seeds, footprint: Floats) -> Shade:
-    """Floor boards along u, one unit wide, each of its own shade and grain."""
+    """Floor boards along u, one unit wide, of different shade and grain."""
     shade, inside = _bricks(u, v, seed, length=7.3, gap=0.02, stagger=0.37)
     grain = noise(u * 0.5 + shade * 91, (v + shade * 57) * 7, seed)
     gaps = 1 - 0.6 * (1 - inside) * visible_detail(footprint, 0.5)

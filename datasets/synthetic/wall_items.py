@@ -1,4 +1,4 @@
-"""Things that hang on or stand at a wall: pictures, mirrors, whiteboards, televisions. Their back is +y."""
+"""Pictures, mirrors, whiteboards and televisions; their back faces +y."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def whiteboard(palette: Palette) -> Item:
 
 
 def _screen(palette: Palette) -> Material:
-    """A screen that shows a picture, or is off."""
+    """Material of a screen that is on or off."""
     if palette.rng.random() < 0.5:
         return paint(palette.rng, linear(0.1, 0.1, 0.12))
     colours = (palette.accent(0.7, 0.5), palette.accent(0.5, 0.8), linear(0.9, 0.9, 0.85))
@@ -63,10 +63,10 @@ def television(palette: Palette, *, wall_mounted: bool, label: str = "television
     """Flat screen, on a foot or on a wall; also a computer monitor.
 
     Args:
-        palette: of the room.
-        wall_mounted: without a foot.
-        label: NYU-v2 class.
-        size: factor on a screen of about one metre.
+        palette: palette of the room.
+        wall_mounted: True for a screen without a foot.
+        label: NYU-v2 class name.
+        size: factor of the width, which is 0.85 to 1.25 m.
     """
     width, lift = size * uniform(palette, 0.85, 1.25), 0.0 if wall_mounted else 0.07
     height = 0.58 * width + lift

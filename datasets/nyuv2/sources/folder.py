@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.boundaries.formats.images import read_numbers
-from datasets.layout.frame_files import Array, DataError
+from datasets.layout.frame_files import Array
 from datasets.layout.manifest_tables import FrameRecord
 from datasets.nyuv2.sources.source import (
     CROPPED_SIZE,
@@ -25,17 +26,17 @@ from datasets.nyuv2.sources.source import (
     RESEARCH_ONLY,
     Intrinsics,
     NYUv2Source,
+    add_derived,
     check_splits,
     crop,
     cropped,
     half_pixel_added,
-    with_derived,
 )
 from datasets.preparation.reading import check_presence, check_shape, describe, read_colour, to_labels
 
 NUM_CLASSES = 40
 MERGED_LABEL = 255
-"""Value of older copies in train frames: unlabelled or class 40, which those copies cannot tell apart."""
+"""Value in train frames of older copies for both unlabelled and class 40."""
 
 SOURCES = {
     "images": "NYU-Depth-V2 labelled set (Silberman, Hoiem, Kohli, Fergus, ECCV 2012), JPEG quality 75 copies",
@@ -79,11 +80,11 @@ class _Files:
 
 @dataclass(frozen=True)
 class FolderSource(NYUv2Source):
-    """See the top of this module; fields as in `NYUv2Source`.
+    """Source for the folder that the top of this module describes; other fields as in `NYUv2Source`.
 
     Args:
-        files: of each frame, by its name.
-        scene_sources: sources of the scene names and how many frames have one.
+        files: files of each frame, by its name.
+        scene_sources: sources of the scene names, each with its number of frames.
     """
 
     classes: tuple[str, ...]
@@ -96,13 +97,11 @@ class FolderSource(NYUv2Source):
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Where each modality comes from."""
+        """Source of each modality, for dataset.json."""
         return {**SOURCES, "scene": self.scene_sources} if self.scene_sources else SOURCES
 
     def arrays(self, frame: FrameRecord) -> dict[str, Array]:
-        """All modalities of a frame.
-
-        Normals and boundaries are made before the crop, so that they know what lies beyond its border.
+        """All modalities of a frame; normals and boundaries are computed before the crop, to be right at its border.
 
         Raises:
             DataError: if a file is truncated, of another size, or has a value that is not allowed.
@@ -114,7 +113,7 @@ class FolderSource(NYUv2Source):
         image = read_colour(files.rgb)
         check_shape(image, (*OFFICIAL_SIZE, 3), str(files.rgb))
         arrays = {"images": image, "semseg": labels, "depth": depth}
-        return crop(with_derived(arrays, files.intrinsics, quantisation=step))
+        return crop(add_derived(arrays, files.intrinsics, quantisation=step))
 
 
 def open_folder(folder: Path) -> FolderSource:
@@ -190,7 +189,7 @@ def _parse_row(row: dict[str, str], folder: Path, where: str) -> tuple[str, _Fil
 
 
 def _read_classes(folder: Path) -> tuple[str, ...]:
-    """The names of classes 1..40, from classes.csv."""
+    """Names of the classes 1..40, from classes.csv."""
     path = folder / "classes.csv"
     names = {row.get("id40"): row.get("name40") or "" for row in _read_csv(path)}
     missing = [number for number in range(1, NUM_CLASSES + 1) if not names.get(str(number))]

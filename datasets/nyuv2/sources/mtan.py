@@ -1,9 +1,9 @@
-"""MTAN's NYU-v2 (Liu, Johns, Davison, CVPR 2019): arrays of 288x384 with 13 classes, which LibMTL and others use too.
+"""MTAN's NYU-v2 (Liu, Johns, Davison, CVPR 2019): 288x384 arrays with 13 classes, also used by LibMTL and others.
 
 train/ and val/ each hold image/K.npy (H, W, 3) floats 0..1, label/K.npy (H, W) -1 unlabelled, 0..12, depth/K.npy
-(H, W, 1) metres, 0 missing, normal/K.npy (H, W, 3), zero missing; K counts from 0. The code that made them is lost; its
-author says (github.com/lorenmt/mtan, tracker, entry 10) that the invalid border was cut off and the rest made smaller,
-and that the normals are those of Eigen and Fergus (ICCV 2015). The frames' official numbers are not recorded.
+(H, W, 1) metres, 0 missing, normal/K.npy (H, W, 3), zero missing; K counts from 0. The code that made them is lost.
+According to its author (github.com/lorenmt/mtan, tracker, entry 10), the invalid border was cropped, the rest
+downsampled, and the normals come from Eigen and Fergus (ICCV 2015). The official frame numbers are not recorded.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.layout.frame_files import Array, DataError
+from benchmark.boundaries.formats.content import DataError
+from datasets.layout.frame_files import Array
 from datasets.layout.manifest_tables import FrameRecord
 from datasets.nyuv2.classes import NAMES_13
-from datasets.nyuv2.sources.orientation import AS_STORED, Agreement, Signs, agreement, check_frame, signs_of
+from datasets.nyuv2.sources.orientation import AS_STORED, Agreement, Signs, agreement, check_frame, find_signs
 from datasets.nyuv2.sources.source import (
     CROPPED_SIZE,
     DERIVED_BOUNDARY,
@@ -25,9 +26,9 @@ from datasets.nyuv2.sources.source import (
     OFFICIAL_INTRINSICS,
     RESEARCH_ONLY,
     NYUv2Source,
+    add_derived,
     cropped,
     resized,
-    with_derived,
 )
 from datasets.preparation.archives import folder_with
 from datasets.preparation.reading import (
@@ -57,14 +58,14 @@ _FOLDERS = {"train": "train", "test": "val"}
 
 @dataclass(frozen=True)
 class MtanSource(NYUv2Source):
-    """See the top of this module; fields as in `NYUv2Source`.
+    """Source for the arrays that the top of this module describes; other fields as in `NYUv2Source`.
 
     Args:
         root: folder with train/ and val/.
-        records: named train-0000, test-0000 and so on, after split and K.
-        has_normals: whether there are normals.
+        records: frames, named by split and K: train-0000, test-0000 and so on.
+        has_normals: True if the folders have normals.
         notes: caveats.
-        signs: what the components of its normals are multiplied with.
+        signs: factors of the components of the stored normals.
     """
 
     root: Path
@@ -78,7 +79,7 @@ class MtanSource(NYUv2Source):
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Where each modality comes from."""
+        """Source of each modality, for dataset.json."""
         return {
             "images": f"{TITLE}: image/*.npy, rounded to 8 bits",
             "semseg": f"{TITLE}: label/*.npy, 13 classes (Handa et al.) in that order",
@@ -88,7 +89,7 @@ class MtanSource(NYUv2Source):
         }
 
     def path(self, folder: str, frame: FrameRecord) -> Path:
-        """A file of a frame."""
+        """Path of a file of a frame."""
         return self.root / _FOLDERS[frame.split] / folder / f"{int(frame.name.rpartition('-')[2])}.npy"
 
     def arrays(self, frame: FrameRecord) -> dict[str, Array]:
@@ -104,15 +105,15 @@ class MtanSource(NYUv2Source):
             path, normals = self.path("normal", frame), self.normals(frame)
             check_frame(agreement(arrays["depth"], normals, INTRINSICS), f"{path}: with {self.path('depth', frame)}")
             arrays["normals"] = normals.astype(np.float16)
-        return with_derived(arrays, INTRINSICS)
+        return add_derived(arrays, INTRINSICS)
 
     def normals(self, frame: FrameRecord) -> Array:
-        """(H, W, 3) float32 unit normals in our frame."""
+        """(H, W, 3) float32 unit normals: x right, y down, z towards the camera; zero missing."""
         path = self.path("normal", frame)
         return to_normals(read_array(path), SIZE, str(path)) * np.array(self.signs, np.float32)
 
     def agreement(self, frame: FrameRecord) -> Agreement:
-        """How the normals of a frame agree with its depth."""
+        """Comparison of the normals of a frame with its depth."""
         return agreement(self._depth(frame), self.normals(frame), INTRINSICS)
 
     def _image(self, frame: FrameRecord) -> Array:
@@ -131,10 +132,10 @@ class MtanSource(NYUv2Source):
 
 
 def open_mtan(folder: Path) -> MtanSource:
-    """List the frames, see that their files are there, and find the frame of the normals.
+    """List the frames, check that their files exist, and determine the signs of the normals.
 
     Raises:
-        DataError: naming what is missing or wrong.
+        DataError: naming the missing or wrong file.
     """
     root = folder_with(folder, tuple(_FOLDERS.values()), "MTAN's NYU-v2")
     records = tuple(
@@ -148,12 +149,12 @@ def open_mtan(folder: Path) -> MtanSource:
     check_presence(source.path(name, frame) for frame in records for name in folders)
     if not has_normals:
         return source
-    signs, note = signs_of(records, source.agreement, str(root))
+    signs, note = find_signs(records, source.agreement, str(root))
     return replace(source, signs=signs, notes=(*source.notes, note))
 
 
 def _count(folder: Path) -> int:
-    """Frames of a split: one more than the highest number of any file, so that a gap is a missing file."""
+    """Number of frames of a split: one more than the highest file number, so that a gap is a missing file."""
     numbers = [int(path.stem) for name in REQUIRED for path in (folder / name).glob("*.npy") if path.stem.isdecimal()]
     if not numbers:
         raise DataError(f"{folder}: no frames; expected {', '.join(f'{name}/0.npy' for name in REQUIRED)} and so on")

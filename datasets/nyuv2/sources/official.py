@@ -17,9 +17,10 @@ from typing import Any
 import h5py
 import numpy as np
 
+from benchmark.boundaries.formats.content import DataError, first_line
 from benchmark.boundaries.formats.hdf5 import check_dataset, member, read_dataset
 from benchmark.boundaries.formats.matlab import read_variable
-from datasets.layout.frame_files import Array, DataError
+from datasets.layout.frame_files import Array
 from datasets.layout.manifest_tables import FrameRecord
 from datasets.nyuv2.boundaries import boundaries_from_labels
 from datasets.nyuv2.classes import NAMES_40, class_of_name
@@ -30,10 +31,10 @@ from datasets.nyuv2.sources.source import (
     OFFICIAL_SIZE,
     RESEARCH_ONLY,
     NYUv2Source,
+    add_derived,
     check_splits,
     crop,
     cropped,
-    with_derived,
 )
 from datasets.preparation.reading import read_array, to_labels, to_metres
 
@@ -66,13 +67,13 @@ _CHUNK_CACHE = 32 * 2**20
 
 @dataclass(frozen=True)
 class OfficialSource(NYUv2Source):
-    """See the top of this module; fields as in `NYUv2Source`.
+    """Source for the file that the top of this module describes; other fields as in `NYUv2Source`.
 
     Args:
         path: the .mat file.
-        records: named by their official number.
-        size: 425x560, or 480x640 with the white border.
-        table: class of each label, from label 0 on.
+        records: frames, named by their official number.
+        size: (425, 560), or (480, 640) with the white border.
+        table: class 0..40 of each label, from label 0 on.
         notes: caveats.
     """
 
@@ -86,11 +87,11 @@ class OfficialSource(NYUv2Source):
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Where each modality comes from."""
+        """Source of each modality, for dataset.json."""
         return SOURCES
 
     def arrays(self, frame: FrameRecord) -> dict[str, Array]:
-        """All modalities of a frame; what is derived is made before the crop.
+        """All modalities of a frame; derived ones are computed before the crop.
 
         Raises:
             DataError: naming the array and the frame that is damaged or wrong.
@@ -98,7 +99,7 @@ class OfficialSource(NYUv2Source):
         image = self._array("images", frame).T
         depth = to_metres(self._array("depths", frame).T, OFFICIAL_SIZE, self._where("depths", frame))
         labels = self._array("labels", frame).T
-        # Refuses a label beyond the names; the values need more than the 8 bits that it returns.
+        # Only a check: labels up to 894 do not fit into the 8 bits of the result.
         to_labels(labels, len(self.table) - 1, OFFICIAL_SIZE, self._where("labels", frame))
         objects = np.where(labels > 0, labels.astype(np.int64) * 2**16 + self._array("instances", frame).T, 0)
         arrays = {
@@ -107,7 +108,7 @@ class OfficialSource(NYUv2Source):
             "depth": depth,
             "boundary": boundaries_from_labels(objects),
         }
-        arrays = with_derived(arrays, OFFICIAL_INTRINSICS)
+        arrays = add_derived(arrays, OFFICIAL_INTRINSICS)
         return arrays if self.size == OFFICIAL_SIZE else crop(arrays)
 
     def _array(self, key: str, frame: FrameRecord) -> Array:
@@ -115,23 +116,23 @@ class OfficialSource(NYUv2Source):
         try:
             return file[key][int(frame.name) - 1]
         except (OSError, RuntimeError) as error:
-            raise DataError(f"{self._where(key, frame)}: cannot be read ({_first_line(error)})") from None
+            raise DataError(f"{self._where(key, frame)}: cannot be read ({first_line(error)})") from None
 
     def _where(self, key: str, frame: FrameRecord) -> str:
         return f"{self.path}: {key}, frame {frame.name}"
 
 
 def open_official(path: Path, splits: Path, class_mapping: Path | None, *, full_size: bool) -> OfficialSource:
-    """Check everything but the pixels.
+    """Open the file and check everything but the pixels.
 
     Args:
         path: nyu_depth_v2_labeled.mat.
         splits: splits.mat.
-        class_mapping: classMapping40.mat; None takes the same table from this repository.
-        full_size: keep 480x640 with the white border.
+        class_mapping: classMapping40.mat; None for the copy of its table in this repository.
+        full_size: True to keep 480x640 with the white border.
 
     Raises:
-        DataError: naming what is missing or wrong.
+        DataError: naming the missing or wrong file or array.
     """
     try:
         file = _opened(path, path.stat().st_mtime_ns)
@@ -142,7 +143,7 @@ def open_official(path: Path, splits: Path, class_mapping: Path | None, *, full_
     except DataError:
         raise
     except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged ({_first_line(error)})") from None
+        raise DataError(f"{path}: damaged ({first_line(error)})") from None
     if len(scenes) != count:
         raise DataError(f"{path}: scenes names {len(scenes)} frames, images has {count}")
     table = _table_of(names, class_mapping, path)
@@ -169,17 +170,17 @@ def _notes(*, full_size: bool, left_out: int, named: bool) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _opened(path: Path, modified: int) -> Any:
-    """The file, opened once per process and version of the file, so that its cache of chunks serves several frames."""
+    """The open file, one per process and modification time, so that its chunk cache serves several frames."""
     try:
         return h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise DataError(f"{path}: truncated or not a MATLAB 7.3 (HDF5) file ({_first_line(error)})") from None
+        raise DataError(f"{path}: truncated or not a MATLAB 7.3 (HDF5) file ({first_line(error)})") from None
 
 
 def _check_arrays(file: Any, path: Path) -> int:
-    """The number of frames; missing arrays, other shapes and types, and different numbers of frames are refused."""
+    """Check presence, shapes, types and lengths of the arrays, and return the number of frames."""
     counts = {}
     for key, shape in _SHAPES.items():
         array = member(file, key, path)
@@ -203,7 +204,7 @@ def _check_arrays(file: Any, path: Path) -> int:
 
 
 def _strings(file: Any, key: str) -> list[str]:
-    """A cell of strings; empty where there is none."""
+    """Strings of a cell; empty if the file has no such cell."""
     path = Path(file.filename)
     cell = member(file, key, path)
     if not isinstance(cell, h5py.Dataset):
@@ -215,7 +216,7 @@ def _strings(file: Any, key: str) -> list[str]:
 
 
 def _table_of(names: Sequence[str], class_mapping: Path | None, path: Path) -> tuple[int, ...]:
-    """The class 0..40 of every label, label 0 included."""
+    """Class 0..40 of every label, from label 0 on."""
     if class_mapping is not None:
         return _table_of_file(class_mapping, names)
     by_name = class_of_name()
@@ -229,7 +230,7 @@ def _table_of(names: Sequence[str], class_mapping: Path | None, path: Path) -> t
 
 
 def _table_of_file(path: Path, names: Sequence[str]) -> tuple[int, ...]:
-    """The same from classMapping40.mat: mapClass, checked against allClassName."""
+    """Class of every label from `mapClass` of classMapping40.mat, checked against `allClassName`."""
     classes = read_array(path, "mapClass").ravel().tolist()
     if not classes or not all(value in range(1, NUM_CLASSES + 1) for value in classes):
         raise DataError(f"{path}: mapClass has values other than the classes 1 to {NUM_CLASSES}")
@@ -239,9 +240,9 @@ def _table_of_file(path: Path, names: Sequence[str]) -> tuple[int, ...]:
 
 
 def _read_splits(path: Path, count: int, of_file: Path) -> dict[int, str]:
-    """The split of each frame, by its number from 1 on."""
+    """Split of each frame, by its number from 1 on."""
     numbers = {}
-    for key in ("trainNdxs", "testNdxs"):
+    for key in _SPLITS:
         values = read_array(path, key).ravel().tolist()
         wrong = [value for value in values if value not in range(1, count + 1)]
         if wrong:
@@ -253,7 +254,3 @@ def _read_splits(path: Path, count: int, of_file: Path) -> dict[int, str]:
         raise DataError(f"{path}: lists no frames")
     check_splits(numbers["trainNdxs"], numbers["testNdxs"], f"{path}: trainNdxs", f"{path}: testNdxs")
     return {int(name): split for key, split in _SPLITS.items() for name in numbers[key]}
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""The three NYUD-MT releases that multi-task papers use, which share a layout and little else.
+"""The three NYUD-MT releases of multi-task papers, with one folder layout and different file formats.
 
 | | `astmt` | `mtl_pytorch` | `atrc` |
 | --- | --- | --- | --- |
@@ -11,8 +11,8 @@
 | size | 425x560 | 480x640 | 425x560 |
 
 gt_sets/train.txt and val.txt list the frames; val is the test split. Labels are 0 unlabelled, 1..40; depth in metres.
-The published loaders do not know missing normals in the 8-bit releases, since an exact zero cannot be coded: there
-they count as a direction, here they are missing. normals/ and edge/ may be absent, and are then derived.
+8 bits cannot code a zero normal: the published loaders read a missing normal of the 8-bit releases as a direction, here
+it is missing. normals/ and edge/ may be absent; both are then derived.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.layout.frame_files import Array, DataError
+from benchmark.boundaries.formats.content import DataError
+from datasets.layout.frame_files import Array
 from datasets.layout.manifest_tables import FrameRecord
 from datasets.nyuv2.classes import NAMES_40
-from datasets.nyuv2.sources.orientation import AS_STORED, Agreement, Signs, agreement, check_frame, signs_of
+from datasets.nyuv2.sources.orientation import AS_STORED, Agreement, Signs, agreement, check_frame, find_signs
 from datasets.nyuv2.sources.source import (
     CROPPED_SIZE,
     DERIVED_BOUNDARY,
@@ -37,9 +38,9 @@ from datasets.nyuv2.sources.source import (
     OFFICIAL_SIZE,
     RESEARCH_ONLY,
     NYUv2Source,
+    add_derived,
     check_splits,
     cropped,
-    with_derived,
 )
 from datasets.preparation.archives import folder_with
 from datasets.preparation.reading import (
@@ -63,8 +64,8 @@ class Release:
     """A published release.
 
     Args:
-        title: for dataset.json.
-        suffixes: of the files in each folder.
+        title: title for dataset.json.
+        suffixes: suffix of the files by folder.
     """
 
     title: str
@@ -97,16 +98,16 @@ _FRAME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 @dataclass(frozen=True)
 class ReleaseSource(NYUv2Source):
-    """See the top of this module; fields as in `NYUv2Source`.
+    """Source for a release that the top of this module describes; other fields as in `NYUv2Source`.
 
     Args:
         root: folder with images/ and gt_sets/.
-        release: which one.
-        folders: those of its folders that are there.
-        records: of both splits.
-        size: of every picture.
+        release: the recognised or forced release.
+        folders: names of the existing folders.
+        records: frames of both splits.
+        size: (H, W) of every picture.
         notes: caveats.
-        signs: what the components of its normals are multiplied with.
+        signs: factors of the components of the stored normals.
     """
 
     root: Path
@@ -121,7 +122,7 @@ class ReleaseSource(NYUv2Source):
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Where each modality comes from."""
+        """Source of each modality, for dataset.json."""
         derived = {"normals": DERIVED_NORMALS, "boundary": DERIVED_BOUNDARY}
         given = {
             _MODALITY[folder]: f"{self.release.title}: {folder}/*{self.release.suffixes[folder]}"
@@ -132,7 +133,7 @@ class ReleaseSource(NYUv2Source):
         return {modality: given.get(modality) or derived[modality] for modality in _MODALITY.values()}
 
     def path(self, folder: str, frame: FrameRecord) -> Path:
-        """A file of a frame."""
+        """Path of a file of a frame."""
         return self.root / folder / f"{frame.name}{self.release.suffixes[folder]}"
 
     def arrays(self, frame: FrameRecord) -> dict[str, Array]:
@@ -150,16 +151,16 @@ class ReleaseSource(NYUv2Source):
         if "edge" in self.folders:
             path = self.path("edge", frame)
             arrays["boundary"] = to_boundary(read_map(path), self.size, str(path))
-        return with_derived(arrays, frame.intrinsics)
+        return add_derived(arrays, frame.intrinsics)
 
     def normals(self, frame: FrameRecord) -> Array:
-        """(H, W, 3) float32 unit normals in our frame."""
+        """(H, W, 3) float32 unit normals: x right, y down, z towards the camera; zero missing."""
         path = self.path("normals", frame)
         array = read_colour(path) if path.suffix in {".jpg", ".png"} else read_array(path)
         return to_normals(array, self.size, str(path)) * np.array(self.signs, np.float32)
 
     def agreement(self, frame: FrameRecord) -> Agreement:
-        """How the normals of a frame agree with its depth."""
+        """Comparison of the normals of a frame with its depth."""
         return agreement(self._depth(frame), self.normals(frame), frame.intrinsics)
 
     def _image(self, frame: FrameRecord) -> Array:
@@ -178,14 +179,14 @@ class ReleaseSource(NYUv2Source):
 
 
 def open_release(folder: Path, forced: str | None) -> ReleaseSource:
-    """Recognise a release, list its frames, see that their files are there, and find the frame of its normals.
+    """Recognise a release, list its frames, check that their files exist, and determine the signs of its normals.
 
     Args:
         folder: the unpacked release, or a folder around it.
         forced: a key of `RELEASES`, None to recognise it by its files.
 
     Raises:
-        DataError: naming what is missing or wrong.
+        DataError: naming the missing or wrong file or folder.
     """
     root = folder_with(folder, ("gt_sets", "images"), "an NYUD-MT release")
     folders = tuple(name for name in _MODALITY if (root / name).is_dir())
@@ -201,16 +202,16 @@ def open_release(folder: Path, forced: str | None) -> ReleaseSource:
     size = _size_of(source.path("images", frames[0]))
     frames = [replace(frame, intrinsics=INTRINSICS[size]) for frame in frames]
     source = replace(source, records=tuple(frames), size=size, notes=_notes(root, frames, release))
-    return _oriented(source)
+    return _with_signs(source)
 
 
 def _recognise(root: Path, folders: Sequence[str]) -> Release:
-    """The release whose file names are those found."""
-    found = {name: suffix for name in folders if (suffix := _usual_suffix(root / name))}
+    """The release with the file suffixes of the folders."""
+    suffix_by_folder = {name: suffix for name in folders if (suffix := _usual_suffix(root / name))}
     for release in RELEASES.values():
-        if all(release.suffixes[name] == suffix for name, suffix in found.items()):
+        if all(release.suffixes[name] == suffix for name, suffix in suffix_by_folder.items()):
             return release
-    listed = ", ".join(f"{name}/*{suffix}" for name, suffix in found.items())
+    listed = ", ".join(f"{name}/*{suffix}" for name, suffix in suffix_by_folder.items())
     raise DataError(
         f"{root}: none of the releases {', '.join(RELEASES)} has {listed}; if files are missing or superfluous, name "
         "the nearest with --release"
@@ -223,7 +224,7 @@ def _usual_suffix(folder: Path) -> str:
 
 
 def _read_list(path: Path) -> list[str]:
-    """Names of frames, one a line."""
+    """Frame names of a list, one a line."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
@@ -242,8 +243,8 @@ def _read_list(path: Path) -> list[str]:
 def _size_of(path: Path) -> tuple[int, int]:
     height, width = read_colour(path).shape[:2]
     if (height, width) not in INTRINSICS:
-        known = " or ".join(f"{height}x{width}" for height, width in INTRINSICS)
-        raise DataError(f"{path}: found {height}x{width}, a release has {known}")
+        sizes = " or ".join(f"{height}x{width}" for height, width in INTRINSICS)
+        raise DataError(f"{path}: found {height}x{width}, a release has {sizes}")
     return height, width
 
 
@@ -255,9 +256,9 @@ def _notes(root: Path, frames: Sequence[FrameRecord], release: Release) -> tuple
     return RESEARCH_ONLY, f"{len(unlisted)} images are in neither split and were left out, first {min(unlisted)}."
 
 
-def _oriented(source: ReleaseSource) -> ReleaseSource:
-    """The source with the signs of its normals."""
+def _with_signs(source: ReleaseSource) -> ReleaseSource:
+    """Set the signs of the normals of a source."""
     if "normals" not in source.folders:
         return source
-    signs, note = signs_of(source.records, source.agreement, str(source.root / "normals"))
+    signs, note = find_signs(source.records, source.agreement, str(source.root / "normals"))
     return replace(source, signs=signs, notes=(*source.notes, note))

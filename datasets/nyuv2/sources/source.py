@@ -1,18 +1,18 @@
-"""What every source of NYU-v2 gives, and what all of them share: camera, crop, derived labels."""
+"""Base class of the NYU-v2 sources, with their camera, crop and derived labels."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from datasets.layout.frame_files import Array, DataError
-from datasets.layout.manifest_tables import FrameRecord, LabelInfo
+from benchmark.boundaries.formats.content import DataError
+from datasets.layout.frame_files import Array
+from datasets.layout.manifest_tables import FrameRecord, LabelInfo, pinhole_matrix
 from datasets.nyuv2.boundaries import boundaries_from_labels
 from datasets.nyuv2.normals import normals_from_depth
 
@@ -40,19 +40,17 @@ Intrinsics = tuple[float, float, float, float]
 
 
 def half_pixel_added(intrinsics: Intrinsics) -> Intrinsics:
-    """Intrinsics with the centre of the first pixel at (0.5, 0.5), from intrinsics that have it at (0, 0)."""
+    """Convert intrinsics from pixel centres at integers to pixel centres at integer + 0.5."""
     fx, fy, cx, cy = intrinsics
     return fx, fy, cx + 0.5, cy + 0.5
 
 
 OFFICIAL_INTRINSICS = half_pixel_added(PUBLISHED_INTRINSICS)
-"""The same camera, in the convention of the layout."""
-
-T = TypeVar("T")
+"""`PUBLISHED_INTRINSICS` with pixel centres at integer + 0.5."""
 
 
 class NYUv2Source(ABC):
-    """An opened copy of NYU-v2 on disk whose files are checked without reading pixels: a `preparing.Source`.
+    """A copy of NYU-v2 on disk, checked without reading pixels: a `preparing.Source`.
 
     Subclasses are frozen dataclasses with these fields.
 
@@ -77,18 +75,18 @@ class NYUv2Source(ABC):
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """All four; what a source lacks is derived."""
+        """All four tasks; missing normals and boundaries are computed from depth and labels."""
         return TASKS
 
     @property
     def labels(self) -> Mapping[str, LabelInfo]:
-        """None beyond the standard ones."""
+        """Empty: all tasks are standard."""
         return {}
 
     @property
     @abstractmethod
     def sources(self) -> Mapping[str, str]:
-        """Where each modality comes from."""
+        """Source of each modality, for dataset.json."""
 
     @property
     def frames(self) -> tuple[tuple[str, str], ...]:
@@ -96,7 +94,7 @@ class NYUv2Source(ABC):
         return tuple((record.name, record.split) for record in self.records)
 
     def read(self, name: str, split: str) -> tuple[FrameRecord, dict[str, Array]]:
-        """A frame with its size, and its arrays as they are stored.
+        """The record of a frame with its size, and its arrays as stored.
 
         Raises:
             DataError: naming the file that is truncated or wrong.
@@ -106,7 +104,7 @@ class NYUv2Source(ABC):
 
     @abstractmethod
     def arrays(self, frame: FrameRecord) -> dict[str, Array]:
-        """All modalities of a frame, coded as `datasets.layout.frame_files` says.
+        """All modalities of a frame, coded as in `datasets.layout.frame_files`.
 
         Raises:
             DataError: naming the file that is truncated or wrong.
@@ -117,12 +115,6 @@ class NYUv2Source(ABC):
         return {record.name: record for record in self.records}
 
 
-def matrix_of(intrinsics: Intrinsics) -> NDArray[np.float64]:
-    """The 3x3 pinhole matrix."""
-    fx, fy, cx, cy = intrinsics
-    return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
-
-
 def cropped(intrinsics: Intrinsics) -> Intrinsics:
     """Intrinsics after the crop, which moves the principal point."""
     fx, fy, cx, cy = intrinsics
@@ -130,28 +122,31 @@ def cropped(intrinsics: Intrinsics) -> Intrinsics:
 
 
 def resized(intrinsics: Intrinsics, size: tuple[int, int], to_size: tuple[int, int]) -> Intrinsics:
-    """Intrinsics after resizing the whole picture."""
+    """Intrinsics after resizing the picture from `size` to `to_size`, each (H, W)."""
     fx, fy, cx, cy = intrinsics
     down, right = to_size[0] / size[0], to_size[1] / size[1]
     return fx * right, fy * down, cx * right, cy * down
 
 
 def crop(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Every modality of a 480x640 frame without the white border."""
+    """Crop every modality of a 480x640 frame to the part without the white border."""
     rows, columns = slice(CROP_TOP, CROP_TOP + CROPPED_SIZE[0]), slice(CROP_LEFT, CROP_LEFT + CROPPED_SIZE[1])
     return {modality: np.ascontiguousarray(array[rows, columns]) for modality, array in arrays.items()}
 
 
-def with_derived(arrays: dict[str, Array], intrinsics: Intrinsics, quantisation: float = 0.0) -> dict[str, Array]:
-    """Add the normals and boundaries that are missing, made from depth and semseg.
+def add_derived(arrays: dict[str, Array], intrinsics: Intrinsics, quantisation: float = 0.0) -> dict[str, Array]:
+    """Compute missing normals and boundaries from depth and semseg.
 
     Args:
-        arrays: the modalities of a frame, coded as they are stored.
-        intrinsics: of these pictures.
+        arrays: the modalities of a frame, coded as stored; missing ones are added.
+        intrinsics: fx, fy, cx, cy of these pictures.
         quantisation: step of the depth in metres, 0 where it is negligible.
+
+    Returns:
+        All modalities in the order of the layout.
     """
     if "normals" not in arrays:
-        normals = normals_from_depth(arrays["depth"], matrix_of(intrinsics), quantisation=quantisation)
+        normals = normals_from_depth(arrays["depth"], pinhole_matrix(intrinsics), quantisation=quantisation)
         arrays["normals"] = normals.astype(np.float16)
     if "boundary" not in arrays:
         arrays["boundary"] = boundaries_from_labels(arrays["semseg"])
@@ -159,28 +154,18 @@ def with_derived(arrays: dict[str, Array], intrinsics: Intrinsics, quantisation:
 
 
 def check_splits(train: Sequence[str], test: Sequence[str], train_where: str, test_where: str) -> None:
-    """Refuse a frame that is listed twice, in one split or in both.
+    """Refuse a frame that is listed twice, in one split or in both splits.
 
     Raises:
         DataError: naming the frame and the file.
     """
     for names, where in ((train, train_where), (test, test_where)):
-        twice = first_repeated(names)
-        if twice is not None:
-            raise DataError(f"{where}: frame {twice} is listed twice")
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise DataError(f"{where}: frame {twice[0]} is listed twice")
     both = sorted(set(train) & set(test))
     if both:
         raise DataError(
             f"{test_where}: frame {both[0]} is in the train split too, and {len(both) - 1} others are; "
             "a test frame may not be trained on"
         )
-
-
-def first_repeated(values: Sequence[T]) -> T | None:
-    """The first value that was there before, None if all differ."""
-    seen = set()
-    for value in values:
-        if value in seen:
-            return value
-        seen.add(value)
-    return None

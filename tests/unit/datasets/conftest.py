@@ -16,7 +16,7 @@ TASKS = ("semseg", "depth", "normals", "boundary")
 
 
 def arrays_of(seed: int) -> dict[str, np.ndarray]:
-    """Random content of one frame, coded as it is stored, with missing values in every label."""
+    """Random arrays of one frame, as stored, with missing values in every label."""
     rng = np.random.default_rng(seed)
     depth = rng.uniform(0.5, 9, SIZE).astype(np.float32)
     depth[0, :3] = 0
@@ -34,7 +34,7 @@ def arrays_of(seed: int) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def write_tiny() -> Callable[..., Path]:
-    """Write frames 0001..0003 (train) and 0004, 0005 (test); `change` edits the arrays of 0001 before."""
+    """Write frames 0001..0003 (train) and 0004, 0005 (test); `change` edits the arrays of 0001 first."""
 
     def write(root: Path, change: Callable[[dict[str, np.ndarray]], None] = lambda arrays: None) -> Path:
         writer = CanonicalWriter(

@@ -1,4 +1,4 @@
-"""Odd inputs that users of such tools have reported, written by scripts in ../shared: read, or refused in one line."""
+"""Unusual inputs written by scripts in ../shared: read, or refused in one line."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ ARCHIVES = {
 
 @pytest.fixture
 def make(shared: Path, tmp_path: Path) -> Any:
-    """Writes a case of a script and returns its folder."""
+    """Write a case of a script and return its folder."""
 
     def write(script: str, case: str) -> Path:
         folder = tmp_path / case
@@ -101,7 +101,7 @@ def make(shared: Path, tmp_path: Path) -> Any:
 
 
 def expect(expected: Any, read: Any) -> None:
-    """`read` returns the expected value, or is refused in one line with the expected text."""
+    """Check that `read` returns the expected value, or is refused in one line with the expected text."""
     if isinstance(expected, str) and expected != READ:
         with pytest.raises(DataError) as caught:
             read()

@@ -21,7 +21,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def corner(seed: int) -> Arrays:
-    """One frame, coded as it is stored: floor and walls at random distances of one to three metres."""
+    """Arrays of one frame, as stored: floor and walls at random distances of one to three metres."""
     rng = np.random.default_rng(seed)
     fx, fy, cx, cy = INTRINSICS
     u, v = np.meshgrid((np.arange(SIZE[1]) + 0.5 - cx) / fx, (np.arange(SIZE[0]) + 0.5 - cy) / fy)
@@ -48,7 +48,7 @@ def corner(seed: int) -> Arrays:
 
 @pytest.fixture
 def write_corner() -> Callable[..., Path]:
-    """Write frames 0001..0004 (train) and 0005, 0006 (test); `changes` edits the arrays of the frames that it names."""
+    """Write frames 0001..0004 (train) and 0005, 0006 (test); `changes` edits the arrays of the named frames."""
 
     def write(
         root: Path,

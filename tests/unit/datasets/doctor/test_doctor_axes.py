@@ -1,4 +1,4 @@
-"""Wrong axes of normals are told from the depth, and the right ones named."""
+"""Wrong axes of normals are detected from the depth, and the right axes are named."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datasets.doctor.axes import ORDERS, agreement, best_order, mean_angle, spel
 from datasets.synthetic.render import Frame
 
 RIGHT_ORDER = {
-    # what the file holds -> what to store of it
+    # components in the file -> components to store
     "swapped x and y": ((1, 0, 2), (1, 1, 1), "(y, x, z)"),
     "z away from the camera": ((0, 1, 2), (1, 1, -1), "(x, y, -z)"),
     "y up": ((0, 1, 2), (1, -1, 1), "(x, -y, z)"),
@@ -42,31 +42,31 @@ def test_mean_angle_by_hand():
 
 def test_right_normals_of_rendered_rooms_agree(views):
     for view in views:
-        found = agreement(view.depth, view.normals.astype(np.float16), view.camera.intrinsics)
-        assert found is not None
-        assert found.best == 0
-        assert found.angle < 25
+        result = agreement(view.depth, view.normals.astype(np.float16), view.camera.intrinsics)
+        assert result is not None
+        assert result.best == 0
+        assert result.angle < 25
 
 
 @pytest.mark.parametrize("case", RIGHT_ORDER)
-def test_a_wrong_order_in_a_single_frame_is_told(views, case):
+def test_a_wrong_order_in_a_single_frame_is_detected(views, case):
     order, signs, expected = RIGHT_ORDER[case]
     for view in views:
         wrong = (view.normals[..., list(order)] * signs).astype(np.float16)
-        found = agreement(view.depth, wrong, view.camera.intrinsics)
-        assert found is not None
-        assert spelled(found.best) == expected
-        assert found.best_angle < 25
-        assert found.best_angle < found.angle - 5
+        result = agreement(view.depth, wrong, view.camera.intrinsics)
+        assert result is not None
+        assert spelled(result.best) == expected
+        assert result.best_angle < 25
+        assert result.best_angle < result.angle - 5
 
 
-def test_a_single_wall_does_not_tell_the_sign_of_x():
-    """All normals (0, 0, 1): x and y could be anything, so nothing is said."""
+def test_a_single_wall_does_not_determine_the_sign_of_x():
+    """All normals (0, 0, 1): x and y are undetermined, so no order is named."""
     assert best_order(np.diag([0.0, 0.0, 1.0])) == 0
     assert spelled(best_order(np.diag([0.0, 0.0, -1.0])))[-3:] == "-z)"
 
 
-def test_too_few_pixels_say_nothing():
+def test_too_few_pixels_give_no_result():
     depth = np.zeros((40, 40), np.float32)
     depth[:5, :5] = 1
     normals = np.zeros((40, 40, 3), np.float16)
@@ -82,6 +82,6 @@ def test_larger_frames_are_thinned_without_moving_the_camera():
     rays = np.stack([(u - 480) / 700, (v - 360) / 700, np.ones_like(u)], -1)
     depth = (2.0 / (rays @ normal)).astype(np.float32)
     normals = np.broadcast_to(normal / np.linalg.norm(normal) * (-1, -1, 1), (720, 960, 3)).astype(np.float16)
-    found = agreement(depth, normals, matrix)
-    assert found is not None
-    assert found.angle < 0.1
+    result = agreement(depth, normals, matrix)
+    assert result is not None
+    assert result.angle < 0.1

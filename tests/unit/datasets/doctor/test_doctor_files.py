@@ -16,7 +16,7 @@ from datasets.layout.layout import FrameRecord
 
 
 def doctor(root: Path, sample: int | None = None) -> Report:
-    """Examine in this process."""
+    """Examine a data set in this process."""
 
     def track(frames: Iterator[Any], total: int) -> Iterator[Any]:
         yield from frames
@@ -25,7 +25,7 @@ def doctor(root: Path, sample: int | None = None) -> Report:
 
 
 def only_problem(root: Path) -> str:
-    """The line of the only problem; every line must name what to do, and be one line."""
+    """The line of the only problem; every finding is one line with a remedy."""
     report = doctor(root)
     assert len(report.problems) == 1, report.text()
     line = report.problems[0].line()
@@ -45,7 +45,7 @@ def test_a_sound_data_set_is_ok(good):
 
 
 def change_file(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Load an array, change it and store it where it was, as somebody who mends a data set by hand."""
+    """Load an array, change it and store it under the same name, as in a manual repair."""
     np.save(path, change(np.load(path)))
 
 
@@ -69,7 +69,7 @@ def test_a_truncated_array_is_named(good, modality, left):
 @pytest.mark.parametrize(
     "content", [b"PK\x03\x04 no archive", b"\x93NUMPY\x01\x00\xff\xff{'descr'", b"\x80\x04pickle", b"text"]
 )
-def test_a_file_of_another_kind_is_no_array(good, content):
+def test_a_file_of_another_format_is_refused_as_an_array(good, content):
     path = good / "depth" / "0002.npy"
     path.write_bytes(content)
     assert f"problem: {path}: " in only_problem(good)
@@ -83,7 +83,7 @@ def test_an_archive_in_the_place_of_an_array_is_named(good):
 
 
 def test_a_damaged_picture_inside_is_named(good):
-    """The end mark is there, so only the content tells."""
+    """The end mark is present, so only the content shows the damage."""
     path = good / "images" / "0001.png"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
@@ -221,15 +221,15 @@ def test_boundaries_coded_0_and_1_are_recognised(good):
 
 
 def test_changed_content_is_named(good):
-    """One grey level of one pixel, in a file that is sound by itself."""
+    """One grey level of one pixel, in an otherwise valid file."""
     path = good / "images" / "0002.png"
     picture = np.zeros((48, 64, 3), np.uint8)
     path.write_bytes(encode_png(picture, 0))
-    assert f"{path}: the content is not what was prepared" in only_problem(good)
+    assert f"{path}: the content differs from its digest in checksums.csv" in only_problem(good)
 
 
 def test_another_compression_is_no_change(good):
-    """The digests are of the content, not of the bytes."""
+    """Digests are computed from the content, not from the bytes."""
     import cv2
 
     path = good / "semseg" / "0002.png"
@@ -272,7 +272,7 @@ def damage(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_no_damage_is_an_error_of_ours(good, seed):
+def test_no_damage_raises_an_exception(good, seed):
     """Each file of one frame and each table, damaged in turn; every finding stays one line."""
     rng = np.random.default_rng(seed)
     for path in sorted([*good.glob("*/0003.*"), *good.glob("*.csv"), *good.glob("*.json")]):

@@ -1,4 +1,4 @@
-"""Wrong tables, leaks between splits, and faults that only the whole data set shows."""
+"""Wrong tables, leaks between splits, and faults visible only in the whole data set."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from test_doctor_files import doctor, only_problem
 
+from benchmark.boundaries.formats.content import DataError
 from datasets.doctor.tables import NoDatasetError, read_checksums
-from datasets.layout.frame_files import DataError
 from datasets.layout.layout import CanonicalWriter, FrameRecord, LabelInfo
 
 
@@ -21,7 +21,7 @@ def edit(path: Path, change: Callable[[str], str]) -> None:
 
 
 def wrong_axes(order: tuple[int, ...], signs: tuple[int, ...]) -> Callable[[dict[str, np.ndarray]], None]:
-    """A change of the normals of a frame."""
+    """Change that permutes and negates the components of the normals of a frame."""
 
     def change(arrays: dict[str, np.ndarray]) -> None:
         arrays["normals"] = (arrays["normals"][..., list(order)] * signs).astype(np.float16)
@@ -32,10 +32,10 @@ def wrong_axes(order: tuple[int, ...], signs: tuple[int, ...]) -> Callable[[dict
 @pytest.mark.parametrize(
     ("order", "signs", "advice"),
     [
-        ((1, 0, 2), (1, 1, 1), "store (y, x, z) of what is there"),
+        ((1, 0, 2), (1, 1, 1), "store (y, x, z) of the stored components"),
         ((0, 1, 2), (1, 1, -1), "negate z"),
         ((0, 1, 2), (1, -1, -1), "negate y and z"),
-        ((0, 2, 1), (1, 1, 1), "store (x, z, y) of what is there"),
+        ((0, 2, 1), (1, 1, 1), "store (x, z, y) of the stored components"),
     ],
 )
 def test_wrong_axes_of_one_frame_are_named_with_the_right_ones(tmp_path, write_corner, order, signs, advice):
@@ -86,7 +86,7 @@ def test_the_same_picture_in_both_splits_is_named(tmp_path, write_corner):
     root = write_corner(tmp_path / "leak", {"0002": keep, "0006": repeat})
     line = only_problem(root)
     assert f"{root / 'images' / '0006.png'}: the same picture as train frame '0002'" in line
-    # The digests of checksums.csv tell it of frames that are not read.
+    # For frames that are not read, the digests of checksums.csv are compared.
     assert "the same picture" in doctor(root, sample=1).problems[0].text
 
 
@@ -139,7 +139,7 @@ def test_a_damaged_table_is_named(good, table, change, expected):
 
 @pytest.mark.parametrize("table", ["dataset.json", "frames.csv", "checksums.csv"])
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\x01", b"\0" * 50, None])
-def test_no_content_of_a_table_is_an_error_of_ours(good, table, content):
+def test_no_content_of_a_table_raises_an_exception(good, table, content):
     if content is None:
         (good / table).unlink()
     else:
@@ -170,7 +170,7 @@ def test_a_file_without_a_frame_is_a_warning(good):
     assert any(finding.where == str(good / "depth" / "0099.npy") for finding in report.findings)
 
 
-def test_a_folder_that_is_no_data_set_is_wrong_use(tmp_path):
+def test_a_folder_without_a_data_set_is_a_usage_error(tmp_path):
     with pytest.raises(NoDatasetError, match="no prepared data set here"):
         doctor(tmp_path)
     with pytest.raises(NoDatasetError, match="no such folder"):
@@ -178,7 +178,7 @@ def test_a_folder_that_is_no_data_set_is_wrong_use(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "level"), [("nyuv2-40c", "warning"), ("pascal-context", "warning")])
-def test_a_part_of_an_official_data_set_is_said_to_be_one(tmp_path, write_corner, name, level):
+def test_a_subset_of_an_official_data_set_is_reported(tmp_path, write_corner, name, level):
     report = doctor(write_corner(tmp_path / "part", name=name))
     assert [finding.level for finding in report.findings if "the complete data set has" in finding.text] == [level] * 2
 

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmark.boundaries.formats.content import DataError
 from datasets.layout.frame_files import encode_png, read_modality, read_npy
-from datasets.layout.layout import CanonicalWriter, DataError, FrameRecord, content_fingerprint, read_frames, read_info
+from datasets.layout.layout import CanonicalWriter, FrameRecord, content_fingerprint, read_frames, read_info
 from datasets.layout.manifest_tables import frames_text
 
 SIZE = (12, 16)
@@ -21,7 +22,7 @@ def read(root: Path, modality: str, name: str = "0001"):
     return read_modality(root, modality, name, SIZE, 40)
 
 
-def test_what_is_written_is_read(tmp_path, write_tiny):
+def test_written_arrays_are_read_back_unchanged(tmp_path, write_tiny):
     kept = {}
     root = write_tiny(tmp_path / "tiny", kept.update)
     for modality, array in kept.items():
@@ -73,7 +74,7 @@ def test_fingerprint_changes_with_one_pixel(tmp_path, write_tiny, change):
     assert read_info(one).fingerprint != read_info(other).fingerprint
 
 
-def test_fingerprint_is_of_the_content_not_of_the_files(tmp_path, write_tiny):
+def test_fingerprint_depends_on_the_content_not_on_the_compression(tmp_path, write_tiny):
     one, other = write_tiny(tmp_path / "one"), write_tiny(tmp_path / "other")
     assert read_info(one) == read_info(other)
     path = other / "images" / "0001.png"
@@ -228,8 +229,8 @@ def test_a_frame_without_one_of_the_modalities_is_refused(tmp_path):
         writer.write(FrameRecord("a", "train", (1, 1, 0, 0)), {"images": image})
 
 
-def test_damaged_tables_and_arrays_are_told_in_one_line(tmp_path):
-    """What numpy and csv raise for them is no ValueError of ours: a header that is no Python, a byte no text."""
+def test_damaged_tables_and_arrays_are_reported_in_one_line(tmp_path):
+    """Damage for which numpy and csv raise other errors: an invalid header, a byte that is no text."""
     header = b"\x93NUMPY\x01\x00" + (10).to_bytes(2, "little") + b"{'descr': "
     (tmp_path / "broken.npy").write_bytes(header)
     with pytest.raises(DataError, match=r"broken\.npy: truncated or not a \.npy array"):

@@ -65,7 +65,7 @@ def test_frames_between_test_frames_are_held_out_together():
 
 @pytest.mark.parametrize("first", range(0, 600, 12))
 def test_an_unnamed_frame_stays_with_its_neighbours_and_they_with_their_scene(first):
-    """Frames 0 to 2 may be one scene, the hall of frame 2 is seen in frame 4 again; frame 5 is another scene."""
+    """Frames 0 to 2 form a block; frame 4 has the scene of frame 2, the hall; frame 5 is another scene."""
     scenes = ["", "", "hall", "TEST", "hall", "attic"] + [f"room {number}" for number in range(40)]
     frames = [
         record(first + n, *(("test", "") if scene == "TEST" else ("train", scene))) for n, scene in enumerate(scenes)
@@ -79,7 +79,7 @@ def test_neighbours_of_different_named_scenes_are_chosen_apart():
     assert len(held_out([record(number, "train", f"room {number}") for number in range(30)])) == 3
 
 
-def test_one_long_block_gives_its_end():
+def test_of_one_long_block_the_end_is_held_out():
     records = [record(number) for number in range(40)]
     assert held_out(records) == {"0036", "0037", "0038", "0039"}
     assert "is on both sides" in describe_validation(mark_held_out(records))
@@ -96,7 +96,7 @@ def test_the_choice_does_not_depend_on_the_order_of_the_frames():
     assert held_out(shuffled) == held_out(records)
 
 
-def test_the_choice_is_fixed_for_ever():
+def test_the_choice_is_fixed():
     """By hand, `printf NAME | sha256sum`: of ten single-frame scenes, 0004 has the smallest digest (0591b59c...)."""
     assert held_out([record(number, "train", f"room {number}") for number in range(10)]) == {"0004"}
 

@@ -1,4 +1,4 @@
-"""Augmentation as a recipe gives it: checked keys, ranges of the draws, redraws of the crop."""
+"""Augmentation of a recipe: checked keys, ranges of the draws, redraws of the crop."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def test_lists_of_a_json_recipe_are_pairs():
 
 
 def test_only_padding_draws_nothing():
-    assert Augmentation(pad=(4, 4)).without_draws()
-    assert Augmentation().without_draws()
+    assert Augmentation(pad=(4, 4)).is_deterministic()
+    assert Augmentation().is_deterministic()
     for options in ({"flip": 0.5}, {"photometric": 1.0}, {"zoom": (1.0, 1.0)}, {"crop": (4, 4)}):
-        assert not Augmentation(**options).without_draws(), options
+        assert not Augmentation(**options).is_deterministic(), options
 
 
 def test_a_window_is_mixed_below_the_ratio_and_with_two_classes():

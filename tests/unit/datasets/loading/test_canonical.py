@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, default_collate
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.registry import DATASETS
 from datasets.layout.frame_files import read_modality
-from datasets.layout.layout import DataError
 from datasets.loading.canonical import CanonicalDataset, chosen_frames
 
 SIZE = (12, 16)
@@ -29,7 +29,7 @@ def stored(root, modality):
     return torch.from_numpy(read_modality(root, modality, "0001", SIZE, 40))
 
 
-def test_an_item_has_the_agreed_codes(tiny):
+def test_an_item_has_the_documented_codes(tiny):
     item = CanonicalDataset(tiny, "train")[0]
     targets = item["targets"]
     assert (item["name"], item["index"]) == ("0001", 0)
@@ -80,7 +80,7 @@ def test_an_item_depends_on_seed_epoch_and_index_only(tiny, options, cache):
 
 
 def test_an_item_does_not_depend_on_the_tasks_loaded(tiny):
-    """Also the crop stays, which is redrawn by looking at labels that nobody asked for."""
+    """The crop is the same too, although its redraws depend on semseg labels that are not loaded as a task."""
     every = CanonicalDataset(tiny, "train", augmentation=PUBLISHED)
     depth = CanonicalDataset(tiny, "train", augmentation=PUBLISHED, tasks=["depth"])
     for position in range(9):
@@ -122,7 +122,7 @@ def test_a_broken_cache_is_named(tiny):
     CanonicalDataset(tiny, "test", cache=True)
     path = next(tiny.glob("cache/*/test/depth.npy"))
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(DataError, match=r"depth\.npy: cannot be read .*; delete .* to have it made again"):
+    with pytest.raises(DataError, match=r"depth\.npy: cannot be read .*; delete .*, and it is created again"):
         CanonicalDataset(tiny, "test", cache=True)
 
 
@@ -149,7 +149,7 @@ def test_workers_give_the_same_batches(tiny):
     assert one[0]["intrinsics"].shape == (3, 3, 3)
 
 
-def test_only_what_is_asked_for_is_read(tiny):
+def test_only_requested_labels_are_read(tiny):
     for path in (*(tiny / "normals").iterdir(), *(tiny / "semseg").iterdir(), *(tiny / "boundary").iterdir()):
         path.unlink()
     assert set(CanonicalDataset(tiny, "train", tasks=["depth"])[0]["targets"]) == {"depth"}

@@ -1,4 +1,4 @@
-"""Pairs of posed views: which frames, the pose after augmentation, and pairs merged into a labelled split."""
+"""Pairs of posed views: choice of frames, pose after augmentation, and pairs joined with a labelled split."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def rooms(data: Path, **options: Any) -> Any:
     return build_split("synthetic", str(data / "synthetic"), "train", TASKS, seed=0, **options)
 
 
-def pushed(item: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Depth of the second view as the first one and the pose foretell it, and as it is labelled, where both are known.
+def reprojected_depths(item: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Depth of the second view, predicted from the first view and the pose, and labelled, where both are valid.
 
-    Plain reprojection of pixel centres with numpy: nothing of the data set's code takes part.
+    Reprojection of pixel centres by numpy, independent of the code of the data set.
     """
     depth, other = item["targets"]["depth"][0].numpy().astype(float), item["second_view"]
     height, width = depth.shape
@@ -43,23 +43,23 @@ def pushed(item: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("augmentation", [None, {"zoom": (1.3, 1.5)}, {"flip": 1.0}, {"zoom": (1.0, 1.5), "flip": 0.5}])
-def test_depth_of_one_view_foretells_that_of_the_other_through_zoom_and_flip(
+def test_depth_of_one_view_predicts_the_other_through_zoom_and_flip(
     small_rooms: Path, augmentation: dict[str, Any] | None
 ) -> None:
-    """Most points of a room are seen by both cameras, at the depth that the pose says."""
+    """Both cameras see most points of a room, at the depth predicted by the pose."""
     pairs = PosedPairs(rooms(small_rooms, size=(96, 128), augmentation=augmentation))
     errors = []
     for position in range(min(6, len(pairs))):
-        foretold, seen = pushed(pairs[position])
+        foretold, seen = reprojected_depths(pairs[position])
         errors.append(np.median(np.abs(foretold - seen) / seen))
     assert np.median(errors) < 0.02
 
 
-def test_the_pose_turned_round_foretells_nothing(small_rooms: Path) -> None:
-    """So the test above can fail."""
+def test_the_inverse_pose_predicts_wrong_depths(small_rooms: Path) -> None:
+    """Negative control of the test above."""
     item = PosedPairs(rooms(small_rooms, size=(96, 128)))[0]
     item["second_view"]["pose"] = torch.linalg.inv(item["second_view"]["pose"])
-    foretold, seen = pushed(item)
+    foretold, seen = reprojected_depths(item)
     assert np.median(np.abs(foretold - seen) / seen) > 0.05
 
 
@@ -76,7 +76,7 @@ def test_partners_are_the_nearest_of_the_same_room(small_rooms: Path) -> None:
 
 
 def test_relative_poses_by_hand() -> None:
-    """The second camera stands 2 m to the right: what lies straight ahead is 2 m to its left; flipped, to its right."""
+    """The second camera is 2 m to the right: a point straight ahead is 2 m to its left; flipped, to its right."""
     first, second = np.eye(4), np.eye(4)
     second[0, 3] = 2.0
     mirror = np.diag([-1.0, 1.0, 1.0])
@@ -113,7 +113,7 @@ def test_positions_beyond_the_first_epoch_draw_anew_and_repeat_exactly(small_roo
     assert not torch.equal(first["images"], later["images"])
 
 
-def test_what_makes_no_pairs_is_refused(small_rooms: Path) -> None:
+def test_impossible_pairs_are_refused(small_rooms: Path) -> None:
     with pytest.raises(ValueError, match="gap must be 1 or more, found 0"):
         PosedPairs(rooms(small_rooms), gap=0)
     crop = {"scale": (0.5, 2.0), "crop": (48, 64), "cat_max_ratio": 0.75}
@@ -130,7 +130,7 @@ def spec(pairs: object) -> RunSpec:
     return RunSpec("smoke", "hard_sharing", "three_d_aware_multiview", "resnet18", ("depth",), 0, overrides)
 
 
-def test_a_recipe_says_whose_views_join_the_training_split_alone(tmp_path: Path) -> None:
+def test_views_named_in_a_recipe_join_the_training_split_only(tmp_path: Path) -> None:
     config = compose(spec({"name": "synthetic", "root": "other_rooms", "gap": 2}), tmp_path)
     assert config.train_dataloader.dataset.pairs.root.endswith("other_rooms")
     assert config.train_dataloader.dataset.pairs.gap == 2
@@ -146,6 +146,6 @@ def test_a_recipe_says_whose_views_join_the_training_split_alone(tmp_path: Path)
         ({"name": "synthetic", "gab": 2}, "gab"),
     ],
 )
-def test_pairs_that_a_recipe_cannot_mean_are_refused(pairs: object, message: str) -> None:
+def test_invalid_pairs_in_a_recipe_are_refused(pairs: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_spec(spec(pairs))

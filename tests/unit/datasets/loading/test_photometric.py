@@ -1,4 +1,4 @@
-"""Photometric distortion: cuts to bytes, fixed number of draws."""
+"""Photometric distortion: truncation to bytes, fixed number of draws."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_half_the_strength_halves_every_change():
                 assert abs((part - unchanged) - (whole - unchanged) / 2) <= step + 1e-12, name
 
 
-def test_what_is_drawn_later_does_not_depend_on_what_was_drawn():
+def test_later_draws_do_not_depend_on_the_drawn_distortion():
     following = set()
     for seed in range(20):
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Joint transforms: hand-worked intrinsics, and points that stay where they are in space."""
+"""Joint transforms: hand-calculated intrinsics, and invariance of reprojected points."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ K = np.array([[20.0, 0, 7.0], [0, 22.0, 6.5], [0, 0, 1]])
 
 @pytest.fixture
 def frame() -> Frame:
-    """Every pixel has its own semseg number, so that it can be found again after a transform."""
+    """Frame with a unique semseg number per pixel, which identifies the pixel after a transform."""
     rng = np.random.default_rng(0)
     normals = rng.standard_normal((H, W, 3)).astype(np.float32)
     return Frame(
@@ -47,7 +47,7 @@ def test_crop_subtracts_its_offset(frame):
     np.testing.assert_allclose(points(cropped), originals(cropped, points(frame)), rtol=1e-6)
 
 
-def test_crop_beyond_the_frame_takes_what_there_is(frame):
+def test_crop_beyond_the_frame_is_clipped(frame):
     assert crop(frame, 8, 0, (6, 30)).size == (4, 16)
 
 
@@ -83,7 +83,7 @@ def test_scale_two_by_hand(frame):
     np.testing.assert_allclose(doubled.image[0, 1], 0.75 * first + 0.25 * second)
 
 
-def test_scale_rounds_sizes_down_and_scales_each_axis_by_what_became_of_it(frame):
+def test_scale_rounds_sizes_down_and_scales_intrinsics_by_the_rounded_sizes(frame):
     scaled = scale(frame, 1.3)
     assert scaled.size == (15, 20)
     np.testing.assert_allclose(scaled.intrinsics, [[25, 0, 8.75], [0, 27.5, 8.125], [0, 0, 1]])
@@ -147,7 +147,7 @@ def test_resize_keeps_every_thin_boundary():
     np.testing.assert_array_equal(resize(frame, (3, 3)).boundary, expected)
 
 
-def test_resize_keeps_unlabelled_boundary_only_where_there_is_none():
+def test_resize_keeps_unlabelled_only_without_boundary_pixels():
     boundary = np.full((4, 8), 255, np.uint8)
     boundary[0, 0] = 1
     frame = Frame(np.zeros((4, 8, 3), np.uint8), K, boundary=boundary)
@@ -196,7 +196,7 @@ def test_normalise_bytes_and_floats_alike(frame):
     ],
     ids=["scale", "crop", "flip", "zoom", "resize", "normalise", "pad"],
 )
-def test_transforms_leave_their_input_alone(frame, transform):
+def test_transforms_do_not_change_their_input(frame, transform):
     after = {"image": frame.image, "k": frame.intrinsics, **frame.labels()}
     before = {name: array.copy() for name, array in after.items()}
     transform(frame)

@@ -1,4 +1,4 @@
-"""The published ATRC / InvPT transforms, from golden arrays that their own code computed (48 arrays)."""
+"""The published ATRC / InvPT transforms, compared with 48 golden arrays computed by the published code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def start(golden) -> Frame:
 
 
 def thinned(array, expected):
-    """The rows and columns of an array that are stored: all of them, or every fourth."""
+    """Subsample an array to the stored rows and columns: all, or every fourth."""
     step = -(-array.shape[0] // expected.shape[0])
     return array[::step, ::step].reshape(expected.shape)
 
@@ -33,8 +33,8 @@ def thinned(array, expected):
 def check(frame: Frame, golden, case: str, repository: str) -> None:
     for theirs, ours in NAMES.items():
         expected = golden[f"tf.{repository}.{case}.{theirs}"]
-        found = thinned(getattr(frame, ours), expected)
-        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6, err_msg=f"{case}, {theirs}")
+        actual = thinned(getattr(frame, ours), expected)
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6, err_msg=f"{case}, {theirs}")
 
 
 pytestmark = pytest.mark.parametrize("repository", ["atrc", "invpt"])
@@ -59,7 +59,7 @@ def test_flip(start, golden, repository):
 
 
 def test_normalise_then_pad(start, golden, repository):
-    """Their code then writes 255 where depth or normals are missing; ours keeps 0, which means the same."""
+    """The published code then writes 255 for missing depth and normals; 0 here has the same meaning."""
     padded = pad(normalise(flip(cropped(start))), (44, 60))
     marked = replace(
         padded,

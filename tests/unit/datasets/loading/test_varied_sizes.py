@@ -1,4 +1,4 @@
-"""Data sets whose frames have different sizes, tasks beyond those of NYU-v2, a background that alone is no label."""
+"""Data sets with frames of different sizes, tasks beyond NYU-v2, and images of background only."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.tasks import HUMAN_PARTS, PASCAL_TASKS, SEMSEG, TaskSet
 from datasets.layout.example import SIZES, write_example
-from datasets.layout.layout import CanonicalWriter, DataError, FrameRecord, content_fingerprint, read_frames, read_info
+from datasets.layout.layout import CanonicalWriter, FrameRecord, content_fingerprint, read_frames, read_info
 from datasets.layout.manifest_tables import LabelInfo
 from datasets.loading.canonical import CanonicalDataset
 from datasets.loading.transforms import Frame, flip, pad, resize, scale
@@ -25,7 +26,7 @@ def varied(tmp_path):
 
 
 def write_masks(root, sizes, masks=None):
-    """Frames with saliency alone."""
+    """Write frames with saliency labels only."""
     with CanonicalWriter(root, name="m", size=None, tasks=("saliency",), classes=(), sources={}) as writer:
         for number, size in enumerate(sizes):
             arrays = {"images": np.zeros((*size, 3), np.uint8), "saliency": np.zeros(size, np.uint8)}
@@ -49,7 +50,7 @@ def test_every_frame_has_its_size_and_the_id_says_varied(varied):
     ]
 
 
-def test_frames_that_turn_out_to_have_one_size_are_no_varied_data_set(tmp_path):
+def test_frames_of_one_size_make_no_varied_data_set(tmp_path):
     info = write_masks(tmp_path / "m", [(4, 5), (4, 5)])
     assert info.size == (4, 5)
     assert info.id.startswith("m-4x5-")
@@ -94,7 +95,7 @@ def test_padded_pixels_count_for_no_task(varied):
 
 
 def test_an_image_that_shows_the_background_alone_counts_nothing(tmp_path):
-    """As in ASTMT, ATRC and InvPT: in a crop, too; semseg keeps its background."""
+    """The rule of ASTMT, ATRC and InvPT, also for crops; semseg keeps its background."""
     parts = np.ones((40, 40), np.uint8)
     parts[:, :8] = 3
     tasks = TaskSet([SEMSEG, HUMAN_PARTS])

@@ -1,4 +1,4 @@
-"""A room whose depth and normals are known exactly, and writers of every format in which NYU-v2 is passed round."""
+"""A room with exact depth and normals, and writers of every published format of NYU-v2."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import scipy.io
 
 FULL, CROPPED = (480, 640), (425, 560)
-# camera_params.m of the authors' toolbox, plus half a pixel: there the centre of the first pixel is (0, 0).
+# camera_params.m of the authors' toolbox, plus half a pixel: in the toolbox the centre of the first pixel is (0, 0).
 FULL_CAMERA = (518.857901, 519.469611, 326.082449, 254.236166)
 CROPPED_CAMERA = (518.857901, 519.469611, 286.082449, 209.236166)
 
@@ -31,7 +31,7 @@ CLASSES_13 = (5, 3, 12, 12, 6)
 
 @dataclass
 class Room:
-    """What one frame shows; normals x right, y down, z towards the camera; part: which plane, from 0."""
+    """Arrays of one frame; normals x right, y down, z towards the camera; part: number of the plane, from 0."""
 
     image: np.ndarray
     depth: np.ndarray
@@ -43,7 +43,7 @@ class Room:
 
 
 def room(size: tuple[int, int], camera: tuple[float, float, float, float], seed: int) -> Room:
-    """Ray casting of the planes, which are pushed a little by `seed`."""
+    """Cast rays at the planes, which `seed` shifts slightly."""
     fx, fy, cx, cy = camera
     v, u = np.mgrid[: size[0], : size[1]]
     rays = np.stack([(u + 0.5 - cx) / fx, (v + 0.5 - cy) / fy, np.ones(size)], -1)
@@ -68,7 +68,7 @@ def edges(part: np.ndarray) -> np.ndarray:
 
 
 def save(path: Path, array: np.ndarray, key: str = "") -> None:
-    """Write by the suffix; colours are given as RGB."""
+    """Write a file in the format of its suffix; colours are RGB."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".npy":
         np.save(path, array)
@@ -100,7 +100,7 @@ def write_release(
     train: tuple[str, ...] = TRAIN,
     val: tuple[str, ...] = VAL,
 ) -> Path:
-    """A release of some frames, its normals in the published frame (y up) unless other signs are asked for."""
+    """Write a release; its normals are in the published frame (y up) unless other signs are given."""
     size, camera, suffixes = FORMATS[kind]
     root = folder / TOP[kind]
     for name in (*train, *val):
@@ -126,7 +126,7 @@ def write_release(
 
 
 def write_mtan(folder: Path, camera: tuple[float, float, float, float]) -> Path:
-    """Two frames per split; the third row of each has neither depth nor normals nor labels."""
+    """Write two frames per split; the third row of each has neither depth nor normals nor labels."""
     for split, seeds in (("train", (1, 2)), ("val", (3, 4))):
         for number, seed in enumerate(seeds):
             one = room((288, 384), camera, seed)
@@ -145,7 +145,7 @@ def write_mtan(folder: Path, camera: tuple[float, float, float, float]) -> Path:
 
 
 def mat_arrays(rooms: list[Room], names: list[str]) -> dict[str, np.ndarray]:
-    """What nyu_depth_v2_labeled.mat holds, in the order of Python: frame, row, column, channel.
+    """Arrays of nyu_depth_v2_labeled.mat in the order frame, row, column, channel.
 
     Every plane is an object; the floor is two of them, left and right of column 320, four unlabelled columns between.
     """
@@ -164,7 +164,7 @@ def mat_arrays(rooms: list[Room], names: list[str]) -> dict[str, np.ndarray]:
 
 
 def write_mat(path: Path, arrays: dict[str, np.ndarray], names: list[str], scenes: list[str]) -> Path:
-    """As MATLAB 7.3 writes it: a user block, axes in reverse, strings as character codes behind references."""
+    """Write the arrays like MATLAB 7.3: a user block, axes in reverse, strings as references to character codes."""
     with h5py.File(path, "w", userblock_size=512) as file:
         for key, array in arrays.items():
             # The frame is MATLAB's last axis, hence the first one here.
@@ -178,7 +178,7 @@ def write_mat(path: Path, arrays: dict[str, np.ndarray], names: list[str], scene
 
 
 def write_strings(file: h5py.File, key: str, values: list[str]) -> None:
-    """A cell of strings; none at all for an empty list."""
+    """Write a cell of strings; nothing for an empty list."""
     if not values:
         return
     cell = file.create_dataset(key, (1, len(values)), dtype=h5py.ref_dtype)

@@ -1,4 +1,4 @@
-"""Boundaries from label maps, by hand."""
+"""Boundaries from label maps, compared with hand-drawn results."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_wide_unlabelled_region_is_unlabelled_without_an_outline():
     codes = boundaries_from_labels(labels)
     assert set(np.unique(codes)) == {0, 128}
     assert (codes[labels != 0] == 0).all()
-    # All of it but rounded corners.
+    # The whole region except its rounded corners.
     assert (codes[15:45, 15:45] == 128).mean() > 0.98
 
 

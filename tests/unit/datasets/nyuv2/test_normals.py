@@ -1,4 +1,4 @@
-"""Normals from depth: analytic planes and rooms, missing depth, and a reference frame of other people's."""
+"""Normals from depth: analytic planes and rooms, missing depth, and an external reference frame."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def angle(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("normal", "expected"),
     [
-        # X forward; the normal towards the camera in the frame with z towards the camera.
+        # Plane with z forward; normal with z towards the camera.
         ((0.0, 0.0, 1.0), (0.0, 0.0, 1.0)),  # a wall straight ahead
         ((0.0, 1.0, 0.4), (0.0, -1.0, 0.4)),  # a floor: its normal points up, y < 0
         ((0.0, -1.0, 0.5), (0.0, 1.0, 0.5)),  # a ceiling
@@ -76,8 +76,8 @@ def test_a_furnished_corner_is_sharp_up_to_its_edges():
     assert (error < 5).mean() > 0.9
 
 
-def test_pixels_beside_a_jump_in_depth_keep_their_surface():
-    """Two pixels off the box a centred window of 21 would mix both surfaces."""
+def test_pixels_near_a_depth_jump_keep_their_surface():
+    """Two pixels from the box, a centred window of 21 would mix both surfaces."""
     depth, expected = room()
     error = angle(normals_from_depth(depth, K), expected)
     assert np.median(error[65:125, 88]) < 3
@@ -86,7 +86,7 @@ def test_pixels_beside_a_jump_in_depth_keep_their_surface():
 
 
 def test_rounded_depth_is_smoothed_over():
-    """8-bit depth of 14 mm steps, as NYU-v2 comes: a wall at 30 degrees."""
+    """8-bit depth in steps of 14 mm, as in NYU-v2: a wall at 30 degrees."""
     normal = np.array([0.5, 0.0, 0.866])
     depth = plane_depth(normal, 2.0)
     step = depth.max() / 255

@@ -1,4 +1,4 @@
-"""Normals from noisy depth: rendered rooms, a plane, a step and a sphere, beside a plain fit of 15 x 15 points.
+"""Normals from noisy depth (rooms, plane, step, sphere), compared with an eigenvector fit of 15 x 15 points.
 
 The noise is that of a Kinect, 0.0012 + 0.0019 (z - 0.4)^2 metres (Nguyen et al., 3DIMPVT 2012), independent from pixel
 to pixel, and the depth is then rounded to 255 steps, as the labelled set of NYU-v2 is stored here.
@@ -31,7 +31,7 @@ def noisy(depth: np.ndarray, level: float, seed: int = 0) -> tuple[np.ndarray, f
 
 
 def plain_fit(depth: np.ndarray, matrix: np.ndarray, window: int = 15) -> np.ndarray:
-    """Normals by the smallest eigenvector of the points in a window: what is usually done."""
+    """Normals by the smallest eigenvector of the points in a window, the usual method."""
     points = rays(depth.shape, matrix) * depth[..., None]
     known = (depth > 0).astype(float)
 
@@ -50,7 +50,7 @@ def plain_fit(depth: np.ndarray, matrix: np.ndarray, window: int = 15) -> np.nda
 
 
 def errors(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Degrees between normals (..., 3)."""
+    """Angles in degrees between normals (..., 3)."""
     expected = np.broadcast_to(expected, found.shape)
     return np.degrees(np.arctan2(np.linalg.norm(np.cross(found, expected), axis=-1), (found * expected).sum(-1)))
 
@@ -58,7 +58,7 @@ def errors(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
 def compared(
     depth: np.ndarray, expected: np.ndarray, matrix: np.ndarray, level: float, mask: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Errors of ours and of the plain fit where ours says something inside the mask, and the share where it does."""
+    """Errors of both methods at pixels of the mask with a normal, and the share of such pixels."""
     spoilt, step = noisy(depth, level)
     ours = normals_from_depth(spoilt, matrix, quantisation=step)
     said = mask & (ours != 0).any(-1)
@@ -69,8 +69,8 @@ def compared(
 @pytest.fixture(scope="module")
 def rooms() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Exact depth and normals, and intrinsics, of one view of a bedroom and of an office at 480x640."""
+    from datasets.nyuv2.classes import CLASS_IDS_40
     from datasets.synthetic.cameras import choose_views
-    from datasets.synthetic.classes import CLASS_IDS
     from datasets.synthetic.render import geometry
     from datasets.synthetic.rooms import furnish
     from datasets.synthetic.scene import Scene
@@ -78,7 +78,7 @@ def rooms() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     views = []
     for number in (0, 2):
         room = furnish([0, 11, number], number)
-        scene = Scene(room.items, CLASS_IDS)
+        scene = Scene(room.items, CLASS_IDS_40)
         camera = choose_views(room, scene, np.random.default_rng([0, 11, number, 1]), (480, 640))[0]
         exact = geometry(scene, camera)
         views.append((exact.depth, exact.normals, camera.intrinsics))

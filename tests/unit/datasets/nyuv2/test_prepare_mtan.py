@@ -1,4 +1,4 @@
-"""Preparing MTAN's arrays: 13 classes, missing values, one line for what is wrong."""
+"""Preparation of MTAN's arrays: 13 classes, missing values, one-line messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def original(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def folder(original, tmp_path) -> Path:
-    """A copy to be changed."""
+    """A writable copy of the arrays."""
     return Path(shutil.copytree(original, tmp_path / "in"))
 
 

@@ -1,4 +1,4 @@
-"""Preparing NYU-v2: crop, codes, and one clear line for every input error."""
+"""Preparation of NYU-v2: crop, codes, and a one-line message for every input error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIZE = (425, 560)
 
 @pytest.fixture
 def source(tmp_path) -> Path:
-    """Two made-up frames in the format of the source: 0001 test, 0002 train."""
+    """Two synthetic frames in the format of the source: 0001 test, 0002 train."""
     folder = tmp_path / "shared" / "nyuv2"
     for sub in ("rgb", "depth8", "label40"):
         (folder / sub).mkdir(parents=True)
@@ -87,7 +87,7 @@ def test_a_prepared_frame_is_the_documented_crop(source, tmp_path, capsys):
     # (127 + 0.5) / 255 * 4 m = 2 m: a wall straight ahead.
     np.testing.assert_allclose(test["depth"], 2.0, rtol=1e-6)
     np.testing.assert_allclose(test["normals"], np.broadcast_to([0, 0, 1], (*SIZE, 3)), atol=1e-3)
-    # The change of class between columns 159 and 160 is between 119 and 120 here.
+    # The class changes between columns 159 and 160, that is 119 and 120 after the crop.
     assert (test["boundary"][170, 118:121] == [0, 255, 0]).all()
 
     train = CanonicalDataset(out, "train")[0]["targets"]
@@ -97,7 +97,7 @@ def test_a_prepared_frame_is_the_documented_crop(source, tmp_path, capsys):
     assert train["boundary"][0, 280, 259] == 1, "class 40 has an outline"
 
 
-def test_scenes_that_are_known_are_kept_with_their_sources(source, tmp_path):
+def test_scene_names_are_kept_with_their_sources(source, tmp_path):
     (source / "scenes.csv").write_text(
         "id,scene,scene_type,split,scene_source,type_source\n"
         "0001,,kitchen,test,,a list\n0002,den_1,den,train,a paper,name\n"
@@ -109,7 +109,7 @@ def test_scenes_that_are_known_are_kept_with_their_sources(source, tmp_path):
     assert read_info(tmp_path / "out").sources["scene"] == "1 of 2 frames: a paper"
 
 
-def test_the_notes_say_what_is_not_as_published(source, tmp_path):
+def test_the_notes_list_the_deviations_from_the_published_data(source, tmp_path):
     assert run(source, tmp_path / "out") == 0
     notes = json.loads((tmp_path / "out" / "dataset.json").read_text())["notes"]
     assert all(sentence.endswith(".") and "\n" not in sentence for sentence in notes)
@@ -211,7 +211,7 @@ def test_an_error_in_a_worker_arrives_as_one_line(source, tmp_path, capsys):
     assert "Traceback" not in error
 
 
-def test_what_is_there_is_not_overwritten_unasked(source, tmp_path, capsys):
+def test_an_existing_folder_is_not_overwritten_without_the_option(source, tmp_path, capsys):
     out = tmp_path / "out"
     assert run(source, out) == 0
     before = read_info(out)

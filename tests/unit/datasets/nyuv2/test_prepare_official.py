@@ -1,4 +1,4 @@
-"""Preparing nyu_depth_v2_labeled.mat: exact to the pixel, objects outlined, every corruption named in one line."""
+"""Preparation of nyu_depth_v2_labeled.mat: exact pixels, object outlines, a one-line message for every corruption."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write_splits(path: Path, train: list[int], test: list[int]) -> Path:
 
 @pytest.fixture(scope="module")
 def arrays() -> dict[str, np.ndarray]:
-    """Frames 1 to 3 in the order of Python."""
+    """Arrays of frames 1 to 3 in the order frame, row, column, channel."""
     return mat_arrays([room(FULL, FULL_CAMERA, number) for number in range(1, FRAMES + 1)], NAMES)
 
 
@@ -44,7 +44,7 @@ def original(arrays, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def mat(original, tmp_path) -> Path:
-    """A copy to be changed, with its splits beside it."""
+    """A writable copy of the .mat file, with splits.mat in the same folder."""
     return Path(shutil.copytree(original.parent, tmp_path / "in")) / original.name
 
 
@@ -113,7 +113,7 @@ def write_mapping(path: Path, names: list[str], classes: list[int]) -> Path:
     return path
 
 
-def test_a_mapping_file_gives_what_the_built_in_table_gives(original, tmp_path):
+def test_a_mapping_file_gives_the_same_data_as_the_built_in_table(original, tmp_path):
     mapping = write_mapping(tmp_path / "classMapping40.mat", NAMES, list(class_of_name().values()))
     splits = original.with_name("splits.mat")
     built_in, given = (open_official(original, splits, file, full_size=False) for file in (None, mapping))
@@ -123,7 +123,7 @@ def test_a_mapping_file_gives_what_the_built_in_table_gives(original, tmp_path):
 
 @pytest.mark.parametrize("kind", [h5py.string_dtype(), "S40"])
 def test_names_may_be_plain_strings(mat, kind):
-    """As other programs than MATLAB write them."""
+    """Other programs than MATLAB write plain strings."""
     with h5py.File(mat, "r+") as file:
         del file["names"]
         file["names"] = np.array(NAMES, dtype=kind)
@@ -148,7 +148,7 @@ def test_the_built_in_table_is_the_published_one(shared):
 
 
 def test_labels_follow_names_and_not_numbers(arrays, tmp_path):
-    """The same labels under other names: label 1 is a book elsewhere, here it is what `names` says."""
+    """Labels with permuted names: the class of a label follows `names`, not its number."""
     names = ["wall", "floor", "ceiling", "bookshelf"]
     number = np.zeros(895, np.uint16)
     number[[NAMES.index(name) + 1 for name in names]] = [1, 2, 3, 4]
@@ -176,7 +176,7 @@ def cut(name: str, keep: float):
 
 
 def replaced(key: str, change: Callable[[np.ndarray], np.ndarray | None]):
-    """Write another array, or none, in the order of the file."""
+    """Change that replaces an array of the file, or removes it."""
 
     def apply(mat: Path) -> None:
         with h5py.File(mat, "r+") as file:

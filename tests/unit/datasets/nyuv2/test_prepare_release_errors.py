@@ -1,4 +1,4 @@
-"""Preparing the NYUD-MT releases: every corruption is named in one line, and nothing half-written is left."""
+"""Preparation of damaged NYUD-MT releases: a one-line message for every corruption, and no partial output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pairs(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def pair(pairs, tmp_path) -> Callable[[str], Path]:
-    """A copy of a release with one frame per split, to be changed."""
+    """A writable copy of a release with one frame per split."""
     return lambda kind: Path(shutil.copytree(pairs / kind / TOP[kind], tmp_path / "in" / TOP[kind]))
 
 
@@ -74,7 +74,7 @@ def other_suffix(root: Path) -> None:
         path.rename(path.with_suffix(".bmp"))
 
 
-# What is wrong inside one file is tested in sources/test_reading.py; here is what depends on the release.
+# Faults inside one file are tested in sources/test_reading.py; these depend on the release.
 CORRUPTIONS = {
     "truncated image": ("astmt", cut("images/0001.jpg"), "images/0001.jpg: truncated or damaged JPEG image"),
     "truncated labels": ("astmt", cut("segmentation/0001.mat"), "segmentation/0001.mat: truncated or not a MATLAB"),
@@ -126,7 +126,7 @@ CORRUPTIONS = {
 
 
 def error_line(capsys, tmp_path: Path) -> str:
-    """The one line; nothing half-written may be left."""
+    """The only line of the message, after a check that no partial output is left."""
     printed = capsys.readouterr().err
     assert "Traceback" not in printed
     found = [line for line in printed.splitlines() if line.startswith("prepare_nyuv2:")]

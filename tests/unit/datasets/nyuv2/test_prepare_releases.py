@@ -1,4 +1,4 @@
-"""Preparing the NYUD-MT releases: recognised by content and exact to the pixel."""
+"""Preparation of the NYUD-MT releases: recognition by content, exact pixels."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def originals(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def release(originals, tmp_path) -> Callable[[str], Path]:
-    """A copy of a release, to be changed."""
+    """A writable copy of a release."""
     return lambda kind: Path(shutil.copytree(originals / kind / TOP[kind], tmp_path / "in" / TOP[kind]))
 
 
@@ -44,7 +44,7 @@ def read_all(out: Path, name: str) -> dict[str, np.ndarray]:
 
 
 def angles(found: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """In degrees, of the pixels that have a normal."""
+    """Angles in degrees between normals, at pixels with a normal."""
     known = (found != 0).any(-1)
     length = np.linalg.norm(found[known].astype(float), axis=-1)
     return np.degrees(np.arccos(np.clip((found[known].astype(float) * true[known]).sum(-1) / length, -1, 1)))
@@ -80,7 +80,7 @@ def test_a_release_is_recognised_and_exact(originals, tmp_path, capsys, kind):
 
 
 @pytest.mark.parametrize("archive", ["NYUD.tgz", "NYUD.tar", "NYUD.zip"])
-def test_an_archive_gives_what_its_folder_gives(originals, tmp_path, archive):
+def test_an_archive_gives_the_same_data_as_its_folder(originals, tmp_path, archive):
     source = tmp_path / archive
     kind = {".tgz": "gztar", ".tar": "tar", ".zip": "zip"}[source.suffix]
     made = shutil.make_archive(str(tmp_path / "made"), kind, originals / "atrc", TOP["atrc"])
@@ -107,7 +107,7 @@ def test_several_workers_write_the_same_data(originals, tmp_path):
         ((-1, -1, -1), "The sign of x, y, z of"),
     ],
 )
-def test_the_frame_of_the_normals_is_found_out_from_the_depth(tmp_path, signs, note):
+def test_the_frame_of_the_normals_is_determined_from_the_depth(tmp_path, signs, note):
     write_release(tmp_path / "in", "atrc", signs, val=("0001",))
     assert prepare(tmp_path / "in", tmp_path / "out") == 0
     size, camera, _ = FORMATS["atrc"]
@@ -152,7 +152,7 @@ def test_zero_normals_of_float_files_are_missing(release, tmp_path):
     assert missing.sum() == 100
 
 
-def test_what_a_release_lacks_is_derived_and_says_so(release, tmp_path):
+def test_missing_modalities_are_derived_and_recorded(release, tmp_path):
     root = release("mtl_pytorch")
     shutil.rmtree(root / "normals")
     shutil.rmtree(root / "edge")
@@ -167,7 +167,7 @@ def test_what_a_release_lacks_is_derived_and_says_so(release, tmp_path):
     known = (found["normals"] != 0).any(-1)
     assert known.mean() > 0.9
     assert np.median(angles(found["normals"], expected.normals)) < 1
-    # Between classes only; the planes have no strips without a label between them.
+    # Between classes only; the planes have no unlabelled strips between them.
     classes = expected.classes(CLASSES_40)
     np.testing.assert_array_equal(found["boundary"][:, :-1][classes[:, 1:] != classes[:, :-1]], 255)
 

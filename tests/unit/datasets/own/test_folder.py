@@ -1,8 +1,7 @@
-"""A user's own data: file formats, faults of files and manifests, and when the data are prepared again."""
+"""User data: file formats, values, and renewed preparation after changes."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 
@@ -11,40 +10,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from user_folder import SIZE, target, write
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.training.compose import load_recipe
-from datasets.layout.frame_files import encode_png
-from datasets.layout.layout import DataError, read_info
+from datasets.layout.layout import read_info
 from datasets.own.folder import FolderDataset
-from datasets.own.folder_example import CLASSES, MATERIALS, UNLABELLED_DEPTH, write_folder
-from datasets.own.manifest import read_manifest
-
-SIZE = (6, 8)
-
-
-@pytest.fixture
-def example(tmp_path):
-    write_folder(tmp_path / "rooms")
-    return tmp_path / "rooms"
-
-
-def write(root, tasks, files, **more):
-    """A folder of two frames with the given label files `{path: array}`."""
-    root.mkdir()
-    manifest = {"tasks": tasks, "splits": {"train": ["a"], "test": ["b"]}, **more}
-    (root / "manifest.json").write_text(json.dumps(manifest))
-    images = {f"images/{name}.png": np.zeros((*SIZE, 3), np.uint8) for name in "ab"}
-    for path, array in {**images, **files}.items():
-        (root / path).parent.mkdir(exist_ok=True)
-        if path.endswith(".npy"):
-            np.save(root / path, array)
-        else:
-            cv2.imwrite(str(root / path), array)
-    return root
-
-
-def target(root, name, split="train"):
-    return FolderDataset(root, split).__getitem__(0)["targets"][name]
+from datasets.own.folder_example import CLASSES, MATERIALS, UNLABELLED_DEPTH
 
 
 def test_every_task_of_the_manifest_is_offered_and_read(example):
@@ -65,7 +37,7 @@ def test_every_task_of_the_manifest_is_offered_and_read(example):
     assert load_recipe("folder_lite", {"root": str(example)}).tasks.keys() == offered.keys()
 
 
-def test_a_recipe_may_change_the_loss_of_an_own_task(example):
+def test_a_recipe_may_change_the_loss_of_a_user_task(example):
     recipe = load_recipe("folder_lite", {"tasks.material.loss_weight": 3.0, "root": str(example)})
     assert recipe.tasks.material == {"loss_weight": 3.0}
 
@@ -161,115 +133,6 @@ def test_it_is_prepared_once_and_again_after_a_change(example):
     assert FolderDataset(example, "train").info.counts["train"] == 2
 
 
-def edit(root, **changes):
-    path = root / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-
-def task(**options):
-    return {"tasks": {"semseg": {"classes": ["x", "y", "z", "w"], **options}}}
-
-
-MANIFESTS = {
-    "unknown key": ({"taks": {}}, "taks: not a known key. Did you mean 'tasks'?"),
-    "no task": ({"tasks": {}}, "tasks: found {}, expected"),
-    "unknown option": (task(clases=1), "tasks.semseg.clases: not a known key. Did you mean 'classes'?"),
-    "own name": ({"tasks": {"material": {}}}, 'task "material": say which task it is "like": semseg, depth'),
-    "no classes": ({"tasks": {"semseg": {}}}, '"classes" must list the names of 2 to 254 classes, found 0'),
-    "scale of classes": (task(scale=2), '"scale" has no meaning for labels like semseg'),
-    "taken name": ({"tasks": {"images": {"like": "depth"}}}, 'the name "images" is taken'),
-    "path": (task(folder="../x"), "tasks.semseg.folder: found '../x', expected"),
-    "text for number": (task(first="1"), "tasks.semseg.first: found '1', expected"),
-    "huge number": (task(first=1e30), "tasks.semseg.first: found 1e+30, expected"),
-    "huge integer": (task(first=10**30), "tasks.semseg.first: found 1000000000000000000000000000000, expected"),
-    "NaN weight": (task(loss_weight=float("nan")), "manifest.json: not readable as JSON"),
-    "negative weight": (task(loss_weight=-1), "tasks.semseg.loss_weight: found -1, expected"),
-    "zero scale": ({"tasks": {"depth": {"scale": 0}}}, "tasks.depth.scale: found 0, expected"),
-    "mirrored sign": ({"tasks": {"normals": {"signs": [1, 2, 1]}}}, "tasks.normals.signs.1: found 2, expected"),
-    "class and no label": (task(ignore=2), '2 is the number of a class and in "ignore"'),
-    "values and first": (task(values=[1, 2, 3, 4], first=1), 'give "first" or "values", not both'),
-    "too few values": (task(values=[0, 255]), '"values" must list 4 different numbers'),
-    "no test split": ({"splits": {"train": ["a"]}}, '"splits" has no test'),
-    "empty split": ({"splits": {"train": [], "test": ["a"]}}, "the train split is empty"),
-    "leak": ({"splits": {"train": ["a", "b"], "test": ["b"]}}, "frame 'b' is in both splits"),
-    "twice": ({"splits": {"train": ["a", "a"], "test": ["b"]}}, "the train split lists 'a' twice"),
-    "no list": ({"splits": {"train": "nowhere.txt", "test": ["b"]}}, "nowhere.txt, which cannot be read"),
-    "list outside": (
-        {"splits": {"train": "../../etc/passwd", "test": ["b"]}},
-        "in ../../etc/passwd, outside the folder",
-    ),
-    "list by absolute path": ({"splits": {"train": "/etc/passwd", "test": ["b"]}}, "/etc/passwd, outside the folder"),
-    "camera": ({"intrinsics": [1, 2]}, "intrinsics.2: missing"),
-    "camera without focal length": ({"intrinsics": [0, 10, 4, 3]}, "intrinsics.0: found 0, expected"),
-    "NaN camera": ({"intrinsics": [float("nan"), 10, 4, 3]}, "manifest.json: not readable as JSON"),
-}
-
-
-@pytest.mark.parametrize("case", MANIFESTS)
-def test_a_wrong_manifest_is_explained_in_one_line(example, case):
-    changes, message = MANIFESTS[case]
-    edit(example, **changes)
-    with pytest.raises(DataError) as caught:
-        read_manifest(example)
-    assert message in str(caught.value)
-    assert str(caught.value).startswith(str(example / "manifest.json"))
-    assert "\n" not in str(caught.value)
-
-
-def test_no_manifest_and_no_json_are_told_apart(tmp_path):
-    with pytest.raises(DataError, match="there is no manifest"):
-        FolderDataset.ensure(tmp_path)
-    (tmp_path / "manifest.json").write_text('{"tasks":\n {,}')
-    with pytest.raises(DataError, match=r"manifest\.json: not readable as JSON: .* line 2"):
-        FolderDataset.ensure(tmp_path)
-
-
-def picture(values):
-    return encode_png(np.asarray(values, np.uint8), 6)
-
-
-FILES = {
-    "label 4": (
-        "semseg/a.png",
-        picture(np.full((48, 64), 4)),
-        "a.png: label 4 at row 0, column 0 (3072 such pixels), allowed are 0 to 3 and 255 (no label)",
-    ),
-    "other size": (
-        "semseg/a.png",
-        picture(np.zeros((64, 48))),
-        "found 64x48, the image has 48x64; the axes are swapped",
-    ),
-    "colours": ("semseg/a.png", picture(np.arange(48 * 64 * 3).reshape(48, 64, 3) % 250), "a colour picture"),
-    "truncated": ("semseg/a.png", picture(np.zeros((48, 64)))[:60], "truncated"),
-    "truncated image": ("images/a.png", picture(np.zeros((48, 64, 3)))[:60], "truncated"),
-    "no unit": ("depth/b.png", picture(np.ones((48, 64))), '8-bit values in an unknown unit; give "sca'),
-    "two files": ("depth/a.png", picture(np.ones((48, 64))), "the frame has two files here"),
-    "stray label": ("semseg/z.png", picture(np.zeros((48, 64))), "z.png: there is no image of that name"),
-    "odd file": ("semseg/notes.doc", b"x", "files here end in .png, .npy"),
-}
-
-
-@pytest.mark.parametrize("case", FILES)
-def test_a_wrong_file_is_named_in_one_line(example, case):
-    path, content, message = FILES[case]
-    (example / path).write_bytes(content)
-    with pytest.raises(DataError) as caught:
-        FolderDataset.ensure(example)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert not (example / "prepared").exists()
-
-
-def test_what_the_splits_or_the_tasks_need_must_be_there(example):
-    (example / "images" / "c.png").unlink()
-    with pytest.raises(DataError, match="images: no image of frame 'c'; the splits list it"):
-        FolderDataset.ensure(example)
-    edit(example, splits={"train": ["b"], "test": ["a"]})
-    (example / "semseg" / "c.png").unlink()
-    with pytest.raises(DataError, match="there is no image of that name"):
-        FolderDataset.ensure(example)
-
-
 def test_the_largest_16_bit_code_is_no_depth(tmp_path):
     depth = np.full(SIZE, 1500, np.uint16)
     depth[0, :2] = 65535
@@ -315,21 +178,21 @@ def test_a_one_bit_label_map_has_two_classes(tmp_path):
     assert target(root, "semseg")[1:3, 0].tolist() == [0, 1]
 
 
-def test_an_image_is_turned_as_its_exif_orientation_says(tmp_path):
-    """The label is drawn on the image as viewers show it: its marked corner is the bright one."""
-    shown = np.zeros((*SIZE, 3), np.uint8)
-    shown[:3, :4] = 200
-    root = write(tmp_path / "r", {"semseg": {"classes": ["x", "y"]}}, {"semseg/a.png": (shown[..., 0] > 0) * 1})
+def test_an_image_is_rotated_by_its_exif_orientation(tmp_path):
+    """The label is aligned with the rotated image: the marked corner is the bright corner."""
+    upright = np.zeros((*SIZE, 3), np.uint8)
+    upright[:3, :4] = 200
+    root = write(tmp_path / "r", {"semseg": {"classes": ["x", "y"]}}, {"semseg/a.png": (upright[..., 0] > 0) * 1})
     exif = Image.Exif()
     exif[0x0112] = 3
-    Image.fromarray(shown[::-1, ::-1].copy()).save(root / "images" / "a.png", exif=exif)
+    Image.fromarray(upright[::-1, ::-1].copy()).save(root / "images" / "a.png", exif=exif)
     item = FolderDataset(root, "train")[0]
     bright = item["images"][0] > item["images"][0].mean()
     assert torch.equal(bright, item["targets"]["semseg"] == 1)
 
 
 def test_lists_and_names_are_read_as_editors_and_systems_write_them(tmp_path):
-    """Byte-order mark, CRLF, endings, comments, decomposed letters, capitals in endings, files of systems."""
+    """Byte-order mark, CRLF, endings, comments, decomposed letters, capitals in endings, system files."""
     tasks, files = {"semseg": {"classes": ["x", "y"]}}, {}
     root = write(tmp_path / "r", tasks, files, splits={"train": "train.txt", "test": "test.txt"})
     (root / "semseg").mkdir()

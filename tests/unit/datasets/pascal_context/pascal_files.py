@@ -1,4 +1,4 @@
-"""A small release of PASCAL-Context in the format of ASTMT's, made up, written by scipy, OpenCV and Pillow."""
+"""A small synthetic release of PASCAL-Context in the format of ASTMT, written by scipy, OpenCV and Pillow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WALL, PERSON, SKY = 440, 284, 360
 
 
 def label_map(size: tuple[int, int]) -> np.ndarray:
-    """Sky above, a wall below, a person in it."""
+    """Label map of sky above a wall, with a person."""
     labels = np.full(size, SKY, np.uint16)
     labels[size[0] // 2 :] = WALL
     labels[size[0] // 2 : size[0] - 4, 10:20] = PERSON
@@ -26,7 +26,7 @@ def label_map(size: tuple[int, int]) -> np.ndarray:
 
 
 def part_masks(size: tuple[int, int]) -> dict[str, np.ndarray]:
-    """A head, and two legs of which the left one covers the lower part of the right one."""
+    """Masks of a head and two legs; the left leg covers the lower part of the right leg."""
     masks = {name: np.zeros(size, np.uint8) for name in ("head", "ruleg", "llleg")}
     top = size[0] // 2
     masks["head"][top : top + 3, 10:20] = 1
@@ -50,7 +50,7 @@ def annotation(size: tuple[int, int], people: bool) -> dict:
 
 
 def write_release(folder: Path, top: str = "PASCAL_MT") -> Path:
-    """Write the release below `folder`; returns its root."""
+    """Write the release below `folder`; return its root."""
     root = folder / top
     (root / "ImageSets" / "Context").mkdir(parents=True)
     for split, names in FRAMES.items():

@@ -1,4 +1,4 @@
-"""Preparing PASCAL-Context from its two releases: conventions of the published loaders, a line for every wrong file."""
+"""Preparation of PASCAL-Context from its two releases: published conventions, a one-line message for wrong files."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from scipy.io import loadmat, savemat
 from skimage.morphology import thin
 from skimage.segmentation import find_boundaries
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.boundaries.formats.matlab import read_variable
 from benchmark.registry import DATASETS
 from benchmark.tasks import PASCAL_TASKS
-from datasets.layout.layout import DataError, read_frames, read_info, read_label
+from datasets.layout.layout import read_frames, read_info, read_label
 from datasets.pascal_context import labels
 from tools.prepare_pascal_context import main
 
@@ -40,7 +41,7 @@ def read(root, name, modality):
     return read_label(root, info, frame, modality)
 
 
-def test_the_data_set_is_as_its_class_says(prepared):
+def test_the_data_set_matches_its_class(prepared):
     info = read_info(prepared)
     assert info.id.startswith("pascal_context-21c-varied-")
     assert dict(info.counts) == {"train": 2, "test": 1}
@@ -132,7 +133,7 @@ def swap(path):
 
 
 def spoil(root, kind):
-    """Do one thing wrong to the first frame."""
+    """Damage one file of the first frame."""
     mat, parts = root / "pascal-context" / "trainval" / f"{FIRST}.mat", root / "human_parts" / f"{FIRST}.mat"
     changes = {
         "missing": (root / "sal_distill" / f"{FIRST}.png").unlink,
@@ -168,7 +169,7 @@ def spoil(root, kind):
         ("no folder", "not a release of PASCAL-Context, which has JPEGImages"),
     ],
 )
-def test_what_is_wrong_is_named_in_one_line_and_nothing_is_left(release, tmp_path, capsys, kind, message):
+def test_a_fault_is_named_in_one_line_and_nothing_is_left(release, tmp_path, capsys, kind, message):
     spoil(release, kind)
     assert main([str(release), "--out", str(tmp_path / "out"), "--workers", "1"]) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("prepare_pascal_context:")]

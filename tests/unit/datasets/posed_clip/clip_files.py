@@ -23,12 +23,12 @@ def write_picture(path: Path, pixels: np.ndarray) -> None:
 
 
 def write_colour(path: Path, size: tuple[int, int] = SIZE) -> None:
-    """All pixels are (R, G, B) = (30, 20, 10)."""
+    """Write an image with all pixels (R, G, B) = (30, 20, 10)."""
     write_picture(path, np.full((*size, 3), (10, 20, 30), np.uint8))
 
 
 def write_seven_scenes(folder: Path, num_frames: int = 5, size: tuple[int, int] = SIZE) -> Path:
-    """Frame k is turned by 90 degrees about z and stands at (k, 0, 0); codes 0 and 65535 in the first row."""
+    """Write a clip: frame k is rotated by 90 degrees about z, at (k, 0, 0); codes 0 and 65535 in the first row."""
     for number in range(num_frames):
         start = folder / f"frame-{number:06d}"
         write_colour(Path(f"{start}.color.png"), size)
@@ -46,7 +46,7 @@ TUM_ROTATED = (0.0, 0.0, HALF, HALF)
 def write_tum(
     folder: Path, images: list[str], depths: list[str], poses: list[str], size: tuple[int, int] = SIZE
 ) -> Path:
-    """Tables of times; the pose number k stands at (k, 2, 3) and is turned by 90 degrees about z."""
+    """Write the tables; pose k is at (k, 2, 3), rotated by 90 degrees about z."""
     for part, times in (("rgb", images), ("depth", depths)):
         folder.mkdir(parents=True, exist_ok=True)
         rows = [f"{time} {part}/{time}.png" for time in times]
@@ -71,7 +71,7 @@ COLMAP_SCALE = 2.0
 def write_colmap(folder: Path, observations: int = 12) -> Path:
     """Two images of one camera, whose model has half the true lengths.
 
-    "1 a.png" stands at the origin. "10.png" stands at C = (1, 2, 3) and looks along the world's x: camera-to-world is
+    "1 a.png" is at the origin. "10.png" is at C = (1, 2, 3) and looks along the x axis of the world: camera-to-world is
     [[0, 0, 1], [0, 1, 0], [-1, 0, 0]], so world-to-camera is its transpose, by -90 degrees about y, and
     t = -R C = (3, -2, -1); a world point has the depth x - 1 there. Only "10.png" observes points: its pixel in row 2,
     column k, at its lower right corner, has the code 1000 + 10 (32 + k) + 7 millimetres.

@@ -1,4 +1,4 @@
-"""Posed clips of 7-Scenes, and properties of clips of every format: hand-made folders, hand-worked poses."""
+"""Posed clips of 7-Scenes, and properties of clips of every format: hand-made folders, hand-calculated poses."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from clip_files import SIZE, write_colmap, write_colour, write_picture, write_seven_scenes, write_tum
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.registry import DATASETS
 from datasets.layout.frame_files import read_modality
-from datasets.layout.layout import DataError, read_frames, read_info
+from datasets.layout.layout import read_frames, read_info
 from datasets.loading.poses import inverse, is_rigid
 from datasets.posed_clip.opening import ClipSource, open_clips
 
@@ -124,10 +125,10 @@ def test_every_second_frame_keeps_the_names_of_the_files(clip):
     assert names == ["kitchen_frame-000000", "kitchen_frame-000002", "kitchen_frame-000004"]
 
 
-def test_clips_of_one_name_are_told_apart_by_the_folder_above(tmp_path):
+def test_clips_of_one_name_are_named_after_the_parent_folder(tmp_path):
     folders = [write_seven_scenes(tmp_path / top / "seq 01", 1) for top in ("chess", "fire")]
     more = [write_seven_scenes(tmp_path / "b" / "fire" / "seq 01", 1)]
-    scenes = [opened(*folders, *more).placed[name].scene for name, _ in opened(*folders, *more).frames]
+    scenes = [opened(*folders, *more).entries[name].scene for name, _ in opened(*folders, *more).frames]
     assert scenes == ["chess_seq_01", "fire_seq_01", "fire_seq_01-2"]
 
 
@@ -136,7 +137,7 @@ def test_a_clip_that_is_given_twice_is_refused(clip):
         opened(clip, clip.parent / "." / "kitchen")
 
 
-def test_a_folder_without_a_clip_is_told_what_was_looked_for(tmp_path):
+def test_a_folder_without_a_clip_is_refused_with_the_expected_files(tmp_path):
     looked_for = r"looked for frame-\*\.pose\.txt \(7-Scenes\); rgb\.txt .* \(TUM RGB-D\); cameras\.txt .* \(COLMAP\)$"
     with pytest.raises(DataError, match=looked_for) as one:
         opened(tmp_path)
@@ -154,7 +155,7 @@ def test_a_folder_with_the_files_of_two_formats_is_refused(clip):
         opened(clip)
 
 
-def test_clips_of_all_formats_stand_side_by_side(tmp_path):
+def test_clips_of_all_formats_can_be_combined(tmp_path):
     clips = [
         write_seven_scenes(tmp_path / "a", 2),
         write_tum(tmp_path / "b", ["1.0"], ["1.0"], ["1.0"]),
@@ -188,15 +189,15 @@ def test_without_prepared_clips_the_command_is_named(tmp_path):
         DATASETS.create("posed_clip", tmp_path / "none", "train")
 
 
-def test_a_folder_that_lost_a_picture_after_opening_says_so(clip):
+def test_a_picture_removed_after_opening_is_named(clip):
     source = opened(clip)
     shutil.rmtree(clip)
     with pytest.raises(DataError, match=r"frame-000000\.color\.png: the file is missing"):
         read(source, 0)
 
 
-def test_the_inverse_of_a_pose_leads_back():
-    """Turned by 90 degrees about z, at (1, 2, 3): the camera sees the world's origin at (-2, 1, -3)."""
+def test_the_inverse_of_a_pose_maps_world_to_camera():
+    """Rotated by 90 degrees about z, at (1, 2, 3): the origin of the world is at (-2, 1, -3) in the camera."""
     pose = np.array([[0, -1, 0, 1], [1, 0, 0, 2], [0, 0, 1, 3], [0, 0, 0, 1.0]])
     assert inverse(pose)[:3, 3].tolist() == [-2, 1, -3]
     np.testing.assert_array_equal(inverse(pose) @ pose, np.eye(4))

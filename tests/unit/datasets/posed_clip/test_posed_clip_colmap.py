@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from clip_files import COLMAP_SCALE, depth_codes, write_colmap, write_colour, write_picture
 
-from datasets.layout.layout import DataError
+from benchmark.boundaries.formats.content import DataError
 from datasets.posed_clip.opening import open_clips
 
 
@@ -31,7 +31,7 @@ def edit(path, old, new):
 
 
 def test_poses_are_camera_to_world_in_metres(model):
-    """The centre (1, 2, 3) of the model is (2, 4, 6) in metres, and the camera looks along the world's x."""
+    """The centre (1, 2, 3) of the model is (2, 4, 6) in metres, and the camera looks along the x axis of the world."""
     first, second = (np.array(record.pose).reshape(4, 4) for record in records(model))
     np.testing.assert_allclose(first, np.eye(4), atol=1e-12)
     np.testing.assert_allclose(second, [[0, 0, 1, 2], [0, 1, 0, 4], [-1, 0, 0, 6], [0, 0, 0, 1]], atol=1e-9)
@@ -57,7 +57,7 @@ def test_neither_wrong_matches_nor_missing_depth_move_the_scale(model):
     assert source.read(*source.frames[1])[0].pose[3] == pytest.approx(2)
 
 
-def test_the_camera_is_that_of_the_model_and_its_pixel_centres_are_ours(model):
+def test_the_camera_of_the_model_is_used_unchanged(model):
     assert [record.intrinsics for record in records(model)] == [(20, 21, 8, 6)] * 2
 
 
@@ -119,7 +119,7 @@ def test_cameras_that_are_no_pinholes_are_refused_by_name(model, line, problem):
         ("10.png", "11.png", r"11\.png: the file is missing"),
     ],
 )
-def test_what_is_wrong_in_images_txt_is_named_by_its_line(model, old, new, problem):
+def test_a_fault_in_images_txt_is_named_by_its_line(model, old, new, problem):
     edit(model / "images.txt", old, new)
     if new == "11.png":
         (model / "depth" / "10.png").rename(model / "depth" / "11.png")
@@ -150,7 +150,7 @@ def test_images_without_depth_are_left_out_and_counted(model):
 
 
 def test_a_given_camera_is_refused(model):
-    with pytest.raises(DataError, match=r"cameras\.txt: says the cameras of this clip; leave --intrinsics away"):
+    with pytest.raises(DataError, match=r"cameras\.txt: holds the cameras of this clip; leave out --intrinsics"):
         opened(model, (20.0, 20.0, 8.0, 6.0))
 
 
@@ -161,7 +161,7 @@ def test_images_follow_each_other_by_their_numbers_in_folders_too(model):
     with open(model / "images.txt", "a") as file:
         file.write("3 1 0 0 0 0 0 5 7 cam/12.jpg\n\n4 1 0 0 0 0 0 4 7 cam/2.jpg\n\n")
     source = opened(model)
-    files = [source.placed[name].frame.image.name for name, _ in source.frames]
+    files = [source.entries[name].frame.image.name for name, _ in source.frames]
     assert files == ["1 a.png", "10.png", "2.jpg", "12.jpg"]
     assert [name for name, _ in source.frames] == [f"hall_{number:06d}" for number in range(4)]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from clip_files import write_tum
 
-from datasets.layout.layout import DataError
+from benchmark.boundaries.formats.content import DataError
 from datasets.posed_clip.opening import open_clips
 from datasets.posed_clip.tum import associate, nearest
 
@@ -19,7 +19,7 @@ def opened(folder, intrinsics=None):
 
 
 def test_the_nearest_pairs_are_taken_first_and_each_time_once():
-    """10 and 8 differ by 2 and go first, so 0 takes 12, and nothing within 20 is left for 30."""
+    """10 and 8 differ by 2 and are paired first, so 0 gets 12, and 30 has no partner left within 20."""
     assert associate([0, 10, 30], [8, 12, 60], 20) == [(0, 1), (1, 0)]
     assert associate([0, 100], [20, 121], 20) == [(0, 0)]
     assert associate([], [1], 20) == []
@@ -72,7 +72,7 @@ def test_the_usual_camera_counts_pixel_centres_at_integers_so_half_a_pixel_is_ad
     assert record.intrinsics == pytest.approx((517.3, 516.5, 319.1, 255.8))
 
 
-def test_clips_in_which_nothing_belongs_together_are_refused(tmp_path):
+def test_clips_without_associated_times_are_refused(tmp_path):
     folder = write_tum(tmp_path / "desk", TIMES, TIMES, ["5.0"])
     with pytest.raises(DataError, match=r"desk: none of 3 images has a depth image \(3 have\) and a pose"):
         opened(folder)
@@ -105,7 +105,7 @@ def test_clips_in_which_nothing_belongs_together_are_refused(tmp_path):
         ("rgb.txt", "\udcff", r"rgb\.txt: not a text file"),
     ],
 )
-def test_what_is_wrong_in_a_table_is_named(tmp_path, table, text, problem):
+def test_a_fault_in_a_table_is_named(tmp_path, table, text, problem):
     folder = write_tum(tmp_path / "desk", TIMES, TIMES, TIMES)
     (folder / table).write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(DataError, match=problem):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.layout.layout import DataError
+from benchmark.boundaries.formats.content import DataError
 from datasets.preparation.archives import folder_with, unpacked
 
 NOISE = np.random.default_rng(0).bytes(5000)
@@ -41,7 +41,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def refused(path: Path, **options: int) -> str:
-    """The message, after a check that nothing but the archive is left."""
+    """Message of the refusal, after a check that only the archive is left."""
     before = set(path.parent.rglob("*"))
     with pytest.raises(DataError) as caught, unpacked(path, path.parent / "out", **options):
         pytest.fail("it was unpacked")
@@ -61,13 +61,13 @@ def test_every_format_gives_the_same_folder_and_leaves_nothing(tmp_path, name):
     assert os.listdir(tmp_path) == [name]
 
 
-def test_a_folder_is_itself(tmp_path):
+def test_a_folder_is_used_as_it_is(tmp_path):
     with unpacked(tmp_path, tmp_path / "out") as folder:
         assert folder == tmp_path
     assert tmp_path.is_dir()
 
 
-def test_the_format_is_told_by_content_and_not_by_name(tmp_path):
+def test_the_format_is_recognised_by_content_and_not_by_name(tmp_path):
     path = pack(tmp_path / "x.tgz", FILES).rename(tmp_path / "download")
     with unpacked(path, tmp_path / "out") as folder:
         assert contents(folder) == FILES
@@ -110,7 +110,7 @@ def test_a_path_that_leads_outside_is_refused(tmp_path, kind, name):
 
 
 def test_a_file_twice_is_refused(tmp_path):
-    assert "member './top/a.txt' is in there twice" in refused(
+    assert "member './top/a.txt' is contained twice" in refused(
         pack(tmp_path / "x.tar", {**FILES, "./top/a.txt": b"other"})
     )
 
@@ -171,7 +171,7 @@ def test_an_archive_cut_anywhere_is_refused(tmp_path, name):
         assert "truncated or damaged" in message or length < 262, "shorter than the mark of a tar it is anything"
 
 
-def test_flipped_bytes_are_found_by_the_check_sum(tmp_path):
+def test_flipped_bytes_are_detected_by_the_checksum(tmp_path):
     for name in ("x.tgz", "x.zip"):
         data = bytearray(pack(tmp_path / name, {"noise": NOISE}).read_bytes())
         data[2000] ^= 0xFF
@@ -235,7 +235,7 @@ def test_copies_by_hard_links_count_for_the_size(tmp_path):
 
 
 def test_a_large_header_is_refused_before_it_is_read(tmp_path):
-    """The header of a name in the pax format says 500 MB; the file has none of them."""
+    """A pax header declares a name of 500 MB, which the file does not contain."""
     info = tarfile.TarInfo("pax")
     info.type, info.size = tarfile.XHDTYPE, 500 * 2**20
     (tmp_path / "x.tar").write_bytes(info.tobuf(tarfile.USTAR_FORMAT) + bytes(10_240))
@@ -266,7 +266,7 @@ def test_folder_with_finds_a_release_below_its_wrappers(tmp_path):
     assert folder_with(tmp_path / "data" / "NYUD_MT", ("gt_sets",), "a release").name == "NYUD_MT"
 
 
-def test_folder_with_refuses_none_and_two(tmp_path):
+def test_folder_with_refuses_no_match_and_two_matches(tmp_path):
     with pytest.raises(DataError, match=r"not a release, which has images"):
         folder_with(tmp_path, ("images",), "a release")
     for name in "ab":

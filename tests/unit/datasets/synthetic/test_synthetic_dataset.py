@@ -1,4 +1,4 @@
-"""The rendered data set on disk: deterministic, split by room, made once, and read as every other data set is."""
+"""The rendered data set on disk: deterministic, split by room, rendered once, and read by the common class."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmark.boundaries.formats.content import DataError
 from benchmark.registry import DATASETS
 from datasets.layout.frame_files import read_modality
-from datasets.layout.layout import DataError, content_fingerprint, read_frames, read_info
+from datasets.layout.layout import content_fingerprint, read_frames, read_info
+from datasets.nyuv2.classes import NAMES_40
 from datasets.synthetic import __main__ as command
 from datasets.synthetic import generate
-from datasets.synthetic.classes import NYU40
 from datasets.synthetic.dataset import Synthetic
 from datasets.synthetic.generate import RoomPlan, problem_with
 from datasets.synthetic.render import render_room
@@ -24,13 +25,13 @@ from datasets.synthetic.render import render_room
 
 @pytest.fixture
 def copied(small_root: Path, tmp_path: Path) -> Path:
-    """A copy of the small data set, to be damaged."""
+    """A writable copy of the small data set."""
     return Path(shutil.copytree(small_root, tmp_path / "synthetic"))
 
 
 @pytest.fixture
 def remade(monkeypatch: pytest.MonkeyPatch, small_root: Path) -> list[Path]:
-    """Makes rendering a copy, and tells which places were rendered."""
+    """Replace rendering by a copy, and list the rendered folders."""
     places: list[Path] = []
 
     def copy(root: Path, *_: object) -> object:
@@ -43,12 +44,12 @@ def remade(monkeypatch: pytest.MonkeyPatch, small_root: Path) -> list[Path]:
     return places
 
 
-def test_two_processes_write_what_one_writes(small_root, tmp_path, small_plan):
+def test_two_processes_write_the_same_data_as_one(small_root, tmp_path, small_plan):
     generate.generate(tmp_path / "twice", small_plan, workers=2)
     assert read_info(tmp_path / "twice").fingerprint == read_info(small_root).fingerprint
 
 
-def test_fingerprint_is_that_of_the_files(small_root):
+def test_fingerprint_matches_the_files(small_root):
     info = read_info(small_root)
     assert content_fingerprint(small_root, info, read_frames(small_root)) == info.fingerprint
 
@@ -86,8 +87,8 @@ def test_every_frame_has_a_pose_and_intrinsics(small_root):
         assert frame.intrinsics[0] == pytest.approx(0.81 * 64, rel=0.07)
 
 
-def test_items_are_those_of_every_data_set(small_root):
-    """Values and shapes as `benchmark.tasks` says; every pixel is labelled."""
+def test_items_have_the_common_format(small_root):
+    """Values and shapes as in `benchmark.tasks`; every pixel is labelled."""
     data = Synthetic(small_root, "train")
     item = data[0]
     assert (item["name"], item["index"]) == ("train-0000-0", 0)
@@ -95,7 +96,7 @@ def test_items_are_those_of_every_data_set(small_root):
     assert item["targets"]["semseg"].max() < 40
     assert item["targets"]["depth"].min() > 0
     assert set(item["targets"]["boundary"].unique().tolist()) == {0.0, 1.0}
-    assert data.info.classes == NYU40
+    assert data.info.classes == NAMES_40
     for name, task in data.tasks.items():
         assert task.valid(item["targets"][name][None]).all(), name
     assert "synthetic" in DATASETS.names()
@@ -108,7 +109,7 @@ def test_ensure_renders_once(copied, remade):
     assert os.stat(copied / "dataset.json").st_mtime_ns == before
 
 
-def test_ensure_renders_where_there_is_nothing(tmp_path, remade):
+def test_ensure_renders_a_missing_data_set(tmp_path, remade):
     Synthetic.ensure(tmp_path / "data" / "synthetic")
     assert remade == [tmp_path / "data" / "synthetic"]
 
@@ -119,7 +120,7 @@ def test_ensure_renders_where_there_is_nothing(tmp_path, remade):
         (lambda root: (root / "depth" / "train-0001-0.npy").unlink(), "train-0001-0.npy is missing"),
         (lambda root: (root / "images" / "train-0001-0.png").write_bytes(b""), "train-0001-0.png is missing"),
         (lambda root: (root / "dataset.json").write_text('{"id": "synth'), "not a JSON file"),
-        (lambda root: (root / "dataset.json").unlink(), "there is none"),
+        (lambda root: (root / "dataset.json").unlink(), "no data set found"),
         (lambda root: (root / "frames.csv").unlink(), "frames.csv"),
         (lambda root: (root / "checksums.csv").write_text("path,sha256\n"), "do not agree"),
         (
@@ -128,7 +129,7 @@ def test_ensure_renders_where_there_is_nothing(tmp_path, remade):
         ),
     ],
 )
-def test_damaged_data_are_noticed_and_rendered_again(copied, remade, damage, reason, capsys):
+def test_damaged_data_are_detected_and_rendered_again(copied, remade, damage, reason, capsys):
     damage(copied)
     assert reason in str(problem_with(copied))
     Synthetic.ensure(copied)

@@ -1,29 +1,30 @@
-"""Labels of scenes whose answer can be worked out by hand: empty rooms, single boxes, known cameras."""
+"""Labels of scenes with hand-calculated results: empty rooms, single boxes, given cameras."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from benchmark.boundaries.ground_truth import outlines
+from datasets.nyuv2.classes import CLASS_IDS_40
 from datasets.synthetic.cameras import Camera, looking_at
-from datasets.synthetic.classes import CLASS_IDS
 from datasets.synthetic.items import Item
 from datasets.synthetic.materials import Palette, paint
 from datasets.synthetic.meshes import box, rotation
 from datasets.synthetic.placement import FloorPlan
-from datasets.synthetic.render import Geometry, boundaries, geometry
+from datasets.synthetic.render import Geometry, geometry
 from datasets.synthetic.rooms import shell
 from datasets.synthetic.scene import Scene
 
 
 def empty_room(*furniture: Item) -> Scene:
-    """4 m (x) by 3 m (y) by 2.5 m (z), bare but for the given items."""
+    """Scene of a room of 4 m (x) by 3 m (y) by 2.5 m (z) with the given items."""
     rng = np.random.default_rng(0)
-    return Scene([shell(Palette(rng), FloorPlan(4.0, 3.0, 2.5, rng)), *furniture], CLASS_IDS)
+    return Scene([shell(Palette(rng), FloorPlan(4.0, 3.0, 2.5, rng)), *furniture], CLASS_IDS_40)
 
 
 def level_camera(x: float, y: float, z: float) -> Camera:
-    """Looks along +y of the room; focal length 100, principal point (80, 60), 120x160."""
+    """Camera that looks along +y of the room; focal length 100, principal point (80, 60), 120x160."""
     pose = np.eye(4)
     pose[:3, :3] = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]])
     pose[:3, 3] = (x, y, z)
@@ -32,7 +33,7 @@ def level_camera(x: float, y: float, z: float) -> Camera:
 
 @pytest.fixture(scope="module")
 def view() -> Geometry:
-    """From (1, 1, 1): the back wall is 2 m ahead, the left wall 1 m to the left, the floor 1 m below."""
+    """View from (1, 1, 1): back wall 2 m ahead, left wall 1 m to the left, floor 1 m below."""
     return geometry(empty_room(), level_camera(1.0, 1.0, 1.0))
 
 
@@ -46,8 +47,8 @@ def view() -> Geometry:
         (119, 80, "floor", 100 / 59.5, (0, -1, 0)),  # downwards at 0.595 m per metre
     ],
 )
-def test_empty_room_has_the_depth_and_normals_worked_out_by_hand(view, row, column, label, depth, normal):
-    assert view.semseg[row, column] == CLASS_IDS[label]
+def test_empty_room_has_the_hand_calculated_depth_and_normals(view, row, column, label, depth, normal):
+    assert view.semseg[row, column] == CLASS_IDS_40[label]
     assert view.depth[row, column] == pytest.approx(depth, rel=1e-6)
     assert view.normals[row, column].tolist() == list(normal)
 
@@ -55,7 +56,7 @@ def test_empty_room_has_the_depth_and_normals_worked_out_by_hand(view, row, colu
 def test_ceiling_looks_down():
     """From z = 2 the ceiling is 0.5 m above; at row 0 the ray climbs 0.595 m per metre."""
     seen = geometry(empty_room(), level_camera(1.0, 1.0, 2.0))
-    assert seen.semseg[0, 80] == CLASS_IDS["ceiling"]
+    assert seen.semseg[0, 80] == CLASS_IDS_40["ceiling"]
     assert seen.depth[0, 80] == pytest.approx(50 / 59.5, rel=1e-6)
     assert seen.normals[0, 80].tolist() == [0, 1, 0]
 
@@ -69,7 +70,7 @@ def test_every_ray_of_a_closed_room_meets_something(view):
 def test_missed_rays_are_unlabelled_and_without_depth_and_normal():
     block = Item(1.0, 1.0, 1.0)
     block.add("box", paint(np.random.default_rng(0), (0.5, 0.5, 0.5)), box((0.5, 0.5, 0.5), (1.0, 2.0, 1.0)))
-    seen = geometry(Scene([block], CLASS_IDS), level_camera(1.0, 0.75, 1.0))
+    seen = geometry(Scene([block], CLASS_IDS_40), level_camera(1.0, 0.75, 1.0))
     assert seen.depth[60, 80] == pytest.approx(1.0)
     assert (seen.semseg[0, 0], seen.instances[0, 0], seen.depth[0, 0]) == (0, 0, 0)
     assert not seen.normals[0, 0].any()
@@ -80,7 +81,7 @@ def test_box_of_half_a_metre_covers_fifty_pixels_at_one_metre():
     block = Item(1.0, 1.0, 1.0)
     block.add("box", paint(np.random.default_rng(0), (0.5, 0.5, 0.5)), box((0.5, 0.5, 0.5), (1.0, 2.25, 1.0)))
     seen = geometry(empty_room(block), level_camera(1.0, 1.0, 1.0))
-    rows, columns = np.nonzero(seen.semseg == CLASS_IDS["box"])
+    rows, columns = np.nonzero(seen.semseg == CLASS_IDS_40["box"])
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (35, 84, 55, 104)
     assert len(rows) == 50 * 50
 
@@ -102,7 +103,7 @@ def test_boundary_marks_the_pixel_left_above_and_diagonally_before_a_change():
     instances = np.ones((4, 4), dtype=np.int64)
     instances[2:, 2:] = 2
     expected = [[0, 0, 0, 0], [0, 1, 1, 1], [0, 1, 0, 0], [0, 1, 0, 0]]
-    assert boundaries(instances).astype(int).tolist() == expected
+    assert outlines(instances).astype(int).tolist() == expected
 
 
 def test_two_boxes_of_one_class_have_a_boundary_between_them_and_two_walls_have_none(view):
@@ -110,15 +111,15 @@ def test_two_boxes_of_one_class_have_a_boundary_between_them_and_two_walls_have_
     material = paint(np.random.default_rng(0), (0.5, 0.5, 0.5))
     stack.add("box", material, box((0.5, 0.5, 0.5), (0.75, 2.25, 1.0)), instance=0)
     stack.add("box", material, box((0.5, 0.5, 0.5), (1.25, 2.25, 1.0)), instance=1)
-    edges = boundaries(geometry(empty_room(stack), level_camera(1.0, 1.0, 1.0)).instances)
+    edges = outlines(geometry(empty_room(stack), level_camera(1.0, 1.0, 1.0)).instances)
     assert edges[60, 79]
     assert not edges[60, 70:79].any()
     assert not edges[60, 80:90].any()
     corner = int(80 - 100 * 1.0 / 2.0)
-    assert not boundaries(view.instances)[40, corner - 5 : corner + 5].any()
+    assert not outlines(view.instances)[40, corner - 5 : corner + 5].any()
 
 
-def test_camera_looks_where_it_is_told_and_holds_its_head_up():
+def test_camera_looks_at_its_target_and_is_upright():
     """The target projects to the principal point; a point above it projects to a smaller row."""
     target = np.array([2.0, 2.5, 0.8])
     pose = looking_at(np.array([0.5, 0.5, 1.5]), target, roll=0.0)

@@ -1,11 +1,11 @@
-"""Light and textures: cases whose answer is known."""
+"""Light and textures: cases with hand-calculated results."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from datasets.synthetic.classes import CLASS_IDS
+from datasets.nyuv2.classes import CLASS_IDS_40
 from datasets.synthetic.illumination import TILE, Sampler, ambient_visibility, direct_light, smoothed, sunlight
 from datasets.synthetic.items import Item, Light
 from datasets.synthetic.lights import Sun
@@ -24,11 +24,11 @@ def ground(*meshes, material=GREY) -> Scene:
     item = Item(10.0, 10.0, 1.0)
     item.add("floor", material, rectangle((-5, -5, 0), (10, 0, 0), (0, 10, 0)))
     item.add("box", GREY, *meshes, instance=1)
-    return Scene([item], CLASS_IDS)
+    return Scene([item], CLASS_IDS_40)
 
 
 def seen_from_above(scene: Scene, points) -> Surface:
-    """The surface right below each of the points (x, y), from 5 m."""
+    """Surface vertically below each of the points (x, y), seen from 5 m."""
     origins = np.array([(x, y, 5.0) for x, y in points])
     return trace(scene, origins, np.tile([0.0, 0.0, -1.0], (len(points), 1)), 0.01, (1, len(points)))
 
@@ -45,7 +45,7 @@ def test_lamp_light_falls_with_the_square_of_distance_and_the_cosine():
     assert visible.tolist() == [1, 1]
 
 
-def test_a_box_casts_a_shadow_where_it_hides_the_lamp():
+def test_a_box_casts_a_shadow_where_it_occludes_the_lamp():
     """Lamp at 2 m, box top at 1 m spanning x 0.4..0.6: its shadow spans x 0.8..1.2 on the floor."""
     scene = ground(box((0.2, 2.0, 0.02), (0.5, 0.0, 1.0)))
     lamp = Light(np.array([0.0, 0.0, 2.0]), (1, 1, 1), radius=0.01)
@@ -53,7 +53,7 @@ def test_a_box_casts_a_shadow_where_it_hides_the_lamp():
     assert visible.tolist() == [1, 0, 1]
 
 
-def test_a_lamp_is_not_hidden_by_its_own_shade():
+def test_a_lamp_is_not_occluded_by_its_shade():
     scene = ground(box((0.3, 0.3, 0.02), (0.0, 0.0, 1.9)))
     surface = seen_from_above(scene, [(1.0, 0.0)])
     naked, shaded = (Light(np.array([0.0, 0.0, 2.0]), (1, 1, 1), clearance=clearance) for clearance in (0.3, 0.0))
@@ -84,8 +84,8 @@ def test_the_sun_shines_through_the_window_only():
     np.testing.assert_allclose(cosine, np.sqrt(0.5), rtol=1e-6)
 
 
-def test_ambient_light_is_full_in_the_open_and_half_beside_a_tall_wall():
-    """At the foot of a wall half of the cosine-weighted hemisphere is hidden."""
+def test_ambient_light_is_full_in_the_open_and_half_at_a_tall_wall():
+    """At the foot of a wall half of the cosine-weighted hemisphere is occluded."""
     scene = ground(box((0.1, 10, 10), (1.05, 0, 5.0)))
     points = [(-3.0, 0.01 * k) for k in range(256)] + [(0.99, 0.01 * k) for k in range(256)]
     surface = seen_from_above(scene, points)
@@ -116,9 +116,9 @@ def test_a_mirror_shows_what_is_in_front_of_it():
     item = Item(1, 1, 1)
     item.add("mirror", MIRROR, rectangle((-1, 2, -1), (2, 0, 0), (0, 2, 2)))
     item.add("box", GREY, box((9, 9, 0.1), (0, 0, 3.05)), instance=1)
-    scene = Scene([item], CLASS_IDS)
+    scene = Scene([item], CLASS_IDS_40)
     surface = trace(scene, np.array([[0.0, 0.0, 0.0]]), np.array([[0.0, 1.0, 0.0]]), 0.01, (1, 1))
-    assert scene.classes[scene.part[surface.faces]].tolist() == [CLASS_IDS["box"]]
+    assert scene.classes[scene.part[surface.faces]].tolist() == [CLASS_IDS_40["box"]]
     np.testing.assert_allclose(surface.points[0], (0, 3, 3), atol=1e-3)
     np.testing.assert_allclose(surface.normals[0], (0, 0, -1), atol=1e-6)
 
@@ -153,13 +153,13 @@ def test_textures_move_with_their_object():
         scene_item.attach(item, place[0], place[1], 0.0, turn=place[2])
         local = [(0.1, 0.3), (-0.2, 0.4)]
         points = local if place[2] == 0 else [(place[0] - y, place[1] + x) for x, y in local]
-        scene = Scene([scene_item], CLASS_IDS)
+        scene = Scene([scene_item], CLASS_IDS_40)
         colours.append(albedo(scene, seen_from_above(scene, points))[0])
     np.testing.assert_allclose(colours[0], colours[1], atol=1e-4)
 
 
 def test_views_of_a_room_are_exposed_alike():
-    """A view of twice the light is brighter in its room; alone it would be exposed down."""
+    """A view of twice the light is brighter in its room; exposed separately, both would be alike."""
     dim, bright = np.full((32, 32, 3), 0.1, np.float32), np.full((32, 32, 3), 0.2, np.float32)
     first, second = develop([dim, bright], np.random.default_rng(0))
     assert second.mean() > first.mean() + 30

@@ -1,4 +1,4 @@
-"""Furnishing: nothing stands in anything else, every room is lit, and the classes that were promised can be seen."""
+"""Furnishing: items do not intersect, every room is lit, and the documented classes are visible."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from datasets.synthetic.cameras import choose_views, is_open, look
-from datasets.synthetic.classes import CLASS_IDS, NYU40
+from datasets.nyuv2.classes import CLASS_IDS_40, NAMES_40
+from datasets.synthetic.cameras import choose_views, is_open, preview_view
 from datasets.synthetic.items import Item
 from datasets.synthetic.placement import FloorPlan, walls_of
 from datasets.synthetic.rooms import FURNISHERS, Room, furnish
@@ -30,10 +30,10 @@ def extents(item: Item) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_every_class_name_is_one_of_the_forty(rooms, shared):
-    """The list is that of the NYU-v2 data beside the checkout, and no item has another label."""
+    """The names equal classes.csv of the NYU-v2 data, and no item has another label."""
     lines = (shared / "data" / "nyuv2" / "classes.csv").read_text().split("\n")[2:42]
-    assert tuple(line.split(",")[1] for line in lines) == NYU40
-    assert {part.label for room in rooms for item in room.items for part in item.parts} <= set(NYU40)
+    assert tuple(line.split(",")[1] for line in lines) == NAMES_40
+    assert {part.label for room in rooms for item in room.items for part in item.parts} <= set(NAMES_40)
 
 
 def test_parts_of_different_items_do_not_reach_into_each_other(rooms):
@@ -51,7 +51,7 @@ def test_parts_of_different_items_do_not_reach_into_each_other(rooms):
     assert not {pair for pair in found if "otherprop" not in pair}, found
 
 
-def test_everything_stands_inside_its_room(rooms):
+def test_all_items_are_inside_their_room(rooms):
     for room in rooms:
         for item in room.items[1:]:
             low, high = extents(item)
@@ -75,15 +75,15 @@ def test_rooms_differ_in_size_and_furniture(rooms):
 def test_cameras_stand_in_the_open_and_see_many_classes(rooms):
     seen: set[int] = set()
     for number, room in enumerate(rooms):
-        scene = Scene(room.items, CLASS_IDS)
+        scene = Scene(room.items, CLASS_IDS_40)
         cameras = choose_views(room, scene, np.random.default_rng(number), (60, 80))
         assert 2 <= len(cameras) <= 4
         for camera in cameras:
             assert is_open(room, camera.pose[:3, 3], margin=0.05)
-            view = look(scene, camera)
+            view = preview_view(scene, camera)
             assert view.depth.min() > 0.15
             seen |= set(np.unique(view.classes).tolist())
-    names = {NYU40[number - 1] for number in seen if number}
+    names = {NAMES_40[number - 1] for number in seen if number}
     assert len(names) >= 25
     assert {
         "wall",
@@ -116,7 +116,7 @@ def test_furniture_at_each_wall_turns_its_back_to_it():
         assert tuple(pose[:2, 1]) == back
 
 
-def test_a_full_wall_takes_no_more():
+def test_a_full_wall_accepts_no_further_item():
     """Two items of 1.4 m fit along a wall of 3 m, a third does not."""
     plan = FloorPlan(3.0, 3.0, 2.5, np.random.default_rng(0))
     assert plan.stand(Item(1.4, 0.5, 1.0), 0, 0.75)

@@ -79,9 +79,9 @@ def agreement(first: Frame, second: Frame) -> tuple[float, float, float]:
     landed = ahead & (positions >= 0).all(axis=1) & (positions < (width, height)).all(axis=1)
     columns, rows = np.floor(positions[landed]).astype(int).T
     predicted, found = points[landed, 2], plane_depths(second, rows, columns, positions[landed])
-    turned = (first.normals * (1, 1, -1)).reshape(-1, 3)[landed] @ relative[:3, :3].T * (1, 1, -1)
+    rotated_normals = (first.normals * (1, 1, -1)).reshape(-1, 3)[landed] @ relative[:3, :3].T * (1, 1, -1)
     same = first.instances.ravel()[landed] == second.instances[rows, columns]
-    same &= (turned * second.normals[rows, columns]).sum(axis=1) > 0.99
+    same &= (rotated_normals * second.normals[rows, columns]).sum(axis=1) > 0.99
     unoccluded = same & (found > predicted - 0.01)
     agrees = np.abs(found - predicted) < 0.01
     return unoccluded.sum() / landed.size, agrees[unoccluded].mean(), (~agrees & (found > predicted + 0.05)).mean()
@@ -93,7 +93,7 @@ def test_views_of_a_room_agree_on_its_surface(rendered_rooms):
             common, agreeing, seen_through = agreement(first, second)
             assert common > 0.3, "neighbouring views must overlap"
             assert agreeing > 0.97, f"only {agreeing:.1%} of the common surface agrees within 1 cm"
-            # Pixels next to an edge may fall on what is behind it.
+            # Pixels next to an edge may land on the surface behind it.
             assert seen_through < 0.05
 
 
@@ -125,7 +125,7 @@ def test_images_are_exposed_and_textured(rendered_rooms):
         assert (frame.image == 255).all(axis=2).mean() < 0.25
 
 
-def test_boundaries_lie_where_objects_meet(rendered_rooms):
+def test_boundaries_are_at_object_borders(rendered_rooms):
     for frame in [frame for room in rendered_rooms for frame in room]:
         assert 0.01 < frame.boundary.mean() < 0.35
         class_change = frame.semseg[:, :-1] != frame.semseg[:, 1:]

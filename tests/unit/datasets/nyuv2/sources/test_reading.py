@@ -1,4 +1,4 @@
-"""Files of a source: exact values, and one line with the file's name for whatever is wrong in it."""
+"""Files of a source: exact values, and a one-line message with the file name for any fault."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from datasets.layout.layout import DataError
+from benchmark.boundaries.formats.content import DataError
 from datasets.preparation.reading import (
     read_array,
     read_colour,
@@ -83,7 +83,7 @@ def test_8_bit_normals_are_decoded_to_unit_length():
     np.testing.assert_allclose(normals[0, 1], [0, -1, 0], atol=0.005)
     np.testing.assert_allclose(normals[0, 2], [0.7071, -0.7071, 0.0046], atol=1e-3)
     assert np.linalg.norm(normals[0, :3], axis=-1) == pytest.approx(1)
-    # Near zero, and black and white, which are no directions.
+    # Codes near zero, and black and white, which are not unit vectors.
     assert not normals[0, 3:].any()
     assert not normals[1:].any()
 
@@ -137,7 +137,7 @@ def test_a_wrong_value_is_named(case):
 
 
 def encoded(name: str) -> bytes:
-    """A whole file."""
+    """Bytes of an undamaged file."""
     rng = np.random.default_rng(0)
     if name.endswith(".npy"):
         file = io.BytesIO()
@@ -165,7 +165,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["a.npy", "a.mat", "packed.mat"])
 def test_a_file_with_flipped_bytes_is_read_or_refused(tmp_path, name):
-    """Whatever a damaged file makes the libraries do, it is no other error."""
+    """Any error of a library about a damaged file becomes a DataError."""
     rng, whole = np.random.default_rng(0), encoded(name)
     path = tmp_path / name
     for _ in range(100):
@@ -184,7 +184,7 @@ def refused(path: Path, key: str = "") -> str:
     return str(caught.value)
 
 
-def test_what_holds_no_numbers_is_refused(tmp_path):
+def test_files_without_numbers_are_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.array(["a", "b"]))
     assert "expected real numbers" in refused(tmp_path / "a.npy")
     np.save(tmp_path / "b.npy", np.array([{}], object), allow_pickle=True)
