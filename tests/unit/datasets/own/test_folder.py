@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from user_folder import SIZE, target, write
+from user_folder import SIZE, picture, target, write
 
 from benchmark.boundaries.formats.content import DataError
 from benchmark.training.compose import load_recipe

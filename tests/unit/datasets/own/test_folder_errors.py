@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from benchmark.boundaries.formats.content import DataError
-from datasets.layout.frame_files import encode_png
 from datasets.own.folder import FolderDataset
 from datasets.own.manifest import read_manifest
 
@@ -74,10 +73,6 @@ def test_a_missing_manifest_and_invalid_json_have_different_messages(tmp_path):
     (tmp_path / "manifest.json").write_text('{"tasks":\n {,}')
     with pytest.raises(DataError, match=r"manifest\.json: not readable as JSON: .* line 2"):
         FolderDataset.ensure(tmp_path)
-
-
-def picture(values):
-    return encode_png(np.asarray(values, np.uint8), 6)
 
 
 FILES = {

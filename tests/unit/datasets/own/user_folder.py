@@ -7,6 +7,7 @@ import json
 import cv2
 import numpy as np
 
+from datasets.layout.frame_files import encode_png
 from datasets.own.folder import FolderDataset
 
 SIZE = (6, 8)
@@ -29,3 +30,7 @@ def write(root, tasks, files, **more):
 
 def target(root, name, split="train"):
     return FolderDataset(root, split).__getitem__(0)["targets"][name]
+
+
+def picture(values):
+    return encode_png(np.asarray(values, np.uint8), 6)
