@@ -73,8 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Score the cell or the imported weights; returns 0 when done, 2 for a wrong request."""
     options = parse_arguments(arguments)
     from benchmark.registry import import_files
-    from benchmark.training.compose import ConfigError
     from benchmark.training.model_files import CheckpointError
+    from benchmark.training.recipe_keys import ConfigError
 
     try:
         import_files(options.imports)
@@ -107,8 +107,8 @@ def score_imported(options: argparse.Namespace) -> None:
     """Score imported weights under a recipe and print the metrics."""
     from tempfile import TemporaryDirectory
 
-    from benchmark.training.compose import parse_overrides
     from benchmark.training.imported import evaluate_imported
+    from benchmark.training.recipe_keys import parse_overrides
 
     overrides = parse_overrides(options.overrides)
     with TemporaryDirectory() as scratch:

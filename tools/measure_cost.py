@@ -119,7 +119,9 @@ def targets(options: argparse.Namespace) -> list[CostTarget]:
     from benchmark.cost.target import CostTarget, image_size
     from benchmark.grid.cells import cells
     from benchmark.registry import METHODS, REGULARIZERS, import_files
-    from benchmark.training.compose import check_spec, load_recipe, parse_overrides
+    from benchmark.training.compose import check_spec
+    from benchmark.training.recipe_files import load_recipe
+    from benchmark.training.recipe_keys import parse_overrides
 
     import_files(options.imports)
     has_gpu = torch.cuda.is_available()

@@ -38,7 +38,8 @@ def prepared_runner(recipe: str, method: str, folder: Path, steps: int) -> Any:
     from mmengine.runner import Runner
 
     from benchmark.records.result import RunSpec
-    from benchmark.training.compose import compose, recipe_defaults
+    from benchmark.training.compose import compose
+    from benchmark.training.recipe_files import recipe_defaults
 
     backbone, tasks = recipe_defaults(recipe)
     spec = RunSpec(recipe, method, "none", backbone, tasks, seed=0, overrides={"train_cfg.max_iters": steps})
@@ -87,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     from mmengine.registry import OPTIMIZERS
 
     import benchmark.training.cell  # noqa: F401  (registers what configs name)
-    from benchmark.training.compose import load_recipe
+    from benchmark.training.recipe_files import load_recipe
 
     steps = options.turns * options.steps + 10
     with tempfile.TemporaryDirectory() as folder:

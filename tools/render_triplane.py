@@ -59,8 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Draw the frames. Exit code: 0 if they are drawn, 2 for wrong arguments."""
     options = parse_arguments(arguments)
     from benchmark.registry import import_files
-    from benchmark.training.compose import ConfigError
     from benchmark.training.model_files import CheckpointError
+    from benchmark.training.recipe_keys import ConfigError
 
     try:
         import_files(options.imports)

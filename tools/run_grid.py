@@ -128,7 +128,7 @@ def requested(options: argparse.Namespace) -> list[Request]:
     from benchmark.records.boards import read_board
     from benchmark.records.overrides import Overrides
     from benchmark.registry import import_files
-    from benchmark.training.compose import parse_overrides
+    from benchmark.training.recipe_keys import parse_overrides
     from benchmark.training.requests import Request, of_board
 
     import_files(options.imports)

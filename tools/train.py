@@ -56,7 +56,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def requested_spec(options: argparse.Namespace) -> RunSpec:
     """The cell that the command line describes, with the recipe's backbone and tasks where it names none."""
     from benchmark.records.result import RunSpec
-    from benchmark.training.compose import ConfigError, parse_overrides, recipe_defaults
+    from benchmark.training.recipe_files import recipe_defaults
+    from benchmark.training.recipe_keys import ConfigError, parse_overrides
 
     if options.spec:
         return RunSpec.from_text(options.spec, "--spec")
@@ -84,9 +85,11 @@ def checked_spec(options: argparse.Namespace) -> RunSpec:
         ConfigError: if it cannot be run, or changed since a grid asked for it.
     """
     from benchmark.registry import import_files
-    from benchmark.training.compose import ConfigError, check_spec, load_recipe
+    from benchmark.training.compose import check_spec
     from benchmark.training.dependencies import identify
     from benchmark.training.identity import ensure_data
+    from benchmark.training.recipe_files import load_recipe
+    from benchmark.training.recipe_keys import ConfigError
 
     import_files(options.imports)
     asked = requested_spec(options)
@@ -103,8 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the cell; returns 0 when its result is done, 1 when it failed or diverged, 2 for a wrong request."""
     options = parse_arguments(arguments)
     from benchmark.records.escaping import escape_terminal
-    from benchmark.records.result import RecordError
     from benchmark.records.store import ResultStore, StoreError
+    from benchmark.records.validation import RecordError
     from benchmark.training.cell import run_cell
     from benchmark.training.checkpoints import remove_training_state
     from benchmark.training.details import DETAILS_FILE

@@ -15,8 +15,9 @@ from benchmark.registry import METHODS, SCRATCH, split_backbone
 from benchmark.tasks import TaskSet
 from benchmark.training.builders import build_training_module, tasks_of
 from benchmark.training.compiling import compile_options
-from benchmark.training.compose import ConfigError, data_root, load_recipe
 from benchmark.training.model import TrainingModule
+from benchmark.training.recipe_files import data_root, load_recipe
+from benchmark.training.recipe_keys import ConfigError
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from benchmark.grid.progress import Outcome, Progress, ending, name_of
 from benchmark.grid.signals import StopSignals
 from benchmark.records.leases import Lease
 from benchmark.records.provenance import provenance
-from benchmark.records.result import DONE, FAILED, RecordError, RunSpec, failure
+from benchmark.records.result import DONE, FAILED, RunSpec, failure
 from benchmark.records.store import ResultStore, StoreError, Version
+from benchmark.records.validation import RecordError
 
 TICK_SECONDS = 0.05
 SHOW_SECONDS = 0.5

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.records.identity import has_effect, normalised
-from benchmark.records.result import DONE, RecordError, RunSpec
+from benchmark.records.result import DONE, RunSpec
 from benchmark.records.store import ResultStore, Stored, StoreError, read_result
+from benchmark.records.validation import RecordError
 
 MISSING, STALE, UNREADABLE = "missing", "stale", "unreadable"
 STATES = (DONE, MISSING, STALE, "failed", "diverged", UNREADABLE)

@@ -28,7 +28,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from benchmark.records.overrides import Overrides
-from benchmark.records.result import NO_REGULARIZER, RecordError
+from benchmark.records.result import NO_REGULARIZER
+from benchmark.records.validation import RecordError
 from benchmark.tasks import suggest
 
 if sys.version_info >= (3, 11):

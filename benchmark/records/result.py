@@ -15,20 +15,17 @@ from hashlib import sha256
 from pathlib import PurePath
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, with_config
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
-from typing_extensions import TypedDict
 
 from benchmark.records.identity import Ingredients
 from benchmark.records.overrides import Overrides
+from benchmark.records.result_schema import SCHEMA_VERSION, Metric, Provenance, ResultFile
 from benchmark.records.validation import (
     CONFIG,
-    Count,
-    Flag,
     Json,
     Name,
     Number,
-    RecordError,
     Text,
     canonical_json,
     json_value,
@@ -40,27 +37,6 @@ from benchmark.records.validation import (
     validated,
 )
 
-__all__ = [
-    "DIVERGED",
-    "DONE",
-    "FAILED",
-    "NO_REGULARIZER",
-    "REFERENCE_METHOD",
-    "SCHEMA_VERSION",
-    "SPLITS",
-    "STATUSES",
-    "TEST",
-    "VAL",
-    "Metrics",
-    "Overrides",
-    "RecordError",
-    "RunResult",
-    "RunSpec",
-    "failure",
-    "safe_name",
-]
-
-SCHEMA_VERSION = 1
 DONE, FAILED, DIVERGED = STATUSES = ("done", "failed", "diverged")
 TEST, VAL = SPLITS = ("test", "val")
 NO_REGULARIZER = "none"
@@ -71,71 +47,6 @@ MAX_SEED = 2**32 - 1
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
 Numbers = Annotated[Mapping[str, float | None], unchanged(dict[Name, Number | None])]
-
-
-@with_config(CONFIG)
-class Metric(TypedDict):
-    """One measured number."""
-
-    value: Number
-    unit: Text
-    higher_is_better: Flag
-
-
-@with_config(CONFIG)
-class PublishedMetric(Metric):
-    """One published number; None where the source has no number."""
-
-    value: Number | None  # type: ignore[misc]
-
-
-class CodeState(TypedDict, total=False):
-    """Commit of the code, and whether files differed from it; None without a commit."""
-
-    commit: Name | None
-    dirty: Flag | None
-
-
-class DataState(TypedDict, total=False):
-    """Data set that was scored."""
-
-    id: Name
-    fingerprint: Text
-    frames: Count
-
-
-class CostOrigin(TypedDict, total=False):
-    """Image size and machine of a cost measurement."""
-
-    size: list[Count]
-    hardware: dict[str, Any]
-
-
-class Provenance(CodeState, total=False):
-    """Origin of a result as far as other code reads it; further keys may hold any JSON values."""
-
-    command: Text
-    hardware: dict[str, Any] | None
-    data: DataState | None
-    recipe_sha256: Text | None
-    earlier_parts: list[CodeState]
-    scored: dict[str, Any]
-    cost: CostOrigin
-
-
-class _File(TypedDict):
-    """Required keys of a result file; `RunResult` checks its own fields.
-
-    The run_id follows from the spec; a file of another version of the code may have another one.
-    """
-
-    schema_version: Annotated[int, Field(strict=True), AfterValidator(one_of(SCHEMA_VERSION))]
-    run_id: Name
-    status: Any
-    spec: Any
-    metrics: Any
-    cost: Any
-    provenance: Any
 
 
 def _different_names(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -308,7 +219,7 @@ class RunResult:
             RecordError: naming source, key, the value found and the value expected.
         """
         with read_from(source):
-            validated(_File, data)
+            validated(ResultFile, data)
             return validated(cls, {key: data[key] for key in data if key not in ("schema_version", "run_id")})
 
     @classmethod

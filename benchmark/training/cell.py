@@ -27,12 +27,14 @@ from benchmark.records.provenance import code_state, provenance
 from benchmark.records.result import RunResult, RunSpec, failure
 from benchmark.records.validation import MAX_NUMBER
 from benchmark.training.checkpoints import ResumableStateHook, misfit, parts_before, usable_states
-from benchmark.training.compose import ConfigError, compose, load_recipe
+from benchmark.training.compose import compose
 from benchmark.training.dependencies import TRAIN_SECONDS, needs_of, trained_methods
 from benchmark.training.details import DETAILS_FILE, write_details
 from benchmark.training.loops import DivergedError
 from benchmark.training.model import DIAGNOSTIC
 from benchmark.training.model_files import MODEL_FILE, REGULARIZER_FILE, load_model, save_model, save_regularizer
+from benchmark.training.recipe_files import load_recipe
+from benchmark.training.recipe_keys import ConfigError
 
 Metrics = dict[str, dict[str, dict[str, Any]]]
 DIAGNOSED_STEPS = 100

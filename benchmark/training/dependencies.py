@@ -18,10 +18,12 @@ from benchmark.contracts import Method
 from benchmark.records.result import NO_REGULARIZER, RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
 from benchmark.training.builders import build_model, tasks_of
-from benchmark.training.compose import ConfigError, check_spec, data_root, load_recipe
+from benchmark.training.compose import check_spec
 from benchmark.training.identity import ingredients_of, normalised_request
 from benchmark.training.model import MultiTaskModel
 from benchmark.training.model_files import MODEL_FILE, CheckpointError, load_model, read_metadata
+from benchmark.training.recipe_files import data_root, load_recipe
+from benchmark.training.recipe_keys import ConfigError
 
 OWN_SETTINGS = ("method.", "regularizer.")
 """Overrides of a cell's own method and regularizer; the cells that it needs do not get them."""

@@ -23,7 +23,7 @@ from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS, SCRAT
 from benchmark.tasks import Task
 from benchmark.training.builders import tasks_of
 from benchmark.training.compiling import compile_options
-from benchmark.training.compose import data_root, load_recipe, posed_pairs
+from benchmark.training.recipe_files import data_root, load_recipe, posed_pairs
 from benchmark.training.recipe_keys import constructor
 from benchmark.training.settings import checked_settings
 

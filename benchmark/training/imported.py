@@ -29,8 +29,10 @@ from benchmark.records.validation import (
 )
 from benchmark.training.builders import tasks_of
 from benchmark.training.cell import Metrics, evaluate_cell
-from benchmark.training.compose import ConfigError, check_spec, data_root, load_recipe
+from benchmark.training.compose import check_spec
 from benchmark.training.model_files import MODEL_FILE
+from benchmark.training.recipe_files import data_root, load_recipe
+from benchmark.training.recipe_keys import ConfigError
 
 CARD_FILE = "card.json"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from inspect import signature
 from typing import Any
 
@@ -81,3 +81,18 @@ def literal(value: Any) -> Any:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return value
+
+
+def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
+    """`["train_cfg.max_iters=10"]` -> `{"train_cfg.max_iters": 10}`.
+
+    Raises:
+        ConfigError: for an argument without "=".
+    """
+    overrides = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set takes key=value, found {assignment!r}")
+        overrides[key.strip()] = literal(value.strip())
+    return overrides

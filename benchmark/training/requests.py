@@ -12,9 +12,11 @@ from benchmark.records.boards import Board
 from benchmark.records.overrides import Overrides
 from benchmark.records.result import TEST, RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
-from benchmark.training.compose import ConfigError, check_spec, load_recipe, recipe_defaults
+from benchmark.training.compose import check_spec
 from benchmark.training.dependencies import identify_all, with_needed
 from benchmark.training.identity import check_data
+from benchmark.training.recipe_files import load_recipe, recipe_defaults
+from benchmark.training.recipe_keys import ConfigError
 from benchmark.training.trial import try_cells
 
 

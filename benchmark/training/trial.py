@@ -22,9 +22,10 @@ from benchmark.records.result import RunSpec
 from benchmark.registry import BACKBONES, METHODS, REGULARIZERS, SCRATCH, Entry, split_backbone
 from benchmark.tasks import TaskSet
 from benchmark.training.builders import build_training_module, tasks_of
-from benchmark.training.compose import ConfigError, data_root, load_recipe
 from benchmark.training.identity import is_own
 from benchmark.training.model import TrainingModule
+from benchmark.training.recipe_files import data_root, load_recipe
+from benchmark.training.recipe_keys import ConfigError
 
 SIZE = (64, 96)
 """(H, W) of the tiny image."""

@@ -13,7 +13,7 @@ from typing import Any
 from mmengine.registry import HOOKS, LOOPS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS
 
 from benchmark.records.result import RunResult, RunSpec
-from benchmark.training.compose import recipe_names
+from benchmark.training.recipe_files import recipe_names
 from benchmark.training.recipe_keys import ConfigError, literal
 
 REGISTRIES = (HOOKS, LOOPS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS)

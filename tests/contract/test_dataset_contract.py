@@ -13,7 +13,7 @@ from mmengine.dataset import default_collate
 
 from benchmark.registry import DATASETS
 from benchmark.tasks import TaskSet
-from benchmark.training.compose import data_folder
+from benchmark.training.recipe_files import data_folder
 
 SIZE = (60, 80)
 AUGMENTATION = {"zoom": (1.0, 1.5), "flip": 0.5, "photometric": 1.0}

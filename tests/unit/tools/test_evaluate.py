@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.records.result import RunResult, RunSpec
-from benchmark.records.store import RecordError, stored_cell
+from benchmark.records.store import stored_cell
+from benchmark.records.validation import RecordError
 from tools import evaluate
 
 SPEC = RunSpec("smoke", "hard_sharing", "none", "resnet18", ("semseg",), 0)

@@ -20,9 +20,9 @@ from benchmark.contracts import MultiTaskOutput
 from benchmark.records.validation import RecordError
 from benchmark.registry import DATASETS
 from benchmark.training.builders import build_split
-from benchmark.training.compose import ConfigError
 from benchmark.training.imported import CARD_FILE, ImportedCard, read_card, spec_of, turn_axes
 from benchmark.training.model_files import MODEL_FILE
+from benchmark.training.recipe_keys import ConfigError
 from mtl_methods.published.importing import import_state
 from tools import evaluate, import_checkpoint
 

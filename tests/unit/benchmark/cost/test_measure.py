@@ -17,7 +17,8 @@ from benchmark.cost.measure import (
 )
 from benchmark.cost.target import CostTarget, image_size
 from benchmark.records.result import RunSpec
-from benchmark.training.compose import ConfigError, load_recipe
+from benchmark.training.recipe_files import load_recipe
+from benchmark.training.recipe_keys import ConfigError
 
 
 def target(method: str = "hard_sharing", regularizer: str = "none", **changes: object) -> CostTarget:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.records.result import Overrides, RecordError, RunResult, RunSpec, failure, safe_name
+from benchmark.records.overrides import Overrides
+from benchmark.records.result import RunResult, RunSpec, failure, safe_name
+from benchmark.records.validation import RecordError
 
 SPEC = RunSpec("nyuv2_lite", "hard_sharing", "aux_heads", "efficientnet_lite0:imagenet", ("semseg", "depth"), 0)
 METRICS = {"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": True}}}

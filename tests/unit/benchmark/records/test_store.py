@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from benchmark.records import store as store_module
-from benchmark.records.result import RecordError, RunResult, RunSpec, failure
+from benchmark.records.result import RunResult, RunSpec, failure
 from benchmark.records.store import ResultStore, Stored, StoreError, Unreadable
+from benchmark.records.validation import RecordError
 
 CHECKOUT = Path(store_module.__file__).resolve().parents[2]
 METRICS = {"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": True}}}

@@ -10,15 +10,9 @@ import pytest
 
 from benchmark.records.result import RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
-from benchmark.training.compose import (
-    RECIPES,
-    ConfigError,
-    check_spec,
-    compose,
-    load_recipe,
-    parse_overrides,
-    recipe_names,
-)
+from benchmark.training.compose import check_spec, compose
+from benchmark.training.recipe_files import RECIPES, load_recipe, recipe_names
+from benchmark.training.recipe_keys import ConfigError, parse_overrides
 
 
 def spec(**changes: Any) -> RunSpec:

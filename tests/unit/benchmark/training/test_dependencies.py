@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 
 from benchmark.records.result import RunSpec
 from benchmark.training.cell import run_cell
-from benchmark.training.compose import ConfigError
 from benchmark.training.dependencies import TRAIN_SECONDS, build_cell_model, needs_of, trained_methods, with_needed
 from benchmark.training.model_files import MODEL_FILE, read_metadata, save_model
+from benchmark.training.recipe_keys import ConfigError
 from mtl_methods.cross_stitch import CrossStitch
 from mtl_methods.single_task import SingleTask
 from regularizers.aux_heads import AuxHeads

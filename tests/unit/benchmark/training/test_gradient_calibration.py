@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from benchmark.cost.batches import random_batch
 from benchmark.records.result import RunSpec
 from benchmark.training.builders import build_training_module
-from benchmark.training.compose import ConfigError, check_spec
+from benchmark.training.compose import check_spec
 from benchmark.training.gradient_calibration import (
     Calibration,
     GradientProbe,
@@ -24,6 +24,7 @@ from benchmark.training.gradient_calibration import (
     task_of,
 )
 from benchmark.training.model import TrainingModule
+from benchmark.training.recipe_keys import ConfigError
 
 
 def features() -> Tensor:

@@ -11,8 +11,8 @@ import pytest
 
 from benchmark.records.result import RunSpec
 from benchmark.registry import METHODS, import_file
-from benchmark.training.compose import RECIPES
 from benchmark.training.dependencies import identify, identify_all, needs_of
+from benchmark.training.recipe_files import RECIPES
 
 FILM = '''
 """A method of a user."""

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.training.compose import load_recipe
+from benchmark.training.recipe_files import load_recipe
 from datasets.layout.frame_files import encode_png
 from datasets.layout.layout import DataError, read_info
 from datasets.own.folder import FolderDataset
