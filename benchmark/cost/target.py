@@ -1,4 +1,4 @@
-"""Network whose cost is measured: one cell's method and regularizer with fresh weights."""
+"""Network whose cost is measured: method and regularizer of one cell, with fresh weights."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _make(target: CostTarget, compiling: dict[str, Any] | None) -> TrainingModul
 
 
 def _from_scratch(spec: RunSpec) -> str:
-    """The backbone without ImageNet weights: cost does not depend on them, and they may have to be downloaded."""
+    """The backbone with random weights, which need no download and have the same cost."""
     return f"{split_backbone(spec.backbone)[0]}:{SCRATCH}"
 
 
@@ -122,7 +122,7 @@ def image_size(recipe: Any) -> tuple[int, int]:
         size = augmentation.get("pad") or dataset.get("size") or augmentation.get("crop")
         if size:
             return int(size[0]), int(size[1])
-    raise ConfigError(f"recipe {recipe.filename} takes the size of its images from the data; say --size HxW")
+    raise ConfigError(f"recipe {recipe.filename} takes the size of its images from the data; give --size HxW")
 
 
 def _task_settings(recipe: Any, spec: RunSpec) -> dict[str, dict[str, Any]]:

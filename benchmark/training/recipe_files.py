@@ -89,7 +89,7 @@ def data_root(recipe: Config) -> Path:
 
 
 def posed_pairs(recipe: Config) -> dict[str, Any] | None:
-    """Settings of the posed pairs that a recipe merges into its training split: name, root and gap; None without pairs."""
+    """Name, root and gap of the posed pairs that a recipe adds to its training split; None without pairs."""
     chosen = recipe.train_dataloader.dataset.get("pairs")
     if chosen is None:
         return None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from inspect import signature
 from typing import Any
 
+import mmengine.runner  # noqa: F401  (registers the optimizers, schedules, hooks and loops that a recipe may name)
 from mmengine.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS, VISBACKENDS
 
 from benchmark.tasks import suggest

@@ -184,7 +184,7 @@ def test_ground_truth_that_cannot_be_scored_is_named(tmp_path: Path, make: Any, 
     ("predicted", "true", "message"),
     [
         ([], ["a.png"], "pred: no .png, .npy, .mat files in it"),
-        (["a.png", "a.npy"], ["a.png"], "pred: both a.npy and a.png are there; keep one of them"),
+        (["a.png", "a.npy"], ["a.png"], "pred: found both a.npy and a.png; keep one of them"),
         (["a.png", "b.png"], ["a.png"], r"pred/b.png: has no counterpart b\.\* in .*true$"),
         (["a.png"], ["a.png", "b.png", "c.mat"], r"true/b.png: has no counterpart b\.\* in .*pred, nor have 1 others"),
     ],
@@ -220,5 +220,5 @@ def test_ground_truth_without_an_annotator_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "pred" / "a.png", STRENGTH)
     write_bsds(tmp_path / "true" / "a.mat", [])
     (pair,) = pairs_of(tmp_path / "pred", tmp_path / "true")
-    with pytest.raises(DataError, match="there is no annotation in it"):
+    with pytest.raises(DataError, match="it holds no annotation"):
         count_pair(pair, BSDS)
