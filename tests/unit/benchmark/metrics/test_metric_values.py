@@ -201,7 +201,7 @@ def test_a_prediction_that_is_not_a_number_is_not_hidden(task: str) -> None:
 
 
 def test_what_cannot_be_measured_is_named() -> None:
-    with pytest.raises(ValueError, match=r"image 0001: no field pred_depth; fields there: .*pred_normals"):
+    with pytest.raises(ValueError, match=r"image 0001: no field pred_depth; fields: .*pred_normals"):
         metric_of(NYUV2_TASKS["depth"]).process(None, [sample("normals", np.ones((3, 1, 1)), np.ones((3, 1, 1)))])
     with pytest.raises(ValueError, match=r"image 0001: depth prediction \(1, 1, 2\) and target \(1, 1, 3\) differ"):
         evaluate("depth", [sample("depth", [[[1.0, 1]]], [[[1.0, 1, 1]]])])
