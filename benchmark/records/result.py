@@ -1,7 +1,7 @@
-"""The request and the outcome of one cell: RunSpec, RunResult, and their JSON (schema version 1).
+"""Request and outcome of one cell: RunSpec, RunResult, and their JSON (schema version 1).
 
-Imports no torch. The JSON is strict (no NaN, no infinity). A record that breaks its schema is answered with one line
-that names file, key, the value found and the value expected.
+Imports no torch. The JSON is strict (no NaN, no infinity). The error for a record that breaks the schema is one line
+with file, key, value found and value expected.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ DONE, FAILED, DIVERGED = STATUSES = ("done", "failed", "diverged")
 TEST, VAL = SPLITS = ("test", "val")
 NO_REGULARIZER = "none"
 REFERENCE_METHOD = "single_task"
-"""The method that Delta_m compares with."""
+"""Baseline method of Delta_m."""
 MAX_SEED = 2**32 - 1
 """Largest seed that NumPy's legacy generator takes."""
 
@@ -61,16 +61,16 @@ class RunSpec:
     """Request for one cell of the grid; equal requests give equal specs.
 
     Args:
-        recipe: how it is trained; a name in `benchmark/recipes`, or the path of a user's own recipe file.
+        recipe: name in `benchmark/recipes`, or path of a user's own recipe file.
         method: registered method.
-        regularizer: registered regularizer, "none" for none.
+        regularizer: registered regularizer, or "none".
         backbone: registered backbone, with its weights after a colon: "efficientnet_lite0:imagenet".
         tasks: task names, in the order of heads and losses.
         seed: seed of initial weights, data order and augmentation.
         overrides: recipe settings that differ, `{"optim_wrapper.optimizer.lr": 0.01}`; any mapping of JSON values.
         split: "test"; or "val", where the training split is "fit".
-        ingredients: the content that the request stands for, see `benchmark.training.dependencies.identify`; requests
-            are compared without it.
+        ingredients: ingredients of the request, see `benchmark.training.dependencies.identify`; they do not count in
+            comparisons of requests.
 
     Raises:
         RecordError: for a value of the wrong type, an empty name or a repeated task.
@@ -90,7 +90,7 @@ class RunSpec:
     def run_id(self) -> str:
         """Readable name and hash of the ingredients, safe as a file name.
 
-        Where the ingredients were not identified, as in old results, the hash is that of the request.
+        Without ingredients, as in old results, the hash of the request is used.
         """
         readable = safe_name(f"{self.method}+{self.regularizer}-{self.backbone}")
         digest = self.ingredients.digest if self.ingredients else sha256(self.to_text().encode()).hexdigest()
@@ -103,7 +103,7 @@ class RunSpec:
         return safe_name(PurePath(self.recipe).stem)[:150]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Convert to plain JSON values."""
         return {
             "recipe": self.recipe,
             "method": self.method,
@@ -117,15 +117,15 @@ class RunSpec:
         }
 
     def to_text(self) -> str:
-        """As one line of canonical JSON."""
+        """Convert to one line of canonical JSON."""
         return canonical_json(self.to_json())
 
     @classmethod
     def from_text(cls, text: str, source: str = "run spec") -> RunSpec:
-        """From one line of JSON.
+        """Read from one line of JSON.
 
         Args:
-            text: from `to_text`.
+            text: text from `to_text`.
             source: file or option that the text comes from, for messages.
 
         Raises:
@@ -148,7 +148,7 @@ class RunResult:
             seconds_per_step, peak_memory_mb and others; None where a number could not be measured.
         provenance: origin of the numbers: commit, dirty, command, versions, hardware, data {id, fingerprint},
             recipe_sha256, started, finished; earlier_parts of an interrupted training, see `checkpoints.parts_before`.
-        error: one line; None where the status is done.
+        error: one line; None if the status is done.
         diagnostics: numbers by name that the regularizer logged, see `Regularizer.diagnostics`.
 
     Raises:
@@ -190,7 +190,7 @@ class RunResult:
         return self.spec.run_id
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Convert to plain JSON values."""
         return {
             "schema_version": SCHEMA_VERSION,
             "run_id": self.run_id,
@@ -204,15 +204,15 @@ class RunResult:
         }
 
     def to_text(self) -> str:
-        """As indented JSON, the text of a result file."""
+        """Convert to indented JSON, the text of a result file."""
         return json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, data: Any, source: str = "run result") -> RunResult:
-        """From plain JSON values.
+        """Convert from plain JSON values.
 
         Args:
-            data: from `to_json`.
+            data: values from `to_json`.
             source: file that the data come from, for messages.
 
         Raises:
@@ -224,7 +224,7 @@ class RunResult:
 
     @classmethod
     def from_text(cls, text: str | bytes, source: str = "run result") -> RunResult:
-        """From the text of a result file, see `from_json`."""
+        """Read from the text of a result file, see `from_json`."""
         with read_from(source):
             data = parse_json(text)
         return cls.from_json(data, source)
@@ -236,5 +236,5 @@ def failure(spec: RunSpec, status: str, error: str, provenance: Mapping[str, Any
 
 
 def safe_name(text: str) -> str:
-    """The text with everything that a file name should not hold replaced by dots."""
+    """Replace characters that are unsafe in file names by dots."""
     return re.sub(r"[^A-Za-z0-9_.+-]+", ".", text).strip(".") or "unnamed"

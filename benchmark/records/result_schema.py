@@ -23,7 +23,7 @@ class Metric(TypedDict):
 
 @with_config(CONFIG)
 class PublishedMetric(Metric):
-    """One published number; None where the source has no number."""
+    """One published number; None if the source has no number."""
 
     value: Number | None  # type: ignore[misc]
 
@@ -36,7 +36,7 @@ class CodeState(TypedDict, total=False):
 
 
 class DataState(TypedDict, total=False):
-    """Data set that was scored."""
+    """Data set of the evaluation."""
 
     id: Name
     fingerprint: Text
@@ -51,7 +51,7 @@ class CostOrigin(TypedDict, total=False):
 
 
 class Provenance(CodeState, total=False):
-    """Origin of a result as far as other code reads it; further keys may hold any JSON values."""
+    """Origin of a result: keys that other code reads. Further keys may hold any JSON values."""
 
     command: Text
     hardware: dict[str, Any] | None
