@@ -1,4 +1,4 @@
-"""Build the mmengine Config of a cell from RunSpec and recipe; refuse wrong settings before anything runs."""
+"""Composition of a cell's mmengine Config from RunSpec and recipe; wrong settings are refused before anything runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SPLIT_NAMES = {TEST: {"train": "train", "test": "test"}, VAL: {"train": "fit", "
 
 
 def check_spec(spec: RunSpec) -> None:
-    """Refuse a request that `compose` would refuse, without building anything.
+    """Check a request without building a network or reading data.
 
     Raises:
         ConfigError: for an unknown name, a misspelt override, or a pair that cannot be trained together.
@@ -70,7 +70,7 @@ def compose(spec: RunSpec, folder: Path, start_iteration: int = 0) -> Config:
     Args:
         spec: the cell.
         folder: work folder of the cell.
-        start_iteration: iterations that an interrupted run has already done.
+        start_iteration: number of iterations of an interrupted run.
 
     Raises:
         ConfigError: see `check_spec`.
@@ -122,7 +122,7 @@ def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any
         log_processor=dict(recipe.log_processor),
         log_level=recipe.log_level,
         randomness=dict(seed=spec.seed),
-        # mmengine keeps every runner of a process by this name and a time in seconds, and warns of one name twice.
+        # mmengine identifies the runners of a process by this name and a time in seconds, and warns of duplicates.
         experiment_name=f"{spec.run_id}-{os.getpid()}-{next(_COMPOSED)}",
         work_dir=str(folder),
     )
@@ -133,7 +133,7 @@ def _dataloader(recipe: Config, spec: RunSpec, split: str, persistent: bool) -> 
     dataset = dict(settings.pop("dataset"))
     dataset.pop("pairs", None)
     if dataset.get("share") == 1:
-        # A data set from outside the suite may not know it.
+        # A data set of the user may not have this option.
         del dataset["share"]
     dataset.update(
         type="SplitOf",
@@ -152,7 +152,7 @@ def _dataloader(recipe: Config, spec: RunSpec, split: str, persistent: bool) -> 
 
 
 def _with_length(schedulers: Iterable[Mapping[str, Any]], max_iters: int) -> list[dict[str, Any]]:
-    """Put the number of iterations where a schedule says `MAX_ITERS`; a warm-up may not outlast the run."""
+    """Replace `MAX_ITERS` in schedules by the number of iterations, and limit a warm-up to the run."""
     complete = []
     for scheduler in schedulers:
         settings = dict(scheduler)

@@ -26,7 +26,7 @@ def data_folder(dataset: str, root: str | None = None) -> Path:
 
     Args:
         dataset: registered name.
-        root: name of its folder there, or a path; None where the folder has the name of the data set.
+        root: name of the folder, or a path; None if the folder has the name of the data set.
     """
     return data_home() / str(root or dataset)
 
@@ -37,11 +37,11 @@ def recipe_names() -> list[str]:
 
 
 def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Config:
-    """A recipe with overrides applied.
+    """Read a recipe and apply overrides.
 
     Args:
         name: file name without ending below benchmark/recipes, or the path of a user's own recipe file.
-        overrides: dotted key -> value; a string is read as a Python literal where it is one.
+        overrides: values by dotted key; a string that is a Python literal is parsed.
 
     Raises:
         ConfigError: for an unknown recipe or key.
@@ -51,14 +51,14 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Config
         known = recipe_names()
         raise ConfigError(f"no recipe named {name!r}.{suggest(name, known)} Recipes: {', '.join(known)}")
     recipe = read_recipe(path)
-    # Config itself is no mapping; its settings are, at every level.
+    # Config itself is not a mapping; its `_cfg_dict` is a mapping at every level.
     settings: dict[str, Any] = recipe._cfg_dict
     values = {key: literal(value) for key, value in (overrides or {}).items()}
     for key in ("dataset", "root", "tasks"):
         if key in values:
             override(settings, key, values.pop(key))
     if settings.get("tasks") == ALL_TASKS:
-        # Tasks must have names before one of their losses can be overridden.
+        # The tasks must be known before one of their losses can be overridden.
         settings["tasks"] = _all_tasks(settings)
     for key, value in values.items():
         override(settings, key, value)
@@ -78,7 +78,7 @@ def _all_tasks(settings: Mapping[str, Any]) -> ConfigDict:
 
 
 def recipe_defaults(name: str, overrides: Mapping[str, Any] | None = None) -> tuple[str, tuple[str, ...]]:
-    """Backbone and task names of a recipe, once its overrides have proven valid."""
+    """Backbone and task names of a recipe, after a check of the overrides."""
     recipe = load_recipe(name, overrides)
     return str(recipe.backbone), tuple(recipe.tasks)
 
@@ -98,10 +98,10 @@ def posed_pairs(recipe: Config) -> dict[str, Any] | None:
 
 
 def read_recipe(path: Path) -> Config:
-    """The settings of a recipe file as it stands; `_base_` may name a shipped recipe.
+    """Read the settings of a recipe file without overrides; `_base_` may name a shipped recipe.
 
     Raises:
-        ConfigError: for a file that is no recipe.
+        ConfigError: for a file that is not a recipe.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -117,7 +117,7 @@ def read_recipe(path: Path) -> Config:
 
 
 def _with_absolute_bases(text: str, path: Path) -> str:
-    """The text of a recipe whose `_base_` names shipped recipes, with the paths of all its bases; else the text."""
+    """Replace names of shipped recipes in `_base_` by paths; the text is unchanged if all bases are files."""
     for statement in ast.parse(text).body:
         if not isinstance(statement, ast.Assign) or ast.unparse(statement.targets[0]) != "_base_":
             continue
@@ -133,8 +133,8 @@ def _with_absolute_bases(text: str, path: Path) -> str:
 
 
 def _base_path(base: str, folder: Path) -> str:
-    for place in (folder / base, RECIPES / base, RECIPES / f"{base}.py"):
-        if place.is_file():
-            return str(place.resolve())
+    for path in (folder / base, RECIPES / base, RECIPES / f"{base}.py"):
+        if path.is_file():
+            return str(path.resolve())
     name = base.removesuffix(".py")
     raise ConfigError(f"_base_ names no recipe {base!r}.{suggest(name, recipe_names())}")

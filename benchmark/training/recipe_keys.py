@@ -1,4 +1,4 @@
-"""Dotted keys of recipes: known keys, and setting one. Imports no registry of the project."""
+"""Dotted keys of recipes: known keys and overrides. Imports no registry of the project."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmark.tasks import suggest
 
 
 class ConfigError(ValueError):
-    """A recipe, a name or an override that cannot be used; the message is one line for the user."""
+    """A recipe, a name or an override is wrong; the message is one line for the user."""
 
 
 def override(recipe: dict[str, Any], key: str, value: Any) -> None:
@@ -56,10 +56,10 @@ def _index(values: list[Any], part: str, key: str) -> int:
 
 
 def constructor(node: Mapping[str, Any]) -> Any | None:
-    """The class that a config node names by `type`; None if it names no class of these registries."""
+    """The class that a config node names by `type`; None if it is not in these registries."""
     name = node.get("type")
     for registry in (OPTIMIZERS, PARAM_SCHEDULERS, HOOKS, VISBACKENDS):
-        # mmengine imports an object whose path stands in place of a registered name.
+        # mmengine would import an object by its path, if `type` is not a registered name.
         found = registry.get(name) if isinstance(name, str) and "." not in name else None
         if found is not None:
             return found
@@ -75,7 +75,7 @@ def _paths(node: Any, prefix: str = "") -> Iterator[str]:
 
 
 def literal(value: Any) -> Any:
-    """The value of a string that is a Python literal; any other string or value unchanged."""
+    """Value of a string that is a Python literal; other strings and values are returned unchanged."""
     if not isinstance(value, str):
         return value
     try:
