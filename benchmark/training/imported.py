@@ -138,4 +138,4 @@ def turn_axes(method: nn.Module, signs: Mapping[str, tuple[float, ...]]) -> None
             predictions[name] = predictions[name] * predictions[name].new_tensor(factors).view(-1, 1, 1)
         return replace(output, predictions=predictions)
 
-    method.register_forward_hook(turned)
+    method.register_forward_hook(converted)

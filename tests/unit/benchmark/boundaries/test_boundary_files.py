@@ -1,4 +1,4 @@
-"""Reading predicted maps and ground truth, and what is said of files that cannot be scored."""
+"""Reading predicted maps and ground truth, and the errors for wrong files."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_an_8_bit_map_is_read_from_every_format(tmp_path: Path, suffix: str) -> 
         ("double.mat", STRENGTH / 255, STRENGTH / 255),
     ],
 )
-def test_the_forms_of_a_prediction(tmp_path: Path, name: str, values: Any, expected: Any) -> None:
+def test_a_prediction_is_read_from_each_format(tmp_path: Path, name: str, values: Any, expected: Any) -> None:
     found = read_strength(write(tmp_path / name, values))
     assert found.dtype == expected.dtype
     assert found == pytest.approx(expected, rel=1e-12)
@@ -110,7 +110,7 @@ def test_a_segmentation_may_be_drawn_in_colours(tmp_path: Path) -> None:
     assert np.array_equal(found, thin(outlines(labels)))
 
 
-def test_a_drawn_map_is_taken_as_it_is_or_for_a_segmentation(tmp_path: Path) -> None:
+def test_a_drawn_map_is_read_as_boundaries_or_as_segments(tmp_path: Path) -> None:
     path = write(tmp_path / "a.png", TRUTH.astype(np.uint8) * 255)
     assert np.array_equal(read_truths(path, "direct")[0], TRUTH)
     assert np.array_equal(read_truths(path, "seism")[0], thin(outlines(TRUTH)))

@@ -32,7 +32,7 @@ def in_one_process(task: str, samples: list[Any], batch: int = 1) -> dict[str, f
 
 
 def shards(samples: list[Any], processes: int, repeat: bool) -> list[list[Any]]:
-    """What mmengine's sampler gives each process; with `repeat`, the first images fill up the last round."""
+    """Images of each process by mmengine's sampler; with `repeat`, the first images fill up the last round."""
     padded = samples + samples[: -len(samples) % processes] if repeat else samples
     return [padded[rank::processes] for rank in range(processes)]
 

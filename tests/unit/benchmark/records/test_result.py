@@ -1,4 +1,4 @@
-"""RunSpec and RunResult: identity, round trips, and one clear line for whatever is wrong."""
+"""RunSpec and RunResult: identity, round trips, and one-line errors for wrong entries."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_metrics_of_a_done_cell_are_numbers(value):
 
 
 @pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": Infinity}', '{"a": 1', "", "[" * 100_000])
-def test_what_is_not_strict_json_is_named_in_one_line(text):
+def test_text_that_is_not_strict_json_is_named_in_one_line(text):
     with pytest.raises(RecordError, match=r"^f.json: not readable as JSON: ") as caught:
         RunResult.from_text(text, "f.json")
     assert "\n" not in str(caught.value)

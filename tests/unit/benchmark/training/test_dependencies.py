@@ -94,7 +94,7 @@ def test_a_cell_without_the_weights_that_it_needs_fails_and_says_which(tmp_path)
 
 
 def test_a_regularizer_is_given_the_trained_methods_too(tmp_path, monkeypatch):
-    """As the teachers of a distillation."""
+    """Trained methods as the teachers of a distillation."""
     given: list[str] = []
     monkeypatch.setattr(AuxHeads, "needs", classmethod(lambda cls, backbone, options: {"single_task": {}}))
     monkeypatch.setattr(AuxHeads, "start_from", lambda self, trained: given.extend(trained))

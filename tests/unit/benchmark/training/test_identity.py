@@ -1,4 +1,4 @@
-"""Identity of cells by content: which changes of a request, a recipe or a user's file make another cell."""
+"""Identity of cells by content: changes of a request, a recipe or a user's file that make another cell."""
 
 from __future__ import annotations
 
