@@ -5,7 +5,7 @@
     python tools/compare.py 99b9bc45 0123abcd                 # cells that two commits trained
     python tools/compare.py results other/results             # the same cells in two folders
 
-Gains are those of the second over the first, paired by seed, with 95 % t intervals. They are not adjusted for several
+Gains are of the second over the first, paired by seed, with 95 % t intervals. They are not adjusted for several
 comparisons.
 """
 

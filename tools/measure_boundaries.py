@@ -1,8 +1,7 @@
 """Measure the seconds of one core for the boundary evaluation of one image.
 
 The time includes suppression, thresholds, thinning and matching, but not reading files. With --pred and --gt, the maps
-of
-two folders are scored, else synthetic maps similar to predictions: blurred, displaced outlines of uneven strength,
+of two folders are scored, else synthetic maps similar to predictions: blurred, displaced outlines of uneven strength,
 false outlines, and weak texture everywhere.
 """
 
@@ -31,13 +30,22 @@ if TYPE_CHECKING:
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = Parser(__doc__)
-    parser.add_argument("--protocol", choices=PROTOCOLS, default="seism", help="evaluation protocol (default:
-    %(default)s)") parser.add_argument("--images", type=int, default=20, help="images to measure (default:
-    %(default)s)") parser.add_argument( "--size", type=int, nargs=2, default=(425, 560), metavar=("HEIGHT", "WIDTH"),
-    help="size of synthetic images (default: 425 560)", ) parser.add_argument("--segments", type=int, default=45,
-    help="segments of a synthetic image (default: %(default)s)") parser.add_argument("--pred", type=Path, metavar="DIR",
-    help="folder of predicted maps") parser.add_argument("--gt", type=Path, metavar="DIR", help="folder of ground
-    truth") return parser.parse_args(arguments)
+    parser.add_argument(
+        "--protocol", choices=PROTOCOLS, default="seism", help="evaluation protocol (default: %(default)s)"
+    )
+    parser.add_argument("--images", type=int, default=20, help="images to measure (default: %(default)s)")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        default=(425, 560),
+        metavar=("HEIGHT", "WIDTH"),
+        help="size of synthetic images (default: 425 560)",
+    )
+    parser.add_argument("--segments", type=int, default=45, help="segments of a synthetic image (default: %(default)s)")
+    parser.add_argument("--pred", type=Path, metavar="DIR", help="folder of predicted maps")
+    parser.add_argument("--gt", type=Path, metavar="DIR", help="folder of ground truth")
+    return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:

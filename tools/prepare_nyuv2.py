@@ -43,13 +43,18 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     mat = parser.add_argument_group("with --from-mat")
     mat.add_argument("--splits", type=Path, metavar="FILE", help="default: splits.mat next to the .mat file")
-    mat.add_argument("--class-mapping", type=Path, metavar="FILE", help="classMapping40.mat (default: a built-in
-    table)") mat.add_argument("--full-size", action="store_true", help="keep 480x640 with the white border, not
-    425x560") release = parser.add_argument_group("with --from-release") release.add_argument("--release",
-    choices=RELEASES, help="name of the release (default: recognised by its files)") add_preparation_options(parser,
-    "nyuv2") options = parser.parse_args(arguments) if options.from_mat is None and (options.splits or
-    options.class_mapping or options.full_size): parser.error("--splits, --class-mapping and --full-size go with
-    --from-mat") if options.from_release is None and options.release: parser.error("--release goes with --from-release")
+    mat.add_argument(
+        "--class-mapping", type=Path, metavar="FILE", help="classMapping40.mat (default: a built-in table)"
+    )
+    mat.add_argument("--full-size", action="store_true", help="keep 480x640 with the white border, not 425x560")
+    release = parser.add_argument_group("with --from-release")
+    release.add_argument("--release", choices=RELEASES, help="name of the release (default: recognised by its files)")
+    add_preparation_options(parser, "nyuv2")
+    options = parser.parse_args(arguments)
+    if options.from_mat is None and (options.splits or options.class_mapping or options.full_size):
+        parser.error("--splits, --class-mapping and --full-size go with --from-mat")
+    if options.from_release is None and options.release:
+        parser.error("--release goes with --from-release")
     return options
 
 

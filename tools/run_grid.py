@@ -120,7 +120,7 @@ def statuses(text: str) -> tuple[str, ...]:
 
 
 def requested(options: argparse.Namespace) -> list[Request]:
-    """The requests of the command line: one, or those of a board.
+    """The requests of the command line: one request, or the requests of a board.
 
     Raises:
         ValueError, OSError, ImportError: for a wrong request, in one line.

@@ -25,7 +25,7 @@ def results_of(root: Path, spec: RunSpec) -> list[Stored]:
         spec: the cell, of any seed.
 
     Raises:
-        ValueError: if there is no result; the message lists the results that exist.
+        ValueError: without a result; the message lists the results that exist.
     """
     if not (root / "runs").is_dir():
         raise ValueError(f"--store {root}: no folder of results, it has no runs/")

@@ -158,7 +158,7 @@ def read(path: Path) -> Mapping[str, Any]:
 def process(pid: int) -> dict[str, Any]:
     """Identity of a process: its number, and its start in clock ticks, since numbers are reused.
 
-    The start is None where /proc does not show it.
+    The start is None if /proc does not show it.
     """
     return {"pid": pid, "started": _state(pid)[1]}
 

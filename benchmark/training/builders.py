@@ -76,14 +76,14 @@ def build_training_module(
         del options["weight"]
     with torch.random.fork_rng():
         torch.manual_seed(seed + REGULARIZER_SEED_OFFSET)
-        beside = REGULARIZERS.create(regularizer, task_set, model.method.feature_specs, **options)
-    if accelerate and beside is not None:
-        resolve_name(ACCELERATE)(beside)
+        built_regularizer = REGULARIZERS.create(regularizer, task_set, model.method.feature_specs, **options)
+    if accelerate and built_regularizer is not None:
+        resolve_name(ACCELERATE)(built_regularizer)
     if compile_options is not None:
         model.method.compile(**compile_options)
     # A regularizer with weight 0 needs no memory, state or optimizer.
     calibration = None if ratio is None else Calibration(ratio)
-    module = TrainingModule(model, beside, seed + REGULARIZER_SEED_OFFSET, calibration)
+    module = TrainingModule(model, built_regularizer, seed + REGULARIZER_SEED_OFFSET, calibration)
     return in_memory_format(module, getattr(torch, memory_format))
 
 

@@ -45,7 +45,7 @@ def _child(node: Any, part: str, key: str, so_far: str) -> Any:
         return node[_index(node, part, key)]
     if not isinstance(node, Mapping) or part not in node:
         known = ", ".join(node) if isinstance(node, Mapping) else "nothing below it"
-        raise ConfigError(f"no setting {key!r} in the recipe: there is no {so_far!r} (here: {known})")
+        raise ConfigError(f"no setting {key!r} in the recipe: {so_far!r} does not exist (found: {known})")
     return node[part]
 
 

@@ -156,7 +156,7 @@ def draws_no_number_from_the_global_stream(method: str, name: str) -> None:
     assert torch.equal(without, torch.get_rng_state())
 
 
-ABOUT_THE_PAIR = (attaches_to_four_tasks_two_and_one.__name__, sends_a_gradient_into_what_it_reads.__name__)
+ABOUT_THE_PAIR = (attaches_to_four_tasks_two_and_one.__name__, sends_a_gradient_into_its_inputs.__name__)
 """Checks whose outcome depends on method and regularizer; the outcome of the others depends on the regularizer."""
 
 

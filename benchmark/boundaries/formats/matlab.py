@@ -121,7 +121,7 @@ def _elements(data: memoryview, order: str) -> Iterator[_Element]:
 
 
 def _matrix(data: memoryview, order: str, depth: int) -> tuple[str, Value]:
-    """Name and value of a variable; the value is None for kinds that are left out."""
+    """Name and value of a variable; the value is None for skipped kinds."""
     if not len(data):
         return "", np.zeros((0, 0))
     parts = _elements(data, order)

@@ -67,11 +67,11 @@ def test_cardinality_and_cost_of_every_matching_are_exact(cases: dict[str, Golde
             true = np.flatnonzero(truth)
             for threshold, mates in enumerate(match_sets(predicted, true, tolerance, number)):
                 hit = mates >= 0
-                here, there = predicted[threshold][hit], true[mates[hit]]
-                offsets = np.array(np.divmod(here, shape[1])) - np.divmod(there, shape[1])
+                predicted_pixels, true_pixels = predicted[threshold][hit], true[mates[hit]]
+                offsets = np.array(np.divmod(predicted_pixels, shape[1])) - np.divmod(true_pixels, shape[1])
                 cost = np.rint(100 * np.hypot(*offsets)).sum()
                 where = f"{case.name}, threshold {threshold}, annotator {annotator}"
-                assert len(set(there.tolist())) == hit.sum() == case.card[threshold, annotator], where
+                assert len(set(true_pixels.tolist())) == hit.sum() == case.card[threshold, annotator], where
                 assert cost == case.cost[threshold, annotator], where
 
 

@@ -26,8 +26,8 @@ def pixels_at(places: list[tuple[int, int]], shape: tuple[int, int]) -> Pixels:
 
 def distances(predicted: Pixels, truth: Pixels, width: int) -> NDArray[np.float64]:
     """Distance of every predicted to every true pixel."""
-    here, there = np.array(np.divmod(predicted, width)), np.array(np.divmod(truth, width))
-    return np.hypot(*(here[:, :, None] - there[:, None]))
+    predicted_at, true_at = np.array(np.divmod(predicted, width)), np.array(np.divmod(truth, width))
+    return np.hypot(*(predicted_at[:, :, None] - true_at[:, None]))
 
 
 def size_and_cost(predicted: Pixels, truth: Pixels, mates: Pixels, width: int) -> tuple[int, int]:
@@ -132,8 +132,8 @@ def test_matches_do_not_depend_on_the_previous_sets() -> None:
 def test_exchanging_both_maps_changes_neither_size_nor_cost() -> None:
     shape, tolerance = (30, 40), tolerance_of((30, 40), 0.07)
     one, other = (np.flatnonzero(scattered(seed, shape, 0.15)) for seed in (0, 1))
-    (there,), (back,) = match_sets([one], other, tolerance), match_sets([other], one, tolerance)
-    assert size_and_cost(one, other, there, 40) == size_and_cost(other, one, back, 40)
+    (forward,), (backward,) = match_sets([one], other, tolerance), match_sets([other], one, tolerance)
+    assert size_and_cost(one, other, forward, 40) == size_and_cost(other, one, backward, 40)
 
 
 def test_empty_sets_match_nothing() -> None:

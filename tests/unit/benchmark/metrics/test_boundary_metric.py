@@ -42,7 +42,7 @@ def evaluate(pairs: list[tuple[NDArray[np.float32], NDArray[np.float32]]], **opt
 
 
 def test_fully_labelled_images_are_scored_by_the_published_protocol() -> None:
-    """As if each map had been saved as a PNG, which cuts the fraction of 255 p off, and scored by the tool."""
+    """Expected: each map saved as a PNG, with 255 p truncated, and scored by the functions of the tool."""
     pairs = [scene(seed) for seed in range(3)]
     expected = {}
     for variant, names in (("seism", ("odsF", "oisF")), ("direct", ("odsF",))):

@@ -38,7 +38,7 @@ def shards(samples: list[Any], processes: int, repeat: bool) -> list[list[Any]]:
 
 
 def in_processes(task: str, parts: list[list[Any]], size: int) -> dict[str, float]:
-    """As mmengine does: every process pickles its results, the first takes them in turn and cuts them to `size`."""
+    """Evaluate as in mmengine: each process pickles its results; the first interleaves them and keeps `size`."""
     results = []
     for part in parts:
         metric = metric_of(NYUV2_TASKS[task])

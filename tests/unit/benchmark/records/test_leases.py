@@ -162,7 +162,7 @@ def test_only_the_heartbeat_counts_for_a_holder_elsewhere(tmp_path, key):
 
 
 def test_a_process_hidden_by_proc_does_not_count_as_dead(tmp_path, monkeypatch):
-    """As with the mount option hidepid, and in a container that shows the /proc of its host."""
+    """Conditions of the mount option hidepid, and of a container that shows the /proc of its host."""
     acquire(tmp_path, "cell")
     monkeypatch.setattr(leases, "_state", lambda pid: (None, None))
     assert acquire(tmp_path, "cell") is None

@@ -112,7 +112,7 @@ def test_a_setting_that_a_constructor_takes_may_be_added(tmp_path: Path) -> None
     ("key", "message"),
     [
         ("train_cfg.max_iter", r"no setting 'train_cfg.max_iter'.*Did you mean 'train_cfg.max_iters'"),
-        ("optim_wraper.optimizer.lr", r"there is no 'optim_wraper'"),
+        ("optim_wraper.optimizer.lr", r"'optim_wraper' does not exist"),
         ("optim_wrapper.optimizer.learning_rate", "no setting"),
         ("param_scheduler.9.power", "must be a number from 0 to 1"),
         ("train_cfg.max_iters.deeper", "no setting"),
