@@ -127,10 +127,11 @@ def test_an_invalid_protocol_is_refused(changes: dict[str, Any], message: str) -
 @pytest.fixture
 def plain_python(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The counting module without numba."""
-    package = sys.modules["benchmark.boundaries"]
-    for name in [name for name in sys.modules if name.startswith("benchmark.boundaries.")]:
+    loaded = {name: module for name, module in sys.modules.items() if name.startswith("benchmark.boundaries")}
+    for name in loaded.keys() - {"benchmark.boundaries"}:
         # Both import caches are restored after the test.
-        monkeypatch.delattr(package, name.rpartition(".")[2])
+        parent, _, child = name.rpartition(".")
+        monkeypatch.delattr(loaded[parent], child)
         monkeypatch.delitem(sys.modules, name)
     with monkeypatch.context() as blocked:
         blocked.setitem(sys.modules, "numba", None)
