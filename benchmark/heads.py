@@ -26,7 +26,7 @@ def concatenate_maps(maps: Sequence[Tensor]) -> Tensor:
 
 
 class ConvBNReLU(nn.Sequential):
-    """Convolution without bias, batch normalisation, ReLU; padded so that the size is kept."""
+    """Convolution without bias, batch normalisation, ReLU; padding keeps the size."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__(
@@ -81,7 +81,7 @@ def task_heads(channels: int, tasks: TaskSet, width: int | None = None) -> nn.Mo
     Args:
         channels: channels of the incoming map.
         tasks: the tasks, in order.
-        width: see `FCNHead`; `head_width(channels)` where None.
+        width: see `FCNHead`; `head_width(channels)` if None.
     """
     width = width or head_width(channels)
     return nn.ModuleDict({name: FCNHead(channels, width, task.channels) for name, task in tasks.items()})

@@ -1,8 +1,8 @@
 """The registries METHODS, REGULARIZERS, DATASETS and BACKBONES.
 
-Each of them is a child of the registry of mmsegmentation of the same kind, so that a config can also name modules of
-mmengine and mmseg. An entry has a title, a paper and a year. The error for an unknown name suggests a near match. The
-package that holds the entries is imported at the first look-up, so there is no list of entries to maintain.
+Each registry is a child of mmsegmentation's registry of the same kind, so a config can also name modules of mmengine
+and mmseg. An entry has a title, a paper and a year. The error for an unknown name suggests a near match. The package
+with the entries is imported at the first look-up, so no list of entries has to be maintained.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class UnknownNameError(KeyError):
 
 
 class DuplicateNameError(ValueError):
-    """Name that another entry already has."""
+    """The name of an entry is already taken by another entry."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Entry:
         expected_failures: contract checks that this entry fails, with the reason; strict.
         accepts_regularizers: False for a method that has nothing to train.
         large: True for a backbone that takes seconds to build; the quick tests run it on the meta device only.
-        in_all: False for an entry that "all" leaves out, since it makes no row of a table, such as a search.
+        in_all: False for an entry that "all" excludes, such as a search, which has no row in a table.
         version: raised by one with each change that changes the numbers of trained cells. Results of different
             versions are not compared.
 
@@ -88,7 +88,7 @@ class Registry(mmengine.registry.Registry):
     """
 
     def __init__(self, kind: str, package: str, parent: mmengine.registry.Registry) -> None:
-        # The scope tells the registries apart below their common parent.
+        # The scope distinguishes the registries of a common parent.
         super().__init__(kind, parent=parent, scope=package.replace(".", "_"))
         self.kind = kind
         self.package = package
@@ -148,7 +148,7 @@ class Registry(mmengine.registry.Registry):
         return list(chosen)
 
     def entry(self, name: str) -> Entry:
-        """The entry of that name.
+        """The entry of a name.
 
         Raises:
             UnknownNameError: if the name is not registered.
@@ -159,11 +159,11 @@ class Registry(mmengine.registry.Registry):
         return self._entries[name]
 
     def create(self, name: str, /, *args: Any, **options: Any) -> Any:
-        """Build the entry of that name from the arguments of its constructor."""
+        """Build the entry of a name from the arguments of its constructor."""
         return self.entry(name).factory(*args, **options)
 
     def import_from_location(self) -> None:
-        """Find our own entries; mmengine calls this before a look-up in a config."""
+        """Import the entries of the project; mmengine calls this before a look-up in a config."""
         self._discover()
 
     def _unknown(self, name: str) -> UnknownNameError:
@@ -173,7 +173,7 @@ class Registry(mmengine.registry.Registry):
     def _discover(self) -> None:
         if self._discovered:
             return
-        # Set first: the modules imported below may look names up themselves.
+        # Set first, since the modules imported below may look up names.
         self._discovered = True
         package = importlib.import_module(self.package)
         import_tree(package)
@@ -182,10 +182,10 @@ class Registry(mmengine.registry.Registry):
 
 
 def import_tree(package: ModuleType) -> None:
-    """Import every public module below a package. Modules with a leading underscore hold parts of entries."""
+    """Import every public module below a package; modules with a leading underscore are not imported."""
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         leaf = module.name.rpartition(".")[2]
-        # __main__ would run the command line of the package.
+        # Importing __main__ would run the command line of the package.
         if leaf != "__main__" and "._" not in module.name.removeprefix(package.__name__):
             importlib.import_module(module.name)
 
@@ -195,7 +195,7 @@ def import_file(path: str | Path) -> ModuleType:
 
     Raises:
         FileNotFoundError: if the file does not exist.
-        ImportError: if the file cannot be run; the message has the line that failed.
+        ImportError: if the file fails; the message has the line of the failure.
     """
     file = Path(path).resolve()
     if not file.is_file():
@@ -259,7 +259,7 @@ REGULARIZERS = Registry("regularizer", "regularizers", parent=mmseg.registry.MOD
 BACKBONES = Registry("backbone", "mtl_methods._shared.backbones", parent=mmseg.registry.MODELS)
 DATASETS = Registry("data set", "datasets", parent=mmseg.registry.DATASETS)
 JOIN_PAIRS = "datasets.loading.pairs:join_pairs"
-"""Function that merges pairs of posed views into a training split; a string, so that the core imports no sibling."""
+"""Function that adds pairs of posed views to a training split; a string, so that the core imports no sibling."""
 ACCELERATE = "mtl_methods.accelerate:accelerate"
 """Function that replaces layers by equal, faster ones for a CPU; a string, so that the core imports no sibling."""
 
@@ -267,7 +267,7 @@ ACCELERATE = "mtl_methods.accelerate:accelerate"
 def offered_by(dataset: str, root: str | Path | None) -> TaskSet:
     """All tasks of a registered data set, with their default settings."""
     factory: Any = DATASETS.entry(dataset).factory
-    # A data set from outside the suite may have only the class attribute.
+    # A data set of the user may have only the class attribute.
     from_root = root is not None and hasattr(factory, "offered")
     offered: TaskSet = factory.offered(Path(str(root))) if from_root else factory.tasks
     return offered

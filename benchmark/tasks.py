@@ -19,7 +19,7 @@ Readout = Literal["class", "value", "direction", "probability", "mask"]
 
 
 def suggest(name: object, known: Iterable[str]) -> str:
-    """The text " Did you mean 'x'?" with the known name nearest to a misspelt one; empty if no name is near."""
+    """The text " Did you mean 'x'?" with the known name nearest to a misspelt name; empty if no name is near."""
     near = get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""
 
@@ -51,10 +51,10 @@ class Task:
     """One dense prediction task.
 
     Args:
-        name: the field's word for it.
+        name: name of the task, such as "semseg".
         channels: channels of the prediction.
         unit: unit of the target.
-        primary_metric: the metric that ranks it; the leaderboard and Delta_m use it.
+        primary_metric: metric of the leaderboard's ranking and of Delta_m.
         higher_is_better: direction of the primary metric.
         loss: name of a loss in `benchmark.losses`.
         valid: target -> (B, H, W) mask of the pixels that count.
@@ -62,10 +62,10 @@ class Task:
             no conversion, "direction" for unit vectors, "probability" for the logistic function, "mask" for the
             probability of the foreground (logistic function of one channel, or softmax of two).
         loss_weight: factor of the loss in the sum over tasks.
-        loss_options: keywords of that loss.
+        loss_options: keywords of the loss.
         metric_options: keywords of the metric, from the protocol of a data set.
-        background: class that does not count as a label by itself: an image of this class only is unlabelled. None if
-            the task has no such class.
+        background: class that is not a label by itself: an image with only this class is unlabelled. None if the task
+            has no such class.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Task:
         """A copy with the loss settings of a recipe.
 
         Raises:
-            ValueError: for anything but `loss`, `loss_options` and `loss_weight`, and for a mask `channels`.
+            ValueError: for settings other than `loss`, `loss_options` and `loss_weight`, and `channels` of a mask.
         """
         allowed = ["loss", "loss_options", "loss_weight", *(["channels"] if self.readout == "mask" else [])]
         unknown = set(changes) - set(allowed)
@@ -111,7 +111,7 @@ class TaskSet(Mapping[str, Task]):
         tasks: the tasks; their order is the order of losses, heads and columns everywhere.
 
     Raises:
-        ValueError: if it is empty or a name occurs twice.
+        ValueError: if the set is empty or a name occurs twice.
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
@@ -244,7 +244,7 @@ PASCAL_TASKS = TaskSet(
         ),
     )
 )
-"""PASCAL-Context: the background is class 0 of `semseg`, and counts."""
+"""Tasks of PASCAL-Context. The background is class 0 of `semseg`, and counts."""
 
 STANDARD_TASKS = TaskSet((SEMSEG, DEPTH, NORMALS, BOUNDARY, HUMAN_PARTS, SALIENCY))
-"""The tasks with standard names; a data set may offer others (`datasets.own.folder`)."""
+"""Tasks with standard names; a data set may offer other tasks (`datasets.own.folder`)."""

@@ -23,7 +23,7 @@ from regularizers.three_d_aware.regularizer import ThreeDAware
     title="Frozen planes",
     paper="regularizers/frozen_planes.py",
     year=2026,
-    expected_failures={"sends_a_gradient_into_what_it_reads": "stops the gradient, by definition of this control"},
+    expected_failures={"sends_a_gradient_into_its_inputs": "stops the gradient, by definition of this control"},
 )
 class FrozenPlanes(ThreeDAware):
     """`three_d_aware` on detached features."""

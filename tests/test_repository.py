@@ -1,4 +1,4 @@
-"""What holds for the repository as a whole."""
+"""Rules of the whole repository: file sizes, names, dependencies, tools."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ TOOLS = sorted(path.name for path in (CHECKOUT / "tools").glob("*.py") if "__mai
 MOST_LINES = 350
 MOST_HELP_SECONDS = 1.0
 
-# A folder of somebody's machine, at the start of a path: "results/work/x" is none.
+# An absolute path of one machine; "results/work/x" does not match.
 MACHINE_PATH = re.compile(r"(?<![\w.\-)}>*~])/(?:work|tmp|farm|root|home|Users)/\w")
-# Numbers mean nothing outside the tracker that gave them.
+# Issue numbers have no meaning outside their tracker.
 ISSUE_NUMBER = re.compile(r"\bissues?\s+#?\d|\(#\d+\)|\b(?:closes?|fix(?:es)?|see)\s+#\d", re.IGNORECASE)
 
 HELP_PROBE = """
@@ -51,7 +51,7 @@ print(json.dumps(answer), file=sys.stderr)
 
 
 def tracked_files() -> list[Path]:
-    """Files that are in git or would be, by its ignore rules; without git, those of our folders."""
+    """Files that git tracks or would add; without git, all files of the project's folders."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     try:
         listed = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
@@ -100,7 +100,7 @@ def imported_by(path: Path) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
-def test_datasets_is_our_folder_and_not_the_hugging_face_package() -> None:
+def test_datasets_is_the_project_folder_and_not_the_hugging_face_package() -> None:
     assert Path(datasets.__file__).is_relative_to(CHECKOUT)
 
 
@@ -109,10 +109,10 @@ def test_nothing_is_installed_over_other_packages() -> None:
     assert setup == {"packages": [], "py-modules": []}
 
 
-def test_no_file_of_ours_is_long() -> None:
+def test_no_file_is_long() -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in tracked_files() if path.suffix == ".py"}
     long = {str(path.relative_to(CHECKOUT)): lines for path, lines in lengths.items() if lines > MOST_LINES}
-    assert not long, f"split these at their ideas, {MOST_LINES} lines are the most: {long}"
+    assert not long, f"split these files by idea, at most {MOST_LINES} lines each: {long}"
 
 
 def test_no_tracked_file_names_a_folder_of_one_machine() -> None:
@@ -135,7 +135,7 @@ def test_continuous_integration_can_be_run() -> None:
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_help_of_a_tool_is_quick_and_imports_no_torch(tool: str, tmp_path: Path) -> None:
-    """CPU time of the process after the start of Python, so that a busy machine does not count."""
+    """CPU time of the process after the start of Python, which does not depend on other load."""
     probe = HELP_PROBE.format(tool=str(CHECKOUT / "tools" / tool))
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     run = subprocess.run(
@@ -159,7 +159,7 @@ def test_every_package_that_the_code_imports_is_declared() -> None:
         for name in names
         if not {canonicalize_name(found) for found in packages.get(name, [name])} & set(declared())
     }
-    assert not missing, "add what provides these to [project] dependencies in pyproject.toml, or import them no more"
+    assert not missing, "add their packages to [project] dependencies in pyproject.toml, or remove the imports"
 
 
 def test_the_lock_has_one_version_of_each_requirement_in_its_range() -> None:
@@ -180,7 +180,7 @@ def test_the_lock_holds_names_and_exact_versions_only() -> None:
 
 
 def test_the_first_process_of_the_tests_makes_the_caches_that_the_others_read(tmp_path: Path) -> None:
-    """yapf, which mmengine imports, caches its grammar where a second process may read half of it."""
+    """yapf, which mmengine imports, writes a grammar cache that a second process could read too early."""
     subprocess.run(
         [sys.executable, "-m", "pytest", "--markers", "tests"],
         cwd=CHECKOUT,

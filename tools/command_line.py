@@ -1,4 +1,4 @@
-"""Parts that the command-line tools share."""
+"""Shared code of the command-line tools: parser, option types, errors, and paths for messages."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ WRONG_USE = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that answers a wrong option with one line, and keeps the line breaks of a description.
+    """Argument parser with errors of one line, which keeps the line breaks of a description.
 
-    Standard output and standard error then take any text, whatever their encoding.
+    It also makes standard output and standard error accept any text, whatever their encoding.
 
     Args:
-        description: of the tool; its module's docstring.
+        description: docstring of the tool's module.
     """
 
     def __init__(self, description: str | None) -> None:
@@ -43,7 +43,7 @@ def positive(text: str) -> int:
 
 
 def check_writable(folder: Path) -> None:
-    """Refuse a folder in which nothing can be written, or that cannot be made; nothing is made here.
+    """Refuse a folder that cannot be created or written. Does not create it.
 
     Raises:
         OSError: in one line that names the folder.
@@ -61,6 +61,6 @@ def refuse(tool: str, error: BaseException) -> int:
 
 
 def shown(path: Path) -> str:
-    """A path as it is typed here: relative if it lies below the current folder."""
+    """A path for messages: relative if it is below the current folder."""
     absolute, here = os.path.abspath(path), os.getcwd()
     return os.path.relpath(absolute, here) if absolute.startswith(here + os.sep) else str(path)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""Compare two rows, two commits or two folders of results: paired gains, and what differs in their ingredients.
+"""Compare two rows, two commits or two folders of results: paired gains, and differences of their ingredients.
 
     python tools/compare.py mti_net mti_net+three_d_aware     # rows, as the leaderboard names them
     python tools/compare.py 99b9bc45 0123abcd                 # cells that two commits trained
     python tools/compare.py results other/results             # the same cells in two folders
 
-Gains are those of the second over the first, paired by seed, with 95 % t intervals. They are not adjusted for several
+Gains are of the second over the first, paired by seed, with 95 % t intervals. They are not adjusted for several
 comparisons.
 """
 
@@ -39,7 +39,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print every difference; 0 if there is one, 2 if nothing can be compared."""
+    """Print every difference. Exit code 0, or 2 if no cells can be compared."""
     options = parse_arguments(arguments)
     from benchmark.leaderboard.compare import compare
     from benchmark.records.escaping import escape_terminal
@@ -56,10 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read_side(name: str, options: argparse.Namespace) -> list[Stored]:
-    """The results that one argument names.
+    """Read the results that one argument names.
 
     Raises:
-        ValueError: if it names none.
+        ValueError: if the argument names no result.
     """
     from benchmark.leaderboard.compare import select
     from benchmark.records.result import DONE

@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""Examine a prepared data set: missing, damaged and changed files, and labels that are not plausible.
+"""Examine a prepared data set: missing, damaged and changed files, and implausible labels.
 
     python tools/doctor.py data/nyuv2
     python tools/doctor.py data/nyuv2 --quick 100 --json report.json
 
-Each problem is one line that names the first wrong file, what is wrong and what to do. Exit code 0: no problem, 1:
-problems, 2: there is no prepared data set to examine. Nothing is changed.
+Each problem is one line with the first wrong file, the fault and the remedy. The exit code is 0 without problems, 1
+with problems, 2 without a prepared data set. No file is changed.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar="N",
         nargs="?",
         const=60,
-        help="read the files of N frames only, evenly spread (60 where N is not given)",
+        help="read the files of N frames only, evenly spread (60 without N)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too, as JSON")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the report to this file, as JSON")
     parser.add_argument("--workers", type=positive, default=2, metavar="N", help="processes (default: %(default)s)")
     return parser.parse_args(arguments)
 
 
 def frames_to_read(text: str) -> int:
-    """Number of frames for --quick, which may have taken DATA for its number."""
+    """Parse the number of frames of --quick; argparse may pass DATA in place of the number."""
     try:
         return positive(text)
     except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f"{error}; DATA comes before it") from None
+        raise argparse.ArgumentTypeError(f"{error}; give DATA before --quick") from None
 
 
 def track(frames: Iterator[FrameFacts], total: int) -> Iterator[FrameFacts]:
@@ -63,7 +63,7 @@ def track(frames: Iterator[FrameFacts], total: int) -> Iterator[FrameFacts]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Examine; 0 without problems, 1 with problems, 2 when there is nothing to examine."""
+    """Examine the data set. Exit code 0 without problems, 1 with problems, 2 without a prepared data set."""
     options = parse_arguments(arguments)
     from concurrent.futures.process import BrokenProcessPool
 
@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"doctor.py: {error}", file=sys.stderr)
         return WRONG_USE
     except BrokenProcessPool:
-        print("doctor.py: a process was killed, perhaps for want of memory; try --workers 1", file=sys.stderr)
+        print("doctor.py: a process was killed, perhaps for lack of memory; try --workers 1", file=sys.stderr)
         return PROBLEMS
     except KeyboardInterrupt:
         print("doctor.py: stopped", file=sys.stderr)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python
-"""Score the trained weights of one cell again, on the test split of its data set, or weights of public code.
+"""Evaluate the trained weights of one cell again, on the test split of its data set, or imported weights.
 
     python tools/evaluate.py results/runs/nyuv2_lite/RUN_ID.json
     python tools/evaluate.py --imported DIR --recipe nyuv2_hrnet18
 
-The first reads the cell from its result file and its weights from results/work, and prints every metric with
-the stored one. With --store the new numbers replace the stored ones, for example after a metric was added. The second
-scores the output of tools/import_checkpoint.py in DIR, under the protocol of a recipe. A result file is data: if it
-names a recipe file of your own, which is code, give the file with --recipe.
+The first command reads the cell from its result file and its weights from results/work, and prints every metric with
+the stored value. With --store, the new numbers replace the stored numbers, for example after a metric was added. The
+second command scores the output of tools/import_checkpoint.py in DIR, under the protocol of a recipe. If a result names
+your own recipe file, give the file with --recipe: a recipe is code, and a result file cannot run code.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Score the cell or the imported weights; returns 0 when done, 2 for a wrong request."""
+    """Score the cell or the imported weights. Exit code 0, or 2 for a wrong request."""
     options = parse_arguments(arguments)
     from benchmark.registry import import_files
-    from benchmark.training.compose import ConfigError
     from benchmark.training.model_files import CheckpointError
+    from benchmark.training.recipe_keys import ConfigError
 
     try:
         import_files(options.imports)
@@ -107,8 +107,8 @@ def score_imported(options: argparse.Namespace) -> None:
     """Score imported weights under a recipe and print the metrics."""
     from tempfile import TemporaryDirectory
 
-    from benchmark.training.compose import parse_overrides
     from benchmark.training.imported import evaluate_imported
+    from benchmark.training.recipe_keys import parse_overrides
 
     overrides = parse_overrides(options.overrides)
     with TemporaryDirectory() as scratch:
@@ -129,7 +129,7 @@ def score_imported(options: argparse.Namespace) -> None:
 
 
 def print_metrics(metrics: Metrics, stored: Metrics | None = None) -> None:
-    """Print one line for each number, with the stored number if there is one."""
+    """Print one line for each number, with the stored number if it exists."""
     for task, entries in metrics.items():
         for name, entry in entries.items():
             line = f"{task + '/' + name:24s} {entry['value']:12.5f} {entry['unit']:6s}"

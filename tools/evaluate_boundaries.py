@@ -3,16 +3,16 @@
 
     python tools/evaluate_boundaries.py --pred DIR --gt DIR --protocol seism
 
-matches .png, .npy and .mat files by name. A prediction is an 8-bit map 0..255, or floats 0..1. Ground truth is a map of
+pairs .png, .npy and .mat files by name. A prediction is an 8-bit map 0..255, or floats 0..1. Ground truth is a map of
 boundaries or of segments, or the groundTruth of BSDS500 with all its annotators. Maps are never resized.
 
     seism   reported by papers on multi-task learning: non-maximum suppression, 101 thresholds, the best F among them.
-            Ground truth is read as segments, their thinned outlines are the boundaries; a drawn boundary map is, too.
+            Ground truth is read as segments, whose thinned outlines are the boundaries, also for a drawn map.
             --max-dist 0.011 for NYUD-v2 (default), 0.0075 for PASCAL-Context.
     bsds    reported by papers on boundary detection: 99 thresholds, the best F between them. Ground truth are the drawn
-            boundaries. Non-maximum suppression has been done before.
+            boundaries. Apply non-maximum suppression before.
 
-Every number carries its protocol, and the ground truth where it is not the protocol's own: odsF@seism-direct.
+The name of every number has its protocol, and its ground truth if changed by --gt-variant: odsF@seism-direct.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ STOPPED = 130
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = Parser(__doc__)
     parser.add_argument("--pred", type=Path, required=True, metavar="DIR", help="predicted maps")
-    parser.add_argument("--gt", type=Path, required=True, metavar="DIR", help="ground truth by the same names")
-    parser.add_argument("--protocol", choices=PROTOCOLS, required=True, help="how to score")
+    parser.add_argument("--gt", type=Path, required=True, metavar="DIR", help="ground truth with the same file names")
+    parser.add_argument("--protocol", choices=PROTOCOLS, required=True, help="evaluation protocol")
     parser.add_argument(
         "--gt-variant",
         choices=("seism", "direct"),
@@ -57,7 +57,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--thresholds", type=positive, metavar="N", help="N evenly spaced thresholds in place of the protocol's"
     )
-    parser.add_argument("--no-nms", action="store_true", help="seism: the maps have been through suppression before")
+    parser.add_argument("--no-nms", action="store_true", help="seism: the maps are already suppressed")
     parser.add_argument(
         "--workers",
         type=positive,
@@ -104,7 +104,7 @@ def chosen_protocol(options: argparse.Namespace) -> Protocol:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Score; 0 when done, 2 when something cannot be scored."""
+    """Score the folders. Exit code 0, or 2 if a file cannot be scored."""
     options = parse_arguments(arguments)
     protocol = chosen_protocol(options)
     from benchmark.boundaries.formats.content import DataError
@@ -129,7 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def check_outputs(options: argparse.Namespace) -> None:
-    """Refuse before the work a file that could not be written after it.
+    """Check before the evaluation that the output files can be written.
 
     Raises:
         OSError: if a folder is missing.
@@ -151,7 +151,7 @@ def check_outputs(options: argparse.Namespace) -> None:
 
 
 def count(options: argparse.Namespace, protocol: Protocol) -> tuple[list[str], Counts, list[str]]:
-    """Names and counts of all images, and doubts about most of them."""
+    """Names and counts of all images, and warnings about more than half of them."""
     import numpy as np
 
     from benchmark.boundaries.folders import pairs_of
@@ -164,7 +164,7 @@ def count(options: argparse.Namespace, protocol: Protocol) -> tuple[list[str], C
 
 
 def track(pairs: list[Pair], protocol: Protocol, workers: int) -> Iterator[Counted]:
-    """Count with a bar that shows the time left."""
+    """Count with a progress bar."""
     from rich.console import Console
     from rich.progress import track as progress
 
@@ -183,7 +183,7 @@ def write(
     summary: Summary,
     doubts: list[str],
 ) -> None:
-    """Write the files that were asked for."""
+    """Write the requested files."""
     if options.counts:
         import numpy as np
 
@@ -203,7 +203,7 @@ def write(
 
 
 def described(summary: Summary, protocol: Protocol, images: int) -> dict[str, Any]:
-    """Everything that was measured and how; numbers are not rounded."""
+    """Numbers, not rounded, and settings as JSON values."""
     from dataclasses import asdict
 
     ods, ois = summary.ods, summary.ois
@@ -222,13 +222,13 @@ def described(summary: Summary, protocol: Protocol, images: int) -> dict[str, An
 
 
 def metrics(summary: Summary, protocol: Protocol) -> dict[str, float]:
-    """The three numbers in percent, named with their protocol."""
+    """odsF, oisF and AP in percent, by name with the protocol."""
     values = {"odsF": summary.ods.f, "oisF": summary.ois.f, "ap": summary.ap}
     return {f"{name}@{protocol.label}": 100 * value for name, value in values.items()}
 
 
 def report(summary: Summary, protocol: Protocol, images: int) -> Iterator[str]:
-    """The lines that are printed."""
+    """Lines of the printed report."""
     yield f"{images} images, {protocol.label}, max. distance {protocol.max_distance:g} of the diagonal"
     details = {
         "odsF": f"threshold {summary.ods.threshold:.3f}  recall {summary.ods.recall:.4f}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Write the genotype of a trained cell of atrc_search, for atrc.
+"""Write the genotype of a trained atrc_search cell, for atrc.
 
     python tools/export_genotype.py results/runs/nyuv2_lite/RUN_ID.json --out genotype.json
     python tools/train.py --recipe nyuv2_lite --method atrc --set method.genotype=genotype.json

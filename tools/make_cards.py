@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Write the cards of all metrics and data sets from the docstrings of their modules.
 
-Run without options it writes benchmark/metrics/CARDS.md, datasets/CARDS.md and docs/methods.md where they are stale. An
-incomplete card is named, and nothing is written.
+Without options, it updates benchmark/metrics/CARDS.md, datasets/CARDS.md and docs/methods.md. If a card is incomplete, it
+names the card and writes no file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def made() -> dict[Path, str]:
-    """The text of each file, by its path in the checkout.
+    """Texts of the card files, by path in the checkout.
 
     Raises:
         CardError: naming all cards that are incomplete.
@@ -57,7 +57,7 @@ def made() -> dict[Path, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write or compare; 0 when all is in order, 1 when not."""
+    """Write or compare the files. Exit code 1 for an incomplete card, or a stale file with --check; else 0."""
     options = parse_arguments(arguments)
     from benchmark.cards.reading import CardError
     from benchmark.records.atomic import write_text

@@ -6,8 +6,8 @@
     python tools/make_leaderboard.py --check --readme README.md   # write nothing; exit code 1 if a file is outdated
     python tools/make_leaderboard.py --latex nyuv2_lite --rows 'mti_net*' --columns semseg/mIoU,depth/delta1
 
-The schema of the CSV and Parquet files stands in benchmark/leaderboard/flat_records.py. A file that is no readable
-result is named on standard error and left out.
+benchmark/leaderboard/flat_records.py has the schema of the CSV and Parquet files. A file that is not a readable result
+is named on standard error and left out.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--results", type=Path, default=CHECKOUT / "results", metavar="DIR", help="folder with runs/ (default: results)"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default: the folder of results)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the files (default: the folder of results)")
     parser.add_argument(
         "--reported",
         type=Path,
@@ -44,8 +44,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--columns", default="", metavar="METRICS", help="metrics to show, such as depth/delta1,semseg/pixAcc"
     )
-    parser.add_argument("--readme", type=Path, metavar="FILE", help="rewrite the marked block of this file too")
-    parser.add_argument("--parquet", action="store_true", help="write leaderboard.parquet and comparisons.parquet too")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="also rewrite the marked block of this file")
+    parser.add_argument("--parquet", action="store_true", help="also write leaderboard.parquet and comparisons.parquet")
     parser.add_argument(
         "--latex", metavar="NAME", help="print the table of a board or a recipe as LaTeX; write no file"
     )
@@ -58,9 +58,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make the files; 0 when made, 1 with --strict or --check as these say, 2 when asked for wrongly."""
+    """Make the files. Exit code 0, 1 as described at --strict and --check, or 2 for a wrong request."""
     options = parse_arguments(arguments)
-    # Nothing here is cyclic, and with 10,000 results in memory the collector takes a fifth of the time.
+    # No object here is cyclic, and with 10,000 results the collector takes a fifth of the time.
     gc.disable()
     from benchmark.leaderboard.files import read_contents
 
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def act(options: argparse.Namespace, contents: Contents) -> int:
-    """Print, check or write, as the options say."""
+    """Print, check or write, depending on the options."""
     if options.latex is not None:
         print_latex(options, contents)
         return 0
@@ -88,7 +88,7 @@ def print_latex(options: argparse.Namespace, contents: Contents) -> None:
     """Print the tables of a board, or of a recipe that is on no board.
 
     Raises:
-        ValueError: if there is no such table with results.
+        ValueError: if the board or recipe has no results.
     """
     from benchmark.leaderboard.files import columns_of
     from benchmark.leaderboard.latex import latex_table
@@ -104,7 +104,7 @@ def print_latex(options: argparse.Namespace, contents: Contents) -> None:
 
 
 def write(options: argparse.Namespace, contents: Contents) -> int:
-    """Write the files and say which."""
+    """Write the files and print their paths."""
     from benchmark.leaderboard.files import columns_of, texts_of
     from benchmark.leaderboard.flat_records import comparison_records, row_records, write_parquet
     from benchmark.records.atomic import write_text
@@ -130,7 +130,7 @@ def write(options: argparse.Namespace, contents: Contents) -> int:
 
 
 def check(options: argparse.Namespace, contents: Contents) -> int:
-    """Name the files that are outdated; 1 if there is one."""
+    """Print the outdated files. Exit code 1 if a file is outdated, else 0."""
     from benchmark.leaderboard.files import outdated_files, read_text
 
     outdated = outdated_files(contents, options.out or options.results)

@@ -1,8 +1,8 @@
-"""Measure how many seconds one core takes to score one image by its boundaries.
+"""Measure the seconds of one core for the boundary evaluation of one image.
 
-Suppression, the thresholds, thinning and matching are in it, reading files is not. With --pred and --gt the maps of two
-folders are scored, else synthetic ones that resemble a network's: blurred, displaced outlines of uneven strength, false
-outlines, and weak texture everywhere.
+The time includes suppression, thresholds, thinning and matching, but not reading files. With --pred and --gt, the maps
+of two folders are scored, else synthetic maps similar to predictions: blurred, displaced outlines of uneven strength,
+false outlines, and weak texture everywhere.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     Scene = tuple[NDArray[np.uint8], list[NDArray[np.bool_]]]
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = Parser(__doc__)
-    parser.add_argument("--protocol", choices=PROTOCOLS, default="seism", help="how to score (default: %(default)s)")
+    parser.add_argument(
+        "--protocol", choices=PROTOCOLS, default="seism", help="evaluation protocol (default: %(default)s)"
+    )
     parser.add_argument("--images", type=int, default=20, help="images to measure (default: %(default)s)")
     parser.add_argument(
         "--size",
@@ -38,7 +40,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         nargs=2,
         default=(425, 560),
         metavar=("HEIGHT", "WIDTH"),
-        help="of synthetic images (default: 425 560)",
+        help="size of synthetic images (default: 425 560)",
     )
     parser.add_argument("--segments", type=int, default=45, help="segments of a synthetic image (default: %(default)s)")
     parser.add_argument("--pred", type=Path, metavar="DIR", help="folder of predicted maps")
@@ -47,8 +49,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the median time; 2 when a folder cannot be scored."""
-    options = parse(arguments)
+    """Print the median time. Exit code 0, or 2 if a folder cannot be scored."""
+    options = parse_arguments(arguments)
     os.environ["OMP_NUM_THREADS"] = "1"
     import numpy as np
 
@@ -65,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     except DataError as error:
         print(f"measure_boundaries.py: {error}", file=sys.stderr)
         return WRONG_USE
-    # The first image waits for the compiler.
+    # The first image includes the compilation.
     height, width, true = np.median(found, axis=0)
     print(
         f"{len(seconds) - 1} images of {height:.0f}x{width:.0f}, {true:.0f} true boundary pixels (medians), "
@@ -76,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def timed(function: Any, *arguments: Any) -> float:
-    """Seconds of processor time that a call takes."""
+    """Seconds of processor time of a call."""
     from time import process_time
 
     start = process_time()
@@ -85,7 +87,7 @@ def timed(function: Any, *arguments: Any) -> float:
 
 
 def scenes(options: argparse.Namespace, protocol: Protocol) -> Iterator[Scene]:
-    """Predicted maps and true boundaries; the first one twice."""
+    """Predicted maps and true boundaries; the first pair twice, since its first run includes the compilation."""
     if options.pred and options.gt:
         from benchmark.boundaries.files import read_strength, read_truths
         from benchmark.boundaries.folders import pairs_of
@@ -124,7 +126,7 @@ def synthetic(seed: int, height: int, width: int, segments: int) -> Scene:
 
 
 def cells(random: np.random.Generator, height: int, width: int, count: int) -> Floats:
-    """Segments with bent outlines: each pixel has the number of the nearest of some random points."""
+    """Random segments with bent outlines: the number of the nearest of `count` random points for each pixel."""
     import numpy as np
     from scipy.ndimage import gaussian_filter
     from scipy.spatial import cKDTree

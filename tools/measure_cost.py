@@ -5,10 +5,10 @@
     python tools/measure_cost.py --recipe nyuv2_hrnet18 --methods atrc,mti_net --size 480x640 --measure parameters,macs
     python tools/measure_cost.py --recipe nyuv2_lite --methods hard_sharing --regularizers all --store results
 
-Weights and images are random: no data set is needed, and nothing is downloaded. Each time and each peak of memory is
-measured in a process of its own; steps with and without a regularizer take turns, so that their ratio holds on a
-machine with other load. --store writes the numbers into the results of the same cells, and the leaderboard shows them
-with the name of this hardware. The exit code is 0, 1 if a measurement failed, 2 for a wrong command line.
+Weights and images are random: no data set and no download is needed. Each time and each peak memory is measured in its
+own process. Steps with and without a regularizer run alternately, so their ratio is valid under other load. --store
+writes the numbers into the results of the same cells, and the leaderboard shows them with the name of this hardware.
+The exit code is 0, 1 if a measurement failed, 2 for a wrong command line.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--measure", type=kinds, default=KINDS, metavar="A,B", help=f"some of {','.join(KINDS)} (default: all)"
     )
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is a GPU")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to this file too")
-    parser.add_argument("--store", type=Path, metavar="DIR", help="write them into the results below DIR/runs")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda if torch finds a GPU")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
+    parser.add_argument("--store", type=Path, metavar="DIR", help="write the costs into the results below DIR/runs")
     return parser.parse_args(arguments)
 
 
@@ -109,7 +109,7 @@ def kinds(text: str) -> tuple[str, ...]:
 
 
 def targets(options: argparse.Namespace) -> list[CostTarget]:
-    """The networks that the command line chooses.
+    """Networks selected by the command line.
 
     Raises:
         ValueError, KeyError, OSError, ImportError: for a wrong choice, in one line.
@@ -119,7 +119,9 @@ def targets(options: argparse.Namespace) -> list[CostTarget]:
     from benchmark.cost.target import CostTarget, image_size
     from benchmark.grid.cells import cells
     from benchmark.registry import METHODS, REGULARIZERS, import_files
-    from benchmark.training.compose import check_spec, load_recipe, parse_overrides
+    from benchmark.training.compose import check_spec
+    from benchmark.training.recipe_files import load_recipe
+    from benchmark.training.recipe_keys import parse_overrides
 
     import_files(options.imports)
     has_gpu = torch.cuda.is_available()
@@ -147,7 +149,7 @@ def targets(options: argparse.Namespace) -> list[CostTarget]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print and store; exit code 0, 1 if a measurement failed, 2 for a wrong command line."""
+    """Measure, print and store. Exit code 0, 1 if a measurement failed, 2 for a wrong command line."""
     options = parse_arguments(arguments)
     try:
         wanted = targets(options)
@@ -155,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
         from benchmark.cost.storing import results_of
 
         report = Report(wanted[0], options.batch, options.step_batch, options.measure)
-        # Results are looked up first: measuring may take an hour.
+        # Find the results first, since measuring may take an hour.
         stored = [results_of(options.store, target.spec) if options.store else [] for target in wanted]
         measure(report, wanted)
         store(report, stored)
@@ -169,7 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def measure(report: Report, wanted: Sequence[CostTarget]) -> None:
-    """Measure one after another; progress and failures go to standard error."""
+    """Measure the targets one after another; progress and failures go to standard error."""
     for position, target in enumerate(wanted, 1):
         spec = target.spec
         print(f"{position}/{len(wanted)} {spec.method}+{spec.regularizer}", file=sys.stderr)
@@ -178,7 +180,7 @@ def measure(report: Report, wanted: Sequence[CostTarget]) -> None:
 
 
 def store(report: Report, stored: Sequence[Sequence[Stored]]) -> None:
-    """Write the costs into the results; all are checked before the first is written.
+    """Write the costs into the results, after a check of all results.
 
     Raises:
         ValueError: if a result was trained with another network.

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 LARGEST_CROP = (512, 512)
-"""Where the frames have different sizes, as PASCAL-Context is trained."""
+"""Crop size for frames of different sizes, as in the training on PASCAL-Context."""
 sys.path.insert(0, str(CHECKOUT))
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, help="prepared data set (default: nyuv2 below $MTL_DATA, else data/nyuv2)")
     parser.add_argument("--images", type=int, default=200, help="frames per round (default: %(default)s)")
@@ -27,8 +27,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print images per second; 2 when the data are missing or wrong."""
-    options = parse(arguments)
+    """Print images per second. Exit code 0, or 2 if the data are missing or wrong."""
+    options = parse_arguments(arguments)
     os.environ["OMP_NUM_THREADS"] = "1"
     import cv2
     import torch
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     try:
-        # The published augmentation: everything that costs time.
+        # The published augmentation, which includes all slow operations.
         full = {"scale": (0.5, 2.0), "cat_max_ratio": 0.75, "flip": 0.5, "photometric": 1.0}
         size = read_info(root).size or LARGEST_CROP
         dataset = CanonicalDataset(root, "train", augmentation={**full, "crop": size})
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def best_rate(dataset: CanonicalDataset, images: int, rounds: int) -> float:
-    """Images per second of processor time in the fastest round; a round before the first warms the page cache."""
+    """Images per second of processor time in the fastest round, after an untimed round that fills the page cache."""
     from time import process_time
 
     seconds = []

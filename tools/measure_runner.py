@@ -1,10 +1,11 @@
 #!/usr/bin/env python
-"""Measure the overhead of the Runner: its training steps against steps of a plain loop on the same model and data.
+"""Measure the overhead of the Runner: its training steps compared with a plain loop on the same model and data.
 
     python tools/measure_runner.py --recipe nyuv2_lite --method hard_sharing
 
-Both take turns of a few steps in one process, so that other load on the machine affects both; the ratio of the median
-step times is printed. The plain loop is: next batch, forward, losses, backward, optimiser step, schedule.
+Both run alternately for a few steps in one process, so that other load affects both equally. The tool prints the ratio
+of
+the median step times. The plain loop is: next batch, forward, losses, backward, optimiser step, schedule.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def prepared_runner(recipe: str, method: str, folder: Path, steps: int) -> Any:
     from mmengine.runner import Runner
 
     from benchmark.records.result import RunSpec
-    from benchmark.training.compose import compose, recipe_defaults
+    from benchmark.training.compose import compose
+    from benchmark.training.recipe_files import recipe_defaults
 
     backbone, tasks = recipe_defaults(recipe)
     spec = RunSpec(recipe, method, "none", backbone, tasks, seed=0, overrides={"train_cfg.max_iters": steps})
@@ -86,8 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
     import torch
     from mmengine.registry import OPTIMIZERS
 
-    import benchmark.training.cell  # noqa: F401  (registers what configs name)
-    from benchmark.training.compose import load_recipe
+    import benchmark.training.cell  # noqa: F401  (registers names of configs)
+    from benchmark.training.recipe_files import load_recipe
 
     steps = options.turns * options.steps + 10
     with tempfile.TemporaryDirectory() as folder:

@@ -3,8 +3,8 @@
 
     python tools/measure_speed.py --recipe nyuv2_lite --methods hard_sharing,mti_net --batch 4
 
-Each network runs with `accelerate=True` and `accelerate=False`. Both take turns in one process on one thread, and the
-ratios are those of medians, so other load on the machine affects both.
+Each network runs with `accelerate=True` and `accelerate=False`, alternately in one process on one thread, so other load
+affects both equally. The ratios are ratios of medians.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tools.measure_cost import network_parser, targets
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Command line; options shared with measure_cost.py have the same meaning."""
+    """Parse the command line; options shared with measure_cost.py have the same meaning."""
     parser = network_parser(__doc__)
     parser.add_argument("--batch", type=positive, default=4, metavar="N", help="images at a time (default: 4)")
     parser.add_argument("--runs", type=positive, default=10, metavar="N", help="timed runs of each (default: 10)")
@@ -29,7 +29,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure and print a table; exit code 0, 2 for a wrong command line."""
+    """Measure and print a table. Exit code 0, or 2 for a wrong command line."""
     options = parse_arguments(arguments)
     try:
         wanted = targets(options)

@@ -3,8 +3,8 @@
 
     python tools/new_method.py my_method --title MyMethod --paper https://arxiv.org/abs/... --year 2026
 
-writes mtl_methods/my_method.py and prints the next steps. With --folder the file may be outside the checkout; the other
-tools and the tests then take it with --import.
+writes mtl_methods/my_method.py and prints the next steps. With --folder, the file may be outside the checkout; give
+it to the other tools and the tests by --import.
 """
 
 from __future__ import annotations
@@ -82,13 +82,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--paper",
         default="https://arxiv.org/abs/...",
         metavar="LINK",
-        help="link to the paper (default: a gap to fill)",
+        help="link to the paper (default: a placeholder)",
     )
     parser.add_argument(
         "--year", type=int, default=time.localtime().tm_year, help="year of publication (default: %(default)s)"
     )
     parser.add_argument(
-        "--folder", type=Path, default=METHODS_FOLDER, metavar="DIR", help="where the file goes (default: mtl_methods)"
+        "--folder", type=Path, default=METHODS_FOLDER, metavar="DIR", help="folder of the file (default: mtl_methods)"
     )
     return parser.parse_args(arguments)
 
@@ -105,7 +105,7 @@ def check_name(name: str) -> None:
         raise ValueError(f"{name!r} would name the class {camel_case(name)}, which is taken; choose another name")
     for taken in (METHODS_FOLDER / f"{name}.py", METHODS_FOLDER / name):
         if taken.exists():
-            raise ValueError(f"there is a method {name!r} already, {shown(taken)}; choose another name")
+            raise ValueError(f"the method {name!r} already exists, {shown(taken)}; choose another name")
 
 
 def check_text(option: str, text: str) -> None:
@@ -127,7 +127,7 @@ def write_stub(folder: Path, name: str, title: str, paper: str, year: int) -> Pa
     """Write the stub.
 
     Raises:
-        FileExistsError: if the file exists; it is left as it is.
+        FileExistsError: if the file exists; it is not changed.
         FileNotFoundError: if the folder is missing.
     """
     if not folder.is_dir():
@@ -160,7 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
         check_text("--paper", options.paper)
         path = write_stub(options.folder, options.name, title, options.paper, options.year)
     except FileExistsError as error:
-        print(f"new_method.py: {error.filename} is there already and is left as it is", file=sys.stderr)
+        print(f"new_method.py: {error.filename} already exists and is not changed", file=sys.stderr)
         return WRONG_USE
     except (ValueError, OSError) as error:
         print(f"new_method.py: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Shared part of the prepare_* tools: common options, errors in one line, and a summary of the prepared data set."""
+"""Shared code of the prepare_* tools: common options, errors in one line, and a summary of the prepared data set."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_preparation_options(parser: argparse.ArgumentParser, folder: str) -> Non
     """Add --out, --workers, --limit and --overwrite.
 
     Args:
-        parser: of the tool.
+        parser: parser of the tool.
         folder: name of the default folder in the data folder.
     """
     parser.set_defaults(folder=folder)
@@ -39,11 +39,11 @@ def run_preparation(tool: str, options: argparse.Namespace, open_source: Callabl
 
     Args:
         tool: name of the tool, for messages.
-        options: with the options of `add_preparation_options`.
+        options: parsed options, with the options of `add_preparation_options`.
         open_source: opens the source, given the output folder and a stack that removes unpacked archives at the end.
 
     Returns:
-        Exit code: 0 when the data set is in place, 2 when the input or the output folder is wrong, 130 after Ctrl-C.
+        Exit code: 0 if the data set was written, 2 for a wrong input or output folder, 130 after Ctrl-C.
     """
     from benchmark.boundaries.formats.content import DataError
     from datasets.doctor.at_preparation import PreparationExaminer

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = Parser(__doc__)
     parser.add_argument(
         "--from", type=Path, nargs="+", required=True, metavar="DIR", dest="folders", help="folders, one clip each"
@@ -36,7 +36,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         type=float,
         nargs=4,
         metavar=("FX", "FY", "CX", "CY"),
-        help="the camera of all clips, in pixels of the files, as it is published for them: the centre of the first "
+        help="published camera of all clips, in pixels of the files: the centre of the first "
         "pixel is (0, 0) in TUM RGB-D and (0.5, 0.5) in 7-Scenes (default: the usual camera of the format)",
     )
     parser.add_argument("--every", type=positive, default=1, metavar="N", help="take every Nth frame (default: all)")
@@ -45,7 +45,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         type=share,
         default=0.2,
         metavar="S",
-        help="share of each clip, its last frames, that is for testing (default: %(default)s)",
+        help="share of each clip, at its end, for the test split (default: %(default)s)",
     )
     add_preparation_options(parser, "posed_clip")
     options = parser.parse_args(arguments)
@@ -63,7 +63,7 @@ def share(text: str) -> float:
 
 
 def open_source(options: argparse.Namespace) -> Source:
-    """The clips that the options name."""
+    """Open the clips of the options."""
     from datasets.posed_clip.opening import open_clips
 
     intrinsics = tuple(options.intrinsics) if options.intrinsics else None

@@ -1,9 +1,9 @@
-"""Prepare the NYU-v2 that you have for training: checked, derived where something is missing, in one layout on disk.
+"""Prepare a copy of NYU-v2 for training: check it, compute missing labels, and write one layout to disk.
 
     python tools/prepare_nyuv2.py --from-mat nyu_depth_v2_labeled.mat --splits splits.mat
     python tools/prepare_nyuv2.py --from-release NYUD_MT.tgz
 
-A release is a folder or an archive (tar, tar.gz, zip, ...) as it was downloaded.
+A release is a downloaded folder or archive (tar, tar.gz, zip, ...).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RELEASES = ("astmt", "mtl_pytorch", "atrc")
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = Parser(__doc__)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--from-mat", type=Path, metavar="FILE", help="the official nyu_depth_v2_labeled.mat")
@@ -42,11 +42,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--from-folder", type=Path, metavar="DIR", help="folder with INDEX.csv, classes.csv, rgb/, depth8/ and label40/"
     )
     mat = parser.add_argument_group("with --from-mat")
-    mat.add_argument("--splits", type=Path, metavar="FILE", help="default: splits.mat beside the .mat file")
-    mat.add_argument("--class-mapping", type=Path, metavar="FILE", help="classMapping40.mat (default: a table here)")
+    mat.add_argument("--splits", type=Path, metavar="FILE", help="default: splits.mat next to the .mat file")
+    mat.add_argument(
+        "--class-mapping", type=Path, metavar="FILE", help="classMapping40.mat (default: a built-in table)"
+    )
     mat.add_argument("--full-size", action="store_true", help="keep 480x640 with the white border, not 425x560")
     release = parser.add_argument_group("with --from-release")
-    release.add_argument("--release", choices=RELEASES, help="which one (default: recognised by its files)")
+    release.add_argument("--release", choices=RELEASES, help="name of the release (default: recognised by its files)")
     add_preparation_options(parser, "nyuv2")
     options = parser.parse_args(arguments)
     if options.from_mat is None and (options.splits or options.class_mapping or options.full_size):
@@ -57,7 +59,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def open_source(options: argparse.Namespace, out: Path, stack: ExitStack) -> Source:
-    """The source that the options name; archives are unpacked until `stack` is closed."""
+    """Open the source of the options; unpacked archives are removed when `stack` is closed."""
     from datasets.preparation.archives import unpacked
 
     if options.from_mat is not None:

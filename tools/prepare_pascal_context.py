@@ -1,9 +1,9 @@
-"""Prepare PASCAL-Context for training: checked, and brought into one layout on disk.
+"""Prepare PASCAL-Context for training: check it, and write one layout to disk.
 
     python tools/prepare_pascal_context.py PASCAL_MT.tgz
     python tools/prepare_pascal_context.py PASCALContext.tar.gz
 
-The release of ASTMT (PASCAL_MT) or of ATRC and InvPT (PASCALContext), as a folder or as the archive that it came in.
+The release of ASTMT (PASCAL_MT) or of ATRC and InvPT (PASCALContext), as a folder or an archive.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = Parser(__doc__)
     parser.add_argument("release", type=Path, metavar="PATH", help="folder or archive (tar, tar.gz, zip, ...)")
     add_preparation_options(parser, "pascal_context")
@@ -33,7 +33,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def open_source(release: Path, out: Path, stack: ExitStack) -> Source:
-    """The release; an archive is unpacked near `out` until `stack` is closed."""
+    """Open the release; an archive is unpacked near `out` and removed when `stack` is closed."""
     from datasets.pascal_context.release import open_release
     from datasets.preparation.archives import unpacked
 

@@ -3,8 +3,8 @@
 
     python tools/render_triplane.py results/runs/nyuv2_lite/RUN_ID.json --frames 0 5 9
 
-reads the cell from its result file and its weights from results/work, and writes for each frame NAME.png (image,
-labels, predictions of the heads, rendered predictions), NAME_slices.png (ray weights at several depths, their mean
+The tool reads the cell from its result file and its weights from results/work. For each frame it writes NAME.png
+(image, labels, predictions of the heads, rendered predictions), NAME_slices.png (ray weights at several depths, mean
 depth and entropy) and NAME_orbit.gif (depth and classes in views of a moving camera).
 """
 
@@ -47,7 +47,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default=[],
         metavar="FILE",
         dest="imports",
-        help="Python file of yours with methods, regularizers, data sets or backbones",
+        help="your own Python file with methods, regularizers, data sets or backbones",
     )
     options = parser.parse_args(arguments)
     if not 0 < options.swing < math.inf:
@@ -56,11 +56,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Draw the frames. Exit code: 0 if they are drawn, 2 for wrong arguments."""
+    """Draw the frames. Exit code 0, or 2 for wrong arguments."""
     options = parse_arguments(arguments)
     from benchmark.registry import import_files
-    from benchmark.training.compose import ConfigError
     from benchmark.training.model_files import CheckpointError
+    from benchmark.training.recipe_keys import ConfigError
 
     try:
         import_files(options.imports)
@@ -74,7 +74,7 @@ def draw_cell(options: argparse.Namespace) -> None:
     """Draw the frames of a cell.
 
     Raises:
-        ValueError: if its regularizer has no triplane, or the split has no such frame.
+        ValueError: if its regularizer has no triplane, or a frame number is too large.
     """
     from benchmark.records.store import stored_cell
     from benchmark.training.restore import trained_module, unaugmented_split
@@ -139,7 +139,7 @@ def draw_frame(module: TrainingModule, item: dict[str, Any], out: Path, swing: f
     image = (item["images"].permute(1, 2, 0) * torch.tensor(STD) + torch.tensor(MEAN)).clamp(0, 1).numpy()
     path = out / safe_name(str(item["name"]))
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-        # The order of the samples of `shuffled_depth` is random: the same in every picture.
+        # `shuffled_depth` has a random order of samples, which must be equal in all pictures.
         torch.manual_seed(0)
         output = module.model.method(batch["images"])
         planes = regularizer.triplanes(batch, output.features)

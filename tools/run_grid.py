@@ -4,9 +4,9 @@
     python tools/run_grid.py --recipe nyuv2_lite --methods 'single_task,*sharing' --regularizers all --seeds 0 1 2
     python tools/run_grid.py --board nyuv2_lite --status
 
-A cell that is done is not run again: the same command continues a grid that was stopped or that failed in part. A cell
-whose recipe, code of the user, version or data changed is another cell. Several of these may run at a time on the same
-folders. The exit code is 0 if every cell is done, 1 if one is not, 2 if the request was wrong.
+A cell that is done is not run again, so the same command continues a grid that was stopped or failed in part. A cell
+whose recipe, user code, version or data changed is a new cell. Several grids may run at a time on the same folders. The
+exit code is 0 if every cell is done, 1 if a cell is not done, 2 if the request was wrong.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--recipe", help="name of a recipe, or path of your own")
-    what.add_argument("--board", metavar="NAME", help="the cells of OUT/boards/NAME.toml in its order")
+    what.add_argument("--board", metavar="NAME", help="run the cells of OUT/boards/NAME.toml in their order")
     parser.add_argument(
         "--methods",
         metavar="A,B",
-        help="names or wildcards such as '*net' (default: all; a search such as atrc_search is named)",
+        help="names or wildcards such as '*net' (default: all, without searches such as atrc_search)",
     )
     parser.add_argument("--regularizers", metavar="A,B", help="names or wildcards (default: none)")
     parser.add_argument("--seeds", type=seeds, nargs="+", metavar="N", help="seeds, as 0 1 2 or 0,1,2 (default: 0)")
@@ -52,13 +52,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--split",
         choices=("test", "val"),
-        help="test (default), or val: train without the frames of the validation split and score those",
+        help="test (default), or val: train without the validation frames and score these",
     )
     parser.add_argument(
         "--workers",
         type=positive,
         metavar="N",
-        help="cells at a time, which share the cores (default: 1 with a GPU, else one per core as far as memory goes)",
+        help="cells at a time, which share the cores (default: 1 with a GPU, else one per core, limited by memory)",
     )
     parser.add_argument(
         "--out", type=Path, default=CHECKOUT / "results", metavar="DIR", help="folder of results (default: results)"
@@ -85,7 +85,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         type=statuses,
         default=("failed",),
         metavar="STATUS",
-        help="which stored failures to run again: failed, diverged, both with a comma, or none (default: failed)",
+        help="stored failures to run again: failed, diverged, both with a comma, or none (default: failed)",
     )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--dry-run", action="store_true", help="only check everything and list the cells")
@@ -102,7 +102,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def seeds(text: str) -> list[int]:
-    """One or several seeds of the command line, with commas between them."""
+    """Parse one or several seeds, separated by commas."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     wrong = [part for part in parts if not part.isdecimal()]
     if wrong or not parts:
@@ -111,7 +111,7 @@ def seeds(text: str) -> list[int]:
 
 
 def statuses(text: str) -> tuple[str, ...]:
-    """The statuses that --retry names."""
+    """Parse the statuses of --retry."""
     chosen = () if text == "none" else tuple(name.strip() for name in text.split(","))
     for name in chosen:
         if name not in RETRYABLE:
@@ -120,7 +120,7 @@ def statuses(text: str) -> tuple[str, ...]:
 
 
 def requested(options: argparse.Namespace) -> list[Request]:
-    """The requests of the command line: one, or those of a board.
+    """The requests of the command line: one request, or the requests of a board.
 
     Raises:
         ValueError, OSError, ImportError: for a wrong request, in one line.
@@ -128,7 +128,7 @@ def requested(options: argparse.Namespace) -> list[Request]:
     from benchmark.records.boards import read_board
     from benchmark.records.overrides import Overrides
     from benchmark.registry import import_files
-    from benchmark.training.compose import parse_overrides
+    from benchmark.training.recipe_keys import parse_overrides
     from benchmark.training.requests import Request, of_board
 
     import_files(options.imports)
@@ -136,7 +136,7 @@ def requested(options: argparse.Namespace) -> list[Request]:
     if options.board:
         given = [name for name in chosen if getattr(options, name)]
         if given:
-            raise ValueError(f"--board says which cells to run; leave out --{given[0].replace('overrides', 'set')}")
+            raise ValueError(f"--board selects the cells to run; leave out --{given[0].replace('overrides', 'set')}")
         return of_board(read_board(options.out, options.board))
     return [
         Request(
@@ -153,10 +153,10 @@ def requested(options: argparse.Namespace) -> list[Request]:
 
 
 def prepare_data(requests: Sequence[Request]) -> None:
-    """Make the data sets of the recipes, or find them, before the first cell starts.
+    """Generate the data sets of the recipes, or check that they exist, before the first cell starts.
 
     Raises:
-        ValueError, OSError: if one is not there and cannot be made; the message says what to do.
+        ValueError, OSError: if data are missing and cannot be generated; the message has the remedy.
     """
     from benchmark.training.identity import ensure_data
     from benchmark.training.requests import recipes_of
@@ -166,10 +166,10 @@ def prepare_data(requests: Sequence[Request]) -> None:
 
 
 def names(text: str, option: str) -> list[str]:
-    """Comma-separated names.
+    """Parse comma-separated names.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: for a text without names.
     """
     found = [name.strip() for name in text.split(",") if name.strip()]
     if not found:
@@ -178,7 +178,7 @@ def names(text: str, option: str) -> list[str]:
 
 
 def print_only(grid: Sequence[RunSpec], store: ResultStore, options: argparse.Namespace) -> None:
-    """Answer --dry-run, --status or --forget."""
+    """Run --dry-run, --status or --forget."""
     from benchmark.grid.stale import status_text
 
     if options.forget:
@@ -200,7 +200,7 @@ def print_plan(grid: Sequence[RunSpec], store: ResultStore) -> None:
 
 
 def forget(grid: Sequence[RunSpec], store: ResultStore, which: str, confirmed: bool) -> None:
-    """List results of a grid, and remove them once that is confirmed.
+    """List results of a grid, and remove them if confirmed.
 
     Raises:
         StoreError: if a process is running one of the cells.
@@ -227,7 +227,7 @@ def print_report(report: Report) -> None:
 
 
 def print_leaderboard(store: ResultStore, recipe: str) -> None:
-    """Write the leaderboard's files, print the tables of one recipe, and say where everything is."""
+    """Write the leaderboard's files, print the tables of one recipe and the paths of all files."""
     from benchmark.leaderboard.files import write_leaderboard
     from benchmark.leaderboard.terminal import terminal_table
 
@@ -244,13 +244,13 @@ def print_leaderboard(store: ResultStore, recipe: str) -> None:
 
 
 def refuse(error: object) -> int:
-    """Say in one line why nothing, or nothing more, can be run."""
+    """Print an error in one line; returns the exit code of a wrong request."""
     print(f"run_grid.py: {error}", file=sys.stderr)
     return WRONG_USE
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the grid; the exit codes are in the description above."""
+    """Run the grid. The module's docstring lists the exit codes."""
     options = parse_arguments(arguments)
     from benchmark.grid.stale import replaced
     from benchmark.records.store import ResultStore, StoreError
@@ -266,7 +266,7 @@ def main(arguments: list[str] | None = None) -> int:
     for note in [*notes, *replaced(grid, store)]:
         print(note, file=sys.stderr)
     if not grid:
-        return refuse("there is no cell to run")
+        return refuse("no cell to run")
     try:
         if options.dry_run or options.status or options.forget:
             print_only(grid, store, options)
@@ -284,7 +284,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run_cells(grid: Sequence[RunSpec], store: ResultStore, options: argparse.Namespace) -> Report:
-    """Run the cells that are left, as processes on this machine."""
+    """Run the remaining cells as processes on this machine."""
     import torch
 
     from benchmark.grid.cells import run

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Train and evaluate one cell, and store its result; an interrupted cell continues where it was.
+"""Train and evaluate one cell, and store its result; an interrupted cell continues from its last saved state.
 
     python tools/train.py --recipe nyuv2_lite --method hard_sharing --regularizer aux_heads --seed 0
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Command line of one cell."""
+    """Parse the command line of one cell."""
     parser = Parser(__doc__)
-    parser.add_argument("--spec", metavar="JSON", help="the whole cell as JSON; then --recipe to --set are not used")
+    parser.add_argument("--spec", metavar="JSON", help="the complete cell as JSON, in place of --recipe to --set")
     parser.add_argument("--recipe", help="name of a recipe, or path of your own")
     parser.add_argument("--method", help="registered method")
     parser.add_argument("--regularizer", default="none", help="registered regularizer (default: none)")
@@ -54,14 +54,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def requested_spec(options: argparse.Namespace) -> RunSpec:
-    """The cell that the command line describes, with the recipe's backbone and tasks where it names none."""
+    """The cell of the command line; backbone and tasks default to the recipe's."""
     from benchmark.records.result import RunSpec
-    from benchmark.training.compose import ConfigError, parse_overrides, recipe_defaults
+    from benchmark.training.recipe_files import recipe_defaults
+    from benchmark.training.recipe_keys import ConfigError, parse_overrides
 
     if options.spec:
         return RunSpec.from_text(options.spec, "--spec")
     if not options.recipe or not options.method:
-        raise ConfigError("name a cell with --recipe and --method, or give it whole with --spec")
+        raise ConfigError("name a cell with --recipe and --method, or with --spec")
     overrides = parse_overrides(options.overrides)
     backbone, tasks = recipe_defaults(options.recipe, overrides)
     names = tuple(options.tasks.split(",")) if options.tasks else tasks
@@ -78,15 +79,17 @@ def requested_spec(options: argparse.Namespace) -> RunSpec:
 
 
 def checked_spec(options: argparse.Namespace) -> RunSpec:
-    """The identified cell of the command line, its data prepared.
+    """The identified cell of the command line, after its data are prepared.
 
     Raises:
         ConfigError: if it cannot be run, or changed since a grid asked for it.
     """
     from benchmark.registry import import_files
-    from benchmark.training.compose import ConfigError, check_spec, load_recipe
+    from benchmark.training.compose import check_spec
     from benchmark.training.dependencies import identify
     from benchmark.training.identity import ensure_data
+    from benchmark.training.recipe_files import load_recipe
+    from benchmark.training.recipe_keys import ConfigError
 
     import_files(options.imports)
     asked = requested_spec(options)
@@ -100,11 +103,11 @@ def checked_spec(options: argparse.Namespace) -> RunSpec:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the cell; returns 0 when its result is done, 1 when it failed or diverged, 2 for a wrong request."""
+    """Run the cell. Exit code 0 if its result is done, 1 if it failed or diverged, 2 for a wrong request."""
     options = parse_arguments(arguments)
     from benchmark.records.escaping import escape_terminal
-    from benchmark.records.result import RecordError
     from benchmark.records.store import ResultStore, StoreError
+    from benchmark.records.validation import RecordError
     from benchmark.training.cell import run_cell
     from benchmark.training.checkpoints import remove_training_state
     from benchmark.training.details import DETAILS_FILE
@@ -117,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
     store = ResultStore(options.out, options.work)
     try:
         if store.finished(spec):
-            print(f"done already: {store.path(spec)}")
+            print(f"already done: {store.path(spec)}")
             return 0
         store.check_writable(spec)
         folder = store.work_folder(spec)
@@ -125,7 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
             result = run_cell(spec, folder, options.imports)
             path = store.publish(result, lease, details=folder / DETAILS_FILE)
         if result.status == "done":
-            # Only now: if the result could not be stored, the next start evaluates again and does not train again.
+            # Delete the state after storing: if storing fails, the next start evaluates but does not train again.
             remove_training_state(folder)
     except (StoreError, RecordError, OSError) as error:
         refuse("train.py", error)

@@ -3,7 +3,7 @@
     protocols      the published ways to score, as data: `SEISM`, `BSDS`
     suppression    non-maximum suppression across the boundary
     thinning       thinning until nothing changes
-    ground_truth   true boundaries from what annotators drew
+    ground_truth   true boundaries from annotations
     matching       one-to-one matching within a distance, exact
     counting       one image in counts
     summary        counts of many images in odsF, oisF, AP and a curve
@@ -11,5 +11,5 @@
     files, folders, plausibility, plot   for `tools/evaluate_boundaries.py`
 
 Arrays in, numbers out: no torch, no mmengine. The hot loops are compiled by numba where it is installed (`compiled`).
-numba takes half a second to import, so whoever needs a module here imports it when it is needed.
+numba takes half a second to import, so other packages import these modules inside the functions that use them.
 """

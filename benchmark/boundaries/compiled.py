@@ -1,7 +1,7 @@
 """Machine code for the hot loops, where numba is installed; the same loops in plain Python where it is not.
 
-Every loop is written once, as a function of arrays and numbers. So both ways give the same numbers, and only the speed
-differs. Loops that call each other stand in one file, since numba's cache watches the file of the caller alone.
+Every loop is written once, as a function of arrays and numbers, so both ways give the same numbers. Loops that call
+each other are in one file, since numba's cache watches the file of the caller only.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def compiler() -> Callable[..., Any] | None:
 
 
 def compiled(loop: Loop) -> Loop:
-    """The loop as machine code, kept on disk for the next process where a folder for it can be written."""
+    """Compile a loop to machine code, cached on disk for the next process if a folder is writable."""
     njit = compiler()
     if njit is None:
         return loop
     try:
         machine_code: Loop = njit(cache=True)(loop)
     except RuntimeError:
-        # numba found no folder to write, neither beside the source nor in the user's cache.
+        # numba found no writable folder, neither next to the source nor in the user's cache.
         machine_code = njit(loop)
     return machine_code
 

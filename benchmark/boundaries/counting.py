@@ -1,4 +1,4 @@
-"""One image in counts: true and predicted boundary pixels at each threshold, and how many of them are matched."""
+"""Counts of one image: true and predicted boundary pixels at each threshold, and the matched ones among them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from benchmark.boundaries.thinning import Pixels, thin_sets
 Counts = NDArray[np.int64]
 """(thresholds, 4) cntR, sumR, cntP, sumP: matched true pixels, true pixels, matched predicted and predicted pixels.
 
-With several annotators the first two are sums over them, and a predicted pixel is matched if it is for any of them."""
+With several annotators, the first two are sums over annotators, and a predicted pixel counts as matched if one
+annotator matches it."""
 
 
 def count_boundaries(strength: NDArray[Any], truths: Sequence[Mask], protocol: Protocol) -> Counts:
@@ -26,7 +27,7 @@ def count_boundaries(strength: NDArray[Any], truths: Sequence[Mask], protocol: P
     Args:
         strength: (H, W) predicted boundary strength: integers 0..255 or floats 0..1.
         truths: (H, W) true boundaries of each annotator, as `true_boundaries` gives them.
-        protocol: how to score.
+        protocol: the evaluation protocol.
 
     Raises:
         ValueError: if a value is out of range or sizes differ.
@@ -58,10 +59,10 @@ def predicted_sets(strength: NDArray[np.floating[Any]], protocol: Protocol) -> t
 
     Args:
         strength: (H, W) in 0..1.
-        protocol: how to score.
+        protocol: the evaluation protocol.
 
     Returns:
-        The different sets, the smallest map first, and which of them belongs to each threshold.
+        The distinct sets, the smallest first, and the position of the set of each threshold.
     """
     if protocol.suppressed:
         strength = suppress(strength)
@@ -72,7 +73,7 @@ def predicted_sets(strength: NDArray[np.floating[Any]], protocol: Protocol) -> t
     if protocol.comparison == ">":
         dropped = np.searchsorted(ascending, np.array(protocol.thresholds, values.dtype), side="right")
     else:
-        # A pixel without any strength is no boundary, not even at the threshold 0.
+        # A pixel of strength 0 is no boundary, even at the threshold 0.
         levels = np.maximum(np.finfo(np.float64).eps, protocol.thresholds)
         dropped = np.searchsorted(ascending, levels, side="left")
     sizes, position = np.unique(len(order) - dropped, return_inverse=True)
@@ -83,7 +84,7 @@ def predicted_sets(strength: NDArray[np.floating[Any]], protocol: Protocol) -> t
 
 
 def match_annotators(sets: Sequence[Pixels], truths: Sequence[Mask], protocol: Protocol) -> tuple[list[int], list[int]]:
-    """Matched true pixels of all annotators, and predicted pixels that are matched for any, per predicted set."""
+    """Matched true pixels of all annotators, and predicted pixels matched by any annotator, per predicted set."""
     shape = truths[0].shape
     tolerance = tolerance_of((shape[0], shape[1]), protocol.max_distance)
     matched = [0] * len(sets)
@@ -99,7 +100,7 @@ def match_annotators(sets: Sequence[Pixels], truths: Sequence[Mask], protocol: P
 
 def _check(strength: NDArray[Any], truths: Sequence[Mask]) -> None:
     if not truths:
-        raise ValueError("there is no ground truth to match with")
+        raise ValueError("no ground truth to match with")
     for truth in truths:
         if truth.shape != strength.shape or strength.ndim != 2:
             raise ValueError(f"prediction {strength.shape} and ground truth {truth.shape} differ in size")

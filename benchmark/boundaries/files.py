@@ -1,4 +1,4 @@
-"""Predicted maps and ground truth from files: PNG, NPY, and MATLAB's MAT, also the annotations of BSDS500."""
+"""Readers of predicted maps and ground truth: PNG, NPY and MAT files, and the annotations of BSDS500."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _HDF5_MAT = b"MATLAB 7.3"
 
 
 def read_strength(path: Path) -> Array:
-    """A predicted map (H, W): uint8 0..255, or floats 0..1.
+    """Read a predicted map (H, W): uint8 0..255, or floats 0..1.
 
     Raises:
-        DataError: if it cannot be read, is no gray map, or has a value out of range.
+        DataError: if the file cannot be read, is not a gray map, or has a value out of range.
     """
     values = _gray(READERS[path.suffix.lower()](path), path)
     if values.dtype == np.uint16:
@@ -42,10 +42,10 @@ def read_strength(path: Path) -> Array:
 
 
 def read_truths(path: Path, variant: Variant) -> list[Mask]:
-    """True boundaries (H, W) of each annotator.
+    """Read the true boundaries (H, W) of each annotator.
 
     Raises:
-        DataError: if it cannot be read, lacks what the variant needs, or its values are not labels.
+        DataError: if the file cannot be read, lacks the field of the variant, or holds other values than labels.
     """
     drawn = READERS[path.suffix.lower()](path)
     if isinstance(drawn, list):
@@ -84,10 +84,10 @@ def _gray(values: Array, path: Path) -> Array:
 
 
 def read_mat(path: Path) -> Array | list[dict[str, Array]]:
-    """The one array of a MAT file, or the annotations of its `groundTruth` as fields by name.
+    """Read the only array of a MAT file, or the annotations of its `groundTruth` as fields by name.
 
     Raises:
-        DataError: if the file cannot be read, or has neither.
+        DataError: if the file cannot be read, or holds neither of the two.
     """
     if read_bytes(path).startswith(_HDF5_MAT):
         return _read_hdf5(path)
@@ -100,7 +100,7 @@ def read_mat(path: Path) -> Array | list[dict[str, Array]]:
 
 
 def _fields(entry: Any, path: Path) -> dict[str, Array]:
-    """Fields of one annotation: a cell that holds a structure, or an element of a structure array."""
+    """Fields of one annotation, stored as a cell with a structure or as an element of a structure array."""
     if isinstance(entry, list) and entry:
         entry = entry[0]
     if not isinstance(entry, dict):
@@ -109,7 +109,7 @@ def _fields(entry: Any, path: Path) -> dict[str, Array]:
 
 
 def _read_hdf5(path: Path) -> Array | list[dict[str, Array]]:
-    """A MAT file of version 7.3. It stores arrays by columns, so they come out transposed."""
+    """Read a MAT file of version 7.3. It stores arrays by columns, so they are transposed."""
     with open_hdf5(path) as file:
         truth = member(file, "groundTruth", path)
         if truth is not None:
@@ -134,19 +134,19 @@ def _read_png(path: Path) -> Array:
     try:
         return read_numbers(path)
     except DataError:
-        # Colors; damage is named again.
+        # A map in colors; for a damaged file this raises the error again.
         return read_pixels(path)
 
 
 READERS: dict[str, Callable[[Path], Any]] = {".png": _read_png, ".npy": read_npy, ".mat": read_mat}
-"""By suffix in lower case."""
+"""Reader by lower-case suffix."""
 
 
 def maps_in(folder: Path) -> dict[str, Path]:
-    """The maps of a folder by name without suffix, in order of the names.
+    """Map files of a folder by name without suffix, in order of the names.
 
     Raises:
-        DataError: if the folder is missing or has none, or two have the same name.
+        DataError: if the folder is missing or has no map, or if two maps have the same name.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
@@ -154,7 +154,7 @@ def maps_in(folder: Path) -> dict[str, Path]:
     for path in _sorted_maps(folder):
         name = unicodedata.normalize("NFC", path.stem)
         if name in found:
-            raise DataError(f"{folder}: both {found[name].name} and {path.name} are there; keep one of them")
+            raise DataError(f"{folder}: found both {found[name].name} and {path.name}; keep one of them")
         found[name] = path
     if not found:
         raise DataError(f"{folder}: no {', '.join(READERS)} files in it; convert the maps to PNG, not to JPEG")

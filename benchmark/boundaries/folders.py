@@ -20,7 +20,7 @@ class Pair(NamedTuple):
     """A predicted map and its ground truth.
 
     Args:
-        name: of both files, without suffix.
+        name: name of both files, without suffix.
         prediction: the predicted map.
         truth: its ground truth.
     """
@@ -31,20 +31,20 @@ class Pair(NamedTuple):
 
 
 def pairs_of(predictions: Path, truths: Path) -> list[Pair]:
-    """The files of two folders that have the same name, in order of the names.
+    """Pair the files of two folders by name, in order of the names.
 
     Raises:
         DataError: if a file of either folder has no counterpart in the other.
     """
     predicted, true = maps_in(predictions), maps_in(truths)
-    for here, there, missing in (
+    for files, other_folder, missing in (
         (predicted, truths, predicted.keys() - true.keys()),
         (true, predictions, true.keys() - predicted.keys()),
     ):
         if missing:
-            first = here[min(missing)]
+            first = files[min(missing)]
             more = f", nor have {len(missing) - 1} others" if len(missing) > 1 else ""
-            raise DataError(f"{first}: has no counterpart {first.stem}.* in {there}{more}")
+            raise DataError(f"{first}: has no counterpart {first.stem}.* in {other_folder}{more}")
     return [Pair(name, path, true[name]) for name, path in predicted.items()]
 
 
@@ -68,7 +68,7 @@ def count_pair(pair: Pair, protocol: Protocol) -> Counted:
     """
     strength, truths = read_strength(pair.prediction), read_truths(pair.truth, protocol.ground_truth)
     if not truths:
-        raise DataError(f"{pair.truth}: there is no annotation in it")
+        raise DataError(f"{pair.truth}: it holds no annotation")
     for truth in truths:
         if truth.shape != strength.shape:
             ours, theirs = (describe_shape(each.shape) for each in (strength, truth))
@@ -77,13 +77,13 @@ def count_pair(pair: Pair, protocol: Protocol) -> Counted:
 
 
 def count_pairs(pairs: list[Pair], protocol: Protocol, workers: int) -> Iterator[Counted]:
-    """Counts of each image in order; they do not depend on the number of processes.
+    """Counts of each image, in order, for any number of processes.
 
     Raises:
         DataError: if a file cannot be scored.
     """
     work = partial(count_pair, protocol=protocol)
-    # The first image is counted here: its compiled loops are then on disk for the other processes.
+    # Count the first image in this process: the compiled loops are then cached on disk for the other processes.
     yield work(pairs[0])
     if workers <= 1 or len(pairs) == 1:
         yield from map(work, pairs[1:])

@@ -1,4 +1,4 @@
-"""True boundaries from the drawings of annotators."""
+"""True boundaries from annotations: segments or drawn boundaries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Mask = NDArray[np.bool_]
 
 
 class Annotation(NamedTuple):
-    """The drawing of one annotator.
+    """Annotation of an image by one annotator.
 
     Args:
         segments: (H, W) label of the segment of each pixel.
@@ -26,19 +26,19 @@ class Annotation(NamedTuple):
 
 
 def annotation_of(drawn: NDArray[Any]) -> Annotation:
-    """One map (H, W) of labels, or of boundaries, taken as both: a pixel that is not 0 is a boundary."""
+    """Annotation from one map (H, W), used as segments and as boundaries: pixels other than 0 are boundaries."""
     return Annotation(drawn, drawn != 0)
 
 
 def true_boundaries(annotation: Annotation, variant: Variant) -> Mask:
-    """Boundary pixels (H, W) of an annotation; see `Variant`."""
+    """Boundary mask (H, W) of an annotation; see `Variant`."""
     return thin(outlines(annotation.segments)) if variant == "seism" else annotation.boundaries
 
 
 def outlines(segments: NDArray[Any]) -> Mask:
-    """Pixels (H, W) whose label differs from that of the neighbour to the right, below, or both.
+    """Mask (H, W) of the pixels whose label differs from the label of the right, lower or lower right neighbour.
 
-    The last row is compared with its right neighbours only, the last column with those below.
+    The last row is compared with the right neighbours only, the last column with the lower neighbours only.
     """
     differs = np.zeros(segments.shape, np.bool_)
     differs[:, :-1] |= segments[:, :-1] != segments[:, 1:]

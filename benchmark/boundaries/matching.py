@@ -1,4 +1,4 @@
-"""One-to-one matching of predicted with true boundary pixels; what is minimised stands in `matching_loops`."""
+"""One-to-one matching of predicted with true boundary pixels; see `matching_loops` for the objective."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from benchmark.boundaries import matching_loops as loops
 from benchmark.boundaries.compiled import loop_values
 
 Pixels = NDArray[np.int64]
-"""Places in raster order, row * width + column, ascending."""
+"""Ascending positions in raster order, row * width + column."""
 
 LARGEST_BONUS = 2**31
 LARGEST_GAIN = 2**60
 
 
 class Tolerance(NamedTuple):
-    """How far apart two pixels may be, in integers.
+    """Largest distance between matched pixels, and the costs of matches, in integers.
 
     Args:
-        height: of the image.
-        width: of the image.
-        half: largest column distance by row distance, 0 and more rows.
+        height: height of the image.
+        width: width of the image.
+        half: largest column distance for each row distance from 0.
         weight: (rows, rows) rint(100 d) by row and column distance.
-        lost: what a match that is lacking costs, ceil(10000 R).
+        lost: cost of a missing match, ceil(10000 R).
     """
 
     height: int
@@ -38,7 +38,7 @@ class Tolerance(NamedTuple):
 
 
 def tolerance_of(shape: tuple[int, int], max_distance: float) -> Tolerance:
-    """The tolerance of an image.
+    """Compute the tolerance of an image.
 
     Args:
         shape: height and width.
@@ -56,17 +56,17 @@ def tolerance_of(shape: tuple[int, int], max_distance: float) -> Tolerance:
 def match_sets(
     predictions: Sequence[Pixels], truth: Pixels, tolerance: Tolerance, annotator: int | None = None
 ) -> list[Pixels]:
-    """Match several predictions of one image with one ground truth, each on its own.
+    """Match several predictions of one image with one ground truth, independently of each other.
 
     Args:
-        predictions: their boundary pixels. The more alike neighbours in the sequence are, the faster it is.
+        predictions: boundary pixels of each prediction. Matching is faster if consecutive predictions are similar.
         truth: the true boundary pixels.
-        tolerance: of the image.
-        annotator: number of the ground truth where there are several; None where only the number of matches counts.
+        tolerance: tolerance of the image.
+        annotator: number of the annotator if an image has several; None if only the number of matches is needed.
 
     Returns:
-        Per prediction, the matched true pixel of each predicted pixel as a position in `truth`, -1 for none. Which
-        pixels are matched is well defined for a given annotator; without one their number and distances are.
+        Per prediction, the position in `truth` of the match of each predicted pixel, -1 for no match. With an
+        annotator, the set of matched pixels is unique; without, only the number and the distances of matches are.
     """
     if not predictions:
         return []
@@ -94,28 +94,28 @@ def match_sets(
 
 
 def places_before(pixels: Pixels, tolerance: Tolerance) -> NDArray[np.int32]:
-    """(H W + 1,) how many of the pixels come before each place in raster order."""
+    """Number of pixels before each position in raster order, (H W + 1,)."""
     before = np.zeros(tolerance.height * tolerance.width + 1, np.int32)
     before[pixels + 1] = 1
     return np.cumsum(before, dtype=np.int32)
 
 
 def bonuses(pixels: Pixels, matches: int, lost: int, annotator: int | None) -> tuple[NDArray[np.int64], int]:
-    """What a match of each predicted pixel gains on top, and what one unit of cost is worth.
+    """Bonus of a match of each predicted pixel, and the scale of one unit of cost.
 
-    All bonuses together are worth less than one unit. With an annotator they are pseudo-random numbers, so that in
-    effect no two sets of pixels are worth the same.
+    The sum of all bonuses is less than one unit of cost. With an annotator they are pseudo-random numbers, so that two
+    sets of pixels practically never have the same sum.
 
     Args:
         pixels: predicted pixels.
-        matches: no matching has more pairs.
+        matches: upper bound of the number of pairs.
         lost: largest cost of a pair.
         annotator: see `match_sets`.
     """
     if annotator is None:
         return np.ones(len(pixels), np.int64), matches + 1
     largest = max(1, min(LARGEST_BONUS, LARGEST_GAIN // ((lost + 1) * (matches + 1))))
-    # The finaliser of SplitMix64 mixes the place and the annotator.
+    # The finaliser of SplitMix64 mixes position and annotator.
     mixed = pixels.astype(np.uint64) + np.uint64((annotator + 1) * 0x9E3779B97F4A7C15 % 2**64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,18 +1,17 @@
 """One-to-one matching of predicted with true boundary pixels, exact, for a sequence of predictions.
 
-Two pixels may be matched if their distance d is at most R, the tolerance. Of all matchings, the one is taken that
-minimises
+Two pixels may be matched if their distance d is at most the tolerance R. The matching minimises
 
-    the sum over matched pairs of rint(100 d), plus ceil(10000 R) for each match that it lacks.
+    the sum over matched pairs of rint(100 d), plus ceil(10000 R) for each missing match.
 
-So the number of matches comes first and distance second, except that a match is given up if it would shift a chain of
-others by more than 100 R together. This is the objective of the published tools without the random choices they make.
-Of matchings that are equal in it the largest counts, and of those the one whose predicted pixels have the largest sum
-of a fixed pseudo-random `bonus`. So what is counted depends on the two maps alone, not on the way to it.
+So the number of matches comes first and distance second. As an exception, a match is omitted if it would shift a chain
+of other matches by more than 100 R in total. This is the objective of the published tools, without their random
+choices. Among matchings with the same objective, the largest is chosen, and among these the one whose predicted pixels
+have the largest sum of a fixed pseudo-random `bonus`. So the counts depend on the two maps alone.
 
-Predictions of neighbouring thresholds differ little. So the matching is carried from one to the next: pixels that
-vanish are taken out, new ones are put in, and each time a shortest path makes it optimal again (Dijkstra on reduced
-costs, as in the Hungarian method). Neighbours are found in the image itself; no graph is built.
+Predictions of consecutive thresholds differ little, so each matching starts from the previous one. Pixels that vanish
+are removed, new pixels are added, and after each change a shortest path restores the optimum (Dijkstra on reduced
+costs, as in the Hungarian method). Neighbours are read from the image; no graph is built.
 """
 
 from __future__ import annotations
@@ -22,24 +21,24 @@ from typing import Any, NamedTuple
 from benchmark.boundaries.compiled import compiled
 
 Values = Any
-"""A one-dimensional array of integers; a list where the loops run in plain Python, which reads lists faster."""
+"""One-dimensional array of integers; a list if the loops run in plain Python, which reads lists faster."""
 
 NONE = -1
 FAR = 2**62
-"""More than any distance of a search; the sums of a search stay below 2**63."""
+"""Larger than any distance of a search; the sums of a search stay below 2**63."""
 
 
 class Side(NamedTuple):
-    """The pixels of one of the two maps, in raster order, and their part of the matching.
+    """Pixels of one of the two maps in raster order, with prices and matches.
 
     Args:
-        row: of each pixel.
-        column: of each pixel.
-        first: (H W + 1,) how many of the pixels come before a place in raster order.
-        bonus: what any match of the pixel gains on top.
-        price: dual variable of the pixel, 0 for one without mate.
-        mate: its pixel of the other side, -1 for none.
-        present: 1 for the pixels that take part now.
+        row: row of each pixel.
+        column: column of each pixel.
+        first: (H W + 1,) number of pixels before each position in raster order.
+        bonus: added gain of any match of the pixel.
+        price: dual variable of the pixel, 0 without a match.
+        mate: matched pixel of the other side, -1 without a match.
+        present: 1 for the pixels of the current prediction.
     """
 
     row: Values
@@ -52,12 +51,12 @@ class Side(NamedTuple):
 
 
 class Window(NamedTuple):
-    """Which pixels are in reach of a pixel, and what a match gains.
+    """Pixels within the tolerance of a pixel, and the gain of a match.
 
     Args:
-        height: of the image.
-        width: of the image.
-        reach: rows above and below that are in reach.
+        height: height of the image.
+        width: width of the image.
+        reach: number of rows above and below within the tolerance.
         half: (2 reach + 1,) half width of the window in each of its rows.
         gain: (2 reach + 1)**2 gains by row and column of the partner relative to the pixel.
     """
@@ -76,8 +75,8 @@ class Search(NamedTuple):
         distance: to each pixel of the far side.
         parent: pixel of the near side from which it was reached.
         reached: pixels of the far side in the order in which they were reached.
-        heap: those whose turn will come, the nearest first.
-        place: where in the heap each of them is.
+        heap: reached pixels that are not yet processed, the nearest first.
+        place: position of each of these pixels in the heap.
     """
 
     distance: Values
@@ -89,7 +88,7 @@ class Search(NamedTuple):
 
 @compiled
 def rise(node: int, at: int, search: Search) -> None:
-    """Put a pixel into the heap at position `at` or above."""
+    """Insert a pixel into the heap at position `at` or above."""
     distance, heap, place = search.distance, search.heap, search.place
     mine = distance[node]
     while at > 0:
@@ -106,7 +105,7 @@ def rise(node: int, at: int, search: Search) -> None:
 
 @compiled
 def take_nearest(size: int, search: Search) -> int:
-    """Take the nearest pixel out of a heap of `size` pixels."""
+    """Remove and return the nearest pixel of a heap of `size` pixels."""
     distance, heap, place = search.distance, search.heap, search.place
     nearest: int = heap[0]
     size -= 1
@@ -129,7 +128,7 @@ def take_nearest(size: int, search: Search) -> int:
 
 @compiled
 def reprice(root: int, shortest: int, count: int, near: Side, far: Side, search: Search) -> None:
-    """Change prices so that the best path costs nothing and no pair gains more than its prices; clear the search."""
+    """Update prices so that the best path has cost 0 and no pair gains more than its prices; clear the search."""
     distance = search.distance
     near.price[root] -= shortest
     for step in range(count):
@@ -143,7 +142,7 @@ def reprice(root: int, shortest: int, count: int, near: Side, far: Side, search:
 
 @compiled
 def flip(root: int, end: int, near: Side, far: Side, search: Search) -> None:
-    """Match along the path from `root` to the far pixel `end`: each near pixel on it changes its mate."""
+    """Change the match of each near pixel on the path from `root` to the far pixel `end`."""
     while True:
         node = search.parent[end]
         given_up = near.mate[node]
@@ -158,11 +157,11 @@ def flip(root: int, end: int, near: Side, far: Side, search: Search) -> None:
 def spread(
     node: int, base: int, shortest: int, count: int, size: int, near: Side, far: Side, window: Window, search: Search
 ) -> tuple[int, int, int, int]:
-    """Find shorter paths to the far pixels within reach of a near pixel, to which the path costs `base`.
+    """Find shorter paths to the far pixels within reach of a near pixel whose own path costs `base`.
 
     Returns:
-        Cost of the best end so far, the far pixel without mate where it now ends or -1, how many far pixels are
-        reached, and how many stand in the heap.
+        Cost of the best path so far, its last far pixel (one without a match) or -1, number of reached far pixels, and
+        number of pixels in the heap.
     """
     distance, parent, reach, width = search.distance, search.parent, window.reach, window.width
     row, column, free = near.row[node], near.column[node], NONE
@@ -183,7 +182,7 @@ def spread(
                 search.reached[count] = other
                 count += 1
             if far.mate[other] == NONE:
-                # Here a path ends, so the pixel never stands in the heap.
+                # A path ends here, so the pixel does not enter the heap.
                 shortest, free = cost, other
                 continue
             rise(other, size if new else search.place[other], search)
@@ -193,10 +192,10 @@ def spread(
 
 @compiled
 def settle(root: int, near: Side, far: Side, window: Window, search: Search) -> None:
-    """Make the matching optimal again, in which the near pixel `root` has a price but no mate.
+    """Restore the optimum after the near pixel `root` got a price but no match.
 
-    There are three ends: a path to a far pixel without mate, a path to a near pixel that gives its mate away, or `root`
-    staying without. A path is followed only while it costs less than the best end so far.
+    The search ends in one of three ways: with a path to a far pixel without a match, with a path to a near pixel that
+    loses its match, or with `root` unmatched. A path is followed only while it costs less than the best end so far.
     """
     loser = NONE
     shortest, end, count, size = spread(root, 0, near.price[root], 0, 0, near, far, window, search)
@@ -221,7 +220,7 @@ def settle(root: int, near: Side, far: Side, window: Window, search: Search) -> 
 
 @compiled
 def enter(node: int, near: Side, far: Side, window: Window, search: Search) -> None:
-    """Let a near pixel take part, at the price of its best offer."""
+    """Add a near pixel to the matching, at the price of its best match."""
     reach, width = window.reach, window.width
     row, column = near.row[node], near.column[node]
     best, mate = 0, NONE
@@ -247,7 +246,7 @@ def enter(node: int, near: Side, far: Side, window: Window, search: Search) -> N
 
 @compiled
 def leave(node: int, near: Side, far: Side, window: Window, search: Search) -> None:
-    """Take a near pixel out."""
+    """Remove a near pixel from the matching."""
     mate = near.mate[node]
     near.present[node] = 0
     near.price[node] = 0
@@ -261,17 +260,17 @@ def leave(node: int, near: Side, far: Side, window: Window, search: Search) -> N
 def match_in_turn(
     members: Values, ends: Values, stamp: Values, near: Side, far: Side, window: Window, search: Search, mates: Values
 ) -> None:
-    """Match one set of near pixels after the other.
+    """Match the sets of near pixels one after the other.
 
     Args:
         members: pixels of all sets, one set after the other.
-        ends: where in `members` each set ends.
+        ends: end of each set in `members`.
         stamp: zeros, one per near pixel.
-        near: predicted pixels, none of them present.
-        far: true pixels, all of them present.
+        near: predicted pixels, with `present` all 0.
+        far: true pixels, with `present` all 1.
         window: reach and gains.
         search: workspace.
-        mates: the mate of each of `members` is written here.
+        mates: output, the match of each of `members`.
     """
     old, start = 0, 0
     for step in range(len(ends)):

@@ -1,4 +1,4 @@
-"""Doubts about maps that can be scored but are probably not what their author meant."""
+"""Warnings about maps that are readable but probably inverted or wrongly scaled."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ DRAWN_INVERTED = (
 
 
 def doubts(strength: NDArray[Any], truths: Sequence[Mask], variant: Variant) -> tuple[str, ...]:
-    """Doubts about one image.
+    """Warnings about one image.
 
     Args:
         strength: (H, W) as read, uint8 0..255 or 0..1.
         truths: (H, W) true boundaries of each annotator.
-        variant: of the ground truth. The outlines of segments do not change if a map is inverted.
+        variant: variant of the ground truth. Inverted segments have the same outlines, so they are not checked.
     """
     share = strength / (255 if strength.dtype == np.uint8 else 1)
     found = []
@@ -44,7 +44,7 @@ def doubts(strength: NDArray[Any], truths: Sequence[Mask], variant: Variant) -> 
 
 
 def common_doubts(by_image: Iterable[Sequence[str]]) -> list[str]:
-    """Doubts that hold for most of the images, each with the number of images."""
+    """Warnings about more than half of the images, each with the number of images."""
     listed = list(by_image)
     counts = Counter(doubt for found in listed for doubt in found)
     return [f"{count} of {len(listed)} images: {doubt}" for doubt, count in counts.items() if 2 * count > len(listed)]

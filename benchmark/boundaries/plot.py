@@ -1,4 +1,4 @@
-"""The curve of precision over recall as a picture, with the lines of equal F that boundary papers draw."""
+"""Plot of precision over recall, with lines of equal F as in boundary papers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ GREEN = "#4c9f50"
 
 
 def plot_curve(summary: Summary, label: str, path: Path) -> None:
-    """Draw the curve of a summary.
+    """Plot the precision-recall curve of a summary.
 
     Args:
-        summary: of the images.
-        label: protocol, as numbers carry it.
-        path: of the picture; its suffix says which kind.
+        summary: summary of the images.
+        label: label of the protocol, see `Protocol.label`.
+        path: file to write; the suffix selects the format.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""The published ways to score a boundary map, as data. No NumPy is needed here."""
+"""Published evaluation protocols of boundary maps, as data. Imports no NumPy."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Variant = Literal["seism", "direct"]
-"""How an annotation becomes true boundaries. `seism`: the outlines of its segments, thinned; a drawn boundary map is
-taken for a segmentation too, so that the outline of the drawn lines counts. `direct`: the drawn boundaries."""
+"""Conversion of an annotation to true boundaries. `seism`: the thinned outlines of its segments; a drawn boundary map
+is read as a segmentation too, so the outlines of the drawn lines count. `direct`: the drawn boundaries."""
 
 MAX_DISTANCE = {"nyud": 0.011, "pascal": 0.0075, "bsds": 0.0075}
 """Largest distance between matched pixels as a share of the image diagonal, by data set, as papers use them."""
@@ -15,16 +15,16 @@ MAX_DISTANCE = {"nyud": 0.011, "pascal": 0.0075, "bsds": 0.0075}
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way to score boundary maps.
+    """Evaluation protocol of boundary maps.
 
     Args:
-        name: as numbers carry it, `odsF@seism`.
-        thresholds: at which a predicted map is cut, ascending.
-        comparison: ">" or ">=" the threshold; with ">" in single precision.
-        suppressed: whether non-maximum suppression is part of the protocol; else it is up to whoever made the maps.
-        thinned: whether each cut map is thinned.
-        ground_truth: how annotations become boundaries.
-        interpolated: whether the best F is looked for between thresholds, too.
+        name: suffix of its metrics, as in `odsF@seism`.
+        thresholds: ascending thresholds of a predicted map.
+        comparison: ">" or ">=" the threshold; ">" is computed in single precision.
+        suppressed: True if the protocol applies non-maximum suppression; False if maps are suppressed before.
+        thinned: True if each thresholded map is thinned.
+        ground_truth: conversion of annotations to boundaries.
+        interpolated: True if the best F is also searched between thresholds.
         max_distance: largest distance between matched pixels as a share of the image diagonal.
     """
 
@@ -47,13 +47,13 @@ class Protocol:
 
     @property
     def label(self) -> str:
-        """What a number is of: `seism`, or `seism-direct` where the ground truth is not the protocol's own."""
+        """Suffix of metric names: `seism`, or `seism-direct` if the ground truth is not the default of the protocol."""
         own = PROTOCOLS[self.name].ground_truth if self.name in PROTOCOLS else None
         return self.name if self.ground_truth == own else f"{self.name}-{self.ground_truth}"
 
 
 def evenly_spaced(count: int) -> tuple[float, ...]:
-    """Thresholds as BSDS spaces them, from 1 / (count + 1) to one minus that."""
+    """Evenly spaced thresholds of BSDS, from 1 / (count + 1) to count / (count + 1)."""
     first = 1 / (count + 1)
     step = (1 - first - first) / max(1, count - 1)
     return tuple(first + position * step for position in range(count))
@@ -69,7 +69,7 @@ SEISM = Protocol(
     interpolated=False,
     max_distance=MAX_DISTANCE["nyud"],
 )
-"""What papers on multi-task learning report as odsF: Pont-Tuset and Marques, "Supervised evaluation of image
+"""Protocol of odsF in papers on multi-task learning: Pont-Tuset and Marques, "Supervised evaluation of image
 segmentation and object proposal techniques", IEEE PAMI 2016, with their tool SEISM, as it was adapted to NYUD-v2.
 PASCAL-Context has a `max_distance` of its own."""
 
@@ -83,7 +83,7 @@ BSDS = Protocol(
     interpolated=True,
     max_distance=MAX_DISTANCE["bsds"],
 )
-"""What papers on boundary detection report: Arbelaez, Maire, Fowlkes, Malik, "Contour detection and hierarchical image
-segmentation", IEEE PAMI 2011. Its maps have been through non-maximum suppression before."""
+"""Protocol of papers on boundary detection: Arbelaez, Maire, Fowlkes, Malik, "Contour detection and hierarchical image
+segmentation", IEEE PAMI 2011. Its maps are suppressed before."""
 
 PROTOCOLS = {protocol.name: protocol for protocol in (SEISM, BSDS)}

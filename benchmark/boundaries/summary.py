@@ -1,4 +1,4 @@
-"""Counts of many images in a few numbers: odsF, oisF, AP, and the curve of precision over recall."""
+"""Summary of the counts of many images: odsF, oisF, AP, and the curve of precision over recall."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 STEPS = np.linspace(0.0, 1.0, 100)
-"""Between two neighbouring thresholds, where the best F is looked for."""
+"""Number of interpolation steps between two thresholds in the search for the best F."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """Recall and precision at one place of the curve, and F = 2 P R / (P + R).
+    """Point of the curve: recall R, precision P, and F = 2 P R / (P + R).
 
     Args:
-        threshold: where it is; NaN where each image has a threshold of its own.
+        threshold: threshold of the point; NaN if each image has its own threshold.
         recall: share of the true boundary pixels that are matched.
-        precision: share of the predicted ones.
-        f: their harmonic mean.
+        precision: share of the predicted boundary pixels that are matched.
+        f: harmonic mean of recall and precision.
     """
 
     threshold: float
@@ -35,12 +35,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Summary:
-    """What papers report.
+    """Numbers that papers report.
 
     Args:
-        ods: at the one threshold that is best for all images together.
-        ois: with the best threshold of each image; counts are summed over images first.
-        ap: average precision over recall 0, 0.01, ..., 1, where the curve reaches.
+        ods: point at the best common threshold of all images.
+        ois: point with the best threshold of each image; counts are summed over images first.
+        ap: average precision over recall 0, 0.01, ..., 1, within the recall range of the curve.
         curve: recall, precision and F of all images together at each threshold, (thresholds, 3).
     """
 
@@ -51,11 +51,11 @@ class Summary:
 
 
 def summarise(counts: Counts, protocol: Protocol) -> Summary:
-    """The summary of a set of images.
+    """Summarise the counts of a set of images.
 
     Args:
         counts: (images, thresholds, 4), of at least one image.
-        protocol: how they were counted.
+        protocol: protocol of the counts.
     """
     curve = points(counts.sum(0), protocol)
     best_of_image = [best_threshold(points(image, protocol), protocol) for image in counts]
@@ -68,8 +68,8 @@ def summarise(counts: Counts, protocol: Protocol) -> Summary:
 def points(counts: Counts, protocol: Protocol) -> Floats:
     """Recall, precision and F, (..., 3), from counts (..., 4).
 
-    Where nothing is true or nothing is predicted, `bsds` calls 0 / 0 zero. `seism` says recall 1 and precision 0 where
-    nothing is true, recall 0 and precision 1 where nothing is predicted; F is zero all the same.
+    Without true or without predicted pixels, `bsds` defines 0 / 0 as 0. `seism` has recall 1 and precision 0 without
+    true pixels, recall 0 and precision 1 without predicted pixels. F is 0 in all cases.
     """
     right, true, hit, predicted = np.moveaxis(counts.astype(np.float64), -1, 0)
     recall, precision = right / np.maximum(true, 1), hit / np.maximum(predicted, 1)
@@ -80,13 +80,13 @@ def points(counts: Counts, protocol: Protocol) -> Floats:
 
 
 def harmonic_mean(recall: Floats, precision: Floats) -> Floats:
-    """F, zero where both are zero."""
+    """F from recall and precision; 0 if both are 0."""
     both = recall + precision
     return 2 * precision * recall / np.where(both == 0, 1.0, both)
 
 
 def best_threshold(curve: Floats, protocol: Protocol) -> int:
-    """Which threshold is best for an image; the first one of several."""
+    """Position of the first threshold with the largest F of an image."""
     f = curve[:, 2]
     if not protocol.interpolated:
         # The published tool reads F back from a text file with six decimals.
@@ -95,13 +95,13 @@ def best_threshold(curve: Floats, protocol: Protocol) -> int:
 
 
 def best_on_grid(curve: Floats, protocol: Protocol) -> Point:
-    """The point with the largest F among the thresholds; the first one of several."""
+    """The first point with the largest F among the thresholds."""
     best = int(curve[:, 2].argmax())
     return Point(protocol.thresholds[best], *curve[best].tolist())
 
 
 def best_between(curve: Floats, protocol: Protocol) -> Point:
-    """The point with the largest F where recall and precision run straight from threshold to threshold."""
+    """The point with the largest F on the curve, interpolated linearly between thresholds."""
     line = np.column_stack([protocol.thresholds, curve[:, :2]])
     ahead, behind = line[1:, None], line[:-1, None]
     between = (ahead * STEPS[:, None] + behind * (1 - STEPS[:, None])).reshape(-1, 3)
@@ -115,7 +115,7 @@ def best_between(curve: Floats, protocol: Protocol) -> Point:
 def average_precision(curve: Floats) -> float:
     """Sum of the precision at recall 0, 0.01, ..., 1, divided by 100; beyond the ends of the curve it counts as 0.
 
-    Where thresholds have the same recall, the lowest counts. A curve of a single recall has no area.
+    If thresholds have the same recall, the lowest one counts. A curve with a single recall has an area of 0.
     """
     recall, first = np.unique(curve[:, 0], return_index=True)
     if len(recall) < 2:

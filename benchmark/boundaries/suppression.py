@@ -1,9 +1,9 @@
-"""Oriented non-maximum suppression, as the MTL papers' boundary evaluation applies it to a predicted map.
+"""Oriented non-maximum suppression of a predicted map, as in the boundary evaluation of MTL papers.
 
-A pixel survives if it is not clearly weaker than the map one pixel to either side of it, across the boundary. The
-orientation of the boundary comes from second derivatives of a smoothed map. All of it is computed in single precision
-and with the roundings of the published tool (Dollar and Zitnick, "Fast edge detection using structured forests", IEEE
-PAMI 2015): where a map is flat, they decide.
+A pixel is kept if it is not clearly weaker than the map at one pixel to either side, across the boundary. The
+orientation of the boundary comes from second derivatives of a smoothed map. The computation has the single precision
+and the roundings of the published tool (Dollar and Zitnick, "Fast edge detection using structured forests", IEEE PAMI
+2015), since these decide in flat regions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BORDER = 5
 
 
 def suppress(strength: Map) -> Map:
-    """The map (H, W) where it is a maximum across the boundary, 0 elsewhere."""
+    """Suppress a map (H, W): its value at maxima across the boundary, 0 elsewhere."""
     strength = np.ascontiguousarray(strength, np.float32)
     angle = orientation(smooth(strength))
     row, column = np.nonzero(strength)
@@ -32,7 +32,7 @@ def suppress(strength: Map) -> Map:
 
 
 def smooth(strength: Map) -> Map:
-    """The map under a triangle filter along rows, then along columns; mirrored at the border."""
+    """Smooth a map by a triangle filter along rows, then along columns, mirrored at the border."""
     size = SMOOTHING_RADIUS + 1
     across = _triangle(strength.T, np.float32(1) / np.float32(size**4))
     return _triangle(across.T, np.float32(1))
@@ -54,7 +54,7 @@ def orientation(smoothed: Map) -> Map:
     right, down = _slope(smoothed, 1), _slope(smoothed, 0)
     right_right, down_right, down_down = _slope(right, 1), _slope(down, 1), _slope(down, 0)
     ratio = down_down * np.sign(-down_right) / (right_right + np.float32(1e-5))
-    # Single precision of the library differs from one processor to the next, so it is rounded from double.
+    # Single-precision results of the library differ between processors, so they are rounded from double precision.
     return np.mod(np.arctan(ratio, dtype=np.float64).astype(np.float32), np.float32(np.pi))
 
 
@@ -69,7 +69,7 @@ def _slope(values: Map, axis: int) -> Map:
 
 
 def maxima(strength: Map, angle: Map, row: NDArray[np.int64], column: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of some pixels are not clearly weaker than the map one pixel to either side, along their angle."""
+    """True for pixels that are not clearly weaker than the map at one pixel to either side, along their angle."""
     right = np.cos(angle, dtype=np.float64).astype(np.float32)
     down = np.sin(angle, dtype=np.float64).astype(np.float32)
     raised = strength[row, column] * SUPPRESSION
@@ -79,7 +79,7 @@ def maxima(strength: Map, angle: Map, row: NDArray[np.int64], column: NDArray[np
 
 
 def interpolated(strength: Map, row: Map, column: Map) -> Map:
-    """The map between its pixels, bilinearly; places outside are moved to the border."""
+    """Bilinear interpolation of the map; positions outside are moved to the border."""
     height, width = strength.shape
     row = np.clip(row.astype(np.float32), 0, np.float32(max(0, height - 1.001)))
     column = np.clip(column.astype(np.float32), 0, np.float32(max(0, width - 1.001)))
@@ -96,7 +96,7 @@ def interpolated(strength: Map, row: Map, column: Map) -> Map:
 
 
 def fade(strength: Map) -> Map:
-    """The map with its outermost pixels weakened, linearly down to 0; opposite sides first, columns before rows."""
+    """Fade the border of a map linearly to 0; opposite sides together, columns before rows."""
     faded = strength.copy()
     border = min(BORDER, *(length // 2 for length in strength.shape))
     ramp = (np.arange(border, dtype=np.float32) / np.float32(max(1, border)))[:, None]

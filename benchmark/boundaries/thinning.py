@@ -1,8 +1,8 @@
 """Thinning of binary maps until nothing changes, as MATLAB's `bwmorph(map, "thin", Inf)`.
 
-Source: Lam, Lee, Suen, "Thinning methodologies: a comprehensive survey", IEEE PAMI 14(9), 1992, page 879, which that
-function names. Two passes take turns; a pass judges all pixels by their eight neighbours before it removes any. Here a
-pixel is judged again only after a neighbour was removed, so the work grows with the boundary and not with the image.
+Source: Lam, Lee, Suen, "Thinning methodologies: a comprehensive survey", IEEE PAMI 14(9), 1992, page 879, as cited by
+`bwmorph`. Two passes alternate; a pass tests all pixels by their eight neighbours before it removes any. A pixel is
+tested again only after a neighbour was removed, so the work grows with the boundary, not with the image.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from numpy.typing import NDArray
 from benchmark.boundaries.compiled import compiled, loop_values
 
 Pixels = NDArray[np.int64]
-"""Places in raster order, row * width + column."""
+"""Positions in raster order, row * width + column."""
 
 AROUND = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
 """Row and column of the eight neighbours, counterclockwise from the right one, which is the lowest bit of a pattern."""
 
 
 class Work(NamedTuple):
-    """What the passes read and write.
+    """Arrays that the passes read and write.
 
     Args:
-        marks: one per place in an image with a border of one pixel on all sides: 0 for none, 1 for a pixel, and 2 and 4
-            more while it waits for the first and the second pass.
-        around: steps to the eight neighbours.
+        marks: state of each pixel of an image with a border of one pixel: 0 background, 1 foreground, plus 2 and 4
+            while the pixel waits for the first and the second pass.
+        around: offsets of the eight neighbours.
         removable: for both passes, 1 for each of the 256 patterns of neighbours whose middle is removed.
-        queue: the places that wait for the first pass, then in the second half those that wait for the second.
-        waiting: how many these are.
-        doomed: places that a pass removes.
+        queue: positions that wait for the first pass; in the second half, positions that wait for the second pass.
+        waiting: number of positions in each half of the queue.
+        doomed: positions that a pass removes.
     """
 
     marks: Any
@@ -46,7 +46,7 @@ class Work(NamedTuple):
 
 @compiled
 def judge(second: int, work: Work) -> int:
-    """Collect what a pass removes among the pixels that wait for it; returns how many it is."""
+    """Collect the waiting pixels that a pass removes; returns their number."""
     marks, around, start, removed = work.marks, work.around, second * len(work.doomed), 0
     for at in range(start, start + work.waiting[second]):
         place = work.queue[at]
@@ -65,7 +65,7 @@ def judge(second: int, work: Work) -> int:
 
 @compiled
 def remove(removed: int, work: Work) -> None:
-    """Remove pixels; their neighbours wait for both passes from now on."""
+    """Remove pixels, and queue their neighbours for both passes."""
     marks, waiting, capacity = work.marks, work.waiting, len(work.doomed)
     for at in range(removed):
         marks[work.doomed[at]] = 0
@@ -86,14 +86,14 @@ def remove(removed: int, work: Work) -> None:
 
 @compiled
 def thin_in_turn(pixels: Any, counts: Any, work: Work, thinned: Any, ends: Any) -> None:
-    """Thin one map after the other, each of which consists of the first few of `pixels`.
+    """Thin nested maps one after the other; each map consists of the first `counts[i]` of the pixels.
 
     Args:
-        pixels: places in the image with a border.
-        counts: how many of them each map has.
-        work: with `marks` all 0.
-        thinned: what is left is written here, one map after the other, in the order of `pixels`.
-        ends: where in `thinned` each map ends, written too.
+        pixels: positions in the image with a border.
+        counts: number of pixels of each map.
+        work: arrays with `marks` all 0.
+        thinned: output, the remaining pixels of all maps, in the order of `pixels`.
+        ends: output, end of each map in `thinned`.
     """
     capacity, written = len(work.doomed), 0
     for turn in range(len(counts)):
@@ -117,7 +117,7 @@ def thin_in_turn(pixels: Any, counts: Any, work: Work, thinned: Any, ends: Any) 
 
 @cache
 def removable_patterns() -> NDArray[np.uint8]:
-    """(512,) for the first and then the second pass, 1 for each pattern of neighbours whose middle is removed."""
+    """Table (512,) for both passes: 1 for each pattern of neighbours whose middle pixel is removed."""
     x = [(np.arange(256) >> bit) & 1 == 1 for bit in (*range(8), 0)]
     corners = (0, 2, 4, 6)
     crossings = np.sum([~x[k] & (x[k + 1] | x[k + 2]) for k in corners], axis=0)
@@ -130,15 +130,15 @@ def removable_patterns() -> NDArray[np.uint8]:
 
 
 def thin_sets(pixels: Pixels, counts: Sequence[int], shape: tuple[int, int]) -> list[NDArray[np.int64]]:
-    """Thin several maps, each of which consists of the first few of the same pixels.
+    """Thin nested maps; each map consists of the first `counts[i]` of the same pixels.
 
     Args:
-        pixels: distinct places, in any order.
-        counts: how many of them each map has.
-        shape: height and width of the image.
+        pixels: distinct positions, in any order.
+        counts: number of pixels of each map.
+        shape: (H, W) of the image.
 
     Returns:
-        Per map, the positions in `pixels` of those that are left, ascending.
+        Per map, the ascending indices in `pixels` of the remaining pixels.
     """
     height, width = shape
     row, column = np.divmod(pixels, width)
@@ -155,7 +155,7 @@ def thin_sets(pixels: Pixels, counts: Sequence[int], shape: tuple[int, int]) -> 
 
 
 def thin(boundary: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A binary map (H, W), thinned until nothing changes."""
+    """Thin a binary map (H, W) until nothing changes."""
     pixels = np.flatnonzero(boundary)
     left = np.zeros(boundary.shape, np.bool_)
     left.flat[pixels[thin_sets(pixels, [len(pixels)], boundary.shape)[0]]] = True

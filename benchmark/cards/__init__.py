@@ -1,1 +1,1 @@
-"""Metric cards and data cards, from docstrings to Markdown; see `reading` for how a docstring holds one."""
+"""Metric cards and data cards, made from docstrings as Markdown; see `reading` for their format in a docstring."""

@@ -1,6 +1,6 @@
-"""Cards: what a metric or a data set is, taken from the docstring of the module that implements it.
+"""Reader of cards: descriptions of metrics and data sets in the docstrings of their modules.
 
-A docstring holds a card below an underlined heading, in Markdown bullets:
+A docstring holds a card below an underlined heading, as Markdown bullets:
 
     Metric card                                       Data card
     -----------                                       ---------
@@ -10,8 +10,9 @@ A docstring holds a card below an underlined heading, in Markdown bullets:
     `mIoU`, `mIoU@crop`
     * **Formula**: `mean over classes of I / U`
 
-Fields above the first name hold for every name; one below a name replaces it for that name, or adds to it. Standard
-library only: docstrings are read from the source files, so nothing is imported.
+A field above the first name holds for every name; a field below a name adds to it or replaces it for this name.
+Standard
+library only: docstrings are read from the source files, so no module is imported.
 """
 
 from __future__ import annotations
@@ -25,28 +26,28 @@ from pathlib import Path
 METRIC_HEADING, DATA_HEADING = "Metric card", "Data card"
 
 METRIC_FIELDS = ("Formula", "Valid pixels", "Resolution", "Pooling", "Source", "Deviations")
-"""What the card of every metric says."""
+"""Required fields of a metric card."""
 
 DATA_FIELDS = ("What", "Source", "Licence", "Size", "Images", "Deviations")
-"""What the card of every data set says, beside one field for each of its tasks."""
+"""Required fields of a data card, in addition to one field for each task."""
 
 _FIELD = re.compile(r"\* \*\*(?P<field>[^*]+)\*\*: *(?P<text>.*)")
 _NAMES = re.compile(r"`[^`]+`(?:, `[^`]+`)*")
 
 
 class CardError(ValueError):
-    """A card that cannot be read or is not complete; the message names it and what to do."""
+    """A card is unreadable or incomplete; the message names the card and the remedy."""
 
 
 @dataclass(frozen=True)
 class MetricCards:
-    """The cards of one module.
+    """Metric cards of one module.
 
     Args:
         module: path of the source file.
         title: first line of its docstring, without the full stop.
-        common: fields of every metric of it.
-        own: fields of each metric, by its name.
+        common: fields of all its metrics.
+        own: further fields of each metric, by metric name.
     """
 
     module: Path
@@ -55,17 +56,17 @@ class MetricCards:
     own: Mapping[str, Mapping[str, str]]
 
     def field(self, name: str, field: str) -> str:
-        """A field of a metric; empty where it is missing."""
+        """Text of a field of a metric; empty if missing."""
         return self.own[name].get(field) or self.common.get(field, "")
 
 
 def docstring(path: Path) -> str:
-    """The docstring of a source file, without common indentation; empty where it has none."""
+    """Docstring of a source file, without common indentation; empty if missing."""
     return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
 
 
 def section(text: str, heading: str) -> str:
-    """What stands below an underlined heading, up to the next one; empty where there is no such heading."""
+    """Text from an underlined heading to the next heading; empty if the heading is missing."""
     lines = text.splitlines()
     underlined = [
         number
@@ -80,10 +81,10 @@ def section(text: str, heading: str) -> str:
 
 
 def fields(text: str) -> dict[str, str]:
-    """The bullets of a card by name; their further lines are joined to the first.
+    """Bullets of a card by name, continuation lines joined.
 
     Raises:
-        CardError: if a field is there twice.
+        CardError: if a field occurs twice.
     """
     found: dict[str, str] = {}
     current = ""
@@ -92,7 +93,7 @@ def fields(text: str) -> dict[str, str]:
         if bullet:
             current = bullet["field"]
             if current in found:
-                raise CardError(f"the field {current!r} is there twice")
+                raise CardError(f"the field {current!r} occurs twice")
             found[current] = bullet["text"]
         elif current and line.startswith(" "):
             found[current] = f"{found[current]} {line.strip()}".strip()
@@ -102,7 +103,7 @@ def fields(text: str) -> dict[str, str]:
 
 
 def metric_cards(folders: Iterable[Path]) -> list[MetricCards]:
-    """The cards of all modules below some folders, in the order of their paths.
+    """Metric cards of all modules below the folders, in the order of the paths.
 
     Raises:
         CardError: if a card cannot be read.
@@ -138,10 +139,10 @@ def _module_cards(path: Path) -> MetricCards | None:
 
 
 def incomplete(cards: Iterable[MetricCards], wanted: Iterable[str]) -> list[str]:
-    """What is missing of metric cards, a line each.
+    """Missing cards and fields of metrics, one line each.
 
     Args:
-        cards: of all modules.
+        cards: cards of all modules.
         wanted: names of all metrics.
     """
     known = list(cards)
@@ -152,25 +153,25 @@ def incomplete(cards: Iterable[MetricCards], wanted: Iterable[str]) -> list[str]
         for field in METRIC_FIELDS
         if not group.field(name, field)
     ]
-    there = {name for group in known for name in group.own}
+    described = {name for group in known for name in group.own}
     return problems + [
         f"no docstring of benchmark/metrics has a card of {name!r}; write one below {METRIC_HEADING!r}"
         for name in wanted
-        if name not in there
+        if name not in described
     ]
 
 
 def incomplete_data(path: Path, tasks: Iterable[str]) -> list[str]:
-    """What is missing of the card of a data set, a line each.
+    """Missing fields of the card of a data set, one line each.
 
     Args:
-        path: source file that registers it.
+        path: source file that registers the data set.
         tasks: names of its tasks.
     """
     body = section(docstring(path), DATA_HEADING)
     if not body:
         return [f"{path}: the docstring has no {DATA_HEADING!r}"]
-    there = {name.lower() for name in fields(body)}
-    # "Labels" describes the tasks of a data set that offers whatever its user has.
-    wanted = DATA_FIELDS if "labels" in there else (*DATA_FIELDS, *tasks)
-    return [f"{path}: the data card lacks {field!r}" for field in wanted if field.lower() not in there]
+    present = {name.lower() for name in fields(body)}
+    # "Labels" replaces the task fields for a data set whose tasks come from the user's data.
+    wanted = DATA_FIELDS if "labels" in present else (*DATA_FIELDS, *tasks)
+    return [f"{path}: the data card lacks {field!r}" for field in wanted if field.lower() not in present]

@@ -17,9 +17,9 @@ METRICS_HEAD = f"""\
 
 {NOTICE}
 
-What every number of the leaderboard means. All are computed on whole-split sums, so they do not depend on batch size,
-order or number of processes, and are rounded only when printed. `@` in a name says over what it is taken. A task of
-your own is measured as the standard task with the same readout.
+Definitions of all numbers of the leaderboard. They are computed from sums over the whole split, so they do not depend
+on batch size, order or number of processes, and are rounded only when printed. `@` in a name is followed by the pooling
+or the protocol. A user's own task is measured as the standard task with the same readout.
 """
 
 DATA_HEAD = f"""\
@@ -27,9 +27,9 @@ DATA_HEAD = f"""\
 
 {NOTICE}
 
-What each registered data set is, where it comes from, and how it differs from others of the same name. Every prepared
-copy has an id that ends with a fingerprint of its content; results under different ids are never averaged, ranked or
-compared. `python tools/doctor.py data/NAME` checks a copy.
+Content, source and deviations of each registered data set. Every prepared copy has an id that ends with a fingerprint
+of its content; results with different ids are never averaged, ranked or compared. `python tools/doctor.py data/NAME`
+checks a copy.
 """
 
 
@@ -38,10 +38,10 @@ class DataSet:
     """A registered data set.
 
     Args:
-        name: in configs.
-        title: in tables.
-        paper: link, or the path of our documentation.
-        source: file that registers it.
+        name: name in configs.
+        title: name in tables.
+        paper: link to the paper, or path of the project's documentation.
+        source: file that registers the data set.
     """
 
     name: str
@@ -89,7 +89,7 @@ def _table(group: MetricCards) -> str:
 
 
 def _own(group: MetricCards) -> str:
-    """What a metric says for itself beyond its formula."""
+    """Fields of single metrics, other than the formula."""
     lines = [
         f"* `{name}`, **{field}**: {text}"
         for name, own in group.own.items()

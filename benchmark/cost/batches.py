@@ -1,4 +1,4 @@
-"""Batches of random pixels and labels: the cost of an operation does not depend on the values."""
+"""Batches of random pixels and labels for cost measurements, which do not depend on the values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NEAREST, FARTHEST = 0.5, 9.5
 
 
 def random_batch(tasks: TaskSet, batch: int, size: tuple[int, int], device: str = "cpu") -> Batch:
-    """A `Batch` with a label for every pixel.
+    """Make a `Batch` with a label for every pixel.
 
     Args:
         tasks: tasks to label.
@@ -36,7 +36,7 @@ def random_batch(tasks: TaskSet, batch: int, size: tuple[int, int], device: str 
 
 
 def random_target(task: Task, batch: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """Labels of one task, in its unit."""
+    """Random labels of one task, in its unit."""
     if task.readout == "class":
         return torch.randint(0, task.channels, (batch, *size), generator=generator)
     shape = (batch, task.target_channels or 1, *size)

@@ -66,7 +66,7 @@ def acceleration(target: CostTarget, batch: int) -> Cost:
 
 
 def time_ratio(work: Work, numerator: CostTarget, denominator: CostTarget, batch: int) -> float:
-    """Ratio of the median seconds of two networks that take turns in this process."""
+    """Ratio of the median seconds of two networks, measured alternately in this process."""
     works = [work(target, batch) for target in (numerator, denominator)]
     above, below = alternating_seconds(works, denominator.runs, denominator.device)
     return median(above) / median(below)
@@ -80,7 +80,7 @@ def inference(target: CostTarget, batch: int) -> Callable[[], Any]:
 
 
 def training_step(target: CostTarget, batch: int) -> Callable[[], Any]:
-    """A step as the Runner makes it, on the same random batch every time."""
+    """A training step like the Runner's, on the same random batch every time."""
     module = build(target).train()
     optimizer = optimizer_of(target, module)
     data = random_batch(target.tasks, batch, target.size)
@@ -88,7 +88,7 @@ def training_step(target: CostTarget, batch: int) -> Callable[[], Any]:
 
 
 def fresh_memory(target: CostTarget) -> PeakMemory:
-    """A peak that starts once all modules are imported: code takes as much memory as a small network."""
+    """Start a memory measurement after all modules are imported, since code takes as much memory as a small network."""
     build_shapes(target)
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     return PeakMemory(target.device)
@@ -117,7 +117,7 @@ def all_step_costs(target: CostTarget, batch: int, without: Cost | None = None) 
 
 
 def in_own_process(work: Callable[[CostTarget, int], Cost], target: CostTarget, batch: int) -> Cost:
-    """Run a measurement in a fresh process: memory that another measurement freed would count as nothing.
+    """Run a measurement in a fresh process, since reused memory of earlier measurements would not count.
 
     Raises:
         MeasurementError: naming the cell, if it fails or the process dies.
@@ -126,7 +126,7 @@ def in_own_process(work: Callable[[CostTarget, int], Cost], target: CostTarget, 
         try:
             return pool.submit(_in_child, work, target, batch).result()
         except BrokenProcessPool:
-            reason = "its process died, perhaps for want of memory; try a smaller --batch, --step-batch or --size"
+            reason = "its process died, perhaps for lack of memory; try a smaller --batch, --step-batch or --size"
         except (RuntimeError, ValueError, TypeError, KeyError, NotImplementedError) as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
     name = f"{target.spec.method}+{target.spec.regularizer}"

@@ -1,4 +1,4 @@
-"""Peak memory of a piece of work."""
+"""Peak memory of the code that runs between two calls."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ MIB = 2**20
 
 
 class PeakMemory:
-    """Peak memory since construction: of a GPU the memory of tensors, on a CPU the growth of the process.
+    """Peak memory since construction: tensor memory on a GPU, growth of the process on a CPU.
 
-    On a CPU the number is meaningful only in a fresh process: memory that was freed before is used again and does not
-    count.
+    On a CPU, measure in a fresh process: reused memory that was freed before does not count.
 
     Args:
         device: "cpu" or "cuda".
@@ -29,7 +28,7 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats()
             self.before = torch.cuda.memory_allocated()
         else:
-            _forget_peak()
+            _reset_peak()
             self.before = _peak_bytes()
 
     def mb(self) -> float:
@@ -38,12 +37,12 @@ class PeakMemory:
         return (peak - self.before) / MIB
 
 
-def _forget_peak() -> None:
+def _reset_peak() -> None:
     """Reset the peak of this process to its present memory, if the system can."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
-        # macOS and some containers cannot. The peak then includes the memory that is loaded now.
+        # macOS and some containers cannot reset the peak, which then includes the memory in use now.
         return
 
 
@@ -53,7 +52,7 @@ def _peak_bytes() -> int:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
         lines = []
-    # On Linux a child process inherits the ru_maxrss of its parent, so it is only the fallback.
+    # On Linux, a child process inherits the ru_maxrss of its parent, so ru_maxrss is only the fallback.
     peaks = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]
     unit = 1 if sys.platform == "darwin" else 1024
     return peaks[0] if peaks else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -15,9 +15,9 @@ def gigamacs(target: CostTarget) -> float:
     """10^9 multiply-accumulates of the model in eval mode for one image of the target's size.
 
     Half of the operations that torch's `FlopCounterMode` counts: convolutions, matrix products and attention, without
-    interpolation, normalisation, activations and other element-wise work. They are those of the method's own code in
-    plain torch, without `accelerate`, so the count is the same on every processor. A method that computes in another
-    order than its paper may need fewer operations than the paper states.
+    interpolation, normalisation, activations and other element-wise work. The method runs in plain torch, without
+    `accelerate`, so the count is the same on every processor. A method that computes in another order than its paper
+    may need fewer operations than the paper states.
     """
     try:
         return _counted(build_shapes(target).model, torch.empty(1, 3, *target.size, device="meta"))
@@ -41,7 +41,7 @@ def macs(model: nn.Module, images: torch.Tensor) -> float:
 
 
 CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-"""torch counts the fused attention of every device but the CPU."""
+"""Fused attention on a CPU. torch only counts the fused attention of other devices."""
 
 
 def _cpu_attention(query: Any, key: Any, value: Any, *_arguments: Any, **_options: Any) -> int:

@@ -1,4 +1,4 @@
-"""Numbers of parameters of a network, in total and by part."""
+"""Numbers of parameters of a network, in total and for each part."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from benchmark.cost.target import CostTarget, build, build_shapes
 from benchmark.training.model import TrainingModule
 
 GRAPH_SIZE = (64, 96)
-"""(H, W) of the images if shapes alone do not give the graph."""
+"""(H, W) of the images for methods that cannot run on the meta device."""
 
 
 def count_parameters(target: CostTarget) -> dict[str, float]:
-    """Parameters at training (with the regularizer), at inference (the model alone), and by part.
+    """Parameters at training (with the regularizer), at inference (the model alone), and of each part.
 
-    A parameter of the model belongs to the first of these that fits:
+    A parameter of the model belongs to the first matching part:
 
     * `backbone`: it is one of `Method.backbone_parameters`;
     * `auxiliary`: auxiliary predictions depend on it, and no prediction does;

@@ -18,10 +18,10 @@ from benchmark.records.result import NO_REGULARIZER
 
 
 class Report:
-    """Measures targets one after another and keeps their costs and failures.
+    """Costs and failures of measured targets.
 
     Args:
-        first: any of the targets: they share recipe, backbone, size and device.
+        first: any of the targets, which share recipe, backbone, size and device.
         batches: batch sizes of inference.
         step_batch: images in a training step, None for the recipe's.
         kinds: kinds of cost to measure, some of "parameters", "macs", "inference" and "step".
@@ -53,7 +53,7 @@ class Report:
         return failed
 
     def markdown(self) -> str:
-        """A title with sizes and hardware, then one table or two."""
+        """Title with sizes and hardware, and one or two tables."""
         origin = self.origin()
         height, width = self.first.size
         title = (
@@ -96,7 +96,7 @@ class Report:
         return from_here | {"size": list(self.first.size), "step_batch": self.step_batch, "runs": self.first.runs}
 
     def _try(self, cost: Cost, failed: list[str], work: Any) -> None:
-        """Add the costs of a measurement; a failure does not end the other measurements."""
+        """Add the costs of a measurement; record a failure and continue."""
         try:
             cost |= work()
         except MeasurementError as error:

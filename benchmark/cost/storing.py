@@ -21,11 +21,11 @@ def results_of(root: Path, spec: RunSpec) -> list[Stored]:
     """The finished results of a cell, of every seed.
 
     Args:
-        root: folder of results, the one with `runs`.
-        spec: cell; its seed does not matter.
+        root: folder of results, which contains `runs`.
+        spec: the cell, of any seed.
 
     Raises:
-        ValueError: if there is no result; the message lists the results that exist.
+        ValueError: without a result; the message lists the results that exist.
     """
     if not (root / "runs").is_dir():
         raise ValueError(f"--store {root}: no folder of results, it has no runs/")
@@ -38,7 +38,7 @@ def results_of(root: Path, spec: RunSpec) -> list[Stored]:
         names = ", ".join(sorted(near)) or f"nothing of recipe {spec.recipe}"
         same = [found.result.spec for found in done if _name(found.result.spec) == name]
         hint = " with other tasks or overrides" if same else ""
-        raise ValueError(f"--store {root}: no finished result of {name}{hint}; there is {names}")
+        raise ValueError(f"--store {root}: no finished result of {name}{hint}; found {names}")
     return matching
 
 

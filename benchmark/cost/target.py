@@ -1,4 +1,4 @@
-"""Network whose cost is measured: one cell's method and regularizer with fresh weights."""
+"""Network whose cost is measured: method and regularizer of one cell, with fresh weights."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from benchmark.registry import METHODS, SCRATCH, split_backbone
 from benchmark.tasks import TaskSet
 from benchmark.training.builders import build_training_module, tasks_of
 from benchmark.training.compiling import compile_options
-from benchmark.training.compose import ConfigError, data_root, load_recipe
 from benchmark.training.model import TrainingModule
+from benchmark.training.recipe_files import data_root, load_recipe
+from benchmark.training.recipe_keys import ConfigError
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _make(target: CostTarget, compiling: dict[str, Any] | None) -> TrainingModul
 
 
 def _from_scratch(spec: RunSpec) -> str:
-    """The backbone without ImageNet weights: cost does not depend on them, and they may have to be downloaded."""
+    """The backbone with random weights, which need no download and have the same cost."""
     return f"{split_backbone(spec.backbone)[0]}:{SCRATCH}"
 
 
@@ -121,7 +122,7 @@ def image_size(recipe: Any) -> tuple[int, int]:
         size = augmentation.get("pad") or dataset.get("size") or augmentation.get("crop")
         if size:
             return int(size[0]), int(size[1])
-    raise ConfigError(f"recipe {recipe.filename} takes the size of its images from the data; say --size HxW")
+    raise ConfigError(f"recipe {recipe.filename} takes the size of its images from the data; give --size HxW")
 
 
 def _task_settings(recipe: Any, spec: RunSpec) -> dict[str, dict[str, Any]]:

@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 import torch
 
 WARM_UP = 3
-"""Untimed runs: first calls choose kernels, compile and fill caches."""
+"""Number of untimed runs, since the first calls choose kernels, compile and fill caches."""
 
 
 def alternating_seconds(works: Sequence[Callable[[], object]], runs: int, device: str) -> list[list[float]]:
-    """Seconds of each run of several works, which take turns, so that other load on the machine affects all alike.
+    """Seconds of each run of several functions, run alternately so that other load affects all equally.
 
     Args:
         works: functions to time.
-        runs: timed runs of each, after the warm-up.
+        runs: number of timed runs of each, after the warm-up.
         device: "cuda" to wait for the GPU at both ends of a run.
 
     Returns:
-        for each work its seconds, in the order of the runs.
+        For each function its seconds, in the order of the runs.
     """
     seconds: list[list[float]] = [[] for _ in works]
     for run in range(WARM_UP + runs):

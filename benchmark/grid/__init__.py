@@ -1,1 +1,1 @@
-"""Running a grid of cells: planning, the launcher loop, executors."""
+"""Grids of cells: planning, the launcher loop, executors."""

@@ -1,7 +1,7 @@
-"""The grid: methods x regularizers x seeds -> cells, and running the cells that are not done.
+"""The cells of a grid, methods x regularizers x seeds, and running those cells that are not done.
 
-A grid is a set of cells, not a running program: the store shows the cells that are done, the leases show the cells that
-are running. A launcher may be killed at any moment and started again, and several may share one grid.
+The state of a grid is on disk: the store has the cells that are done, the leases the cells that are running. So a
+launcher may be killed at any moment and started again, and several launchers may share one grid.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Report:
     """Outcomes of a grid.
 
     Args:
-        outcomes: of every cell, in the order of the grid.
-        stopped_by: the signal that stopped it, None if it ran to its end.
+        outcomes: outcome of every cell, in the order of the grid.
+        stopped_by: signal that stopped the grid, None if the grid ran to its end.
     """
 
     outcomes: Mapping[RunSpec, Outcome]
@@ -58,7 +58,7 @@ def cells(
         recipe: name of the recipe.
         methods: registered names.
         regularizers: registered names, "none" for cells without a regularizer.
-        seeds: in the order of running.
+        seeds: seeds in the order of running.
         backbone: name of the backbone with its weights.
         tasks: names in the recipe's order.
         overrides: recipe settings that differ.
@@ -80,9 +80,9 @@ def cells(
 
 
 def _applicable(overrides: Mapping[str, Any], regularizer: str) -> Mapping[str, Any]:
-    """The overrides of a cell: settings of the regularizer have no meaning for the regularizer "none".
+    """The overrides of a cell, without settings of the regularizer if it is "none".
 
-    So a grid over several weights of a regularizer shares its cells without a regularizer.
+    So a grid over several weights of a regularizer has each cell without a regularizer once.
     """
     return overrides if regularizer != NO_REGULARIZER else Overrides(overrides).split("regularizer")[1]
 
@@ -90,7 +90,7 @@ def _applicable(overrides: Mapping[str, Any], regularizer: str) -> Mapping[str, 
 def dropped_pairs(
     methods: Iterable[str], regularizers: Iterable[str], plain_methods: Collection[str]
 ) -> list[tuple[str, str]]:
-    """Pairs of method and regularizer that cannot be trained, since the method takes no regularizer."""
+    """Pairs of method and regularizer that are left out, since the method takes no regularizer."""
     others = [regularizer for regularizer in regularizers if regularizer != NO_REGULARIZER]
     return [(method, regularizer) for method in methods if method in plain_methods for regularizer in others]
 
@@ -103,14 +103,14 @@ def run(
     retry: Collection[str] = (FAILED,),
     depends_on: Dependencies = independent,
 ) -> Report:
-    """Run the cells that are not done, and wait for the cells of other launchers.
+    """Run the cells that are not done, and wait for the cells that other launchers run.
 
     Args:
         grid: all cells, in the order of running.
         store: store of the results.
         executor: starts the cells.
-        progress: shows the progress.
-        retry: statuses that are run again; a cell that is done is never run again.
+        progress: display of the progress.
+        retry: statuses of cells to run again; a cell that is done is never run again.
         depends_on: cells that must be done before a cell can start.
     """
     loop = GridLoop(grid, store, executor, progress, depends_on)

@@ -10,8 +10,9 @@ from benchmark.grid.progress import Outcome, Progress, ending, name_of
 from benchmark.grid.signals import StopSignals
 from benchmark.records.leases import Lease
 from benchmark.records.provenance import provenance
-from benchmark.records.result import DONE, FAILED, RecordError, RunSpec, failure
+from benchmark.records.result import DONE, FAILED, RunSpec, failure
 from benchmark.records.store import ResultStore, StoreError, Version
+from benchmark.records.validation import RecordError
 
 TICK_SECONDS = 0.05
 SHOW_SECONDS = 0.5
@@ -29,13 +30,13 @@ def independent(spec: RunSpec) -> Iterable[RunSpec]:
 
 
 class GridLoop:
-    """Runs the cells of a grid; see `benchmark.grid.cells.run`.
+    """Loop over the cells of a grid; see `benchmark.grid.cells.run`.
 
     Args:
         grid: all cells, in the order of running.
         store: store of the results.
         executor: starts the cells.
-        progress: shows the progress.
+        progress: display of the progress.
         depends_on: cells that must be done before a cell can start.
     """
 
@@ -59,7 +60,7 @@ class GridLoop:
     def plan(self, retry: Collection[str]) -> None:
         """Sort the cells into cells with an outcome and waiting cells."""
         for spec in self.grid:
-            # Noted before reading: a later change means that another launcher has run the cell.
+            # Read the version before the result: if it changes later, another launcher has run the cell.
             self._versions[spec] = self.store.version(spec)
             try:
                 result = self.store.read(spec)
@@ -72,7 +73,7 @@ class GridLoop:
                 self.outcomes[spec] = Outcome(result.status, result.error)
 
     def work(self, signals: StopSignals) -> None:
-        """Run until every cell has an outcome or a signal came; no process and no lease is left behind."""
+        """Run until every cell has an outcome or a signal arrives; end all processes and release all leases."""
         self.progress.begin(len(self.waiting), len(self.grid))
         for spec, outcome in self.outcomes.items():
             if outcome.status != DONE:
@@ -91,13 +92,13 @@ class GridLoop:
             self.outcomes[spec] = Outcome(LEFT, "not run, since the grid was stopped; the same command continues it")
 
     def _collect(self) -> None:
-        """Note the outcome of cells that have ended."""
+        """Record the outcome of cells that have ended."""
         for ended in self.executor.ended():
             lease, started = self.running.pop(ended.spec)
             self._settle_ended(ended, lease, started)
 
     def _settle_ended(self, ended: Ended, lease: Lease, started: float) -> None:
-        """Take the result that the cell has stored, or store a failure for it; wait if another launcher runs it."""
+        """Use the result that the cell has stored, or store a failure; wait if another launcher runs the cell."""
         spec, reason = ended.spec, ended.how
         if self.store.version(spec) == self._versions[spec]:
             origin = provenance(started=started, data={}, config_text="")
@@ -113,7 +114,7 @@ class GridLoop:
         self._settle(spec, reason)
 
     def _collect_stored(self) -> None:
-        """After stopping: cells that had stored their result have ended, the others wait again."""
+        """After a stop: record the cells that have stored a result, and return the others to the waiting cells."""
         for spec, (lease, _) in self.running.items():
             lease.release()
             if self.store.version(spec) == self._versions[spec]:
@@ -123,7 +124,7 @@ class GridLoop:
         self.running.clear()
 
     def _settle(self, spec: RunSpec, reason: str = "its result has disappeared") -> None:
-        """Take the stored result as the cell's outcome; without a result it has failed for the given reason."""
+        """Use the stored result as the cell's outcome; without a result, the cell failed for the given reason."""
         try:
             result = self.store.read(spec)
         except RecordError as error:
@@ -137,7 +138,7 @@ class GridLoop:
         self.progress.ended(spec, outcome)
 
     def _fill(self) -> None:
-        """Start cells while workers are free and cells are not held."""
+        """Start cells while workers are free and other launchers do not hold the cells."""
         for spec in list(self.waiting):
             if len(self.running) >= self.executor.workers:
                 return
@@ -160,7 +161,7 @@ class GridLoop:
                 self._start(spec, lease)
 
     def _ran_elsewhere(self, spec: RunSpec) -> bool:
-        """Return True if another launcher has stored a result since this one began; then it is the outcome."""
+        """Return True, and use the result as outcome, if another launcher has stored one since the start."""
         if self.store.version(spec) == self._versions[spec]:
             return False
         self.waiting.remove(spec)
@@ -168,7 +169,7 @@ class GridLoop:
         return True
 
     def _is_blocked(self, spec: RunSpec) -> bool:
-        """Return True if a cell must wait for a cell that it needs; it is left if that cell will not be done."""
+        """Return True if a cell must wait for a needed cell; leave it if the needed cell failed."""
         for needed in self.depends_on(spec):
             if self._is_done(needed):
                 continue
@@ -200,7 +201,7 @@ class GridLoop:
         self.progress.started(spec, log)
 
     def _watch(self) -> None:
-        """Show progress and send heartbeats, each at its own interval."""
+        """Update the display and send heartbeats, each at its own interval."""
         now = time.monotonic()
         if now >= self._next_show:
             self._next_show = now + SHOW_SECONDS
@@ -212,7 +213,7 @@ class GridLoop:
                 self._give_up(spec)
 
     def _give_up(self, spec: RunSpec) -> None:
-        """End a cell that another launcher has claimed, perhaps while this machine slept, and wait for it."""
+        """Cancel a cell that another launcher has claimed, for example while this machine slept, and wait for it."""
         self.progress.note(f"{name_of(spec)} was taken over by another process")
         self.executor.cancel(spec)
         del self.running[spec]
@@ -220,7 +221,7 @@ class GridLoop:
 
 
 def _unless_unknown(holds: Callable[[], bool]) -> bool:
-    """Ask a lease if it is held; an unreadable folder of leases does not end a running cell."""
+    """Check a lease; count it as held if the folder of leases is unreadable, so that a running cell goes on."""
     try:
         return holds()
     except OSError:
@@ -228,5 +229,5 @@ def _unless_unknown(holds: Callable[[], bool]) -> bool:
 
 
 def unreadable(error: RecordError) -> str:
-    """Reason why a cell with an unreadable result file is not run: the file may be a result of another version."""
+    """Error of a cell that is not run, since its unreadable result file may come from another version."""
     return f"{error}; move this file away to run the cell"

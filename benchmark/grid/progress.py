@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 LINE_SECONDS = 60.0
-"""Interval of the lines about running cells if the stream is not a terminal."""
+"""Seconds between two lines about running cells if the stream is not a terminal."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Status of a cell: done, failed, diverged or left to run; and the reason in one line."""
+    """Status of a cell (done, failed, diverged or left to run) and the reason in one line."""
 
     status: str
     error: str | None = None
@@ -48,7 +48,7 @@ class Progress(Protocol):
 
 
 def progress_on(stream: TextIO) -> Progress:
-    """Bars where the stream is a terminal, lines where it is not."""
+    """Progress bars if the stream is a terminal, else lines."""
     return TerminalProgress(stream) if stream.isatty() else LineProgress(stream)
 
 
@@ -130,7 +130,7 @@ class TerminalProgress:
         left = TextColumn("left", markup=False)
         name = TextColumn("{task.description}", markup=False)
         columns = (name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), left, TimeRemainingColumn())
-        # Drawn by the loop of the grid: a thread of its own would make starting processes unsafe.
+        # The loop of the grid draws the bars, since starting processes from a program with threads is unsafe.
         self.bars = Progress(*columns, console=Console(file=stream), auto_refresh=False, speed_estimate_period=600)
         self.over, self.left = 0, 0
         self.cells: dict[RunSpec, TaskID] = {}
@@ -188,7 +188,7 @@ def ending(spec: RunSpec, outcome: Outcome) -> str:
 
 
 def time_left(since: float, share: float) -> str:
-    """Estimated time left, if `share` of the work was done since a time of the monotonic clock."""
+    """Estimated time left if `share` of the work was done since `since`, a time of the monotonic clock."""
     if share >= 1:
         return "nearly done"
     return f"{clock((time.monotonic() - since) * (1 - share) / share)} left" if share > 0 else "time left not known yet"

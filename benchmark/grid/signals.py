@@ -1,4 +1,4 @@
-"""Signals that stop a grid: the handler only records them, and the loop acts on them where it is safe."""
+"""Signals that stop a grid. The handler only records them; the loop reacts at a safe point."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 
 class StopSignals:
-    """While it is entered, SIGINT (Ctrl-C), SIGTERM and SIGHUP only set `first`, and `again` when repeated.
+    """Context in which SIGINT (Ctrl-C), SIGTERM and SIGHUP only set `first`, and `again` when repeated.
 
     Python catches signals in the main thread only. In other threads this class does nothing.
     """
@@ -23,7 +23,7 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
-            # A signal that is ignored already, as nohup does with SIGHUP, stays ignored.
+            # Keep ignoring a signal that is already ignored, such as SIGHUP under nohup.
             wanted = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
             self._before = {number: signal.signal(number, self._note) for number in wanted}
         return self

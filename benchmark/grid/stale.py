@@ -1,4 +1,4 @@
-"""State of the cells of a grid: stored, stale or missing; the older results that a cell replaces, and why."""
+"""State of the cells of a grid (stored, stale or missing), and the older results that a cell replaces."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.records.identity import has_effect, normalised
-from benchmark.records.result import DONE, RecordError, RunSpec
+from benchmark.records.result import DONE, RunSpec
 from benchmark.records.store import ResultStore, Stored, StoreError, read_result
+from benchmark.records.validation import RecordError
 
 MISSING, STALE, UNREADABLE = "missing", "stale", "unreadable"
 STATES = (DONE, MISSING, STALE, "failed", "diverged", UNREADABLE)
@@ -44,14 +45,14 @@ def older_results(spec: RunSpec, store: ResultStore) -> list[Stored]:
 
 
 def reason(older: RunSpec, spec: RunSpec) -> str:
-    """The change that made an older cell another one: "film.py changed since"."""
+    """Change between an older cell and a cell, such as "film.py changed since"."""
     if older.ingredients is None or spec.ingredients is None:
         return UNIDENTIFIED
     return "; ".join(spec.ingredients.changes_since(older.ingredients)) or "equal ingredients"
 
 
 def replaced(grid: Iterable[RunSpec], store: ResultStore) -> list[str]:
-    """One line for each reason: how many cells without a result replace older ones."""
+    """Numbers of cells that replace older results, one line for each reason."""
     counts: Counter[str] = Counter()
     for spec in grid:
         if store.version(spec) is None:
@@ -88,7 +89,7 @@ def forgettable(grid: Iterable[RunSpec], store: ResultStore, which: str) -> list
 
     Args:
         grid: identified cells.
-        store: the results.
+        store: store of the results.
         which: "stale": older results that a cell replaces; "failed": results of cells that are not done; "all": both,
             and the results that are done.
     """
@@ -125,7 +126,7 @@ def _row(spec: RunSpec) -> str:
 
 
 def _request(spec: RunSpec) -> tuple[Any, ...]:
-    """The request in a form that is equal for equal requests, whatever the ingredients."""
+    """Key that is equal for equal requests, whatever their ingredients."""
     overrides = {key: normalised(value) for key, value in spec.overrides.items() if has_effect(key)}
     names = (spec.folder, spec.method, spec.regularizer, spec.backbone, spec.split)
     return (*names, spec.seed, sorted(spec.tasks), overrides)

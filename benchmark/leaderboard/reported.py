@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
-from benchmark.records.result import PublishedMetric
+from benchmark.records.result_schema import PublishedMetric
 from benchmark.records.validation import CONFIG, Name, RecordError, Text, one_of, parse_json, read_from, validated
 
 SCHEMA_VERSION = 2

@@ -16,8 +16,8 @@ DIVISORS: dict[str, Callable[[Tensor], Tensor | int]] = {
     "pixels": lambda valid: valid.numel(),
     "images": len,
 }
-"""Divisor of the weighted sum: the labelled pixels (ATRC, InvPT), all pixels or the images (both in the code of
-Vandenhende et al.). The first two are equal if every pixel is labelled."""
+"""Divisor of the weighted sum: labelled pixels (ATRC, InvPT), all pixels, or images (both in the code of Vandenhende et
+al.). The first two are equal if every pixel is labelled."""
 
 
 @LOSSES.register("balanced_bce")
@@ -32,8 +32,8 @@ def balanced_bce(
         prediction: (B, 1, H, W) logits x.
         target: (B, 1, H, W) boundary strength y in 0..1; values between 0 and 1 are soft labels.
         valid: (B, H, W) pixels that count.
-        positive_weight: w; 0.8 in ATRC, 0.95 in MTI-Net, the survey and InvPT. None takes the share of pixels without
-            boundary among the labelled ones of the batch, as HED does.
+        positive_weight: w; 0.8 in ATRC, 0.95 in MTI-Net, the survey and InvPT. None: the share of pixels without
+            boundary among the labelled pixels of the batch, as in HED.
         divisor: "labelled", "pixels" or "images".
 
     The code of Vandenhende et al. counts unlabelled pixels as boundaries, since 255 is more than 0.5; here they are

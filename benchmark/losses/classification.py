@@ -1,7 +1,7 @@
 """Cross entropies: classes, masks, and the discretised depth, normals and boundaries of ATRC's auxiliary heads.
 
 Source of the auxiliary losses: Bruggemann et al., "Exploring Relational Context for Multi-Task Dense Prediction",
-ICCV 2021, and its code (brdav/atrc). Nothing copied.
+ICCV 2021, and its code (brdav/atrc); nothing copied.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def depth_bin_cross_entropy(
         prediction: (B, K, H, W) logits of K intervals; ATRC has 40.
         target: (B, 1, H, W) metres.
         valid: (B, H, W) pixels that count.
-        nearest: start of the first interval in metres; smaller depths belong to it too.
-        farthest: end of the last interval in metres; larger depths belong to it too.
+        nearest: start of the first interval in metres; the interval includes smaller depths.
+        farthest: end of the last interval in metres; the interval includes larger depths.
     """
     _check_target("depth_bin_cross_entropy", target, channels=1)
     if not 0 < nearest < farthest:
@@ -90,8 +90,8 @@ def boundary_cross_entropy(prediction: Tensor, target: Tensor, valid: Tensor, *,
         prediction: (B, 2, H, W) logits.
         target: (B, 1, H, W) boundary strength; 0.5 and more is a boundary.
         valid: (B, H, W) pixels that count.
-        positive_weight: weight of boundary pixels; the others weigh 1 - positive_weight. The weighted sum is divided
-            by the number of valid pixels, not by the sum of their weights.
+        positive_weight: weight of boundary pixels; other pixels weigh 1 - positive_weight. The weighted sum is
+            divided by the number of valid pixels, not by the sum of their weights.
     """
     return _two_class_cross_entropy("boundary_cross_entropy", prediction, target, valid, positive_weight)
 
@@ -106,8 +106,8 @@ def balanced_cross_entropy(
         prediction: (B, 2, H, W) logits.
         target: (B, 1, H, W) masks; 0.5 and more is foreground.
         valid: (B, H, W) pixels that count.
-        positive_weight: weight of the foreground, as in `boundary_cross_entropy`. None takes the share of background
-            among the labelled pixels of the batch, as HED does; a batch of foreground alone then weighs nothing.
+        positive_weight: weight of the foreground, as in `boundary_cross_entropy`. None: the share of background
+            among the labelled pixels of the batch, as in HED; a batch of foreground alone then has weight 0.
     """
     weight: Tensor | float | None = positive_weight
     if weight is None:
@@ -128,7 +128,7 @@ def _two_class_cross_entropy(
 
 def _mean_cross_entropy(prediction: Tensor, classes: Tensor, valid: Tensor, weights: Tensor | None = None) -> Tensor:
     classes = classes.masked_fill(~valid, NO_CLASS)
-    # One row per pixel: a view of channels-last logits, in a third of the time on a CPU.
+    # One row per pixel is a view of channels-last logits, which takes a third of the time on a CPU.
     rows = prediction.movedim(1, -1).flatten(0, -2)
     try:
         total = F.cross_entropy(rows, classes.flatten(), weights, ignore_index=NO_CLASS, reduction="sum")

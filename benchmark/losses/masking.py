@@ -1,7 +1,7 @@
 """Sums over valid pixels.
 
-Values are masked before the arithmetic, so that no NaN can arise. Pixels are not gathered by a boolean index: on a CPU
-that takes twice the time of the loss itself, and on a GPU it waits for the device.
+Values are masked before the arithmetic, so that no NaN can arise. A boolean index is avoided: on a CPU it takes twice
+the time of the loss itself, and on a GPU it waits for the device.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 SHORTEST = 1e-12
-"""Length up to which a vector has no direction."""
+"""Vectors of at most this length have no direction."""
 
 
 def masked(values: Tensor, valid: Tensor) -> Tensor:
@@ -26,9 +26,9 @@ def valid_pixels(valid: Tensor) -> Tensor:
 def unit_vectors(vectors: Tensor) -> Tensor:
     """(B, C, H, W) float32 vectors scaled to length 1; the zero vector stays zero and gets no gradient.
 
-    `F.normalize` gives a zero vector the gradient 1e12, which ends a training that starts from zero weights.
+    `F.normalize` gives a zero vector the gradient 1e12, so a training that starts from zero weights diverges.
     """
-    # Five times as fast as a norm over the channel axis, which is not the innermost one.
+    # Five times as fast as a norm over the channel axis, which is not the innermost axis.
     squared_length = vectors.square().sum(1, keepdim=True)
     inverse_length = squared_length.clamp(min=SHORTEST**2).rsqrt()
     return vectors * torch.where(squared_length > SHORTEST**2, inverse_length, 0.0)

@@ -17,7 +17,7 @@ Loss = Callable[..., Tensor]
 
 
 class UnknownLossError(KeyError):
-    """No loss of that name; the message lists near matches and all losses."""
+    """A loss is not registered; the message lists near matches and all losses."""
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -67,16 +67,16 @@ class Losses(dict[str, Loss]):
 
 
 LOSSES = Losses()
-"""Losses by the name that `Task.loss` and `Auxiliary.loss` give."""
+"""Losses by name, see `Task.loss` and `Auxiliary.loss`."""
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    """The values in float32; float64 stays."""
+    """Values cast to float32; float64 is kept."""
     return values if values.dtype == torch.float64 else values.float()
 
 
 def choice_error(option: str, value: object, choices: Mapping[str, object]) -> ValueError:
-    """The error for an option with another value than its choices."""
+    """Error for an option whose value is not one of its choices."""
     return ValueError(f"{option} must be one of {', '.join(map(repr, choices))}, found {value!r}")
 
 

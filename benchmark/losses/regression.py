@@ -1,7 +1,7 @@
 """Losses of depth and surface normals.
 
 Sources: MTI-Net and the survey's code (SimonVandenhende/Multi-Task-Learning-PyTorch), ATRC (brdav/atrc), InvPT
-(prismformore/Multi-Task-Transformer), MTAN (lorenmt/mtan). Nothing copied.
+(prismformore/Multi-Task-Transformer), MTAN (lorenmt/mtan); nothing copied.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def l1(prediction: Tensor, target: Tensor, valid: Tensor, *, divisor: str = "pix
         prediction: (B, C, H, W), unbounded, in the unit of the target.
         target: (B, C, H, W).
         valid: (B, H, W) pixels that count.
-        divisor: "pixels" or "components", the same for one channel.
+        divisor: "pixels" or "components", which are equal for one channel.
     """
     return _difference("l1", prediction, target, valid).abs().sum() / _divisor(divisor, target, valid)
 
@@ -50,7 +50,7 @@ def normals_l1(prediction: Tensor, target: Tensor, valid: Tensor, *, divisor: st
 
 @LOSSES.register("normals_l2")
 def normals_l2(prediction: Tensor, target: Tensor, valid: Tensor, *, divisor: str) -> Tensor:
-    """As `normals_l1`, with squared differences."""
+    """Squared difference of surface normals; arguments as in `normals_l1`."""
     difference = _difference("normals_l2", unit_vectors(prediction), target, valid)
     return difference.square().sum() / _divisor(divisor, target, valid)
 

@@ -7,8 +7,8 @@
     saliency   maxF, maxF@image, maxIoU@image, IoU
     human_parts   mIoU, pixAcc, as semseg
 
-`benchmark.metrics.catalogue` needs the standard library only, so this package loads the
-rest, and with it torch and mmengine, when one of its names is first used.
+`benchmark.metrics.catalogue` needs the standard library only. So this package imports its other modules, and with them
+torch and mmengine, at the first use of one of its names.
 """
 
 from __future__ import annotations
@@ -26,6 +26,6 @@ __all__ = ["build_metric", "described", "metric_of"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # This also registers "MetricOf", which a composed config names.
+    # This import also registers "MetricOf" for composed configs.
     evaluators = import_module("benchmark.metrics.evaluators")
     return getattr(evaluators, name, None) or getattr(import_module("benchmark.metrics.catalogue"), name)

@@ -1,8 +1,7 @@
-"""What the metrics of all tasks share: fields of a data sample in, numbers of the whole split out.
+"""Base class of the metrics of all tasks: from fields of data samples to numbers of the whole split.
 
-Each image leaves exact sums behind: integers, and float64 sums over its own pixels, which `math.fsum` adds without
-rounding on the way. So the result is the same to the last bit whatever the batch size, the order of the images and the
-number of processes.
+Each image contributes integers and float64 sums over its pixels, which `math.fsum` adds without intermediate rounding.
+So the result is bit-identical for any batch size, order of images and number of processes.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ class TaskMetric(BaseMetric, Generic[Sums]):
     """Reads `pred_<task>` and `gt_<task>` from data samples; reports `<task>/<name>`.
 
     Args:
-        task: what is measured; its `valid` says which pixels count.
-        collect_device: "cpu" or "gpu", how several processes exchange their sums.
-        collect_dir: folder for the exchange on the CPU, None for a temporary one.
+        task: task to measure; `task.valid` selects the pixels that count.
+        collect_device: "cpu" or "gpu", device of the exchange between processes.
+        collect_dir: folder for the exchange on the CPU, None for a temporary folder.
     """
 
     def __init__(self, task: Task, collect_device: str = "cpu", collect_dir: str | None = None) -> None:
@@ -41,23 +40,23 @@ class TaskMetric(BaseMetric, Generic[Sums]):
 
     @abstractmethod
     def measure(self, prediction: Tensor, target: Tensor) -> Sums:
-        """What one image contributes.
+        """Sums of one image.
 
         Args:
             prediction: (C, H, W) on the CPU.
-            target: of the same shape.
+            target: (C, H, W) on the CPU.
         """
 
     @abstractmethod
     def metrics(self, images: Sequence[Sums]) -> dict[str, float]:
-        """Numbers of the whole split by name, not rounded; empty where there is nothing to measure."""
+        """Numbers of the whole split by name, not rounded; empty without valid pixels."""
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
         """Add the images of a batch.
 
         Args:
             data_batch: not used.
-            data_samples: `SegDataSample`s, or what their `to_dict` returns.
+            data_samples: `SegDataSample`s, or their dictionaries from `to_dict`.
 
         Raises:
             ValueError: if a field is missing, or prediction and target differ in shape.
@@ -73,33 +72,33 @@ class TaskMetric(BaseMetric, Generic[Sums]):
             self.add(self.measure(prediction, target))
 
     def add(self, image: Sums) -> None:
-        """Keep what one image contributes, one entry per image, as mmengine's exchange between processes expects."""
+        """Keep the sums of one image, one entry per image, as mmengine's exchange between processes requires."""
         self.results.append(image)
 
     def compute_metrics(self, results: list[Sums]) -> dict[str, float]:
-        """Numbers of the whole split, from the contributions of its images in any order."""
+        """Numbers of the whole split, from the sums of its images in any order."""
         self.evaluated = list(results)
         return self.metrics(results)
 
     def of_images(self) -> list[dict[str, float]]:
-        """Metrics of each image of the last evaluation alone, as `<task>/<name>`, in the order of the split."""
+        """Metrics of each single image of the last evaluation, as `<task>/<name>`, in the order of the split."""
         return [
             {f"{self.task.name}/{name}": value for name, value in self.of_image(image).items()}
             for image in self.evaluated
         ]
 
     def of_image(self, image: Sums) -> dict[str, float]:
-        """Metrics of one image alone, from its contribution after the evaluation."""
+        """Metrics of one image, from its sums after the evaluation."""
         return self.metrics([image])
 
     def reset(self) -> None:
-        """Forget the images so far, as `evaluate` does by itself."""
+        """Discard the images so far, as `evaluate` does at its end."""
         self.results.clear()
 
     def _field(self, fields: Mapping[str, Any], kind: str) -> Tensor:
         name = f"{kind}_{self.task.name}"
         if name not in fields:
-            raise ValueError(f"{_title(fields)}: no field {name}; fields there: {', '.join(map(str, fields))}")
+            raise ValueError(f"{_title(fields)}: no field {name}; fields: {', '.join(map(str, fields))}")
         values: Tensor = fields[name]["data"]
         return values.detach().cpu()
 
@@ -113,7 +112,7 @@ class TaskMetric(BaseMetric, Generic[Sums]):
 def as_floats(values: Tensor, valid: NDArray[np.bool_]) -> Floats:
     """The valid pixels (C, N) of an image (C, H, W) in float64.
 
-    They are in C order, whatever the memory layout of the image, and so are the sums over them.
+    The order of the values, and so of sums over them, does not depend on the memory layout of the image.
     """
     rows = values.to(torch.float64).contiguous().numpy().reshape(len(values), -1)
     return np.ascontiguousarray(rows[:, np.flatnonzero(valid)])

@@ -1,43 +1,42 @@
-"""Boundaries: the odsF of the tables, and a pixelwise average precision beside it.
+"""Boundaries: odsF and oisF of the published protocol, and a pixelwise average precision.
 
 Metric card
 -----------
 * **Symbols**: at a threshold and over all images, sumP predicted and sumR true boundary pixels, of which cntP and
   cntR are matched; P = cntP / sumP, R = cntR / sumR, F = 2 P R / (P + R).
-* **Valid pixels**: those with a label (255 marks the others). Both maps are 0 at the others before anything else is
-  done, so nothing is predicted there and nothing true is drawn there; where all are labelled it is the published
-  protocol.
-* **Resolution**: that of the test frames of the recipe. The model brings its logits to it before the logistic
-  function; a metric never resizes. The distance of a match is relative to the image diagonal.
+* **Valid pixels**: labelled pixels (255 marks unlabelled ones). Both maps are set to 0 at unlabelled pixels first, so
+  these are neither predicted nor true boundaries. If all pixels are labelled, this is the published protocol.
+* **Resolution**: resolution of the recipe's test frames. The model resizes its logits before the logistic function; a
+  metric never resizes. The distance of a match is relative to the image diagonal.
 * **Pooling**: counts are summed over images at each threshold, then divided.
 * **Source**: Pont-Tuset, Marques, "Supervised Evaluation of Image Segmentation and Object Proposal Techniques", PAMI
   2016 (the tool SEISM); Martin, Fowlkes, Malik, "Learning to Detect Natural Image Boundaries Using Local Brightness,
   Color, and Texture Cues", PAMI 2004.
-* **Deviations**: SEISM matches by an optimiser with random choices, seeded by the clock: its F moves by up to 0.1
-  points per image, and it misses some matches; here the optimum is found, the same each time. Multi-task papers read
-  the drawn edges as a segmentation (`@seism`), which shifts and sometimes merges lines; used as drawn
-  (`@seism-direct`) they give other numbers, by points. MTL-PyTorch scores PASCAL-Context only, without suppression
-  and with >=. Papers on boundary detection use 99 thresholds, interpolate the best F and suppress before:
-  `tools/evaluate_boundaries.py --protocol bsds`.
+* **Deviations**: SEISM matches by an optimiser with random choices, seeded by the clock. Its F varies by up to 0.1
+  points per image, and it misses some matches; here the matching is optimal and deterministic. Multi-task papers read
+  the drawn edges as a segmentation (`@seism`), which shifts and sometimes merges lines; the edges as drawn
+  (`@seism-direct`) give numbers that differ by points. MTL-PyTorch scores PASCAL-Context only, without suppression and
+  with >=. Papers on boundary detection use 99 thresholds, interpolate the best F and suppress maps before the
+  evaluation: `tools/evaluate_boundaries.py --protocol bsds`.
 
 `odsF@seism`
-* **Formula**: `100 * max over thresholds of F` for the prediction stored with 8 bits (255 p without its fraction),
-  non-maximum suppression, 101 thresholds (0.001, 0.01, 0.02, ..., 0.99, 0.999; above, not at, a threshold), thinning,
-  and one-to-one matching within `max_distance` of the diagonal: 0.011 on NYUD-v2, 0.0075 on PASCAL-Context. True
-  boundaries: pixels of the drawn map that differ from the one to the right, below, or both, thinned; of
-  PASCAL-Context, pixels of the label map that do, which its prepared copy holds.
+* **Formula**: `100 * max over thresholds of F` for the prediction in 8 bits (255 p, truncated), after non-maximum
+  suppression, 101 thresholds (0.001, 0.01, 0.02, ..., 0.99, 0.999; strictly above), thinning, and one-to-one matching
+  within `max_distance` of the diagonal: 0.011 on NYUD-v2, 0.0075 on PASCAL-Context. True boundaries: pixels of the
+  drawn map that differ from the right, lower or lower right neighbour, thinned. On PASCAL-Context, the label map is
+  used in place of the drawn map; the prepared copy holds its outlines.
 
 `oisF@seism`
 * **Formula**: `100 * F of the counts of each image at its own best threshold, summed`
 
 `odsF@seism-direct`
-* **Formula**: `100 * max over thresholds of F` as `odsF@seism`, with the drawn boundaries themselves as true ones.
+* **Formula**: `100 * max over thresholds of F` as `odsF@seism`, with the drawn boundaries as true boundaries.
 
 `ap@pixel`
-* **Formula**: `100 * area under the steps of precision over recall`, where a pixel is right only if it lies on a true
-  boundary: no tolerance in position, no suppression, no thinning, no matching, 255 thresholds.
-* **Source**: none; it is a number to watch a training by.
-* **Deviations**: none is published.
+* **Formula**: `100 * area under the steps of precision over recall`, where a pixel is correct only if it lies on a
+  true boundary: no tolerance in position, no suppression, no thinning, no matching, 255 thresholds.
+* **Source**: none; use it to monitor a training.
+* **Deviations**: no published definition exists.
 """
 
 from __future__ import annotations
@@ -59,12 +58,12 @@ BINS = 255
 """Bins of equal width over 0..1; published maps are stored with 8 bits."""
 
 VARIANTS: tuple[Variant, ...] = ("seism", "direct")
-"""Ground truths that are matched with: the one that papers use, and the drawn boundaries themselves."""
+"""Variants of the ground truth: the variant of the papers, and the drawn boundaries."""
 
 
 @dataclass(frozen=True)
 class BoundaryCounts:
-    """One image.
+    """Counts of one image.
 
     Args:
         positive: (255,) labelled pixels on a boundary, by predicted probability.
@@ -110,13 +109,13 @@ def matched_counts(
     """Counts of one image after matching, for each of `VARIANTS`.
 
     Args:
-        probability: (H, W) in 0..1, zero where unlabelled. It is stored with 8 bits first, as papers do: 255 times the
-            probability, without its fraction.
+        probability: (H, W) in 0..1, zero where unlabelled. As in the papers, it is first converted to 8 bits: 255 times
+            the probability, truncated.
         drawn: (H, W) boundaries of the data set.
         max_distance: largest distance of matched pixels as a share of the image diagonal.
         outlined: see `BoundaryMetric`.
     """
-    # Imported here: numba, which this loads, takes as long as all of a small evaluation.
+    # Imported here, since importing numba takes as long as a small evaluation.
     from benchmark.boundaries.counting import count_sets, in_unit_range, predicted_sets
     from benchmark.boundaries.ground_truth import annotation_of, true_boundaries
 
@@ -130,21 +129,21 @@ def matched_counts(
 
 
 def boundary_metrics(images: Sequence[BoundaryCounts]) -> dict[str, float]:
-    """Metrics over all labelled pixels of a split, in percent; not a number where a prediction is none.
+    """Metrics over all labelled pixels of a split, in percent; NaN if a prediction is NaN.
 
     Returns:
         odsF@seism: F = 2 P R / (P + R) at the best of 101 thresholds for the whole split, where precision P and recall
             R count predicted and true boundary pixels that are matched one to one within `max_distance`, after
-            non-maximum suppression and thinning. True boundaries are the thinned outlines of the drawn ones, as in the
-            tool of Pont-Tuset and Marques that papers use.
-        oisF@seism: the same with the best threshold of each image. (The published AP is left to
-            `tools/evaluate_boundaries.py`: it counts P only where the curve reaches, so a perfect map of 0 and 1, whose
-            curve is a point, gets none.)
-        odsF@seism-direct: odsF with the drawn boundaries as true ones.
-        ap@pixel: area under the steps of precision over recall where a pixel is right only if it lies on a true
-            boundary: no tolerance in position, no thinning, no matching. Absent where no pixel is a boundary.
+            non-maximum suppression and thinning. True boundaries are the thinned outlines of the drawn boundaries, as
+            in the tool of Pont-Tuset and Marques that papers use.
+        oisF@seism: F with the best threshold of each image. (Only `tools/evaluate_boundaries.py` reports the published
+            AP: it is limited to the recall range of the curve, so a perfect map of 0 and 1, whose curve is a point, has
+            an AP of 0.)
+        odsF@seism-direct: odsF with the drawn boundaries as true boundaries.
+        ap@pixel: area under the steps of precision over recall, where a pixel is correct only if it lies on a true
+            boundary: no tolerance in position, no thinning, no matching. Missing if no pixel is a boundary.
 
-    Pixels without a label are neither true nor predicted boundaries: both maps are 0 there before anything else.
+    Pixels without a label are neither true nor predicted boundaries: both maps are set to 0 first.
     """
     if not any(image.positive.any() or image.negative.any() or image.not_a_number for image in images):
         return {}
@@ -152,7 +151,7 @@ def boundary_metrics(images: Sequence[BoundaryCounts]) -> dict[str, float]:
 
 
 def matched_metrics(images: Sequence[BoundaryCounts]) -> dict[str, float]:
-    """Those after matching, see `boundary_metrics`."""
+    """Metrics after matching, see `boundary_metrics`."""
     from benchmark.boundaries.summary import summarise
 
     broken = any(image.not_a_number for image in images)
@@ -161,14 +160,14 @@ def matched_metrics(images: Sequence[BoundaryCounts]) -> dict[str, float]:
         protocol = replace(SEISM, ground_truth=variant)
         summary = summarise(np.stack(counts), protocol)
         values = {"odsF": summary.ods.f, "oisF": summary.ois.f}
-        # The variant that no paper uses gets one number.
+        # `direct` is used by no paper, so only its odsF is reported.
         names = values if variant == SEISM.ground_truth else ("odsF",)
         found |= {f"{name}@{protocol.label}": math.nan if broken else percent(values[name], 1) for name in names}
     return found
 
 
 def pixel_metrics(images: Sequence[BoundaryCounts]) -> dict[str, float]:
-    """That without matching, see `boundary_metrics`."""
+    """Metrics without matching, see `boundary_metrics`."""
     positive = np.sum([image.positive for image in images], axis=0)[::-1]
     negative = np.sum([image.negative for image in images], axis=0)[::-1]
     if any(image.not_a_number for image in images):
@@ -182,14 +181,14 @@ def pixel_metrics(images: Sequence[BoundaryCounts]) -> dict[str, float]:
 
 
 class BoundaryMetric(TaskMetric[BoundaryCounts]):
-    """Counts of (1, H, W) probabilities.
+    """Boundary metrics of (1, H, W) probabilities.
 
     Args:
-        task: what is measured.
+        task: task to measure.
         max_distance: largest distance of matched pixels as a share of the image diagonal: 0.011 on NYUD-v2, 0.0075 on
             PASCAL-Context.
-        outlined: whether the stored boundaries are the thinned outlines of a segmentation already, as those of
-            PASCAL-Context are. Then they are what `seism` matches with, and not outlined once more.
+        outlined: True if the stored boundaries are already the thinned outlines of a segmentation, as for
+            PASCAL-Context. `seism` then uses them unchanged.
         collect_device: see `TaskMetric`.
         collect_dir: see `TaskMetric`.
     """

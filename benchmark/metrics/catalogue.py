@@ -1,4 +1,4 @@
-"""Every metric's unit and direction. Free of torch."""
+"""Unit and direction of every metric. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from benchmark.tasks import suggest
 
 
 class Description(NamedTuple):
-    """What a number means.
+    """Unit and direction of a metric.
 
     Args:
         unit: "%", "m", "deg", or "1" for a number without unit.
-        higher_is_better: its direction.
+        higher_is_better: direction of the metric.
     """
 
     unit: str
@@ -45,8 +45,8 @@ CATALOGUE: dict[str, Description] = {
     "maxIoU@image": Description("%", True),
     "IoU": Description("%", True),
 }
-"""By name without the task. `@` says over what a number is taken: all valid pixels of the split together (`@pixel`),
-each image first (`@image`), or by which protocol of boundary evaluation (`@seism`, see `benchmark.boundaries`)."""
+"""Metrics by name without the task. The suffix after `@` is the pooling, over all valid pixels of the split (`@pixel`)
+or first over each image (`@image`), or the protocol of boundary evaluation (`@seism`, see `benchmark.boundaries`)."""
 
 
 def described(name: str) -> Description:

@@ -3,24 +3,24 @@
 Metric card
 -----------
 * **Symbols**: p predicted and g true depth of a pixel in metres; n valid pixels; r = max(p / g, g / p).
-* **Valid pixels**: those with a true depth, 0 < g < infinity. A prediction p <= 0 becomes 1e-9 m before every metric.
-* **Resolution**: that of the test frames of the recipe. The model brings its prediction to it; a metric never resizes.
+* **Valid pixels**: pixels with a true depth, 0 < g < infinity. A prediction p <= 0 becomes 1e-9 m before every metric.
+* **Resolution**: resolution of the recipe's test frames. The model resizes its prediction; a metric never resizes.
 * **Pooling**: sums over all valid pixels of the split, then one division and root; images with more valid pixels weigh
   more.
 * **Source**: Eigen, Puhrsch, Fergus, "Depth Map Prediction from a Single Image using a Multi-Scale Deep Network",
   NeurIPS 2014.
 * **Deviations**: MTL-PyTorch, ATRC and InvPT pool over pixels like `rmse@pixel`, ASTMT averages over images like
-  `rmse@image` (and its mask does nothing: it replaces zeros before it looks for them). TaskPrompter and MLoRE count 0 <
-  g < 80 only. ATRC sets p <= 0 to 0 and ignores g = 0, which its transform has turned into 255: a missing depth would
-  be scored against 255 m, which does not happen where depth is in-painted. MTAN averages |p - g| and |p - g| / g over
-  batches. A few predictions that are not positive dominate `logRmse`, here as there.
+  `rmse@image` (its mask has no effect, since it replaces zeros before it tests for them). TaskPrompter and MLoRE count
+  0 < g < 80 only. ATRC sets p <= 0 to 0 and ignores g = 0, but its transform changes missing depth to 255 m; in-painted
+  depth has no missing pixels. MTAN averages |p - g| and |p - g| / g over batches. A few predictions that are not
+  positive dominate `logRmse`, here as in the public code.
 
 `rmse@pixel`
 * **Formula**: `sqrt(sum (p - g)^2 / n)`
 
 `rmse@image`
 * **Formula**: `mean over images of sqrt(sum (p - g)^2 / n)`
-* **Pooling**: each image first; every image with a valid pixel weighs the same.
+* **Pooling**: each image first; every image with a valid pixel has the same weight.
 
 `absRel`
 * **Formula**: `sum |p - g| / g / n`
@@ -53,7 +53,7 @@ from torch import Tensor
 from benchmark.metrics.base import Floats, TaskMetric, as_floats, percent, total
 
 SMALLEST = 1e-9
-"""Metres. Predictions that are not positive become this, before every metric, as in the published code: a few of them
+"""Metres. Replaces predictions that are not positive before every metric, as in the published code. A few such pixels
 dominate logRmse."""
 
 
@@ -109,7 +109,7 @@ def depth_metrics(images: Sequence[DepthSums]) -> dict[str, float]:
 
     Returns:
         rmse@pixel: root of the mean over all valid pixels, in metres.
-        rmse@image: mean over images of the root of each image's mean, in metres; ASTMT reports this one.
+        rmse@image: mean over images of the root of each image's mean, in metres, as in ASTMT.
         absRel, sqRel, logRmse: mean relative, squared relative (m), root mean square logarithmic error.
         delta1, delta2, delta3: share of pixels within a factor of 1.25, 1.25^2, 1.25^3, in percent.
     """
@@ -130,7 +130,7 @@ def depth_metrics(images: Sequence[DepthSums]) -> dict[str, float]:
 
 
 class DepthMetric(TaskMetric[DepthSums]):
-    """Errors of (1, H, W) predictions in metres."""
+    """Depth metrics of (1, H, W) predictions in metres."""
 
     def measure(self, prediction: Tensor, target: Tensor) -> DepthSums:
         """Sums over the valid pixels of one image, both (1, H, W) in metres."""

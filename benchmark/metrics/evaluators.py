@@ -1,4 +1,4 @@
-"""The metric of each task, under the name by which a composed config asks for it."""
+"""Construction of the metric of a task, registered for composed configs."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ METRIC_OF_READOUT: dict[str, type[TaskMetric[Any]]] = {
     "probability": BoundaryMetric,
     "mask": SaliencyMetric,
 }
-"""What a prediction is decides how it is measured, so that a data set's own task is measured too."""
+"""Metric classes by `Task.readout`, so a data set's own tasks are measured too."""
 
 
 def metric_of(task: Task, **options: Any) -> TaskMetric[Any]:
-    """The metric of a task; options are those of the metric and go before the task's own."""
+    """The metric of a task; `options` are keywords of the metric and override `task.metric_options`."""
     return METRIC_OF_READOUT[task.readout](task, **{**task.metric_options, **options})
 
 
 @METRICS.register_module(name="MetricOf")
 def build_metric(task: str, dataset: str | None = None, root: str | None = None, **options: Any) -> TaskMetric[Any]:
-    """The metric of a task by name.
+    """Build the metric of a task by name.
 
     Args:
         task: name of the task.
         dataset: registered data set that offers the task; None for the tasks of NYU-v2.
-        root: folder of the data, which some data sets ask for their tasks.
-        options: of the metric.
+        root: folder of the data, which some data sets read their tasks from.
+        options: keywords of the metric.
     """
     offered = NYUV2_TASKS if dataset is None else offered_by(dataset, root)
     return metric_of(offered[task], **options)

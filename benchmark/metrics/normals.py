@@ -2,26 +2,25 @@
 
 Metric card
 -----------
-* **Symbols**: p predicted and g true normal of a pixel, both brought to unit length; n valid pixels; a = 2 atan2(|p -
+* **Symbols**: p predicted and g true normal of a pixel, both scaled to unit length; n valid pixels; a = 2 atan2(|p -
   g|, |p + g|) in degrees, 90 for a prediction without length.
-* **Valid pixels**: those with a true normal: finite and not zero.
-* **Resolution**: that of the test frames of the recipe. The model brings its prediction to it before the length is
-  taken out; a metric never resizes.
+* **Valid pixels**: pixels with a true normal that is finite and not zero.
+* **Resolution**: resolution of the recipe's test frames. The model resizes its prediction before the scaling to unit
+  length; a metric never resizes.
 * **Pooling**: over all valid pixels of the split together.
 * **Source**: Fouhey, Gupta, Hebert, "Data-Driven 3D Primitives for Single Image Understanding", ICCV 2013.
 * **Deviations**: MTL-PyTorch takes arccos after storing predictions with 8 bits (25.559 instead of 25.550 degrees on a
   test input), reads validity from the first component alone, and its meter prints the mean under the name rmse. ATRC
-  and InvPT use atan2 as here, and the mean only. Where normals are stored with 8 bits, as in ATRC's release, zero
-  cannot be coded: missing normals count there, as a random direction. Normals are derived from depth, differently in
-  every release, so errors on different releases do not compare.
+  and InvPT use atan2 as here, and report the mean only. Normals stored with 8 bits, as in ATRC's release, cannot be
+  zero, so missing normals count as a random direction. Every release computes normals from depth in another way, so
+  errors on different releases are not comparable.
 
 `mean@pixel`
 * **Formula**: `sum a / n`
 
 `median`
 * **Formula**: `middle value of all a`
-* **Pooling**: over all valid pixels of the split together, from a histogram so fine that the value is off by 8e-6 of
-  itself at the most.
+* **Pooling**: over all valid pixels of the split together, from a histogram with a relative error of at most 8e-6.
 
 `rmse`
 * **Formula**: `sqrt(sum a^2 / n)`
@@ -49,7 +48,7 @@ from benchmark.metrics.base import Floats, Integers, TaskMetric, as_floats, perc
 from benchmark.metrics.histogram import AngleHistogram, encode
 
 THRESHOLDS = ("11.25", "22.5", "30")
-"""Degrees, as they are written in every table."""
+"""Thresholds in degrees, written as in published tables."""
 
 
 @dataclass
@@ -61,8 +60,8 @@ class AngleSums:
         angles: sum of the angular errors, in degrees.
         squared: sum of their squares.
         within: pixels below each of `THRESHOLDS`.
-        codes: the errors as `histogram.encode` gives them; empty once they have moved into a histogram.
-        histogram: errors of this and other images; `NormalsMetric` moves them into the first one's.
+        codes: the errors from `histogram.encode`; empty after their move into a histogram.
+        histogram: errors of this and other images; `NormalsMetric` moves them into the histogram of the first image.
     """
 
     pixels: int
@@ -77,7 +76,7 @@ def angular_error(prediction: Floats, target: Floats) -> Floats:
     """Angle between predicted and true normals, in degrees.
 
     Args:
-        prediction: (3, N), any length; the zero vector is 90 degrees from everything.
+        prediction: (3, N), any length; the zero vector has the error 90.
         target: (3, N), any length but zero.
 
     Returns:
@@ -85,7 +84,7 @@ def angular_error(prediction: Floats, target: Floats) -> Floats:
 
     2 atan2(|p - g|, |p + g|) of unit vectors is used, since acos loses precision below one degree.
     """
-    # An infinite prediction has no direction and gives NaN, without a warning.
+    # An infinite prediction has no direction: its angle is NaN, without a warning.
     with np.errstate(invalid="ignore"):
         p, g = _unit(prediction), _unit(target)
         angles: Floats = np.degrees(2 * np.arctan2(_length(p - g), _length(p + g)))
@@ -132,7 +131,7 @@ def metrics_of_sums(images: Sequence[AngleSums]) -> dict[str, float]:
 
 
 class NormalsMetric(TaskMetric[AngleSums]):
-    """Angular errors of (3, H, W) predictions."""
+    """Surface normal metrics of (3, H, W) predictions."""
 
     def measure(self, prediction: Tensor, target: Tensor) -> AngleSums:
         """Sums over the valid pixels of one image, both (3, H, W)."""
@@ -140,10 +139,10 @@ class NormalsMetric(TaskMetric[AngleSums]):
         return angle_sums(angular_error(as_floats(prediction, valid), as_floats(target, valid)))
 
     def add(self, image: AngleSums) -> None:
-        """Keep an image, and move the angles of the one before into the histogram of the first.
+        """Keep an image, and move the angles of the previous image into the histogram of the first image.
 
-        The memory stays flat, and the last image still stands alone: that is the one which a sampler may have repeated
-        to give all processes the same number, and which mmengine then drops.
+        So memory does not grow with the split. The last image stays separate, since a sampler may have repeated it to
+        give all processes the same number of images, and mmengine then drops it.
         """
         super().add(image)
         if len(self.results) > 1:
@@ -162,7 +161,7 @@ class NormalsMetric(TaskMetric[AngleSums]):
 
 
 def _length(vectors: Floats) -> Floats:
-    # An order of magnitude quicker than numpy's norm over the first axis.
+    # Ten times as fast as numpy's norm over the first axis.
     x, y, z = vectors
     length: Floats = np.sqrt(x * x + y * y + z * z)
     return length
@@ -177,7 +176,7 @@ def _merged(images: Sequence[AngleSums], pixels: int) -> AngleHistogram:
     """All angles of the split.
 
     Raises:
-        ValueError: if images are missing whose angles have already moved into another's histogram.
+        ValueError: if images are missing whose angles are already in the histogram of another image.
     """
     merged = AngleHistogram()
     for image in images:

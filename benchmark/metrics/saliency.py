@@ -3,16 +3,16 @@
 Metric card
 -----------
 * **Symbols**: P precision and R recall of the pixels whose probability passes a threshold t, I and U their intersection
-  and union with the foreground; F = (1 + b) P R / (b P + R). 0 / 0 counts 0 where nothing else is said.
-* **Valid pixels**: the labelled ones; an image without any does not count.
-* **Resolution**: that of the test frames of the recipe. The model brings its logits to it before the logistic function;
-  a metric never resizes.
+  and union with the foreground; F = (1 + b) P R / (b P + R). 0 / 0 counts as 0 unless stated otherwise.
+* **Valid pixels**: labelled pixels; an image without labelled pixels does not count.
+* **Resolution**: resolution of the recipe's test frames. The model resizes its logits before the logistic function; a
+  metric never resizes.
 * **Pooling**: P, R, I and U over all labelled pixels of the split together.
 * **Source**: Achanta et al., "Frequency-tuned Salient Region Detection", CVPR 2009 (F with b = 0.3).
-* **Deviations**: two numbers are called maxF. ATRC, InvPT and later tables have the one over all pixels (`maxF`;
-  InvPT's own code applies the logistic function twice, which leaves four of its thresholds). ASTMT and the survey of
-  MTL-PyTorch have the one over images (`maxF@image`), and call `maxIoU@image` mIoU. The labels of PASCAL-Context are
-  distilled.
+* **Deviations**: two metrics are called maxF. ATRC, InvPT and later tables pool over all pixels (`maxF`; InvPT's own
+  code applies the logistic function twice, so only four of its thresholds have an effect). ASTMT and the survey of
+  MTL-PyTorch average over images (`maxF@image`), and call `maxIoU@image` mIoU. The labels of PASCAL-Context are
+  predictions of another network.
 
 `maxF`
 * **Formula**: `100 * max over t = 0.05, 0.10, ..., 0.95 of F, b = 0.3, probability >= t`
@@ -23,7 +23,7 @@ Metric card
 
 `maxIoU@image`
 * **Formula**: `100 * max over t = 0.20, 0.25, ..., 0.90 of the mean of I / U, probability > t`
-* **Pooling**: each image first, 1 where there is no foreground and none is reported, then the mean over images.
+* **Pooling**: each image first, 1 if an image has neither true nor predicted foreground, then the mean over images.
 
 `IoU`
 * **Formula**: `100 * I / U, probability >= 0.5`
@@ -42,20 +42,20 @@ from benchmark.metrics.base import Floats, Integers, TaskMetric, as_floats, perc
 
 STEPS = 20
 THRESHOLDS: Floats = (np.arange(1, STEPS) / STEPS).astype(np.float32).astype(np.float64)
-"""0.05, 0.10, ..., 0.95, as float32 like the probabilities that they are compared with."""
+"""0.05, 0.10, ..., 0.95, in float32 like the probabilities."""
 
 BETA_SQUARED = 0.3
 ASTMT_FIRST, ASTMT_LAST = 4, 18
-"""ASTMT compares with 0.2 to 0.9 only, the 4th to the 18th of `THRESHOLDS`."""
+"""Thresholds of ASTMT, 0.2 to 0.9: the 4th to the 18th of `THRESHOLDS`."""
 
 
 @dataclass(frozen=True)
 class SaliencyCounts:
-    """Labelled pixels of one image, by the number of thresholds (0..19) that their probability passes.
+    """Labelled pixels of one image by the number of thresholds (0..19) that their probability passes.
 
     Args:
-        reached: (2, 20) pixels of background and foreground whose probability is at least so many thresholds.
-        exceeded: the same for a probability above the thresholds; another number where the two are equal.
+        reached: (2, 20) pixels of background and foreground, by the number of thresholds t with probability >= t.
+        exceeded: (2, 20) pixels of background and foreground, by the number of thresholds t with probability > t.
         not_a_number: pixels without a probability.
     """
 
@@ -66,10 +66,10 @@ class SaliencyCounts:
 
 @dataclass(frozen=True)
 class _Hits:
-    """Pixels per threshold: foreground that is found, all that is reported, and how much foreground there is."""
+    """Numbers of pixels per threshold: correctly predicted, predicted and true foreground."""
 
-    right: Floats
-    said: Floats
+    correct: Floats
+    predicted: Floats
     foreground: float
 
 
@@ -91,7 +91,7 @@ def saliency_counts(probability: Floats, target: Floats) -> SaliencyCounts:
             "apply the logistic function or a softmax to logits"
         )
     reached = np.searchsorted(THRESHOLDS, known, side="right")
-    # One less where the last threshold that is reached is met exactly.
+    # One less if the probability equals the last threshold that it reaches.
     exceeded = reached - ((reached > 0) & (THRESHOLDS[reached - 1] == known))
     return SaliencyCounts(_tally(reached, foreground), _tally(exceeded, foreground), int(missing.sum()))
 
@@ -105,15 +105,17 @@ def saliency_metrics(images: Sequence[SaliencyCounts]) -> dict[str, float]:
 
     Returns:
         maxF: P and R over all labelled pixels of the split together, b2 = 0.3, probability >= t, the largest F of
-            t = 0.05, 0.10, ..., 0.95. ATRC defines it so, and it is the "maxF" of the ATRC, InvPT and later tables.
-            (InvPT's own code applies the logistic function twice, so that four of its thresholds are left.)
+            t = 0.05, 0.10, ..., 0.95. This is the "maxF" of the ATRC, InvPT and later tables. (InvPT's own code applies
+            the logistic function twice, so only four of its thresholds have an effect.)
         maxF@image: P and R of each image, their means over the images, b2 = 1, probability > t, the largest F of
-            t = 0.20, 0.25, ..., 0.90. ASTMT and the survey's code report this one, under the same name.
-        maxIoU@image: intersection over union of the foreground in each image, 1 where there is none and none is
-            reported, its mean over the images, the largest of the same thresholds; "mIoU" in ASTMT and the survey.
+            t = 0.20, 0.25, ..., 0.90. ASTMT and the survey's code call this number maxF.
+        maxIoU@image: intersection over union of the foreground in each image, 1 if an image has neither true nor
+            predicted foreground; the largest mean over the images at the same thresholds; "mIoU" in ASTMT and the
+            survey.
         IoU: intersection over union of the foreground over all labelled pixels, probability >= 0.5.
 
-    Valid pixels are the labelled ones; an image without any does not count. 0 / 0 counts 0, but for maxIoU@image.
+    Valid pixels are the labelled pixels; an image without labelled pixels does not count. 0 / 0 counts as 0, except for
+    maxIoU@image.
     """
     labelled = [image for image in images if image.reached.sum() + image.not_a_number]
     if not labelled:
@@ -122,16 +124,16 @@ def saliency_metrics(images: Sequence[SaliencyCounts]) -> dict[str, float]:
         return dict.fromkeys(("maxF", "maxF@image", "maxIoU@image", "IoU"), math.nan)
     pooled = _hits(np.sum([image.reached for image in labelled], axis=0))
     half = STEPS // 2 - 1
-    union = pooled.said[half] + pooled.foreground - pooled.right[half]
+    union = pooled.predicted[half] + pooled.foreground - pooled.correct[half]
     return {
         "maxF": percent(_largest_f(*_precision_and_recall(pooled), BETA_SQUARED), 1),
         **_means_of_images([_hits(image.exceeded) for image in labelled]),
-        "IoU": percent(float(pooled.right[half]), float(union)) if union else 0.0,
+        "IoU": percent(float(pooled.correct[half]), float(union)) if union else 0.0,
     }
 
 
 class SaliencyMetric(TaskMetric[SaliencyCounts]):
-    """Counts of (1, H, W) probabilities of the foreground."""
+    """Saliency metrics of (1, H, W) probabilities of the foreground."""
 
     def measure(self, prediction: Tensor, target: Tensor) -> SaliencyCounts:
         """Counts over the labelled pixels of one image, both (1, H, W)."""
@@ -149,13 +151,13 @@ def _tally(passed: Integers, foreground: np.ndarray) -> Integers:
 
 
 def _hits(counts: Integers) -> _Hits:
-    """From pixels by the number of thresholds passed: pixels that pass each threshold."""
+    """Pixels that pass each threshold, from pixels by the number of passed thresholds."""
     passed = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1][:, 1:]
     return _Hits(passed[1].astype(np.float64), passed.sum(axis=0).astype(np.float64), float(counts[1].sum()))
 
 
 def _precision_and_recall(hits: _Hits) -> tuple[Floats, Floats]:
-    return _share(hits.right, hits.said), _share(hits.right, np.full_like(hits.right, hits.foreground))
+    return _share(hits.correct, hits.predicted), _share(hits.correct, np.full_like(hits.correct, hits.foreground))
 
 
 def _share(part: Floats, whole: Floats) -> Floats:
@@ -176,10 +178,10 @@ def _means_of_images(images: Sequence[_Hits]) -> dict[str, float]:
 
 
 def _iou(image: _Hits) -> Floats:
-    union = image.said + image.foreground - image.right
-    return np.where(union > 0, _share(image.right, union), 1.0)
+    union = image.predicted + image.foreground - image.correct
+    return np.where(union > 0, _share(image.correct, union), 1.0)
 
 
 def _mean(rows: Sequence[Floats]) -> Floats:
-    """Mean over images, correctly rounded, so that their order does not matter."""
+    """Mean over images, correctly rounded, so it does not depend on their order."""
     return np.array([math.fsum(column) / len(rows) for column in zip(*rows, strict=True)])

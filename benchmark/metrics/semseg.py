@@ -2,19 +2,19 @@
 
 Metric card
 -----------
-* **Symbols**: I_c labelled pixels that are of class c in both prediction and target, U_c in either of them; C classes;
-  n labelled pixels.
-* **Valid pixels**: those with a label (255 marks the others in a target, 0 in a file). What is predicted elsewhere does
-  not count.
-* **Resolution**: that of the test frames of the recipe. The model brings its logits to it before the most likely class
-  is taken; a metric never resizes.
-* **Pooling**: areas are summed over all images of the split, then divided: one confusion for the split, no mean of
-  images.
+* **Symbols**: I_c labelled pixels of class c in both prediction and target, U_c in at least one of them; C classes; n
+  labelled pixels.
+* **Valid pixels**: labelled pixels (255 marks unlabelled pixels in a target, 0 in a file). Predictions at unlabelled
+  pixels do not count.
+* **Resolution**: resolution of the recipe's test frames. The model resizes its logits before it selects the most likely
+  class; a metric never resizes.
+* **Pooling**: areas are summed over all images of the split, then divided: one confusion matrix for the split, not a
+  mean over images.
 * **Source**: Everingham et al., "The Pascal Visual Object Classes Challenge", IJCV 2010; areas by mmsegmentation's
   `IoUMetric.intersect_and_union`.
 * **Deviations**: a class that is neither labelled nor predicted counts 0, as in the code of MTL-PyTorch, ATRC and
-  InvPT; in that of MTAN and LibMTL it is 0 / 0 and the mean is not a number. ASTMT scores 41 classes, the background
-  among them; MTAN 13 classes at 288x384. MTL-PyTorch squeezes images to 480x640 and resizes predictions back;
+  InvPT; in the code of MTAN and LibMTL it is 0 / 0 and the mean is NaN. ASTMT scores 41 classes, including the
+  background; MTAN 13 classes at 288x384. MTL-PyTorch squeezes images to 480x640 and resizes predictions back;
   torchmetrics' MeanIoU averages over images.
 
 `mIoU`
@@ -40,7 +40,7 @@ from benchmark.tasks import IGNORE_LABEL
 
 @dataclass(frozen=True)
 class SegmentationAreas:
-    """Labelled pixels of one image, (C,) each: predicted and labelled as a class, in either of the two, labelled."""
+    """Labelled pixels of one image by class, (C,) each: intersection, union, and target area."""
 
     intersection: Integers
     union: Integers
@@ -66,14 +66,14 @@ def segmentation_metrics(images: Sequence[SegmentationAreas]) -> dict[str, float
 
 
 class SegmentationMetric(TaskMetric[SegmentationAreas]):
-    """One confusion over the split, by mmsegmentation's area counts; the number of classes is the task's channels."""
+    """Segmentation metrics over the split, by mmsegmentation's area counts; `task.channels` classes."""
 
     def measure(self, prediction: Tensor, target: Tensor) -> SegmentationAreas:
         """Areas of one image.
 
         Args:
             prediction: (1, H, W) classes.
-            target: (1, H, W) classes, 255 unlabelled.
+            target: (1, H, W) classes, 255 for unlabelled.
 
         Raises:
             ValueError: for a class that the task does not have.
@@ -84,7 +84,7 @@ class SegmentationMetric(TaskMetric[SegmentationAreas]):
         pixels = int((target != IGNORE_LABEL).sum())
         self._check_counts("prediction", prediction, int(predicted.sum()), pixels)
         self._check_counts("target", target, int(labelled.sum()), pixels)
-        # Counts in float32 are exact up to 2^24 pixels an image; sums over a split are not.
+        # Counts in float32 are exact up to 2^24 pixels per image, but sums over a split are not.
         return SegmentationAreas(*(area.numpy().astype(np.int64) for area in (intersection, union, labelled)))
 
     def metrics(self, images: Sequence[SegmentationAreas]) -> dict[str, float]:

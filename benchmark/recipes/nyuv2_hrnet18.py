@@ -1,4 +1,4 @@
-"""nyuv2_hrnet18: the published protocol on NYU-v2, for those who own a GPU.
+"""nyuv2_hrnet18: the published protocol on NYU-v2, for a GPU.
 
 The ATRC harness (Bruggemann et al., ICCV 2021), which produced the HRNet-W18 rows of the published tables: 425x560,
 scale U(0.5, 2), crop, flip, photometric distortion, batch 8, 40,000 iterations, SGD 0.01 with momentum 0.9 and weight
@@ -6,14 +6,14 @@ decay 5e-4, polynomial decay of power 0.9 per iteration, loss weights 1, 1, 10, 
 divided by valid pixels, the last weights evaluated at 425x560. The backbone is HRNet-W18-small-v2 with ImageNet
 weights (timm downloads them).
 
-Published, not measured here (mIoU, depth RMSE, normals, odsF); a dash where the source at hand has no number:
+Published, not measured here (mIoU, depth RMSE, normals, odsF); a dash if the source has no number:
 
 | row | numbers | here |
 | --- | --- | --- |
 | hard sharing | 36.35, -, 21.02 deg, - | `hard_sharing` |
 | hard sharing, a second training by its authors | 36.83, 0.6323 m, 21.01 deg, - | `hard_sharing` |
 
-Differs: normals and boundaries are derived from depth and labels where the release at hand lacks them.
+Differs: normals and boundaries that a release lacks are computed from depth and labels.
 """
 
 _base_ = ["_base_/atrc_harness.py"]

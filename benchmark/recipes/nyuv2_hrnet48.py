@@ -1,4 +1,4 @@
-"""nyuv2_hrnet48: the published protocol on NYU-v2 with HRNet-W48, for those who own a GPU.
+"""nyuv2_hrnet48: the published protocol on NYU-v2 with HRNet-W48, for a GPU.
 
 The ATRC harness (Bruggemann et al., ICCV 2021) as in `nyuv2_hrnet18`: 425x560, batch 8, 40,000 iterations, SGD 0.01,
 loss weights 1, 1, 10, 50. The backbone is HRNet-W48 with ImageNet weights (timm downloads them).

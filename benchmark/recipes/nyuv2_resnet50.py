@@ -1,11 +1,11 @@
-r"""nyuv2_resnet50: the protocol of the multi-task survey on NYU-v2 with a dilated ResNet-50, for those who own a GPU.
+r"""nyuv2_resnet50: the protocol of the multi-task survey on NYU-v2 with a dilated ResNet-50, for a GPU.
 
 The MTL-PyTorch harness (Vandenhende et al., TPAMI 2021): 480x640, zoom up to 1.5, flip, batch 8, 100 epochs (9,900
 iterations), Adam 1e-4 with L2 weight decay 1e-4, polynomial decay of power 0.9, loss weights 1, 1, 10, 50, boundary
 weight 0.95, normals divided by valid components. The backbone is ResNet-50 of stride 8 with ImageNet weights (timm
 downloads them).
 
-Its baselines have DeepLab heads; MTAN and Cross-Stitch choose them by themselves:
+Its baselines have DeepLab heads, which MTAN and Cross-Stitch use by default:
 
     python tools/run_grid.py --recipe nyuv2_resnet50 --methods single_task,hard_sharing --set method.head=deeplab
     python tools/run_grid.py --recipe nyuv2_resnet50 --methods mtan,cross_stitch

@@ -1,4 +1,4 @@
-"""nyuv2_vit_l: the published protocol of InvPT on NYU-v2 with ViT-L, for those who own GPUs.
+"""nyuv2_vit_l: the published protocol of InvPT on NYU-v2 with ViT-L, for GPUs.
 
 The InvPT harness (Ye and Xu, ECCV 2022): the augmentation of `nyuv2_hrnet18` with crops of 448x576, batch 6
 (published: 3 GPUs of 2), 40,000 iterations, Adam 2e-5 with L2 weight decay 1e-6, polynomial decay of power 0.9 per
@@ -10,9 +10,9 @@ them).
 
 Published, not measured here (mIoU, depth RMSE, normals, odsF): InvPT 53.56, 0.5183 m, 19.04 deg, 78.10; InvPT from
 the public code 53.65, 0.5083, 18.68, 77.80; InvPT with the 3D-aware regularizer 54.87, 0.5006, 18.55, 78.30.
-Differs: one GPU holds the batch, so nothing synchronises batch normalisation; padding is cut off before scoring.
-Smaller batches with accumulated gradients, or `optim_wrapper.precision=bf16`, need less memory and are other
-protocols.
+Differs: one GPU holds the batch, so batch normalisation needs no synchronisation; padding is removed before scoring.
+Smaller batches with accumulated gradients, or `optim_wrapper.precision=bf16`, need less memory but change the
+protocol.
 """
 
 _base_ = ["nyuv2_hrnet18.py"]

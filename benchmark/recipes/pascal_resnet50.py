@@ -1,14 +1,14 @@
-"""pascal_resnet50: the multi-task survey on PASCAL-Context with a dilated ResNet-50, for those who own a GPU.
+"""pascal_resnet50: the multi-task survey on PASCAL-Context with a dilated ResNet-50, for a GPU.
 
 The MTL-PyTorch harness (Vandenhende et al., TPAMI 2021): 512x512, flip, batch 6, 100 epochs (83,300 iterations), Adam
 1e-4 with L2 weight decay 1e-4, polynomial decay of power 0.9, loss weights 1, 2, 5, 10, 50, boundary weight 0.95,
-normals divided by valid components. That is its configuration for ResNet-18; it has none for ResNet-50. The backbone
-is ResNet-50 of stride 8 with ImageNet weights (timm downloads them).
+normals divided by valid components. This is its configuration for ResNet-18; it has no configuration for ResNet-50. The
+backbone is ResNet-50 of stride 8 with ImageNet weights (timm downloads them).
 
     python tools/run_grid.py --recipe pascal_resnet50 --methods single_task,hard_sharing --set method.head=deeplab
     python tools/run_grid.py --recipe pascal_resnet50 --methods mtan,cross_stitch
 
-Published, not measured here: nothing for this backbone in the sources at hand.
+Published, not measured here: no number for this backbone.
 Differs: frames are scaled by U(0.75, 1.25) and cropped or padded to 512x512, without the rotation of the public code;
 saliency is two classes weighted by each batch, as in `pascal_hrnet18`; the rate decays with each iteration, not each
 epoch.

@@ -1,4 +1,4 @@
-"""smoke: does a method train at all? Four iterations of 2 embedded rooms at 64x96; its numbers mean nothing.
+"""smoke: test that a method trains, with four iterations of 2 embedded rooms at 64x96; its numbers have no meaning.
 
 python tools/run_grid.py --recipe smoke --methods my_method --import path/to/my_method.py
 """

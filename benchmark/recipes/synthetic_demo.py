@@ -1,7 +1,7 @@
-r"""synthetic_demo: the embedded rooms, in minutes on a CPU; what `make demo` runs.
+r"""synthetic_demo: the embedded rooms, in minutes on a CPU; the recipe of `make demo`.
 
 Rendered rooms at 96x128, EfficientNet-Lite0 from packaged ImageNet weights, 120 iterations of 8 images. Every method
-should end clearly above `constant`; the numbers mean nothing beyond that.
+should score clearly better than `constant`; the numbers have no further meaning.
 
     python tools/run_grid.py --recipe synthetic_demo --methods constant,single_task,hard_sharing \
         --regularizers none,aux_heads

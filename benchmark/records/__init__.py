@@ -1,1 +1,1 @@
-"""Result files: content, checks, atomic writing, and leases that say which process may write."""
+"""Result files: content, checks, atomic writing, and leases, which give one process the right to write."""

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOCK_SECONDS = 30.0
-"""Time to wait for a lock; the work under it takes milliseconds."""
+"""Longest wait for a lock; a lock is held for milliseconds."""
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader, also after a crash, finds the old text or the new one, never a part."""
+    """Write a file atomically: a reader sees the old or the new text, also after a crash."""
     with replacing(path) as temporary:
         _write(temporary, text)
 
@@ -24,7 +24,7 @@ def create_text(path: Path, text: str) -> bool:
     """Create a file with its text in one step; False if the file exists.
 
     Raises:
-        OSError: if it cannot be written; nothing is left behind.
+        OSError: if the file cannot be written; no partial file remains.
     """
     temporary = _temporary(path)
     try:
@@ -34,7 +34,7 @@ def create_text(path: Path, text: str) -> bool:
         except FileExistsError:
             return False
         except OSError:
-            # Some file systems have no links. There the file is empty for a moment.
+            # On a file system without links, the file is empty for a moment.
             return _create(path, text)
     finally:
         temporary.unlink(missing_ok=True)
@@ -43,7 +43,7 @@ def create_text(path: Path, text: str) -> bool:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name in the same folder, for a file that replaces `path` once the block ends well.
+    """Yield a temporary path in the same folder; its file replaces `path` if the block ends without an error.
 
     The file is synced before it is renamed, the folder after it.
     """
@@ -61,7 +61,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes, by a file that stays empty.
+    """Hold a lock between processes, on a file that stays empty.
 
     Raises:
         TimeoutError: if another process holds the lock for `LOCK_SECONDS`.
@@ -83,7 +83,7 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        # A file system without locks.
+        # The file system has no locks.
         return True
     return True
 

@@ -2,15 +2,15 @@
 
 title = "NYU-v2 on a CPU"
 recipe = "nyuv2_lite"
-version = 2                                  # of the recipe: a board holds one version
+version = 2                                  # version of the recipe; a board holds one version
 caveats = ["Predictions are scored at 120x160."]
-settings = { "train_cfg.max_iters" = 1500 }  # of every cell; may be left out
+settings = { "train_cfg.max_iters" = 1500 }  # settings of every cell; optional
 
 [[cells]]
 methods = ["single_task", "hard_sharing"]
 regularizers = ["none", "three_d_aware"]
 seeds = [0, 1, 2, 3, 4]
-settings = { "regularizer.samples" = 32 }    # of this block; may be left out
+settings = { "regularizer.samples" = 32 }    # settings of this block; optional
 
 [[comparisons]]
 regularizer = "three_d_aware"
@@ -28,7 +28,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from benchmark.records.overrides import Overrides
-from benchmark.records.result import NO_REGULARIZER, RecordError
+from benchmark.records.result import NO_REGULARIZER
+from benchmark.records.validation import RecordError
 from benchmark.tasks import suggest
 
 if sys.version_info >= (3, 11):
@@ -51,8 +52,8 @@ class Row(NamedTuple):
     Args:
         method: registered name.
         regularizer: registered name.
-        settings: of the recipe that differ.
-        seeds: in the order of running.
+        settings: recipe settings that differ.
+        seeds: seeds in the order of running.
     """
 
     method: str
@@ -89,13 +90,13 @@ class Block(_Strict):
 
 
 class Comparison(_Strict):
-    """A primary comparison: a regularizer over another one, per method and over all its methods.
+    """Primary comparison of a regularizer with another regularizer, per method and over all methods.
 
     Args:
-        regularizer: the regularizer in question.
-        over: the regularizer it is compared with.
-        methods: the methods that have both.
-        settings: settings of the two rows, as in their block, where a board has several.
+        regularizer: regularizer to compare.
+        over: regularizer of the baseline.
+        methods: methods that have both.
+        settings: settings of the two rows, as in their block, if several blocks have these regularizers.
     """
 
     regularizer: str
@@ -105,15 +106,15 @@ class Comparison(_Strict):
 
 
 class Board(_Strict):
-    """The cells of one table, one version of one recipe.
+    """The cells of one table, for one version of one recipe.
 
     Args:
-        name: of its file.
+        name: name of the board's file, without ending.
         title: heading of the table.
         recipe: name of a shipped recipe.
-        version: of the recipe.
+        version: version of the recipe.
         split: "test" or "val".
-        settings: of the recipe that differ in every cell.
+        settings: recipe settings that differ in every cell.
         caveats: sentences under the table.
         cells: blocks in the order of running.
         comparisons: the primary family of hypotheses.
@@ -140,12 +141,12 @@ class Board(_Strict):
         return self
 
     def settings_of(self, block: Block, regularizer: str) -> Overrides:
-        """Settings of a block's cells; settings of the regularizer mean nothing without one."""
+        """Settings of a block's cells, without settings of the regularizer if it is "none"."""
         chosen = Overrides({**self.settings, **block.settings})
         return chosen if regularizer != NO_REGULARIZER else chosen.split("regularizer")[1]
 
     def rows(self) -> list[Row]:
-        """The rows, each once, with the seeds of all its blocks."""
+        """The distinct rows, each with the seeds of all its blocks."""
         seeds: dict[tuple[str, str, Overrides], dict[int, None]] = {}
         for row in self._rows():
             seeds.setdefault(row[:3], {}).update(dict.fromkeys(row.seeds))
@@ -164,14 +165,14 @@ def board_names(root: Path) -> list[str]:
 
 
 def read_board(root: Path, name: str) -> Board:
-    """A board by name.
+    """Read a board by name.
 
     Args:
         root: folder of results.
-        name: of its file, without ending.
+        name: name of its file, without ending.
 
     Raises:
-        RecordError: in one line: no such board, no TOML, or an entry that does not fit.
+        RecordError: if the board is missing, not TOML, or has a wrong entry; in one line.
     """
     known = board_names(root)
     if name not in known:
@@ -186,7 +187,7 @@ def read_board(root: Path, name: str) -> Board:
 
 
 def _first_fault(error: ValidationError) -> str:
-    """One wrong entry in one line, an unknown key before all others: key, value found, value expected."""
+    """One line for a wrong entry, unknown keys first: key, value expected, value found."""
     fault = max(error.errors(include_url=False), key=lambda fault: fault["type"] == "extra_forbidden")
     key = ".".join(map(str, fault["loc"]))
     if fault["type"] == "extra_forbidden":

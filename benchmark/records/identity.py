@@ -1,7 +1,7 @@
-"""Identity of a cell by content: everything that can change its numbers, and nothing else.
+"""Identity of a cell by its ingredients, which are all inputs that can change its numbers.
 
-`Ingredients` are computed where recipes and registries can be read (`benchmark.training.identity`) and stored with each
-result, so tables compare stored cells without computing anything anew. Imports no torch.
+`benchmark.training.identity` computes `Ingredients` from recipes and registries. They are stored with each result, so
+tables compare stored cells without computing ingredients. Imports no torch.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ WITHOUT_EFFECT = (
     "accelerate",
     "accelerate.*",
 )
-"""Settings of a recipe that cannot change a number, as patterns of dotted keys. Content stands for the place of data,
-and `Ingredients.versions` has the version."""
+"""Settings of a recipe that cannot change a number, as patterns of dotted keys. The data are identified by content in
+place of their folder, and `Ingredients.versions` has the version."""
 
 
 def has_effect(key: str) -> bool:
@@ -73,10 +73,10 @@ class Ingredients:
 
     Args:
         settings: effective settings by dotted key, values normalised, settings at their default left out.
-        versions: by component: method, regularizer, backbone, recipe, training.
-        files: hash of each file of the user that takes part, by file name.
-        data: id and, where it is the same on every machine, fingerprint of the data.
-        needs: digests of the cells that this cell starts or learns from, by method.
+        versions: versions by component: method, regularizer, backbone, recipe, training.
+        files: hash of each file of the user that the cell uses, by file name.
+        data: id of the data, and their fingerprint if it is equal on all machines.
+        needs: digests of the cells that this cell needs, by method.
     """
 
     settings: Values
@@ -91,12 +91,12 @@ class Ingredients:
         return sha256(canonical_json(self.to_json()).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Convert to plain JSON values."""
         return {name: dict(getattr(self, name)) for name in self.__dataclass_fields__}
 
     @classmethod
     def from_json(cls, data: Any) -> Ingredients:
-        """From plain JSON values.
+        """Convert from plain JSON values.
 
         Raises:
             RecordError: naming the key, the value found and the value expected.
@@ -104,7 +104,7 @@ class Ingredients:
         return validated(cls, data, "ingredients")
 
     def changes_since(self, old: Ingredients) -> list[str]:
-        """The differences from older ingredients, one short phrase each: "film.py changed since"."""
+        """Differences from older ingredients, one phrase each, such as "film.py changed since"."""
         return [*self._files(old), *self._versions(old), *self._data(old), *self._needs(old), *self._settings(old)]
 
     def _files(self, old: Ingredients) -> Iterator[str]:
@@ -141,7 +141,7 @@ class Ingredients:
 
 
 def normalised(value: Any) -> Any:
-    """The JSON value that stands for equal values: 1 for 1.0, a list for a tuple.
+    """One JSON value for equal values: 1 for 1.0, a list for a tuple.
 
     Raises:
         TypeError: for a value that JSON does not know.
@@ -171,10 +171,10 @@ def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def source_digest(path: str | Path) -> str:
-    """SHA-256 of a user's file: of the syntax tree without docstrings and comments, or of the bytes if it is no Python.
+    """SHA-256 of a user's file: of its syntax tree without docstrings and comments, or of the bytes of other files.
 
     Raises:
-        OSError: if it cannot be read.
+        OSError: if the file cannot be read.
     """
     content = Path(path).read_bytes()
     if Path(path).suffix == ".py":
@@ -184,7 +184,7 @@ def source_digest(path: str | Path) -> str:
 
 
 def _tree(node: Any) -> Any:
-    """A syntax tree as JSON values; empty fields are left out, since the versions of Python differ in them."""
+    """A syntax tree as JSON values, without empty fields, which differ between versions of Python."""
     if isinstance(node, list):
         return [_tree(item) for item in node if not _is_text_alone(item)]
     if not isinstance(node, ast.AST):

@@ -1,9 +1,9 @@
-"""Leases of grid cells as files, so that any process that sees the folder may join a grid, or die, at any moment.
+"""Leases of grid cells as files, so that any process with access to the folder may join or leave a grid at any moment.
 
-A claim creates `<run_id>.<generation>.lease`. A lease is stale once its heartbeat, the modification time of the file,
-is older than its lifetime, or, if its processes can be looked up from here, once they are dead. Whoever then creates
-the next generation holds the cell. Generation and a random token make the fencing token: a holder that was replaced
-finds a newer generation or another token, and may publish nothing.
+A claim creates `<run_id>.<generation>.lease`. A lease is stale if its heartbeat, the modification time of the file, is
+older than its lifetime, or if its processes are on this machine and have ended. The process that then creates the next
+generation holds the cell. Generation and a random token make the fencing token: a holder that was replaced finds a
+newer generation or another token, and must not publish a result.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from typing import Any
 from benchmark.records.atomic import create_text, write_text
 
 LIFETIME_SECONDS = 120.0
-"""Far above the interval of heartbeats, so that no cell is lost to a busy disk or to clocks that differ by a minute."""
+"""Much longer than the interval of heartbeats, to tolerate a busy disk and clocks that differ by a minute."""
 UNWRITTEN_SECONDS = 10.0
-"""Age at which an unreadable lease is stale. File systems without links show a new lease empty for a moment."""
+"""Age at which an unreadable lease is stale. On file systems without links, a new lease is empty for a moment."""
 ENVIRONMENT_VARIABLE = "MTL_LEASE"
-"""Passes a launcher's lease to the process that it starts for a cell."""
+"""Environment variable that passes a launcher's lease to the process of a cell."""
 SUFFIX = ".lease"
 
 
@@ -38,7 +38,7 @@ class Lease:
 
     Args:
         folder: folder of the leases.
-        run_id: the cell.
+        run_id: run_id of the cell.
         generation: number of claims since the cell was last free.
         token: random text of this claim.
     """
@@ -58,16 +58,16 @@ class Lease:
         return newest(self.folder, self.run_id) == self.generation and read(self.path).get("token") == self.token
 
     def heartbeat(self) -> bool:
-        """Show that the holder lives; return False once another process has claimed the cell."""
+        """Send a heartbeat; return False once another process has claimed the cell."""
         if not self.held():
             return False
-        # Where the time cannot be set, the lease expires, and then it is no longer held.
+        # If the time cannot be set, the lease expires and is then no longer held.
         with suppress(OSError):
             os.utime(self.path)
         return True
 
     def add_worker(self, pid: int) -> None:
-        """Record the process that works for the holder: the cell stays taken while either lives.
+        """Record the process that works for the holder; the lease is valid while one of the two runs.
 
         Raises:
             OSError: if the file cannot be written.
@@ -90,7 +90,7 @@ def acquire(folder: Path, run_id: str, lifetime: float = LIFETIME_SECONDS) -> Le
 
     Args:
         folder: folder of the leases.
-        run_id: the cell.
+        run_id: run_id of the cell.
         lifetime: seconds without a heartbeat after which any process may claim the cell.
 
     Raises:
@@ -114,7 +114,7 @@ def kept_alive(lease: Lease, interval: float) -> Iterator[None]:
     """Send heartbeats from a thread during the block, and free the cell at its end.
 
     Args:
-        lease: of the cell.
+        lease: lease of the cell.
         interval: seconds between two heartbeats.
     """
     ended = threading.Event()
@@ -135,7 +135,7 @@ def kept_alive(lease: Lease, interval: float) -> Iterator[None]:
 
 
 def inherited(folder: Path, run_id: str) -> Lease | None:
-    """The lease that the parent process has passed on for this cell; None if it has passed none."""
+    """The lease of this cell from the parent process; None without a lease."""
     generation, _, rest = os.environ.get(ENVIRONMENT_VARIABLE, "").partition(" ")
     token, _, cell = rest.partition(" ")
     return Lease(folder, run_id, int(generation), token) if cell == run_id and generation.isdecimal() else None
@@ -156,15 +156,15 @@ def read(path: Path) -> Mapping[str, Any]:
 
 
 def process(pid: int) -> dict[str, Any]:
-    """Identity of a process: its number, and its start in clock ticks, since numbers are used again.
+    """Identity of a process: its number, and its start in clock ticks, since numbers are reused.
 
-    The start is None where /proc does not show it.
+    The start is None if /proc does not show it.
     """
     return {"pid": pid, "started": _state(pid)[1]}
 
 
 def is_dead(identity: Mapping[str, Any]) -> bool:
-    """Return True if a process surely does not run any more.
+    """Return True if a process certainly no longer runs.
 
     Args:
         identity: from `process`, in the same PID namespace.
@@ -179,7 +179,7 @@ def is_dead(identity: Mapping[str, Any]) -> bool:
     except PermissionError:
         pass
     state, started = _state(pid)
-    # A zombie answers signals but will never work again.
+    # A zombie answers signals but no longer runs.
     return state in ("Z", "X") or (None not in (started, identity.get("started")) and started != identity["started"])
 
 
@@ -201,13 +201,13 @@ def _is_stale(path: Path) -> bool:
     if silent > (lifetime if isinstance(lifetime, (int, float)) else LIFETIME_SECONDS):
         return True
     if any(value is None or content.get(key) != value for key, value in _place().items()):
-        # Processes of another machine or container cannot be looked up: only the heartbeat counts.
+        # Processes of another machine or container are not visible: only the heartbeat counts.
         return False
     return all(is_dead(content.get(role) or {}) for role in ("owner", "worker"))
 
 
 def _place() -> dict[str, str | None]:
-    """Host, and on Linux boot and PID namespace: where they are equal, a process number means the same process.
+    """Host, and on Linux boot and PID namespace: if all are equal, process numbers are comparable.
 
     None where /proc does not show them.
     """
@@ -221,7 +221,7 @@ def _place() -> dict[str, str | None]:
 
 
 def _state(pid: int) -> tuple[str | None, int | None]:
-    """State letter and start in clock ticks; None where /proc hides the process or is that of another namespace."""
+    """State letter and start in clock ticks; None if /proc hides the process or belongs to another namespace."""
     try:
         if os.readlink("/proc/self") != str(os.getpid()):
             return None, None

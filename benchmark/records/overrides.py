@@ -1,4 +1,4 @@
-"""Settings of a recipe that a run changes."""
+"""Recipe settings that a run changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Overrides(Mapping[str, Any]):
         self._pairs = tuple(sorted((key, canonical_json(value)) for key, value in checked.items()))
 
     def split(self, part: str) -> tuple[Overrides, Overrides]:
-        """The overrides of one part of the recipe, such as "regularizer", and all other overrides."""
+        """Split into the overrides of one part of the recipe, such as "regularizer", and the other overrides."""
         own = {key: value for key, value in self.items() if key.split(".")[0] == part}
         return Overrides(own), Overrides({key: value for key, value in self.items() if key not in own})
 
@@ -43,7 +43,7 @@ class Overrides(Mapping[str, Any]):
         return hash(self._pairs)
 
     def __eq__(self, other: object) -> bool:
-        # Compared as text: 1, 1.0 and True are equal in Python and are different settings.
+        # Compare as text, since 1, 1.0 and True are equal in Python but different settings.
         return isinstance(other, Overrides) and self._pairs == other._pairs
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Pools of worker processes that end with the process that started them, however that ends."""
+"""Pools of worker processes, which end with their parent process, also if it is killed."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def map_in_processes(
     initializer: Callable[..., None] | None = None,
     initargs: tuple[Any, ...] = (),
 ) -> Iterator[Result]:
-    """Results in the order of the jobs, computed by spawned processes.
+    """Compute results in spawned processes, in the order of the jobs.
 
     Args:
-        work: a function that can be pickled.
-        jobs: its arguments.
+        work: function that can be pickled.
+        jobs: arguments of `work`.
         workers: number of processes.
-        chunksize: jobs that are sent at once.
-        initializer: runs in each process before the first job.
-        initargs: its arguments.
+        chunksize: number of jobs that are sent at once.
+        initializer: function that runs in each process before the first job.
+        initargs: arguments of `initializer`.
 
     Raises:
         BrokenProcessPool: if a process was killed.

@@ -48,11 +48,11 @@ def provenance(
     """Commit, command, versions, hardware and data of a result, as plain JSON values.
 
     Args:
-        started: time.time() at the start of the cell; now is taken as its end.
+        started: time.time() at the start of the cell; the present time is recorded as its end.
         data: id and fingerprint of the data set.
-        config_text: the resolved recipe; its sha256 is kept. Empty where it is not known.
+        config_text: the resolved recipe, stored as sha256; empty if unknown.
         hardware_extra: entries of `hardware` that need torch, such as {"gpu": name}.
-        imports: a user's own files that took part; name and sha256 are kept, since no commit holds them.
+        imports: files of the user, stored as name and sha256, since no commit holds them.
     """
     return {
         **code_state(),
@@ -75,7 +75,7 @@ def code_state() -> dict[str, Any]:
 
 def commit(root: Path = CHECKOUT) -> str | None:
     """Hash of the checked-out commit; None without git, without a commit, or if `root` is not a checkout's own root."""
-    # A copy without .git inside another project's checkout must not be given that project's commit.
+    # A copy without .git inside another project's checkout must not get the commit of that project.
     top = _git(root, "rev-parse", "--show-toplevel")
     if not top or Path(top).resolve() != root.resolve():
         return None
@@ -139,7 +139,7 @@ def utc(seconds: float) -> str:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    # Without locks, so that a grid of many processes never disturbs the user's own git commands.
+    # Without locks, so that the processes of a grid never disturb the user's git commands.
     command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)

@@ -1,7 +1,7 @@
-"""The request and the outcome of one cell: RunSpec, RunResult, and their JSON (schema version 1).
+"""Request and outcome of one cell: RunSpec, RunResult, and their JSON (schema version 1).
 
-Imports no torch. The JSON is strict (no NaN, no infinity). A record that breaks its schema is answered with one line
-that names file, key, the value found and the value expected.
+Imports no torch. The JSON is strict (no NaN, no infinity). The error for a record that breaks the schema is one line
+with file, key, value found and value expected.
 """
 
 from __future__ import annotations
@@ -15,20 +15,17 @@ from hashlib import sha256
 from pathlib import PurePath
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, with_config
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
-from typing_extensions import TypedDict
 
 from benchmark.records.identity import Ingredients
 from benchmark.records.overrides import Overrides
+from benchmark.records.result_schema import SCHEMA_VERSION, Metric, Provenance, ResultFile
 from benchmark.records.validation import (
     CONFIG,
-    Count,
-    Flag,
     Json,
     Name,
     Number,
-    RecordError,
     Text,
     canonical_json,
     json_value,
@@ -40,102 +37,16 @@ from benchmark.records.validation import (
     validated,
 )
 
-__all__ = [
-    "DIVERGED",
-    "DONE",
-    "FAILED",
-    "NO_REGULARIZER",
-    "REFERENCE_METHOD",
-    "SCHEMA_VERSION",
-    "SPLITS",
-    "STATUSES",
-    "TEST",
-    "VAL",
-    "Metrics",
-    "Overrides",
-    "RecordError",
-    "RunResult",
-    "RunSpec",
-    "failure",
-    "safe_name",
-]
-
-SCHEMA_VERSION = 1
 DONE, FAILED, DIVERGED = STATUSES = ("done", "failed", "diverged")
 TEST, VAL = SPLITS = ("test", "val")
 NO_REGULARIZER = "none"
 REFERENCE_METHOD = "single_task"
-"""The method that Delta_m compares with."""
+"""Baseline method of Delta_m."""
 MAX_SEED = 2**32 - 1
 """Largest seed that NumPy's legacy generator takes."""
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
 Numbers = Annotated[Mapping[str, float | None], unchanged(dict[Name, Number | None])]
-
-
-@with_config(CONFIG)
-class Metric(TypedDict):
-    """One measured number."""
-
-    value: Number
-    unit: Text
-    higher_is_better: Flag
-
-
-@with_config(CONFIG)
-class PublishedMetric(Metric):
-    """One published number; None where the source has no number."""
-
-    value: Number | None  # type: ignore[misc]
-
-
-class CodeState(TypedDict, total=False):
-    """Commit of the code, and whether files differed from it; None without a commit."""
-
-    commit: Name | None
-    dirty: Flag | None
-
-
-class DataState(TypedDict, total=False):
-    """Data set that was scored."""
-
-    id: Name
-    fingerprint: Text
-    frames: Count
-
-
-class CostOrigin(TypedDict, total=False):
-    """Image size and machine of a cost measurement."""
-
-    size: list[Count]
-    hardware: dict[str, Any]
-
-
-class Provenance(CodeState, total=False):
-    """Origin of a result as far as other code reads it; further keys may hold any JSON values."""
-
-    command: Text
-    hardware: dict[str, Any] | None
-    data: DataState | None
-    recipe_sha256: Text | None
-    earlier_parts: list[CodeState]
-    scored: dict[str, Any]
-    cost: CostOrigin
-
-
-class _File(TypedDict):
-    """Required keys of a result file; `RunResult` checks its own fields.
-
-    The run_id follows from the spec; a file of another version of the code may have another one.
-    """
-
-    schema_version: Annotated[int, Field(strict=True), AfterValidator(one_of(SCHEMA_VERSION))]
-    run_id: Name
-    status: Any
-    spec: Any
-    metrics: Any
-    cost: Any
-    provenance: Any
 
 
 def _different_names(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -150,16 +61,16 @@ class RunSpec:
     """Request for one cell of the grid; equal requests give equal specs.
 
     Args:
-        recipe: how it is trained; a name in `benchmark/recipes`, or the path of a user's own recipe file.
+        recipe: name in `benchmark/recipes`, or path of a user's own recipe file.
         method: registered method.
-        regularizer: registered regularizer, "none" for none.
+        regularizer: registered regularizer, or "none".
         backbone: registered backbone, with its weights after a colon: "efficientnet_lite0:imagenet".
         tasks: task names, in the order of heads and losses.
         seed: seed of initial weights, data order and augmentation.
         overrides: recipe settings that differ, `{"optim_wrapper.optimizer.lr": 0.01}`; any mapping of JSON values.
         split: "test"; or "val", where the training split is "fit".
-        ingredients: the content that the request stands for, see `benchmark.training.dependencies.identify`; requests
-            are compared without it.
+        ingredients: ingredients of the request, see `benchmark.training.dependencies.identify`; they do not count in
+            comparisons of requests.
 
     Raises:
         RecordError: for a value of the wrong type, an empty name or a repeated task.
@@ -179,7 +90,7 @@ class RunSpec:
     def run_id(self) -> str:
         """Readable name and hash of the ingredients, safe as a file name.
 
-        Where the ingredients were not identified, as in old results, the hash is that of the request.
+        Without ingredients, as in old results, the hash of the request is used.
         """
         readable = safe_name(f"{self.method}+{self.regularizer}-{self.backbone}")
         digest = self.ingredients.digest if self.ingredients else sha256(self.to_text().encode()).hexdigest()
@@ -192,7 +103,7 @@ class RunSpec:
         return safe_name(PurePath(self.recipe).stem)[:150]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Convert to plain JSON values."""
         return {
             "recipe": self.recipe,
             "method": self.method,
@@ -206,15 +117,15 @@ class RunSpec:
         }
 
     def to_text(self) -> str:
-        """As one line of canonical JSON."""
+        """Convert to one line of canonical JSON."""
         return canonical_json(self.to_json())
 
     @classmethod
     def from_text(cls, text: str, source: str = "run spec") -> RunSpec:
-        """From one line of JSON.
+        """Read from one line of JSON.
 
         Args:
-            text: from `to_text`.
+            text: text from `to_text`.
             source: file or option that the text comes from, for messages.
 
         Raises:
@@ -237,7 +148,7 @@ class RunResult:
             seconds_per_step, peak_memory_mb and others; None where a number could not be measured.
         provenance: origin of the numbers: commit, dirty, command, versions, hardware, data {id, fingerprint},
             recipe_sha256, started, finished; earlier_parts of an interrupted training, see `checkpoints.parts_before`.
-        error: one line; None where the status is done.
+        error: one line; None if the status is done.
         diagnostics: numbers by name that the regularizer logged, see `Regularizer.diagnostics`.
 
     Raises:
@@ -279,7 +190,7 @@ class RunResult:
         return self.spec.run_id
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Convert to plain JSON values."""
         return {
             "schema_version": SCHEMA_VERSION,
             "run_id": self.run_id,
@@ -293,27 +204,27 @@ class RunResult:
         }
 
     def to_text(self) -> str:
-        """As indented JSON, the text of a result file."""
+        """Convert to indented JSON, the text of a result file."""
         return json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, data: Any, source: str = "run result") -> RunResult:
-        """From plain JSON values.
+        """Convert from plain JSON values.
 
         Args:
-            data: from `to_json`.
+            data: values from `to_json`.
             source: file that the data come from, for messages.
 
         Raises:
             RecordError: naming source, key, the value found and the value expected.
         """
         with read_from(source):
-            validated(_File, data)
+            validated(ResultFile, data)
             return validated(cls, {key: data[key] for key in data if key not in ("schema_version", "run_id")})
 
     @classmethod
     def from_text(cls, text: str | bytes, source: str = "run result") -> RunResult:
-        """From the text of a result file, see `from_json`."""
+        """Read from the text of a result file, see `from_json`."""
         with read_from(source):
             data = parse_json(text)
         return cls.from_json(data, source)
@@ -325,5 +236,5 @@ def failure(spec: RunSpec, status: str, error: str, provenance: Mapping[str, Any
 
 
 def safe_name(text: str) -> str:
-    """The text with everything that a file name should not hold replaced by dots."""
+    """Replace characters that are unsafe in file names by dots."""
     return re.sub(r"[^A-Za-z0-9_.+-]+", ".", text).strip(".") or "unnamed"

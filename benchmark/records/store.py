@@ -44,7 +44,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file that this checkout cannot read as a result, and the reason, in one line that names the file."""
+    """A file that is not a readable result, with the reason in one line that names the file."""
 
     path: Path
     reason: str
@@ -108,7 +108,7 @@ class ResultStore:
             recipe: only results of this recipe.
         """
         seen: dict[str, Path] = {}
-        # Sorted as text, which is ten times as fast as comparing paths.
+        # Sorting as text is ten times as fast as comparing paths.
         for path in map(Path, sorted(glob(str(Path(escape(str(self.root)), "runs", "*", "*.json"))))):
             try:
                 result = read_result(path)
@@ -128,14 +128,14 @@ class ResultStore:
 
     @contextmanager
     def hold(self, spec: RunSpec) -> Iterator[Lease]:
-        """Hold a cell while it runs in this process: by the lease that a launcher passed on, or by a new one.
+        """Hold a cell while it runs in this process, by the launcher's lease or a new one.
 
         Raises:
             StoreError: if another process holds the cell.
         """
         lease = leases.inherited(self.work / "leases", spec.run_id)
         if lease is not None:
-            # The launcher sends the heartbeats and frees the cell.
+            # The launcher sends heartbeats and frees the cell.
             yield lease
             return
         lease = self.claim(spec)
@@ -149,7 +149,7 @@ class ResultStore:
         return self.path(spec).with_suffix(".details.jsonl.gz")
 
     def check_writable(self, spec: RunSpec) -> None:
-        """Write and remove a file where the result of a cell will be stored, before hours of training.
+        """Test before the training that the result of a cell can be written.
 
         Raises:
             StoreError: if the folder cannot be written.
@@ -166,8 +166,8 @@ class ResultStore:
         """Store a result.
 
         Args:
-            result: its place follows from its spec.
-            lease: shows that the caller holds the cell.
+            result: result of the cell; its spec gives the path.
+            lease: lease that the caller holds.
             details: file with curves and metrics of single images that is stored with a result of status `done`.
 
         Raises:
@@ -175,7 +175,7 @@ class ResultStore:
             OSError: if the file cannot be written.
         """
         path = self.path(result.spec)
-        # Without the lock, a process that stalls between the checks and the writing replaces a newer result.
+        # Without the lock, a process that stalls between check and write would replace a newer result.
         with locked(self.work / "publish.lock"):
             if lease.run_id != result.run_id or not lease.held():
                 raise StoreError(f"{result.run_id}: not stored, since another process has taken this cell over")
@@ -192,8 +192,8 @@ def read_result(path: Path) -> RunResult:
     """Read a result file.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        RecordError: if it is not a result that this checkout reads.
+        FileNotFoundError: if the file is missing.
+        RecordError: if the file is not a readable result.
     """
     if not path.name.isprintable():
         raise RecordError(f"{path}: the name of the file has characters that cannot be printed")
@@ -214,7 +214,7 @@ def stored_cell(path: Path, work: Path | None = None) -> tuple[RunResult, Path]:
         The result, and the folder of the cell's log and checkpoints.
 
     Raises:
-        RecordError: if it is not a result, or lies in no such folder and `work` is not given.
+        RecordError: if the file is not a result, or if it lies in another folder and `work` is not given.
     """
     result = read_result(path)
     folders = path.resolve().parents

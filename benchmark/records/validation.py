@@ -24,7 +24,7 @@ from pydantic_core import ErrorDetails, from_json
 Validated = TypeVar("Validated")
 
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
-"""Settings of every model: unknown keys, NaN and infinity are refused. The types below refuse conversions."""
+"""Settings of every model: refuse unknown keys, NaN and infinity. The types below refuse conversions."""
 MAX_LENGTH = 1000
 """Characters of the longest name."""
 MAX_NUMBER = 1e100
@@ -36,7 +36,7 @@ EXPECTED = {
     **dict.fromkeys(("list", "tuple"), "a list"),
     **dict.fromkeys(("dict", "mapping", "model", "model_attributes", "dataclass"), "a mapping"),
 }
-"""Expected values in the words of JSON, by pydantic's name of the type."""
+"""Names of expected values in JSON terms, by pydantic's name of the type."""
 
 
 class RecordError(ValueError):
@@ -44,10 +44,10 @@ class RecordError(ValueError):
 
 
 def one_line_text(text: str) -> str:
-    """Return the text if it is a line that can be printed.
+    """Return the text if it is one printable line.
 
     Raises:
-        ValueError: if it is empty, or has line breaks or control characters.
+        ValueError: if the text is empty, or has line breaks or control characters.
     """
     if not text.strip() or not text.isprintable():
         raise ValueError("a line of printable text")
@@ -58,7 +58,7 @@ def json_value(value: Any) -> Any:
     """Return the value if strict JSON can hold it.
 
     Raises:
-        ValueError: if it cannot.
+        ValueError: if the value is not strict JSON.
     """
     try:
         canonical_json(value)
@@ -68,7 +68,7 @@ def json_value(value: Any) -> Any:
 
 
 def bounded(number: float) -> float:
-    """Return the number if its square, and a sum of such squares, are finite.
+    """Return the number if sums of its square are finite.
 
     Raises:
         ValueError: if it is too large.
@@ -87,7 +87,7 @@ Json = Annotated[Any, AfterValidator(json_value)]
 
 
 def canonical_json(value: Any) -> str:
-    """Strict JSON with sorted keys and no spaces: equal values give equal text.
+    """Convert to strict JSON with sorted keys and no spaces: equal values give equal text.
 
     Raises:
         TypeError: for a value that JSON does not know.
@@ -131,7 +131,7 @@ def adapter_of(model: Any) -> TypeAdapter[Any]:
 
 
 def unchanged(model: Any) -> PlainValidator:
-    """A validator that checks a value by a type and keeps the value as it is, with the order of its keys."""
+    """A validator that checks a value by a type and returns the value itself, with the order of its keys."""
     adapter = adapter_of(model)
 
     def check(value: Any) -> Any:
@@ -158,7 +158,7 @@ def one_line_errors(dataclass: type[Validated]) -> type[Validated]:
 
     @wraps(construct)
     def init(self: Any, *args: Any, **values: Any) -> None:
-        # Faults are then named by field, not by position.
+        # Name arguments by field, so that errors name the field and not the position.
         by_name = signature.bind(*args, **values).arguments
         with read_from(""):
             construct(self, **by_name)
@@ -201,7 +201,7 @@ def _expected(fault: ErrorDetails) -> str:
 
 
 def short(value: Any) -> str:
-    """The value as Python shows it, at most 80 characters."""
+    """The `repr` of a value, at most 80 characters."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):

@@ -1,1 +1,1 @@
-"""Training and evaluating one cell on an mmengine Runner."""
+"""Training and evaluation of one cell on an mmengine Runner."""

@@ -1,7 +1,7 @@
 """Exponential moving average of a model's weights.
 
-Averaged weights are scored and saved in place of the last ones where a recipe sets `ema = dict(decay=0.998)`. The
-average covers parameters and the running statistics of batch normalisation.
+If a recipe sets `ema = dict(decay=0.998)`, the averaged weights are evaluated and saved in place of the last weights.
+The average covers parameters and the running statistics of batch normalisation.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 @HOOKS.register_module()
 class AveragingHook(Hook):
-    """Averages the weights of the model after each step of the optimizer, and hands them to it after the training.
+    """Averages the weights of the model after each optimizer step, and sets them as its weights after the training.
 
     Args:
-        decay: share of the old average that a step keeps, at least 0 and below 1. In the first steps it is
-            (1 + t) / (10 + t) where that is smaller, so that the initial weights are forgotten.
+        decay: share of the old average that a step keeps, at least 0 and below 1. In step t it is at most
+            (1 + t) / (10 + t), to remove the influence of the initial weights.
     """
 
     priority = "LOW"
@@ -35,11 +35,11 @@ class AveragingHook(Hook):
         self.average: dict[str, Tensor] = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Start from the initial weights; a resumed training replaces them by its saved average."""
+        """Start from the initial weights; a resumed training then loads its saved average."""
         self.average = {name: tensor.detach().clone() for name, tensor in floating(runner.model.model).items()}
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Move the average towards the weights, if this iteration ends with a step of the optimizer."""
+        """Update the average, if this iteration ends with a step of the optimizer."""
         wrapper = runner.optim_wrapper
         if not wrapper.should_update():
             return
@@ -57,7 +57,7 @@ class AveragingHook(Hook):
         return {"steps": self.steps, "average": self.average}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
+        """Restore a state from `state_dict`."""
         self.steps = int(state["steps"])
         for name, tensor in self.average.items():
             tensor.copy_(state["average"][name])

@@ -1,4 +1,4 @@
-"""Training module and data split, as mmengine builds them by the names in a composed config."""
+"""Construction of the training module and the data splits, registered for composed configs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmark.training.model import MultiTaskModel, TrainingModule
 
 Trained = TypeVar("Trained", bound=nn.Module)
 REGULARIZER_SEED_OFFSET = 1_000_003
-"""Keeps the regularizer's random numbers apart from the model's, which start from the cell's seed."""
+"""Offset of the regularizer's seed, so that its random numbers differ from the model's."""
 
 
 def tasks_of(dataset: str, settings: Mapping[str, Mapping[str, Any]], root: str | Path | None = None) -> TaskSet:
@@ -30,7 +30,7 @@ def tasks_of(dataset: str, settings: Mapping[str, Mapping[str, Any]], root: str 
     Args:
         dataset: registered name.
         settings: `{task: {"loss_weight": ..., "loss_options": ...}}`.
-        root: folder of the data, which some data sets ask for their tasks.
+        root: folder of the data, which some data sets read their tasks from.
     """
     offered = offered_by(dataset, root)
     return TaskSet(offered[name].adjusted(**dict(chosen)) for name, chosen in settings.items())
@@ -39,7 +39,7 @@ def tasks_of(dataset: str, settings: Mapping[str, Mapping[str, Any]], root: str 
 def build_model(
     method: str, backbone: str, tasks: TaskSet, options: Mapping[str, Any], accelerate: bool = True
 ) -> MultiTaskModel:
-    """A method with its tasks, as it is evaluated; `accelerate` as in a recipe."""
+    """Build the evaluated model, a method with its tasks; `accelerate` as in a recipe."""
     network = METHODS.create(method, tasks, backbone, **options)
     if accelerate:
         resolve_name(ACCELERATE)(network)
@@ -61,11 +61,11 @@ def build_training_module(
     compile_options: Mapping[str, Any] | None = None,
     accelerate: bool = True,
 ) -> TrainingModule:
-    """The model and, built after it on random numbers of its own, the regularizer.
+    """Build the model and the regularizer; the regularizer has separate random numbers.
 
-    With `compile_options`, keywords of `torch.compile`, the method runs compiled. It is compiled in place, at its first
-    call: modules, parameters and their names stay what they are. Otherwise, with `accelerate`, layers of the method and
-    of the regularizer are replaced by equal ones that run faster on a CPU.
+    With `compile_options`, keywords of `torch.compile`, the method is compiled in place at its first call, so modules,
+    parameters and their names stay the same. Otherwise, with `accelerate`, layers of the method and of the regularizer
+    are replaced by equal, faster layers for a CPU.
     """
     accelerate = accelerate and compile_options is None
     task_set = tasks_of(dataset, tasks, root)
@@ -76,19 +76,19 @@ def build_training_module(
         del options["weight"]
     with torch.random.fork_rng():
         torch.manual_seed(seed + REGULARIZER_SEED_OFFSET)
-        beside = REGULARIZERS.create(regularizer, task_set, model.method.feature_specs, **options)
-    if accelerate and beside is not None:
-        resolve_name(ACCELERATE)(beside)
+        built_regularizer = REGULARIZERS.create(regularizer, task_set, model.method.feature_specs, **options)
+    if accelerate and built_regularizer is not None:
+        resolve_name(ACCELERATE)(built_regularizer)
     if compile_options is not None:
         model.method.compile(**compile_options)
-    # A regularizer without weights adds nothing to move, save or step.
+    # A regularizer with weight 0 needs no memory, state or optimizer.
     calibration = None if ratio is None else Calibration(ratio)
-    module = TrainingModule(model, beside, seed + REGULARIZER_SEED_OFFSET, calibration)
+    module = TrainingModule(model, built_regularizer, seed + REGULARIZER_SEED_OFFSET, calibration)
     return in_memory_format(module, getattr(torch, memory_format))
 
 
 def in_memory_format(module: Trained, memory_format: torch.memory_format) -> Trained:
-    """The module with its parameters and buffers of four dimensions in a memory format.
+    """Convert parameters and buffers of four dimensions to a memory format.
 
     `Module.to` converts tensors of five dimensions too, which have no channels-last format of this name.
     """
@@ -100,10 +100,10 @@ def in_memory_format(module: Trained, memory_format: torch.memory_format) -> Tra
 
 @MMENGINE_DATASETS.register_module(name="SplitOf")
 def build_split(name: str, root: str, split: str, tasks: Sequence[str], seed: int, **options: Any) -> Dataset[Any]:
-    """One split of a registered data set, made first where the data set can make itself.
+    """Build one split of a registered data set; a data set that can be generated is generated first.
 
     Sizes come from a config as lists; a data set expects tuples. With `pairs`, a mapping of `name`, `root`, `gap` and
-    `tasks`, pairs of posed views of that data set are merged into it, with the same options and with those tasks.
+    `tasks`, pairs of posed views of the named data set are added, with the same options and with the listed tasks.
     """
     factory: Any = DATASETS.entry(name).factory
     if hasattr(factory, "ensure"):

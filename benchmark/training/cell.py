@@ -1,4 +1,4 @@
-"""One cell: train, evaluate the last weights, and say what was measured, on what, at what cost."""
+"""Training and evaluation of one cell, and its result: metrics, cost and provenance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,33 +23,35 @@ import benchmark.training.loops
 import benchmark.training.optim
 from benchmark.contracts import Method, Regularizer
 from benchmark.metrics import described
-from benchmark.records.provenance import code_state, provenance
+from benchmark.records.provenance import code_state
 from benchmark.records.result import RunResult, RunSpec, failure
 from benchmark.records.validation import MAX_NUMBER
 from benchmark.training.checkpoints import ResumableStateHook, misfit, parts_before, usable_states
-from benchmark.training.compose import ConfigError, compose, load_recipe
+from benchmark.training.compose import compose
 from benchmark.training.dependencies import TRAIN_SECONDS, needs_of, trained_methods
 from benchmark.training.details import DETAILS_FILE, write_details
 from benchmark.training.loops import DivergedError
 from benchmark.training.model import DIAGNOSTIC
 from benchmark.training.model_files import MODEL_FILE, REGULARIZER_FILE, load_model, save_model, save_regularizer
+from benchmark.training.origin import Origin, data_provenance, pairs_provenance
+from benchmark.training.recipe_files import load_recipe
 
 Metrics = dict[str, dict[str, dict[str, Any]]]
 DIAGNOSED_STEPS = 100
-"""Logged values that a diagnostic of a result is the mean of, at most."""
+"""Largest number of logged values in the mean of a diagnostic."""
 
 
 def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = ()) -> RunResult:
-    """Train and evaluate one cell; an interrupted one continues where it was.
+    """Train and evaluate one cell; an interrupted cell continues from its last saved state.
 
     Args:
-        spec: what is measured.
-        folder: the cell's own folder, for its log, checkpoints and trained model.
-        imports: a user's own files that take part; the result names them.
+        spec: the cell.
+        folder: folder of the cell's log, checkpoints and trained model.
+        imports: files of the user, which the result lists.
 
     Returns:
-        A result of status `done`, `diverged` (the loss became NaN or infinite) or `failed` (anything else, with the
-        error in one line; the traceback is in the cell's log).
+        A result of status `done`, `diverged` (the loss became NaN or infinite) or `failed` (any other error, in one
+        line; the traceback is in the cell's log).
     """
     folder.mkdir(parents=True, exist_ok=True)
     code_state()
@@ -59,48 +61,17 @@ def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = ()) ->
     except DivergedError as error:
         return failure(spec, "diverged", str(error), origin.provenance())
     except Exception as error:
-        # The one place where everything is caught: the traceback goes to the cell's log, the line into its result.
+        # Any error of a cell is a result: the traceback goes to the cell's log, one line into the result.
         sys.excepthook(type(error), error, error.__traceback__)
         return failure(spec, "failed", _one_line(error), origin.provenance())
 
 
 class CellRunner(Runner):
-    """mmengine's runner with the names of the hooks in the log, in place of 83 lines with every stage of each."""
+    """mmengine's runner with a one-line list of hooks in the log, in place of 83 lines."""
 
     def get_hooks_info(self) -> str:
         """Names of the hooks in the order of their priority."""
         return ", ".join(type(hook).__name__ for hook in self.hooks)
-
-
-@dataclass
-class Origin:
-    """Where a result comes from, as far as it is known.
-
-    Args:
-        spec: what is measured.
-        started: time.time() at the start.
-        imports: a user's own files that take part.
-        data: id, fingerprint and size of what is scored, once it is known.
-        parts: of the training before this process, if it was interrupted.
-    """
-
-    spec: RunSpec
-    started: float
-    imports: tuple[str | Path, ...] = ()
-    data: dict[str, Any] = field(default_factory=dict)
-    parts: Sequence[Mapping[str, Any]] = ()
-
-    def provenance(self) -> dict[str, Any]:
-        """As the result keeps it."""
-        try:
-            text = load_recipe(self.spec.recipe, self.spec.overrides).pretty_text
-        except ConfigError:
-            text = ""
-        gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
-        earlier = {"earlier_parts": [dict(part) for part in self.parts]} if self.parts else {}
-        return earlier | provenance(
-            started=self.started, data=self.data, config_text=text, hardware_extra=gpu, imports=self.imports
-        )
 
 
 def evaluate_cell(
@@ -110,12 +81,12 @@ def evaluate_cell(
 
     Args:
         spec: the cell.
-        weights: what `save_model` wrote.
-        folder: for the log.
-        prepare: is given the method with its weights before it is scored.
+        weights: file from `save_model`.
+        folder: folder of the log.
+        prepare: function that changes the method after its weights are loaded.
 
     Returns:
-        The metrics by task, and what is known of the data.
+        The metrics by task, and the provenance of the data.
 
     Raises:
         CheckpointError: if the weights do not fit the cell's model.
@@ -130,20 +101,20 @@ def evaluate_cell(
 def scored_again(
     stored: RunResult, started: float, imports: Sequence[str | Path], metrics: Metrics, data: Mapping[str, Any]
 ) -> RunResult:
-    """A stored result with the metrics of `evaluate_cell`; its cost and its origin stay those of the training.
+    """Replace the metrics of a stored result by the metrics of `evaluate_cell`; cost and origin are kept.
 
     Args:
         stored: result of the training.
         started: time.time() before the scoring.
-        imports: a user's own files that took part.
-        metrics: replace the stored ones.
-        data: what was scored.
+        imports: files of the user.
+        metrics: new metrics.
+        data: provenance of the evaluated data.
 
     Returns:
-        The result; its provenance says under `scored` by which commit and command the numbers were made.
+        The result; `provenance["scored"]` has commit and command of the new metrics.
 
     Raises:
-        ValueError: if other data were scored than those that the result was made on.
+        ValueError: if the evaluated data are not the data of the stored result.
     """
     before = stored.provenance.get("data", {}).get("fingerprint")
     if before is not None and before != data["fingerprint"]:
@@ -180,7 +151,7 @@ def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
 
 
 def _runner_at_latest_state(spec: RunSpec, folder: Path) -> tuple[Runner, Mapping[str, Any] | None]:
-    """Runner that continues from the newest usable training state, or starts anew; and that state."""
+    """Runner at the newest usable training state, and the state; the state is None for a new training."""
     interval = load_recipe(spec.recipe, spec.overrides).checkpoint_interval
     for state in (*usable_states(folder, spec.run_id), None):
         runner = CellRunner.from_cfg(compose(spec, folder, start_iteration=state["iteration"] if state else 0))
@@ -193,7 +164,7 @@ def _runner_at_latest_state(spec: RunSpec, folder: Path) -> tuple[Runner, Mappin
 
 
 def _check_finite(metrics: Metrics) -> None:
-    """Raise DivergedError for a metric that is not a finite number: training again gives the same."""
+    """Raise DivergedError for a metric that is not finite, since a second training would give the same metric."""
     for task, values in metrics.items():
         for name, metric in values.items():
             if not abs(metric["value"]) <= MAX_NUMBER:
@@ -201,7 +172,7 @@ def _check_finite(metrics: Metrics) -> None:
 
 
 def _start(runner: Runner, spec: RunSpec, folder: Path) -> dict[str, float | None]:
-    """Hand over the trained methods that the cell needs; returns what they cost."""
+    """Pass trained methods to the method and the regularizer that need them; returns their training cost."""
     needs = needs_of(spec)
     seconds: dict[RunSpec, float | None] = {}
     for part, cells in ((runner.model.model.method, needs.method), (runner.model.regularizer, needs.regularizer)):
@@ -212,17 +183,17 @@ def _start(runner: Runner, spec: RunSpec, folder: Path) -> dict[str, float | Non
             seconds |= {cells[name]: cell.train_seconds for name, cell in trained.items()}
     if not seconds:
         return {}
-    # What was made only now, as adaptors to a teacher, goes where the model is.
+    # Modules created in `start_from`, such as adaptors to a teacher, must be on the model's device.
     runner.model.to(next(runner.model.parameters()).device)
     known = [value for value in seconds.values() if value is not None]
     return {"needed_train_seconds": sum(known) if len(known) == len(seconds) else None}
 
 
 def _train(runner: Runner, seconds_before: float) -> dict[str, float]:
-    """Train, unless there is nothing to train; returns the seconds, with those before an interruption."""
+    """Train a method that has parameters; returns the seconds, including the time before an interruption."""
     method: Method = runner.model.model.method
     regularizer: Regularizer | None = runner.model.regularizer
-    # The data set must stand, and be cached, before the clock starts.
+    # Build and cache the data set before the timed part.
     if type(method).calibrate is not Method.calibrate:
         method.calibrate(_training_targets(runner))
     if regularizer is not None and type(regularizer).calibrate is not Regularizer.calibrate:
@@ -237,7 +208,7 @@ def _train(runner: Runner, seconds_before: float) -> dict[str, float]:
 
 
 def diagnostics_of(runner: Runner) -> dict[str, float | None]:
-    """What the regularizer logged beside its losses, the mean of the last values; None where it is no number."""
+    """Means of the last logged diagnostics of the regularizer; None if a mean is not finite."""
     start = f"train/{DIAGNOSTIC}"
     logged = {
         name.removeprefix(start): buffer
@@ -249,7 +220,7 @@ def diagnostics_of(runner: Runner) -> dict[str, float | None]:
 
 
 def _training_targets(runner: Runner) -> Iterator[Mapping[str, Tensor]]:
-    """Targets of the training split, each frame once, without augmentation but for the padding of the test split."""
+    """Targets of the training split, each frame once, with the padding of the test split as only augmentation."""
     padding = runner._test_dataloader["dataset"].get("augmentation")
     settings = dict(runner._train_dataloader["dataset"]) | {"augmentation": padding}
     split: Dataset[Any] = benchmark.training.builders.build_split(
@@ -269,26 +240,12 @@ def parameter_counts(module: nn.Module) -> dict[str, float]:
 
 
 def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, or of the GPU where one is used, in MiB."""
+    """Peak memory of this process in MiB: of the GPU if available, else resident memory."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-
-
-def data_provenance(dataset: Any) -> dict[str, Any]:
-    """Id and fingerprint of the data that was scored, and the size it was scored at."""
-    info = dataset.info
-    return {"id": info.id, "fingerprint": info.fingerprint, "frames": len(dataset)}
-
-
-def pairs_provenance(runner: Runner) -> dict[str, Any]:
-    """Id and fingerprint of the posed views that were merged into the training split; nothing where none were."""
-    pairs = getattr(runner.train_dataloader.dataset, "pairs", None)
-    if pairs is None:
-        return {}
-    return {"pairs": {"id": pairs.views.info.id, "fingerprint": pairs.views.info.fingerprint, "pairs": len(pairs)}}
 
 
 def _described(values: Mapping[str, float]) -> Metrics:
@@ -302,7 +259,7 @@ def _described(values: Mapping[str, float]) -> Metrics:
 
 
 def _one_line(error: Exception) -> str:
-    """What went wrong; the type too, unless the message was written for users."""
+    """Message of an error in one line; with the type, unless the message was written for users."""
     line = " ".join(str(error).split())
     written_for_users = isinstance(error, (ValueError, OSError, KeyError)) and line
     return (line if written_for_users else f"{type(error).__name__}: {line}")[:500]

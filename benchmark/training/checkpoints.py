@@ -53,7 +53,7 @@ def random_states() -> dict[str, Any]:
 
 
 def restore_random_states(states: Mapping[str, Any]) -> None:
-    """Put the generators back as `random_states` found them."""
+    """Restore generator states from `random_states`."""
     version, keys, gauss = states["python"]
     random.setstate((version, tuple(keys), gauss))
     name, numbers, position, has_gauss, cached = states["numpy"]
@@ -64,7 +64,7 @@ def restore_random_states(states: Mapping[str, Any]) -> None:
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a training state behind the SHA-256 digest of its bytes."""
+    """Write the SHA-256 digest of a training state's bytes, then the bytes."""
     content = io.BytesIO()
     torch.save(dict(state), content)
     with replacing(path) as temporary, open(temporary, "xb") as file:
@@ -73,10 +73,10 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def read_state(path: Path) -> State:
-    """Read what `write_state` wrote.
+    """Read a file from `write_state`.
 
     Raises:
-        CheckpointError: if the bytes are not those that were written, or are no training state.
+        CheckpointError: if the digest differs, or the content is not a training state.
     """
     content = path.read_bytes()
     if hashlib.sha256(memoryview(content)[DIGEST_BYTES:]).digest() != content[:DIGEST_BYTES]:
@@ -91,11 +91,11 @@ def read_state(path: Path) -> State:
 
 
 def usable_states(folder: Path, run_id: str) -> Iterator[State]:
-    """Readable training states of a cell, the newest first; a warning names each file that is left out.
+    """Readable training states of a cell, the newest first; each ignored file is reported.
 
     Args:
         folder: folder of the cell.
-        run_id: identity of the cell; a state of another cell is left out.
+        run_id: identity of the cell; states of other cells are ignored.
     """
     for path in (folder / STATE_FILE, folder / PREVIOUS_FILE):
         if path.is_file():
@@ -129,13 +129,13 @@ def parts_before(state: Mapping[str, Any] | None) -> list[dict[str, Any]]:
         state: the training state that the cell resumes from.
 
     Returns:
-        of each part its last iteration `until`, its `seconds`, and the `commit` with its `dirty`.
+        For each part the last iteration `until`, `seconds`, `commit` and `dirty`.
     """
     return list(state["parts"]) if state else []
 
 
 def training_state(runner: Runner, iteration: int, parts: Sequence[Mapping[str, Any]], run_id: str) -> State:
-    """Everything that the rest of the training depends on, and what `parts_before` reads."""
+    """State of the training: everything that later iterations and `parts_before` need."""
     averaging = averaging_of(runner)
     return {
         "iteration": iteration,
@@ -152,7 +152,7 @@ def training_state(runner: Runner, iteration: int, parts: Sequence[Mapping[str, 
 
 
 def averaging_of(runner: Runner) -> AveragingHook | None:
-    """Hook that averages the weights, None where the recipe has none."""
+    """Hook that averages the weights; None if the recipe sets no `ema`."""
     return next((hook for hook in runner.hooks if isinstance(hook, AveragingHook)), None)
 
 
@@ -168,16 +168,16 @@ def logged_values(hub: MessageHub) -> dict[str, list[torch.Tensor]]:
 
 
 def restore_logged_values(hub: MessageHub, logged: Mapping[str, Sequence[torch.Tensor]]) -> None:
-    """Put the logged scalars back as `logged_values` found them."""
+    """Restore logged scalars from `logged_values`."""
     for name, (values, counts) in logged.items():
         hub.log_scalars[name] = HistoryBuffer(values.numpy(), counts.numpy())
 
 
 def restore_training_state(runner: Runner, state: Mapping[str, Any]) -> None:
-    """Continue as if the run had not been interrupted; `compose` starts the sampler at the right sample.
+    """Restore a training exactly; `compose` sets the start of the sampler.
 
     Raises:
-        CheckpointError: if the training began on other data.
+        CheckpointError: if the training started on other data.
     """
     begun_on, here = state["data"], trained_on(runner)
     if begun_on != here:
@@ -203,14 +203,14 @@ def restore_training_state(runner: Runner, state: Mapping[str, Any]) -> None:
 class ResumableStateHook(Hook):
     """Saves the training state every `interval` iterations and at the last one, keeping two.
 
-    With gradient accumulation the interval is rounded up to whole accumulations: gradients that wait for their step
-    are not saved.
+    With gradient accumulation, the interval is rounded up to whole accumulations, since accumulated gradients are not
+    saved.
 
     Args:
         folder: folder of the cell.
         run_id: identity of the cell.
         interval: iterations between two saves; 0 for the last iteration alone.
-        state: the state to start from, None to start anew.
+        state: state to resume from, None for a new training.
     """
 
     priority = "VERY_LOW"
@@ -224,7 +224,7 @@ class ResumableStateHook(Hook):
         self.began = time.perf_counter()
 
     def before_train(self, runner: Runner) -> None:
-        """Restore the state, once everything is built."""
+        """Restore the state, after everything is built."""
         self.began = time.perf_counter()
         if self.state is not None:
             restore_training_state(runner, self.state)
@@ -239,7 +239,7 @@ class ResumableStateHook(Hook):
             self.save(runner, iteration)
 
     def save(self, runner: Runner, iteration: int) -> None:
-        """Write the state; the file of the save before it is kept as the previous one."""
+        """Write the state; the previous file is kept under another name."""
         newest, previous = self.folder / STATE_FILE, self.folder / PREVIOUS_FILE
         part = {"until": iteration, "seconds": time.perf_counter() - self.began, **code_state()}
         state = training_state(runner, iteration, [*self.parts, part], self.run_id)

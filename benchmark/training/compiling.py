@@ -8,15 +8,15 @@ from typing import Any
 from benchmark.tasks import suggest
 
 SETTING = "compile"
-"""No recipe needs to have it: True, or keywords of `torch.compile` for the method."""
+"""Optional setting: True, or keywords of `torch.compile` for the method."""
 OPTIONS = ("backend", "dynamic", "fullgraph", "mode", "options")
 
 
 def compile_options(recipe: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Keywords of `torch.compile` that a recipe asks for, None for no compiling.
+    """Keywords of `torch.compile` from a recipe; None without compilation.
 
     Raises:
-        ValueError: for anything but True, False and a mapping of such keywords.
+        ValueError: for values other than True, False and a mapping of such keywords.
     """
     chosen = recipe.get(SETTING, False)
     if chosen is None or isinstance(chosen, bool):

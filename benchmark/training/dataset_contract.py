@@ -1,4 +1,4 @@
-"""Check of a data set before a cell trains on it, so that a fault of a user's own class is found in seconds."""
+"""Check of a data set before the training, to find faults of a user's class within seconds."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Cells that need other cells: the needed cells, and their trained methods.
 
-A method or a regularizer says by `needs` which trained methods it starts or learns from. They are cells of their own,
-of the same recipe, backbone, tasks and seed, without a regularizer; the grid runs them first.
+`needs` of a method or a regularizer names the trained methods that it starts or learns from. Each is a separate cell of
+the same recipe, backbone, tasks and seed, without a regularizer. The grid runs these cells first.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from benchmark.contracts import Method
 from benchmark.records.result import NO_REGULARIZER, RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
 from benchmark.training.builders import build_model, tasks_of
-from benchmark.training.compose import ConfigError, check_spec, data_root, load_recipe
+from benchmark.training.compose import check_spec
 from benchmark.training.identity import ingredients_of, normalised_request
 from benchmark.training.model import MultiTaskModel
 from benchmark.training.model_files import MODEL_FILE, CheckpointError, load_model, read_metadata
+from benchmark.training.recipe_files import data_root, load_recipe
+from benchmark.training.recipe_keys import ConfigError
 
 OWN_SETTINGS = ("method.", "regularizer.")
-"""Overrides of a cell's own method and regularizer; the cells that it needs do not get them."""
+"""Prefixes of overrides that a cell does not pass to the cells that it needs."""
 
 TRAIN_SECONDS = "train_seconds"
 """Metadata key of saved weights: seconds of the training, with the training of the needed cells."""
@@ -34,8 +36,8 @@ class Trained(NamedTuple):
     """A method with the weights of its cell.
 
     Args:
-        method: in eval mode.
-        train_seconds: of its training; None if its weights do not name them.
+        method: method in eval mode.
+        train_seconds: seconds of its training; None if its weights do not record them.
     """
 
     method: Method
@@ -43,7 +45,7 @@ class Trained(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """The cells that one cell needs, by the name of their method.
+    """Cells that one cell needs, by method.
 
     Args:
         method: cells that its method starts from.
@@ -55,7 +57,7 @@ class Needs(NamedTuple):
 
     @property
     def cells(self) -> tuple[RunSpec, ...]:
-        """All of them, each once."""
+        """All needed cells, without duplicates."""
         return tuple(dict.fromkeys([*self.method.values(), *self.regularizer.values()]))
 
 
@@ -72,7 +74,7 @@ def needs_of(spec: RunSpec) -> Needs:
 
 
 def identify(spec: RunSpec) -> RunSpec:
-    """The same request with normalised values and its ingredients: equal requests get equal run_ids.
+    """Normalise a request and add its ingredients, so that equal requests get equal run_ids.
 
     Raises:
         ConfigError: for a request that cannot be run.
@@ -84,7 +86,7 @@ def identify(spec: RunSpec) -> RunSpec:
 
 
 def identify_all(specs: Iterable[RunSpec]) -> list[RunSpec]:
-    """`identify` of several requests, each distinct cell once; the seeds of a cell share its ingredients."""
+    """Identify several requests, without duplicate cells; the seeds of a cell share its ingredients."""
     known: dict[RunSpec, RunSpec] = {}
     found: dict[str, RunSpec] = {}
     for spec in specs:
@@ -106,10 +108,10 @@ def trained_methods(needed: Mapping[str, RunSpec], folder: Path) -> dict[str, Tr
 
     Args:
         needed: a part of `needs_of`.
-        folder: work folder of the cell that needs them; those of the other cells of its recipe lie beside it.
+        folder: work folder of the cell that needs them, next to the folders of the other cells of its recipe.
 
     Raises:
-        ConfigError: if one has not been trained here, or has other tensors.
+        ConfigError: if the weights of a needed cell are missing or have other tensors.
     """
     return {name: _trained(cell, folder.parent / cell.run_id / MODEL_FILE) for name, cell in needed.items()}
 
@@ -136,7 +138,7 @@ def _needs(spec: RunSpec) -> Needs:
 
 
 def _cells(spec: RunSpec, factory: Any, settings: Mapping[str, Any]) -> dict[str, RunSpec]:
-    # What is registered may also be a function, which cannot say that it needs something.
+    # A registered function has no `needs`.
     wanted = factory.needs(spec.backbone, dict(settings)) if hasattr(factory, "needs") else {}
     return {method: _cell(spec, method, options) for method, options in wanted.items()}
 
@@ -146,7 +148,7 @@ def _reseeded(cells: Mapping[str, RunSpec], seed: int) -> dict[str, RunSpec]:
 
 
 def _trained(cell: RunSpec, weights: Path) -> Trained:
-    # Its initial weights are thrown away, and so must be the random numbers that they take.
+    # The initial weights are overwritten, so their random numbers must not change the global streams.
     with torch.random.fork_rng(devices=[]):
         model = build_cell_model(cell)
     try:

@@ -1,4 +1,4 @@
-"""Training curves and metrics of single images of a cell, as compressed JSON lines beside its result.
+"""Training curves and metrics of single images of a cell, as compressed JSON lines next to its result.
 
 {"step": 50, "loss": 3.21, "loss_depth": 0.41, ...}             means over the last steps, at most 200 lines
 {"image": 0, "semseg/mIoU": 31.2, "depth/rmse@pixel": 0.61}     each image alone, by its position in the split
@@ -34,7 +34,7 @@ def write_details(path: Path, runner: Runner) -> None:
 
 
 def curve(runner: Runner) -> Iterator[dict[str, Any]]:
-    """Logged training values, each the mean of the steps since the point before."""
+    """Logged training values, as means over the steps since the previous point."""
     logged = {
         name.removeprefix("train/"): buffer.data[0]
         for name, buffer in runner.message_hub.log_scalars.items()
@@ -42,19 +42,19 @@ def curve(runner: Runner) -> Iterator[dict[str, Any]]:
     }
     steps = max(map(len, logged.values()), default=0)
     ends = np.unique(np.linspace(0, steps, min(steps, CURVE_POINTS) + 1, dtype=int))
-    # A value that is logged now and then has no step of its own, and is left out here; results keep its mean.
+    # Values that are not logged in every step have no known step and are omitted; results keep their mean.
     every_step = {name: values for name, values in logged.items() if len(values) == steps}
     for begin, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
         yield {"step": end} | {name: rounded(values[begin:end].mean()) for name, values in every_step.items()}
 
 
 def image_metrics(runner: Runner) -> Iterator[dict[str, Any]]:
-    """Metrics of each image of the evaluated split alone."""
+    """Metrics of each single image of the evaluated split."""
     metrics = [metric for metric in runner.test_evaluator.metrics if isinstance(metric, TaskMetric)]
     for index, values in enumerate(zip(*(metric.of_images() for metric in metrics), strict=True)):
         yield {"image": index} | {name: rounded(value) for part in values for name, value in part.items()}
 
 
 def rounded(value: float) -> float | None:
-    """The value to five significant digits; None if it is not finite."""
+    """Round to five significant digits; None for a value that is not finite."""
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None

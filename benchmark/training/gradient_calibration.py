@@ -1,6 +1,6 @@
-"""Gradient of a regularizer compared with the gradient of the tasks, and a loss weight derived from the ratio.
+"""Ratio of the gradients of a regularizer and of the tasks, and a loss weight from this ratio.
 
-Both gradients are taken on the feature maps that a method shares, since the task losses reach these maps too.
+Both gradients are computed on the shared feature maps of the method, which the task losses reach too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 Terms = Mapping[str, Tensor]
 
 NUM_PROBES = 5
-"""Measurements per training, in the middle of equal parts of it. One costs as much as a few steps."""
+"""Measurements per training, in the middle of equal parts. A measurement takes as long as a few steps."""
 RATIO = "gradient_ratio"
 CALIBRATED = "calibrated"
 CALIBRATED_RATIO = 0.3
@@ -68,7 +68,7 @@ class Calibration(nn.Module):
 
     @property
     def settled(self) -> bool:
-        """True once the factor no longer changes."""
+        """True if the factor no longer changes."""
         return int(self.tried) >= self.steps
 
     def factor(self) -> float:
@@ -76,9 +76,9 @@ class Calibration(nn.Module):
         return self.ratio * int(self.count) / float(self.total) if self.total > 0 else 1.0
 
     def measure(self, terms: Iterable[Tensor], losses: Iterable[Tensor], features: Sequence[Tensor]) -> None:
-        """Take one step into account; see `gradient_ratio` for the arguments.
+        """Add one step to the measurement; arguments as in `gradient_ratio`.
 
-        Steps whose terms have no graph are not counted: a regularizer without terms, or with `every_k`.
+        A step without a term that has a graph does not count, as with `every_k`.
         """
         terms = [term for term in terms if term.requires_grad]
         if self.settled or not terms:
@@ -161,7 +161,7 @@ class GradientProbe(nn.Module):
             progress: completed share of the training.
 
         Returns:
-            the terms; and the measurements, empty in most steps: `seconds` of the regularizer's forward and backward
+            The terms; and the measurements, empty in most steps: `seconds` of the regularizer's forward and backward
             pass, `memory_mb` kept between the two, `gradient_ratio` of all terms, and `gradient_ratio_<task>` between
             the terms of a task (see `task_of`) and its loss.
         """
@@ -191,7 +191,7 @@ def task_of(name: str, tasks: Iterable[str]) -> str | None:
 
 
 class KeptMemory:
-    """Bytes that a graph keeps for its backward pass. Each storage counts once.
+    """Memory that a graph keeps for its backward pass. Each storage counts once.
 
     Args:
         exclude: tensors that exist without the graph.
@@ -206,7 +206,7 @@ class KeptMemory:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in self.exclude:
             self.sizes[storage.data_ptr()] = storage.nbytes()
-        # Without detach, an operation that saves its own result would keep itself alive.
+        # Without detach, an operation that saves its own result would hold a reference to itself.
         return tensor.detach()
 
     @property

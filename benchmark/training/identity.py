@@ -1,4 +1,4 @@
-"""Ingredients of a cell (`benchmark.records.identity`): effective recipe, versions, files of the user, data."""
+"""Computation of a cell's ingredients (`benchmark.records.identity`): effective recipe, versions, user files, data."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS, SCRAT
 from benchmark.tasks import Task
 from benchmark.training.builders import tasks_of
 from benchmark.training.compiling import compile_options
-from benchmark.training.compose import data_root, load_recipe, posed_pairs
+from benchmark.training.recipe_files import data_root, load_recipe, posed_pairs
 from benchmark.training.recipe_keys import constructor
 from benchmark.training.settings import checked_settings
 
 TRAINING_VERSION = 1
-"""Raised whenever losses, loops or metrics change the numbers of every method at once."""
+"""Version of losses, loops and metrics; raised by a change of the numbers of all methods."""
 SHIPPED = ("benchmark", "mtl_methods", "regularizers", "datasets")
-"""Folders whose code is known by the versions of its entries; the user's own code is known by its hash."""
+"""Packages identified by the versions of their entries. Code of the user is identified by its hash."""
 
 
 def normalised_request(spec: RunSpec) -> RunSpec:
-    """The request that stands for all equal ones: tasks in the recipe's order, no override at its default value.
+    """Normalise a request: tasks in the recipe's order, no override that equals the recipe's value.
 
     Raises:
-        ConfigError: for a recipe or an override that cannot be used.
+        ConfigError: for a wrong recipe or override.
     """
     recipe = load_recipe(spec.recipe, spec.overrides)
     ordered = [task for task in recipe.tasks if task in spec.tasks]
@@ -56,11 +56,11 @@ def ingredients_of(spec: RunSpec, needs: Mapping[str, str]) -> Ingredients:
     """The ingredients of a normalised request.
 
     Args:
-        spec: what `normalised_request` returned.
-        needs: digests of the cells that it needs, by method.
+        spec: request from `normalised_request`.
+        needs: digests of the needed cells, by method.
 
     Raises:
-        ConfigError: for a recipe that cannot be used, or data that were not prepared.
+        ConfigError: for a wrong recipe, or missing data.
     """
     recipe = load_recipe(spec.recipe, spec.overrides)
     entries = {
@@ -76,7 +76,7 @@ def ingredients_of(spec: RunSpec, needs: Mapping[str, str]) -> Ingredients:
 
 
 def effective_settings(spec: RunSpec, recipe: Config) -> dict[str, Any]:
-    """Settings of a cell that can change its numbers, by dotted key, without those at their default value."""
+    """Settings of a cell that can change its numbers, by dotted key, without defaults."""
     own = {
         "recipe": spec.folder,
         "method": spec.method,
@@ -94,10 +94,10 @@ def effective_settings(spec: RunSpec, recipe: Config) -> dict[str, Any]:
 
 
 def data_identity(recipe: Config) -> dict[str, Any]:
-    """Id and fingerprint of the data of a recipe, of the pairs of posed views too where there are some.
+    """Id and fingerprint of a recipe's data and of its posed pairs, if it has any.
 
     Raises:
-        ConfigError: if they were not prepared; the message says what to do.
+        ConfigError: if the data are missing; the message has the remedy.
     """
     found = _identity(recipe.dataset, data_root(recipe))
     pairs = posed_pairs(recipe)
@@ -108,10 +108,10 @@ def data_identity(recipe: Config) -> dict[str, Any]:
 
 
 def ensure_data(recipe: Config) -> None:
-    """Make the data of a recipe, or find them.
+    """Generate the data of a recipe, or check that they exist.
 
     Raises:
-        ValueError, OSError: if they are not there and cannot be made; the message says what to do.
+        ValueError, OSError: if the data are missing and cannot be generated; the message has the remedy.
     """
     for dataset, root in _data_folders(recipe):
         factory: Any = DATASETS.entry(dataset).factory
@@ -119,10 +119,10 @@ def ensure_data(recipe: Config) -> None:
 
 
 def check_data(recipe: Config) -> None:
-    """Find the data of a recipe, without rendering those that can make themselves.
+    """Check that the data of a recipe exist, or can be generated.
 
     Raises:
-        ValueError, OSError: if they are not there; the message says what to do.
+        ValueError, OSError: if the data are missing; the message has the remedy.
     """
     for dataset, root in _data_folders(recipe):
         factory: Any = DATASETS.entry(dataset).factory
@@ -140,7 +140,7 @@ def _identity(dataset: str, root: Path) -> dict[str, Any]:
     factory: Any = DATASETS.entry(dataset).factory
     if hasattr(factory, "identity"):
         return dict(factory.identity(root))
-    # A data set from outside the suite may have nothing but a constructor.
+    # A data set of the user may have only a constructor.
     folder = factory.prepared(root) if hasattr(factory, "prepared") else root
     try:
         info = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
@@ -154,7 +154,7 @@ def _changed(spec: RunSpec, **changes: Any) -> RunSpec:
 
 
 def _needed_overrides(spec: RunSpec, recipe: Config) -> Overrides:
-    """The overrides with normalised values, without those that change nothing; settings without effect are kept."""
+    """Normalised overrides that differ from the recipe; settings that cannot change a number are kept."""
     plain, chosen = (_leaves(spec, settings) for settings in (load_recipe(spec.recipe), recipe))
     kept = {}
     for key, value in spec.overrides.items():
@@ -164,7 +164,7 @@ def _needed_overrides(spec: RunSpec, recipe: Config) -> Overrides:
 
 
 def _leaves(spec: RunSpec, recipe: Config) -> dict[str, Any]:
-    """Leaves of a recipe; options of the method and the regularizer without those at their default value."""
+    """Leaves of a recipe, without options of method and regularizer at their default value."""
     compiled = compile_options(recipe)
     changes = {"method": {}, "regularizer": {}, "compile": True if compiled == {} else compiled}
     typed = checked_settings({**recipe, **changes}).model_dump(exclude_defaults=True)
@@ -180,13 +180,13 @@ def _below(leaves: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _options(part: str, entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Constructor options of a method or regularizer by dotted key, files named by their content."""
+    """Constructor options of a method or regularizer by dotted key; files by name, see `_named_files`."""
     kept = _not_default(given, entry.factory)
     return {f"{part}.{name}": Path(value).name if _is_file(value) else value for name, value in kept.items()}
 
 
 def _named_files(*options: Mapping[str, Any]) -> dict[str, str]:
-    """Hashes of files that an option names, such as a genotype."""
+    """Hashes of the files that options name, such as a genotype."""
     paths = [value for part in options for value in part.values() if _is_file(value)]
     return {Path(path).name: source_digest(path) for path in paths}
 
@@ -210,7 +210,7 @@ def _equal(value: Any, default: Any) -> bool:
 
 
 def _without_defaults(node: Any) -> Any:
-    """Settings without the keywords that a constructor, named by `type`, has as its default."""
+    """Settings without keywords that equal the defaults of the constructor named by `type`."""
     if isinstance(node, (list, tuple)):
         return [_without_defaults(item) for item in node]
     if not isinstance(node, Mapping):
@@ -221,7 +221,7 @@ def _without_defaults(node: Any) -> Any:
 
 
 def _loss_of(task: Task) -> dict[str, Any]:
-    """Loss settings of a task, options at their default value left out."""
+    """Loss settings of a task, without options at their default value."""
     options = _not_default(task.loss_options, LOSSES[task.loss])
     return {"channels": task.channels, "loss": task.loss, "loss_weight": task.loss_weight, **options}
 
@@ -231,7 +231,7 @@ def _datasets(recipe: Config) -> list[Entry]:
 
 
 def _user_files(entries: list[Entry]) -> Iterator[tuple[str, str]]:
-    """Name and hash of the user's files that register one of the entries, and of the user's modules they import."""
+    """Name and hash of the user's files that register the entries, and of the user's modules that these import."""
     modules = [sys.modules.get(entry.factory.__module__) for entry in entries]
     files: dict[Path, None] = {}
     for module in modules:
@@ -251,7 +251,7 @@ def _add_own(module: ModuleType | None, files: dict[Path, None]) -> None:
 
 
 def is_own(file: Path) -> bool:
-    """Return True for a file of the user: neither of this checkout's packages nor of an installation of Python."""
+    """Return True for a file of the user, outside this checkout's packages and the Python installation."""
     installed = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     shipped = [CHECKOUT / folder for folder in SHIPPED]
     return not any(file.is_relative_to(folder) for folder in (*installed, *shipped))

@@ -1,6 +1,6 @@
-"""Weights that were imported from public code, scored on any prepared data set under the protocol of a recipe.
+"""Evaluation of weights from public code, on any prepared data set under the protocol of a recipe.
 
-`tools/import_checkpoint.py` writes a folder with the weights and card.json, which says what network they are.
+`tools/import_checkpoint.py` writes a folder with the weights and card.json, which describes the network.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ from benchmark.records.validation import (
 )
 from benchmark.training.builders import tasks_of
 from benchmark.training.cell import Metrics, evaluate_cell
-from benchmark.training.compose import ConfigError, check_spec, data_root, load_recipe
+from benchmark.training.compose import check_spec
 from benchmark.training.model_files import MODEL_FILE
+from benchmark.training.recipe_files import data_root, load_recipe
+from benchmark.training.recipe_keys import ConfigError
 
 CARD_FILE = "card.json"
 
@@ -38,14 +40,15 @@ CARD_FILE = "card.json"
 @one_line_errors
 @dataclass(frozen=True, config={**CONFIG, "extra": "ignore"})
 class ImportedCard:
-    """The network that imported weights belong to; further entries of the card are for people.
+    """Network of imported weights; further entries of card.json are for readers.
 
     Args:
         method: registered name.
         backbone: registered name with its weights.
         tasks: channels of the prediction by task, in the order of the network.
         options: constructor arguments of the method.
-        signs: by task, factor of each channel of the prediction that turns the axes of the public code into ours.
+        signs: by task, factor of each channel of the prediction, to convert the axes of the public code to this
+            suite's.
     """
 
     method: Name
@@ -68,7 +71,7 @@ def read_card(folder: Path) -> ImportedCard:
     """Read the card of a folder of imported weights.
 
     Raises:
-        RecordError: if the file is missing or breaks the schema; in one line that names the file.
+        RecordError: if the file is missing or breaks the schema; one line with the path.
     """
     path = folder / CARD_FILE
     try:
@@ -80,7 +83,7 @@ def read_card(folder: Path) -> ImportedCard:
 
 
 def spec_of(card: ImportedCard, recipe: str, overrides: Mapping[str, Any]) -> RunSpec:
-    """The cell that the imported network would be under a recipe.
+    """The cell of an imported network under a recipe.
 
     Raises:
         ConfigError: if the recipe lacks one of its tasks, or its data have another number of classes.
@@ -105,13 +108,13 @@ def evaluate_imported(
     """Score imported weights on the test split of a recipe's data set.
 
     Args:
-        folder: what `tools/import_checkpoint.py` wrote.
+        folder: folder from `tools/import_checkpoint.py`.
         recipe: the protocol; its training settings are not used.
         overrides: settings of the recipe that differ.
         work: folder for the log.
 
     Returns:
-        The metrics by task, and what is known of the data.
+        The metrics by task, and the provenance of the data.
 
     Raises:
         RecordError, ConfigError, CheckpointError: if card, recipe or weights do not fit.
@@ -122,17 +125,17 @@ def evaluate_imported(
 
 
 def turn_axes(method: nn.Module, signs: Mapping[str, tuple[float, ...]]) -> None:
-    """Let a method predict in our axes.
+    """Convert the predictions of a method to the axes of this suite, by a hook.
 
     Args:
         method: the imported method.
         signs: see `ImportedCard`.
     """
 
-    def turned(_module: nn.Module, _images: Any, output: MultiTaskOutput) -> MultiTaskOutput:
+    def converted(_module: nn.Module, _images: Any, output: MultiTaskOutput) -> MultiTaskOutput:
         predictions = dict(output.predictions)
         for name, factors in signs.items():
             predictions[name] = predictions[name] * predictions[name].new_tensor(factors).view(-1, 1, 1)
         return replace(output, predictions=predictions)
 
-    method.register_forward_hook(turned)
+    method.register_forward_hook(converted)

@@ -26,15 +26,15 @@ class DivergedError(RuntimeError):
 
 @DATA_SAMPLERS.register_module()
 class PositionSampler(Sampler[int]):
-    """Endless positions `epoch * len(dataset) + index`, each epoch in a shuffled order of its own.
+    """Endless positions `epoch * len(dataset) + index`, with a new shuffled order in each epoch.
 
-    The data set takes the epoch out of the position and seeds a sample's augmentation with (seed, epoch, index), so
-    that a sample does not depend on workers, prefetching or resuming.
+    The data set computes epoch and index from the position and seeds a sample's augmentation with (seed, epoch, index).
+    So a sample does not depend on workers, prefetching or resuming.
 
     Args:
         dataset: the training data.
         seed: seed of the order.
-        start: number of samples to leave out, the ones that an interrupted run has already seen.
+        start: number of samples to skip, which an interrupted run has used.
     """
 
     def __init__(self, dataset: Sized, seed: int, start: int = 0) -> None:
@@ -43,7 +43,7 @@ class PositionSampler(Sampler[int]):
         self.start = start
 
     def __len__(self) -> int:
-        """Samples of one epoch; the positions themselves never end."""
+        """Samples of one epoch; the iterator is endless."""
         return self.length
 
     def __iter__(self) -> Iterator[int]:
@@ -57,7 +57,7 @@ class PositionSampler(Sampler[int]):
 
 @LOOPS.register_module()
 class ExactIterLoop(IterBasedTrainLoop):
-    """mmengine's iteration loop without the replay of skipped batches: the sampler already starts behind them."""
+    """mmengine's iteration loop without the replay of skipped batches, since the sampler starts after them."""
 
     def run(self) -> nn.Module:
         """Train up to `max_iters`."""
@@ -65,7 +65,7 @@ class ExactIterLoop(IterBasedTrainLoop):
         self.runner.call_hook("before_train_epoch")
         self.runner.model.train()
         with warnings.catch_warnings():
-            # With gradient accumulation the schedule steps before the optimizer does; that is intended.
+            # With gradient accumulation, the schedule intentionally steps before the optimizer.
             warnings.filterwarnings("ignore", message="Detected call of `scheduler.step")
             while self._iter < self._max_iters and not self.stop_training:
                 tell_progress(self.runner.model, self._iter / self._max_iters)
@@ -76,7 +76,7 @@ class ExactIterLoop(IterBasedTrainLoop):
 
 
 def tell_progress(module: nn.Module, progress: float) -> None:
-    """Let the regularizers below a module know which share of the training is done."""
+    """Set the completed share of the training in all regularizers below a module."""
     for part in module.modules():
         if isinstance(part, Regularizer):
             part.progress = progress
@@ -84,10 +84,10 @@ def tell_progress(module: nn.Module, progress: float) -> None:
 
 @HOOKS.register_module()
 class FiniteLossHook(Hook):
-    """Stops a run whose loss is NaN or infinite: diverging is a result, not a crash.
+    """Stops a run whose loss is NaN or infinite; the result has the status `diverged`.
 
     Args:
-        interval: iterations between two looks; a look makes a GPU wait.
+        interval: iterations between two checks; a check waits for the GPU.
     """
 
     priority = "VERY_HIGH"
@@ -96,7 +96,7 @@ class FiniteLossHook(Hook):
         self.interval = interval
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Look at the summed loss."""
+        """Check the summed loss."""
         last = batch_idx + 1 == runner.train_loop.max_iters
         if (batch_idx + 1) % self.interval and not last:
             return
@@ -107,11 +107,11 @@ class FiniteLossHook(Hook):
 
 @HOOKS.register_module()
 class ProgressFileHook(Hook):
-    """Tells the launcher how far the cell is, through a small file, and measures the seconds per step.
+    """Writes the number of completed steps to a file for the launcher.
 
     Args:
         path: file to write, `{"step": ..., "steps": ...}`.
-        seconds: least time between two writes.
+        seconds: shortest time between two writes.
     """
 
     def __init__(self, path: str, seconds: float = 2.0) -> None:
@@ -120,7 +120,7 @@ class ProgressFileHook(Hook):
         self._last = 0.0
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Write the step count, now and then."""
+        """Write the step count, if the last write is old enough or the training ends."""
         now = time.monotonic()
         steps = runner.train_loop.max_iters
         if now - self._last >= self.seconds or batch_idx + 1 == steps:

@@ -1,7 +1,7 @@
-"""The model that is evaluated, and the training module that adds a regularizer to it.
+"""The evaluated model, and the training module that adds a regularizer.
 
-`MultiTaskModel` is a method and its tasks. It is saved, counted, exported and evaluated. `TrainingModule` holds a model
-and a regularizer, so that the Runner, DDP and resume checkpoints see both.
+`MultiTaskModel` is a method and its tasks; it is saved, counted, exported and evaluated. `TrainingModule` is a model
+and a regularizer, for the Runner, DDP and resume checkpoints.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmark.training.gradient_calibration import RATIO, Calibration, Gradient
 from benchmark.training.random_stream import RandomStream
 
 LOSS = "loss_"
-"""Prefix of the terms that are summed."""
+"""Prefix of loss terms, which are summed."""
 DIAGNOSTIC = "regularizer_"
 """Prefix of the values that a regularizer logs in addition to its terms."""
 
@@ -35,7 +35,7 @@ class ChannelsLast(BaseDataPreprocessor):
     """Moves a batch to the model's device and stores its images as channels-last, the fast layout of convolutions."""
 
     def forward(self, data: Any, training: bool = False) -> Any:
-        """Batch in, batch out; see `Batch`."""
+        """Convert a batch, see `Batch`."""
         batch = self.cast_data(data)
         batch["images"] = batch["images"].contiguous(memory_format=torch.channels_last)
         return batch
@@ -55,7 +55,7 @@ class MultiTaskModel(BaseModel):
         self.tasks = tasks
 
     def init_weights(self) -> None:
-        """Does nothing. mmengine would call `init_weights` of every timm module and undo pretrained weights."""
+        """Do nothing: mmengine would call `init_weights` of every timm module and overwrite pretrained weights."""
 
     def forward(self, images: Tensor, mode: str = "tensor", **batch: Any) -> Any:
         """Run the method.
@@ -83,10 +83,10 @@ class MultiTaskModel(BaseModel):
         """Weighted losses of the predictions and auxiliary predictions, and the penalties of the method.
 
         Returns:
-            scalars named `loss_<task>`, `loss_<auxiliary>_<task>` and `loss_<penalty>`.
+            Scalars named `loss_<task>`, `loss_<auxiliary>_<task>` and `loss_<penalty>`.
 
         Raises:
-            ValueError: if two of them have one name.
+            ValueError: if two terms have the same name.
         """
         predicted = (
             (f"{LOSS}{name}", task.loss_weight * task_loss(task, output.predictions[name], targets[name]))
@@ -107,7 +107,7 @@ class MultiTaskModel(BaseModel):
 
         Args:
             output: output of the method.
-            losses: its `losses`.
+            losses: losses from `losses`.
         """
         names = {name: [_name_of(part) for part in output.auxiliary if part.task == name] for name in self.tasks}
         return {
@@ -121,9 +121,9 @@ class TrainingModule(BaseModel):
 
     Args:
         model: the model that is trained, evaluated and saved.
-        regularizer: its terms are added to the loss; None for training without one.
+        regularizer: regularizer whose terms are added to the loss, or None.
         seed: seed of the regularizer's random numbers.
-        calibration: sets the weight of the regularizer; None for the weight that it was built with.
+        calibration: calibration of the regularizer's weight; None for a fixed weight.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class TrainingModule(BaseModel):
             self.probe = GradientProbe()
 
     def init_weights(self) -> None:
-        """Does nothing, see `MultiTaskModel.init_weights`."""
+        """Do nothing, see `MultiTaskModel.init_weights`."""
 
     def forward(self, images: Tensor, mode: str = "tensor", **batch: Any) -> Any:
         """Like `MultiTaskModel.forward`; the regularizer takes part in mode "loss" only.
@@ -196,7 +196,7 @@ class TrainingModule(BaseModel):
             if self.training:
                 self.calibration.measure(terms.values(), losses.values(), output.features)
             weight = self.calibration.factor()
-            # The terms are measured at full strength, and trained with the ramp.
+            # Calibrate the terms at full weight, and train with the ramp.
             factor = weight * regularizer.ramp_factor() if calibrating else weight
             terms = {name: factor * term for name, term in terms.items()}
             ratios = {name: factor * value for name, value in measured.items() if name.startswith(RATIO)}
@@ -210,7 +210,7 @@ class TrainingModule(BaseModel):
 
 @contextmanager
 def ramp_disabled(regularizer: Regularizer, disabled: bool) -> Iterator[None]:
-    """Within the block, a regularizer has its full strength, if `disabled`."""
+    """Disable the ramp of a regularizer within the block, if `disabled`."""
     progress = regularizer.progress
     regularizer.progress = 1.0 if disabled else progress
     try:
@@ -223,7 +223,7 @@ def without_duplicates(terms: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]
     """Terms by name.
 
     Raises:
-        ValueError: if a name occurs twice, since one of the two terms would be lost.
+        ValueError: if a name occurs twice.
     """
     found: dict[str, Tensor] = {}
     for name, term in terms:
@@ -254,15 +254,15 @@ def data_samples(
         predictions: raw predictions (B, C, H, W).
         targets: targets of the same height and width.
         names: names of the images.
-        window: (B, 4) top, left, height, width of each image inside its padding. The padding is cut off: it would add
-            boundaries, and tolerances are shares of the diagonal of the image.
+        window: (B, 4) top, left, height, width of each image inside its padding. The padding is removed, since it would
+            add boundaries and change tolerances, which are shares of the image diagonal.
     """
     fields: dict[str, Tensor] = {}
     for name, task in tasks.items():
         fields[f"pred_{name}"] = read_out(task, predictions[name])
         if name in targets:
             target = targets[name]
-            # Class maps come without a channel axis; a PixelData carries one.
+            # Class maps have no channel axis, but PixelData needs one.
             fields[f"gt_{name}"] = target.unsqueeze(1) if target.ndim == 3 else target
     samples = []
     windows = None if window is None else window.tolist()

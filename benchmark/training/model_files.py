@@ -17,7 +17,7 @@ REGULARIZER_FILE = "regularizer.safetensors"
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message names it and the reason."""
+    """A checkpoint cannot be used; the message has its path and the reason."""
 
 
 def save_model(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
@@ -28,27 +28,27 @@ def save_model(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> Non
 
 
 def save_regularizer(regularizer: nn.Module | None, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write the state of a regularizer, to be looked at later; no file where it has none."""
+    """Write the state of a regularizer for later inspection; no file if it has no state."""
     state = regularizer.state_dict() if regularizer is not None else {}
     if not state:
         return
-    # Cloned, since safetensors refuses tensors that share memory, as a regularizer's may.
+    # Clone, since safetensors refuses tensors that share memory, which a regularizer may have.
     tensors = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
     with replacing(path) as temporary:
         save_file(tensors, str(temporary), metadata=dict(metadata))
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What `save_model` wrote beside the weights."""
+    """Metadata of a file from `save_model`."""
     with safe_open(str(path), framework="pt") as file:
         return dict(file.metadata() or {})
 
 
 def load_model(model: nn.Module, path: Path) -> None:
-    """Load what `save_model` or `save_regularizer` wrote; every tensor must match.
+    """Load a file from `save_model` or `save_regularizer`; every tensor must match.
 
     Raises:
-        CheckpointError: if the file is missing or damaged, or its tensors are not those of the model.
+        CheckpointError: if the file is missing or damaged, or its tensors do not match the model.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; train the cell first")

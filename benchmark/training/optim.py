@@ -1,6 +1,6 @@
-"""Optimizer groups, gradient clipping and precision, as mmengine optimizer wrappers.
+"""Optimizer groups, gradient clipping and precision, as an mmengine optimizer wrapper.
 
-The gradients of the regularizer are clipped separately. With one common norm, they would change the step of the model.
+The gradients of the regularizer are clipped separately, since with one common norm they would change the model's step.
 Parameters that a method trains by another optimizer (`Method.separate_optimizers`) are clipped separately too.
 """
 
@@ -28,7 +28,7 @@ class GroupClipOptimWrapper(OptimWrapper):
     Args:
         optimizer: see mmengine's `OptimWrapper`. Every group has an entry `param_group`, "model" or "regularizer".
         precision: "fp32", or "bf16" for autocast of the forward pass (the backward pass follows it).
-        extra_optimizers: optimizers of other parameters that step together with the first. No scheduler changes them.
+        extra_optimizers: optimizers of other parameters, which step together with the first; no schedule changes them.
         options: further keywords of `OptimWrapper`, such as `clip_grad=dict(max_norm=10)`.
 
     Raises:
@@ -70,7 +70,7 @@ class GroupClipOptimWrapper(OptimWrapper):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
+        """Restore a state from `state_dict`."""
         saved = dict(state_dict)
         for optimizer, state in zip(self.extra_optimizers, saved.pop("extra_optimizers", ()), strict=True):
             optimizer.load_state_dict(state)
@@ -106,11 +106,11 @@ class PartsOptimWrapperConstructor:
     Args:
         optim_wrapper_cfg: `optim_wrapper` of the recipe.
         paramwise_cfg: `regularizer_lr_mult` (10 is usual with a pretrained backbone), `backbone_lr_mult` (see
-            `Method.backbone_parameters`), and `norm_and_bias_decay_mult` (0 leaves norms and biases undecayed); each is
-            1 if it is left out.
+            `Method.backbone_parameters`), and `norm_and_bias_decay_mult` (0 for no weight decay of norms and biases);
+            default 1.
 
-    The constructors of mmengine and mmsegmentation make a group for every parameter once anything is set per parameter.
-    The fused optimizers then work on one parameter at a time.
+    The constructors of mmengine and mmsegmentation make a group for every parameter if any factor is set, and fused
+    optimizers then update one parameter at a time.
     """
 
     def __init__(self, optim_wrapper_cfg: Mapping[str, Any], paramwise_cfg: Mapping[str, Any] | None = None) -> None:
@@ -177,7 +177,7 @@ def _methods(module: nn.Module) -> dict[str, Method]:
 
 
 def _separate_optimizers(module: nn.Module) -> dict[str, dict[str, Any]]:
-    """Settings of `Method.separate_optimizers`, by the beginnings of the names that the parameters have in `module`."""
+    """Settings of `Method.separate_optimizers`, by prefix of the parameter names in `module`."""
     return {
         f"{name}.{prefix}": dict(settings)
         for name, method in _methods(module).items()

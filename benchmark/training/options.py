@@ -14,17 +14,17 @@ from benchmark.training.gradient_calibration import calibrated_ratio
 from benchmark.training.recipe_keys import ConfigError
 
 GIVEN = ("self", "tasks", "backbone", "feature_specs", "root", "split", "seed")
-"""Arguments that the suite passes itself."""
+"""Arguments that the suite sets, not the recipe."""
 SIMPLE = (int, float, bool, str, type(None), ...)
 
 
 def check_options(factory: Callable[..., Any], options: Mapping[str, Any], owner: str) -> None:
-    """Refuse unknown options, and values of another type than a simple annotation says.
+    """Refuse unknown options, and values that do not match a simple annotation.
 
     Args:
         factory: registered class or function.
         options: keywords from a recipe.
-        owner: for the message: "method hard_sharing".
+        owner: owner of the options for the message, such as "method hard_sharing".
 
     Raises:
         ConfigError: for the first wrong option, in one line.
@@ -53,7 +53,7 @@ def _check_value(annotation: Any, value: Any, place: str) -> None:
 
 
 def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
-    """Types of the arguments, empty where an annotation names something that is only imported for type checkers."""
+    """Types of the arguments; empty if an annotation is only imported for type checkers."""
     try:
         return get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
     except (NameError, TypeError, AttributeError):

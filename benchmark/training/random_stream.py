@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class RandomStream(nn.Module):
-    """Own states of torch's default generators: of the CPU, and of every accelerator that is used.
+    """Separate states of torch's default generators, of the CPU and of every used accelerator.
 
     The states belong to the state dict, so a resumed run continues with the same numbers.
 
@@ -25,7 +25,7 @@ class RandomStream(nn.Module):
 
     @contextmanager
     def active(self, device: torch.device) -> Iterator[None]:
-        """Within the block, the default generators of the CPU and of `device` continue this stream."""
+        """Use this stream in the default generators of the CPU and of `device` within the block."""
         generators = default_generators(device)
         outside = {kind: generator.get_state() for kind, generator in generators.items()}
         try:
@@ -45,7 +45,7 @@ class RandomStream(nn.Module):
         return dict(self.states)
 
     def set_extra_state(self, state: dict[str, Tensor]) -> None:
-        """Continue from `get_extra_state`. Generators take their states from the CPU."""
+        """Restore states from `get_extra_state`. Generators need their states on the CPU."""
         self.states = {kind: tensor.cpu() for kind, tensor in state.items()}
 
 

@@ -1,19 +1,20 @@
-"""Dotted keys of recipes: known keys, and setting one. Imports no registry of the project."""
+"""Dotted keys of recipes: known keys and overrides. Imports no registry of the project."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from inspect import signature
 from typing import Any
 
+import mmengine.runner  # noqa: F401  (registers the optimizers, schedules, hooks and loops that a recipe may name)
 from mmengine.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS, VISBACKENDS
 
 from benchmark.tasks import suggest
 
 
 class ConfigError(ValueError):
-    """A recipe, a name or an override that cannot be used; the message is one line for the user."""
+    """A recipe, a name or an override is wrong; the message is one line for the user."""
 
 
 def override(recipe: dict[str, Any], key: str, value: Any) -> None:
@@ -44,7 +45,7 @@ def _child(node: Any, part: str, key: str, so_far: str) -> Any:
         return node[_index(node, part, key)]
     if not isinstance(node, Mapping) or part not in node:
         known = ", ".join(node) if isinstance(node, Mapping) else "nothing below it"
-        raise ConfigError(f"no setting {key!r} in the recipe: there is no {so_far!r} (here: {known})")
+        raise ConfigError(f"no setting {key!r} in the recipe: {so_far!r} does not exist (found: {known})")
     return node[part]
 
 
@@ -55,10 +56,10 @@ def _index(values: list[Any], part: str, key: str) -> int:
 
 
 def constructor(node: Mapping[str, Any]) -> Any | None:
-    """The class that a config node names by `type`; None if it names no class of these registries."""
+    """The class that a config node names by `type`; None if it is not in these registries."""
     name = node.get("type")
     for registry in (OPTIMIZERS, PARAM_SCHEDULERS, HOOKS, VISBACKENDS):
-        # mmengine imports an object whose path stands in place of a registered name.
+        # mmengine would import an object by its path, if `type` is not a registered name.
         found = registry.get(name) if isinstance(name, str) and "." not in name else None
         if found is not None:
             return found
@@ -74,10 +75,25 @@ def _paths(node: Any, prefix: str = "") -> Iterator[str]:
 
 
 def literal(value: Any) -> Any:
-    """The value of a string that is a Python literal; any other string or value unchanged."""
+    """Value of a string that is a Python literal; other strings and values are returned unchanged."""
     if not isinstance(value, str):
         return value
     try:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return value
+
+
+def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
+    """`["train_cfg.max_iters=10"]` -> `{"train_cfg.max_iters": 10}`.
+
+    Raises:
+        ConfigError: for an argument without "=".
+    """
+    overrides = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set takes key=value, found {assignment!r}")
+        overrides[key.strip()] = literal(value.strip())
+    return overrides

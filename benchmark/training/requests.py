@@ -1,4 +1,4 @@
-"""From names to cells: the grid that a command line or a board asks for, checked and identified."""
+"""Requests of a command line or a board, and their checked and identified cells."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from benchmark.records.boards import Board
 from benchmark.records.overrides import Overrides
 from benchmark.records.result import TEST, RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
-from benchmark.training.compose import ConfigError, check_spec, load_recipe, recipe_defaults
+from benchmark.training.compose import check_spec
 from benchmark.training.dependencies import identify_all, with_needed
 from benchmark.training.identity import check_data
+from benchmark.training.recipe_files import load_recipe, recipe_defaults
+from benchmark.training.recipe_keys import ConfigError
 from benchmark.training.trial import try_cells
 
 
@@ -26,10 +28,10 @@ class Request:
         recipe: name of a recipe, or path of the user's own recipe file.
         methods: registered names or wildcards.
         regularizers: registered names or wildcards.
-        seeds: in the order of running.
-        backbone: name or name:weights; None for the recipe's.
-        tasks: names; empty for those of the recipe.
-        overrides: settings of the recipe that differ.
+        seeds: seeds in the order of running.
+        backbone: name or name:weights; None for the recipe's backbone.
+        tasks: task names; empty for the recipe's tasks.
+        overrides: recipe settings that differ.
         split: "test" or "val".
     """
 
@@ -47,7 +49,7 @@ def of_board(board: Board) -> list[Request]:
     """The requests of a board's blocks, in the order of running.
 
     Raises:
-        ConfigError: if the board is of another version of the recipe.
+        ConfigError: if the recipe has another version than the board.
     """
     version = int(load_recipe(board.recipe).get("version", 1))
     if version != board.version:
@@ -69,7 +71,7 @@ def of_board(board: Board) -> list[Request]:
 
 
 def checked_cells(requests: Sequence[Request]) -> tuple[list[RunSpec], list[str]]:
-    """The identified cells of the requests, with those that they need, and notes on what was left out or added.
+    """Identified cells of the requests and of their dependencies, and notes on omitted and added cells.
 
     Raises:
         ValueError, KeyError, OSError: for a wrong request, in one line.
@@ -114,6 +116,6 @@ def _cells(request: Request) -> tuple[list[RunSpec], list[str]]:
 
 
 def recipes_of(requests: Sequence[Request]) -> list[Config]:
-    """The recipes of the requests with their overrides, each once."""
+    """The distinct recipes of the requests, with their overrides."""
     wanted = dict.fromkeys((request.recipe, request.overrides) for request in requests)
     return [load_recipe(recipe, overrides) for recipe, overrides in wanted]

@@ -1,4 +1,4 @@
-"""Typed settings of a recipe: names, types, ranges and choices, checked before anything starts."""
+"""Typed settings of a recipe: names, types, ranges and choices."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from benchmark.training.recipe_keys import ConfigError, constructor
 __all__ = ["MAX_ITERS", "RecipeSettings", "checked_settings"]
 
 MAX_ITERS = "max_iters"
-"""Stands for the number of iterations wherever a recipe needs it, so that overriding it keeps the schedule whole."""
+"""Placeholder for the number of iterations, so that a schedule follows an override of `train_cfg.max_iters`."""
 
 
 TYPE_NAMES = ("str", "int", "float", "bool")
@@ -40,7 +40,7 @@ def size(value: Any) -> Any:
 
 
 def no_bool(value: Any) -> Any:
-    """Refuse True and False where a number is expected: Python takes them for 1 and 0."""
+    """Refuse True and False for a number, since Python treats them as 1 and 0."""
     if isinstance(value, bool):
         raise ValueError("a number is expected")
     return value
@@ -92,7 +92,7 @@ class Augmentation(_Settings):
 
 
 class Pairs(_Settings):
-    """Posed views that are merged into the training split; `tasks` names their labels, None for all that they have."""
+    """Posed views that are added to the training split; `tasks` names their labels, None for all labels."""
 
     name: str
     root: str | None = None
@@ -112,7 +112,7 @@ def named_pairs(value: Any) -> Any:
 
 
 class Split(_Settings):
-    """Options of the data of one split; a data set from outside the suite may take further ones."""
+    """Data options of one split; a data set of the user may have further options."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
@@ -156,8 +156,8 @@ class _OfType(_Settings):
     type: str
 
     def check_keywords(self, known: Any, kind: str) -> None:
-        """Refuse an unknown class and keywords that it does not take."""
-        # Looked up once, so that the registry holds torch's own classes.
+        """Refuse an unknown class and unknown keywords of it."""
+        # The look-up registers torch's own classes.
         factory = constructor({"type": self.type})
         if factory is None or known.get(self.type) is None:
             raise ValueError(f"no {kind} named {self.type!r}.{suggest(self.type, known.module_dict)}")
@@ -242,7 +242,7 @@ class LogProcessor(_Settings):
 
 
 class RecipeSettings(_Settings):
-    """All settings of a recipe. A new setting needs a default that keeps all numbers: ids of older cells then stay."""
+    """All settings of a recipe. The default of a new setting must keep all numbers, so that older ids stay."""
 
     version: Positive = 1
     dataset: str
@@ -281,10 +281,10 @@ def checked_settings(settings: Mapping[str, Any]) -> RecipeSettings:
 
 
 def first_fault(error: ValidationError) -> str:
-    """One wrong setting in one line: an unknown one before others, for a choice of types the nearest type."""
+    """One line for a wrong setting: unknown settings first; for a choice of types, the nearest type."""
     faults = error.errors(include_url=False)
     fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
-    # pydantic adds the name of the type that it tried where there is a choice of several.
+    # For a union, pydantic adds the name of the type that it tried.
     key = ".".join(
         part for part in map(str, fault["loc"]) if part not in TYPE_NAMES and not re.search(r"[\[A-Z]", part)
     )

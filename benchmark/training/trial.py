@@ -1,7 +1,7 @@
-"""A first look at the networks of a grid before anything starts: weights, constructors, and a tiny image.
+"""Check of the networks of a grid before it starts: weights, constructors, and a small image.
 
-Entries of the suite are built without numbers, which shows wrong values of their options. A method or a regularizer of
-the user also gets a tiny batch, and its errors are told with file and line.
+Entries of the suite are built on the meta device, to find wrong options. A method or a regularizer of the user also
+runs on a small batch, and its errors are reported with file and line.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ from benchmark.records.result import RunSpec
 from benchmark.registry import BACKBONES, METHODS, REGULARIZERS, SCRATCH, Entry, split_backbone
 from benchmark.tasks import TaskSet
 from benchmark.training.builders import build_training_module, tasks_of
-from benchmark.training.compose import ConfigError, data_root, load_recipe
 from benchmark.training.identity import is_own
 from benchmark.training.model import TrainingModule
+from benchmark.training.recipe_files import data_root, load_recipe
+from benchmark.training.recipe_keys import ConfigError
 
 SIZE = (64, 96)
-"""(H, W) of the tiny image."""
+"""(H, W) of the small image."""
 
 
 def try_cells(specs: Iterable[RunSpec]) -> None:
-    """Try every distinct network of some cells once.
+    """Check every distinct network of the cells.
 
     Raises:
-        ConfigError: for weights that cannot be had, an option that the constructor refuses, or a prediction of the
-            wrong name, type or size; in one line.
+        ConfigError: for missing weights, an option that the constructor refuses, or a prediction of the wrong name,
+            type or size; in one line.
     """
     weights: dict[str, None] = {}
     for spec in dict.fromkeys(replace(spec, seed=0) for spec in specs):
@@ -44,7 +45,7 @@ def try_cells(specs: Iterable[RunSpec]) -> None:
     for backbone in weights:
         name, chosen = split_backbone(backbone)
         if chosen != SCRATCH:
-            with _told(f"backbone {backbone}"), torch.random.fork_rng(devices=[]):
+            with _one_line_errors(f"backbone {backbone}"), torch.random.fork_rng(devices=[]):
                 BACKBONES.create(name, chosen)
 
 
@@ -52,10 +53,10 @@ def _try(spec: RunSpec) -> None:
     entries = (METHODS.entry(spec.method), REGULARIZERS.entry(spec.regularizer))
     own = any(map(_of_user, entries))
     where = f"{spec.method}+{spec.regularizer}"
-    with _told(where), torch.random.fork_rng(devices=[]), torch.device("cpu" if own else "meta"):
+    with _one_line_errors(where), torch.random.fork_rng(devices=[]), torch.device("cpu" if own else "meta"):
         module, tasks = _build(spec)
     if own:
-        with _told(where), torch.random.fork_rng(devices=[]):
+        with _one_line_errors(where), torch.random.fork_rng(devices=[]):
             _try_batch(module, tasks)
 
 
@@ -115,8 +116,8 @@ def _of_user(entry: Entry) -> bool:
 
 
 @contextmanager
-def _told(where: str) -> Iterator[None]:
-    """Turn any error into one line, with file and line of the user's code that it passed through."""
+def _one_line_errors(where: str) -> Iterator[None]:
+    """Convert any error to a ConfigError of one line, with file and line of the user's code."""
     try:
         yield
     except ConfigError:

@@ -1,7 +1,9 @@
-"""Specs from result files: data that may come from anywhere, so they select code only by registered names.
+"""Specs from result files, which may come from any source and so must name registered code only.
 
-mmengine imports and calls whatever a `type` names, and a recipe is a Python file. So a stored result may name a shipped
-recipe and registered types only. Code is run where the user names it: a recipe file, or a file with `--import`.
+mmengine imports and calls any object that a `type` names, and a recipe is a Python file. So a stored result may name
+only
+shipped recipes and registered types. Other code runs only if the user names it: a recipe file, or a file with
+`--import`.
 """
 
 from __future__ import annotations
@@ -13,22 +15,22 @@ from typing import Any
 from mmengine.registry import HOOKS, LOOPS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS
 
 from benchmark.records.result import RunResult, RunSpec
-from benchmark.training.compose import recipe_names
+from benchmark.training.recipe_files import recipe_names
 from benchmark.training.recipe_keys import ConfigError, literal
 
 REGISTRIES = (HOOKS, LOOPS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS)
 LOCAL_LOGS = ("LocalVisBackend", "TensorboardVisBackend")
 """Log writers that send nothing over the network."""
 CODE_KEYS = ("type", "constructor", "options")
-"""Keys with a value that mmengine imports if it is not registered, or that names a compiler for `torch.compile`."""
+"""Keys whose value mmengine imports if it is not registered, or whose value names a compiler for `torch.compile`."""
 
 
 def trusted_spec(result: RunResult, recipe: str | None = None) -> RunSpec:
-    """The spec of a stored result, if composing it runs no code but ours.
+    """The spec of a stored result, after a check that composing it runs no foreign code.
 
     Args:
-        result: from a file.
-        recipe: name or file that the user gives in place of the result's recipe.
+        result: result from a file.
+        recipe: name or file from the user, in place of the result's recipe.
 
     Raises:
         ConfigError: if the result names a recipe that is not shipped, or a type that is not registered.

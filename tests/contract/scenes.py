@@ -43,7 +43,7 @@ def random_targets(tasks: TaskSet, batch: int, size: tuple[int, int], seed: int)
 
 
 def random_batch(tasks: TaskSet, batch: int = 2, size: tuple[int, int] = (64, 96), seed: int = 0) -> Batch:
-    """A batch as the data sets give it, of random pixels."""
+    """A batch of random pixels in the format of the data sets."""
     generator = torch.Generator().manual_seed(seed + 1)
     intrinsics = torch.tensor([[60.0, 0.0, size[1] / 2], [0.0, 60.0, size[0] / 2], [0.0, 0.0, 1.0]])
     return Batch(

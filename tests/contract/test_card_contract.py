@@ -1,4 +1,4 @@
-"""Every metric and every registered data set has a complete card, and the files made of them are not stale."""
+"""Every metric and every registered data set has a complete card, and the card files are not stale."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def test_a_data_set_has_a_complete_card(name: str) -> None:
     assert incomplete_data(Path(source), getattr(factory, "tasks", ())) == []
 
 
-def test_the_files_are_made_from_the_docstrings_of_today(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_card_files_match_the_docstrings(capsys: pytest.CaptureFixture[str]) -> None:
     assert make_cards.main(["--check"]) == 0, capsys.readouterr().err

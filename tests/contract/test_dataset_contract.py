@@ -1,4 +1,4 @@
-"""What every registered data set promises: prepared data where there are some, else the example that it writes."""
+"""Contract of every registered data set, on prepared data if available, else on the example that it writes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmengine.dataset import default_collate
 
 from benchmark.registry import DATASETS
 from benchmark.tasks import TaskSet
-from benchmark.training.compose import data_folder
+from benchmark.training.recipe_files import data_folder
 
 SIZE = (60, 80)
 AUGMENTATION = {"zoom": (1.0, 1.5), "flip": 0.5, "photometric": 1.0}
@@ -55,7 +55,7 @@ def test_items_have_the_shapes_types_and_ranges_of_a_batch(factory_and_root: tup
     for split in ("train", "test"):
         data = split_of(factory_and_root, split)
         tasks: TaskSet = data.tasks
-        # Not every frame need have a label for every task.
+        # A single frame may lack labels of a task.
         items = [data[index] for index in range(min(len(data), 20))]
         for name, task in tasks.items():
             counted = [bool(task.valid(item["targets"][name][None]).any()) for item in items]
@@ -81,8 +81,8 @@ def test_items_have_the_shapes_types_and_ranges_of_a_batch(factory_and_root: tup
                 assert set(target[0][valid].unique().tolist()) <= {0.0, 1.0}
 
 
-def test_a_position_decides_its_item_and_nothing_else_does(factory_and_root: tuple[Any, Path]) -> None:
-    """The same whatever the global generators did before; another epoch and another seed differ."""
+def test_an_item_depends_on_its_position_and_seed_only(factory_and_root: tuple[Any, Path]) -> None:
+    """Equal for any state of the global generators; different for another epoch or seed."""
     data = split_of(factory_and_root, augmentation=AUGMENTATION, seed=3)
     first = flat(data[1])
     torch.manual_seed(9)
@@ -102,7 +102,7 @@ def test_reading_draws_no_number_from_the_global_streams(factory_and_root: tuple
     assert (before[2] == np.random.get_state()[1]).all()
 
 
-def test_a_task_that_is_not_asked_for_is_not_there(factory_and_root: tuple[Any, Path]) -> None:
+def test_items_have_only_the_requested_tasks(factory_and_root: tuple[Any, Path]) -> None:
     name = next(iter(split_of(factory_and_root).tasks))
     assert list(split_of(factory_and_root, tasks=[name])[0]["targets"]) == [name]
 
@@ -124,7 +124,7 @@ def test_splits_share_no_frame_and_the_id_carries_the_fingerprint(factory_and_ro
 
 
 def test_the_class_offers_the_tasks_that_its_data_have(factory_and_root: tuple[Any, Path]) -> None:
-    """Models and metrics are built from what the class says, before any frame is read."""
+    """Models and metrics are built from the tasks of the class, before any frame is read."""
     factory, root = factory_and_root
     found: TaskSet = split_of(factory_and_root).tasks
     offered: TaskSet = factory.offered(root) if hasattr(factory, "offered") else factory.tasks
@@ -132,7 +132,7 @@ def test_the_class_offers_the_tasks_that_its_data_have(factory_and_root: tuple[A
         assert (offered[name].channels, offered[name].readout) == (task.channels, task.readout), name
 
 
-def test_a_padded_evaluation_says_where_each_frame_lies(factory_and_root: tuple[Any, Path]) -> None:
+def test_a_padded_item_has_the_window_of_its_frame(factory_and_root: tuple[Any, Path]) -> None:
     padded = split_of(factory_and_root, "test", augmentation={"pad": (64, 90)})[0]
     plain = split_of(factory_and_root, "test")[0]
     top, left, height, width = padded["window"].tolist()

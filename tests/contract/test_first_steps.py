@@ -1,8 +1,8 @@
 """Losses of the first training steps of every method, with and without the 3D-aware regularizer.
 
-tests/reference/steps.json holds them with the versions that they belong to. If a loss moves and no version was raised,
-stored results and new ones would share a table although their numbers differ: raise the version that the message names,
-then rewrite the entries whose version was raised, and no others:
+tests/reference/steps.json holds the losses and the versions of their components. If a loss changes without a raised
+version, a table would mix stored and new results with different numbers. Raise the version that the message names, then
+rewrite the entries with a raised version:
 
     python tests/contract/test_first_steps.py
 """

@@ -1,4 +1,4 @@
-"""Contract of every registered method. A known exception is an entry of the registry, strict and with its reason."""
+"""Contract of every registered method. Known exceptions are in the registry, strict and with a reason."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmark.tasks import NYUV2_TASKS, TaskSet
 from benchmark.training.model import MultiTaskModel
 
 FAMILIES = ("hrnet_w18_small_v2", "vit_tiny")
-"""Backbones of parallel branches and of one scale, which some methods read in another way than a pyramid."""
+"""Backbones with parallel branches or one scale, which some methods handle differently from a pyramid."""
 
 CHECKS: dict[str, Callable[[str], None]] = {}
 
@@ -85,7 +85,7 @@ def relative_errors(values: dict[str, torch.Tensor], exact: dict[str, torch.Tens
 
 @check
 def is_built_from_tasks_and_backbone_alone(name: str) -> None:
-    """For four tasks, for two, for one."""
+    """Construction for four tasks, for two, and for one."""
     for tasks in TASK_SETS.values():
         method = build_method(name, tasks)
         output = method.eval()(torch.randn(1, 3, 64, 96))
@@ -94,7 +94,7 @@ def is_built_from_tasks_and_backbone_alone(name: str) -> None:
 
 @check
 def predicts_each_task_at_input_size(name: str) -> None:
-    """With the task's channels; also where the size is neither square nor a multiple of 32."""
+    """Predictions with the task's channels, also for sizes that are neither square nor multiples of 32."""
     method = build_method(name).eval()
     for size in ((64, 96), (75, 101)):
         with torch.no_grad():
@@ -123,7 +123,7 @@ def has_shared_features(name: str) -> None:
 
 @check
 def sends_gradients_into_the_features_that_it_shares(name: str) -> None:
-    """From the prediction of every task to every map that the task reads, in training mode."""
+    """Gradients from the prediction of every task to every map that the task reads, in training mode."""
     method = build_method(name).train()
     output = method(torch.randn(2, 3, 64, 96))
     for task, prediction in output.predictions.items():
@@ -150,7 +150,7 @@ def predicts_from_the_features_that_it_shares(name: str) -> None:
 
 @torch.no_grad()
 def changed_predictions(method: Method, images: torch.Tensor, position: int) -> list[str]:
-    """Tasks whose predictions change with the shared map at a position; nothing may remain changed afterwards."""
+    """Tasks whose predictions change with the shared map at a position; later predictions must not change."""
     noise = torch.Generator().manual_seed(5)
 
     def change(place: int, features: torch.Tensor) -> torch.Tensor:
@@ -188,7 +188,7 @@ def reports_the_parameters_of_its_backbones(name: str) -> None:
 
 @check
 def every_parameter_gets_a_gradient(name: str) -> None:
-    """When all losses are summed; a parameter without one is dead weight in every count."""
+    """Sum of all losses. A parameter without a gradient would count but have no use."""
     model = MultiTaskModel(build_method(name), NYUV2_TASKS).train()
     total(losses_of(model, NYUV2_TASKS)).backward()
     untouched = [key for key, parameter in model.named_parameters() if parameter.grad is None]
@@ -197,7 +197,7 @@ def every_parameter_gets_a_gradient(name: str) -> None:
 
 @check
 def has_parameters(name: str) -> None:
-    """There is something to train."""
+    """At least one parameter to train."""
     assert any(parameter.requires_grad for parameter in build_method(name).parameters())
 
 
@@ -218,7 +218,7 @@ def stays_finite_for_three_steps(name: str) -> None:
 
 @check
 def an_image_is_predicted_independently_of_its_batch(name: str) -> None:
-    """In eval mode."""
+    """Predictions in eval mode."""
     model = MultiTaskModel(build_method(name), NYUV2_TASKS)
     images = torch.randn(3, 3, 64, 96, generator=torch.Generator().manual_seed(3))
     together, alone = predict(model, images), predict(model, images[1:2])
@@ -228,7 +228,7 @@ def an_image_is_predicted_independently_of_its_batch(name: str) -> None:
 
 @check
 def the_same_seed_gives_the_same_output(name: str) -> None:
-    """Bit for bit, and the weights of another seed differ where there are any."""
+    """Bit-identical for equal seeds; weights, if any, differ for another seed."""
     images = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(3))
     first, second = (predict(MultiTaskModel(build_method(name), NYUV2_TASKS), images) for _ in range(2))
     assert all(torch.equal(first[task], second[task]) for task in first)
@@ -258,7 +258,7 @@ def leaves_its_input_alone(name: str) -> None:
 
 @check
 def runs_on_every_backbone(name: str) -> None:
-    """Every registered backbone, at a size that none of them was made for; the large ones without computing."""
+    """Every registered backbone, at an unusual size; large backbones on the meta device."""
     for backbone in BACKBONES.names():
         runs_on(name, backbone, device="meta" if BACKBONES.entry(backbone).large else "cpu")
 

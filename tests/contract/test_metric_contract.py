@@ -1,4 +1,4 @@
-"""What the metric of every kind of prediction promises."""
+"""Contract of the metrics of every kind of prediction."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIZE = (24, 32)
 
 @pytest.fixture(params=STANDARD_TASKS.values(), ids=STANDARD_TASKS)
 def task(request: pytest.FixtureRequest) -> Task:
-    """Every task that has a name of its own."""
+    """Every task with a distinct name."""
     found: Task = request.param
     return found
 
@@ -44,12 +44,12 @@ def raw_predictions(task: Task) -> Tensor:
 
 
 def samples_of(task: Task, predictions: Tensor, targets: Tensor) -> list[SegDataSample]:
-    """Data samples as the model's predict mode gives them."""
+    """Data samples in the format of the model's predict mode."""
     return data_samples(TaskSet([task]), {task.name: predictions}, {task.name: targets})
 
 
 def perfect(task: Task, targets: Tensor) -> Tensor:
-    """Raw predictions that read out as the targets."""
+    """Raw predictions whose readout equals the targets."""
     if task.readout == "class":
         labels = targets.masked_fill(targets == 255, 0)
         return torch.nn.functional.one_hot(labels, task.channels).permute(0, 3, 1, 2).float()
@@ -68,7 +68,7 @@ def evaluate(task: Task, samples: Sequence[SegDataSample], batch_size: int = 2) 
     return values
 
 
-def test_batch_size_and_order_make_no_difference_in_any_bit(task: Task) -> None:
+def test_metrics_are_bit_identical_for_any_batch_size_and_order(task: Task) -> None:
     samples = samples_of(task, raw_predictions(task), targets_of(task))
     expected = evaluate(task, samples)
     shuffled = random.Random(0).sample(samples, len(samples))
@@ -86,7 +86,7 @@ def test_every_number_has_a_unit_and_a_direction(task: Task) -> None:
         assert isinstance(higher_is_better, bool)
 
 
-def test_a_perfect_prediction_beats_a_random_one_in_every_number(task: Task) -> None:
+def test_a_perfect_prediction_is_better_than_a_random_one_in_every_metric(task: Task) -> None:
     targets = targets_of(task)
     best = evaluate(task, samples_of(task, perfect(task, targets), targets))
     other = evaluate(task, samples_of(task, raw_predictions(task), targets))
@@ -96,7 +96,7 @@ def test_a_perfect_prediction_beats_a_random_one_in_every_number(task: Task) -> 
         assert (value > other[name]) if higher else (value < other[name]), name
 
 
-def test_what_stands_at_unlabelled_pixels_does_not_matter(task: Task) -> None:
+def test_predictions_at_unlabelled_pixels_do_not_count(task: Task) -> None:
     targets = targets_of(task)
     hidden = ~task.valid(targets)
     assert hidden.any()
@@ -106,7 +106,7 @@ def test_what_stands_at_unlabelled_pixels_does_not_matter(task: Task) -> None:
     assert evaluate(task, samples_of(task, changed, targets)) == before
 
 
-def test_an_evaluation_forgets_the_one_before(task: Task) -> None:
+def test_an_evaluation_does_not_depend_on_the_previous_one(task: Task) -> None:
     samples = samples_of(task, raw_predictions(task), targets_of(task))
     metric: Any = metric_of(task)
     results = []

@@ -91,7 +91,7 @@ def train(module: TrainingModule, steps: int, tasks: TaskSet = NYUV2_TASKS) -> T
 
 @check
 def attaches_to_four_tasks_two_and_one(method: str, name: str) -> None:
-    """For each set of tasks, its terms are finite scalars."""
+    """Finite scalar terms for each set of tasks."""
     for tasks in TASK_SETS.values():
         module = attach(name, MultiTaskModel(build_method(method, tasks), tasks), tasks)
         terms = module.train()(**random_batch(tasks), mode="loss")
@@ -99,8 +99,8 @@ def attaches_to_four_tasks_two_and_one(method: str, name: str) -> None:
 
 
 @check
-def sends_a_gradient_into_what_it_reads(method: str, name: str) -> None:
-    """Into all features; or into a prediction if `needs_features` is False and it has terms."""
+def sends_a_gradient_into_its_inputs(method: str, name: str) -> None:
+    """Gradients into all features; or into a prediction, if `needs_features` is False and terms exist."""
     model = MultiTaskModel(build_method(method), NYUV2_TASKS).train()
     regularizer: Regularizer = attach(name, model).regularizer
     batch: Batch = random_batch(NYUV2_TASKS)
@@ -145,7 +145,7 @@ def weight_zero_trains_bit_identically(method: str, name: str) -> None:
 
 @check
 def draws_no_number_from_the_global_stream(method: str, name: str) -> None:
-    """Its random numbers do not change dropout and augmentation of the model."""
+    """Random numbers of the regularizer do not change dropout and augmentation of the model."""
     model = MultiTaskModel(build_method(method), NYUV2_TASKS).train()
     module = attach(name, model)
     torch.manual_seed(11)
@@ -156,7 +156,7 @@ def draws_no_number_from_the_global_stream(method: str, name: str) -> None:
     assert torch.equal(without, torch.get_rng_state())
 
 
-ABOUT_THE_PAIR = (attaches_to_four_tasks_two_and_one.__name__, sends_a_gradient_into_what_it_reads.__name__)
+ABOUT_THE_PAIR = (attaches_to_four_tasks_two_and_one.__name__, sends_a_gradient_into_its_inputs.__name__)
 """Checks whose outcome depends on method and regularizer; the outcome of the others depends on the regularizer."""
 
 

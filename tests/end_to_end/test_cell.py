@@ -47,12 +47,12 @@ def spec(**changes: Any) -> RunSpec:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    """The weights that a cell left behind."""
+    """Saved weights of a cell."""
     return load_file(folder / MODEL_FILE)
 
 
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
-    """Bit for bit."""
+    """True if all tensors are bit-identical."""
     return sorted(first) == sorted(second) and all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -96,7 +96,7 @@ def test_the_same_seed_gives_the_same_weights_and_numbers(tmp_path: Path) -> Non
     ("regularizer", "overrides"),
     [
         ("none", {"ema": {"decay": 0.9}}),
-        # A save in the middle of an accumulation moves to its end, from iteration 1 to 2.
+        # A save in the middle of an accumulation is delayed to its end, from iteration 1 to 2.
         ("aux_heads", {"optim_wrapper.accumulative_counts": 2, "checkpoint_interval": 1}),
         ("three_d_aware", {"regularizer.weight": "calibrated"}),
     ],
@@ -141,7 +141,7 @@ def test_an_interrupted_cell_continues_bit_for_bit(
 def test_a_cell_whose_result_was_not_stored_is_evaluated_and_not_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The training state of the last step outlives `run_cell`; whoever stores the result removes it."""
+    """The training state of the last step remains after `run_cell`; the caller removes it after storing the result."""
     first = run_cell(spec(), tmp_path)
 
     def refuse(*arguments: Any, **options: Any) -> None:
@@ -208,7 +208,7 @@ def test_a_loss_that_is_not_a_number_is_a_result(tmp_path: Path) -> None:
     assert "not finite" in (result.error or "")
 
 
-def test_a_cell_that_fails_says_why_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_cell_has_its_error_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MTL_DATA", str(tmp_path / "nowhere"))
     result = run_cell(spec(recipe="nyuv2_lite"), tmp_path)
     assert result.status == "failed"
@@ -228,7 +228,7 @@ def test_mixed_precision_trains_on_a_cpu(tmp_path: Path) -> None:
     assert result.status == "done", result.error
 
 
-def test_a_result_keeps_what_the_regularizer_measured_of_itself(tmp_path: Path) -> None:
+def test_a_result_has_the_diagnostics_of_the_regularizer(tmp_path: Path) -> None:
     result = run_cell(spec(regularizer="three_d_aware", overrides={"regularizer.weight": "calibrated"}), tmp_path)
     assert result.status == "done", result.error
     found = result.diagnostics

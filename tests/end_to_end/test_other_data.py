@@ -12,7 +12,7 @@ from benchmark.records.result import RunSpec
 from benchmark.records.store import Stored
 from benchmark.registry import DATASETS
 from benchmark.training.cell import run_cell
-from benchmark.training.compose import load_recipe
+from benchmark.training.recipe_files import load_recipe
 
 SMALL = {
     "train_cfg.max_iters": 2,

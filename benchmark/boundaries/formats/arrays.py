@@ -1,4 +1,4 @@
-"""Numbers from .npy files, their size compared with the file before memory is allocated."""
+"""Reader of .npy files; the size in the header is compared with the file before memory is allocated."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from benchmark.boundaries.formats.content import DataError, describe_shape, firs
 
 _START_BYTES = 64
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-"""Version 3 differs in the names of fields only, which arrays of numbers do not have."""
+"""Readers of .npy headers by version. Version 3 only changes names of fields, which arrays of numbers lack."""
 
 
 def read_npy(path: Path) -> NDArray[Any]:
-    """An array of real numbers or booleans.
+    """Read an array of real numbers or booleans.
 
     Raises:
-        DataError: if the file is missing, truncated, no .npy array, or holds other values.
+        DataError: if the file is missing, truncated, not a .npy array, or holds other values.
     """
     try:
         with open(path, "rb") as file:
@@ -37,7 +37,7 @@ def read_npy(path: Path) -> NDArray[Any]:
     except DataError:
         raise
     except (OSError, ValueError, EOFError, SyntaxError, TokenError, RecursionError, MemoryError, TypeError) as error:
-        # numpy parses the header as Python, hence the variety.
+        # numpy parses the header as Python, so a damaged header raises many types of errors.
         raise DataError(f"{path}: truncated or not a .npy array ({first_line(error)})") from None
 
 

@@ -39,7 +39,7 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def refuse_placeholder(start: bytes, path: Path) -> None:
-    """Refuse the small texts that stand in place of a file that was not downloaded.
+    """Refuse a placeholder text in place of a file that was not downloaded.
 
     Raises:
         DataError: for a Git LFS pointer and for an HTML page.
@@ -51,7 +51,7 @@ def refuse_placeholder(start: bytes, path: Path) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """First line of the message of an error, else the name of its type."""
+    """First line of the message of an error; the name of its type if the message is empty."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

@@ -44,7 +44,7 @@ def open_hdf5(path: Path, **options: Any) -> Iterator[h5py.File]:
 
 
 def array_names(group: h5py.Group, path: Path) -> list[str]:
-    """Names of the arrays in a group, of MATLAB's own `#refs#` none.
+    """Names of the arrays in a group, without MATLAB's own `#refs#`.
 
     Raises:
         DataError: for a link, which could lead to another file.
@@ -54,7 +54,7 @@ def array_names(group: h5py.Group, path: Path) -> list[str]:
 
 
 def member(group: h5py.Group, name: str, path: Path) -> Any:
-    """A group or an array; None where there is none of that name.
+    """A member of a group, itself a group or an array; None if the name is missing.
 
     Raises:
         DataError: for a link, which could lead to another file.
@@ -68,7 +68,7 @@ def read_dataset(dataset: h5py.Dataset, path: Path, max_bytes: int = MAX_BYTES) 
     """Values of an array.
 
     Raises:
-        DataError: if they lie outside the file, or need more than `max_bytes` in memory.
+        DataError: if the values lie outside the file, or need more than `max_bytes` in memory.
     """
     check_dataset(dataset, path)
     if dataset.size * dataset.dtype.itemsize > max_bytes:

@@ -1,7 +1,7 @@
-"""Images from PNG and JPEG files, told apart by content; the ending of the name does not matter.
+"""Reader of PNG and JPEG images. The format is read from the content, not from the name.
 
-An EXIF orientation is applied, so pixels come out as every viewer shows them. A file counts as complete if it decodes
-completely: data behind its end mark are ignored, and a gap in the middle is an error.
+An EXIF orientation is applied, as image viewers do. A file is complete if it decodes completely: data after its end
+mark are ignored, and a gap in the middle is an error.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _OTHER_FORMATS = {b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIF
 
 
 def read_image(path: Path) -> Array:
-    """(H, W, 3) uint8 RGB; gray is repeated, transparency is dropped.
+    """Read an image as (H, W, 3) uint8 RGB. Gray is repeated, transparency is dropped.
 
     Raises:
         DataError: if the file is missing, damaged, neither PNG nor JPEG, or has more than 8 bits a channel.
@@ -49,7 +49,7 @@ def read_image(path: Path) -> Array:
 
 
 def read_pixels(path: Path) -> Array:
-    """(H, W) or (H, W, 3) pixels as an image viewer shows them: RGB, 8 or 16 bits, palettes resolved.
+    """Read pixels (H, W) or (H, W, 3) as an image viewer shows them: RGB, 8 or 16 bits, palettes resolved.
 
     Raises:
         DataError: if the file is missing, damaged or neither PNG nor JPEG.
@@ -61,7 +61,7 @@ def read_pixels(path: Path) -> Array:
 
 
 def read_numbers(path: Path) -> Array:
-    """(H, W) numbers of a PNG: gray values as stored at 1 to 16 bits, or positions in its palette.
+    """Read the numbers (H, W) of a PNG: gray values as stored at 1 to 16 bits, or positions in its palette.
 
     Raises:
         DataError: if the file is missing, damaged, not a PNG, or in colors without a palette.
@@ -107,10 +107,10 @@ def _read_png(data: bytes, path: Path, *, as_numbers: bool) -> Array:
     _check_compressed([content for kind, content in chunks if kind == b"IDAT"], header, path)
     numbers = as_numbers and color_type in (_GRAY, _PALETTE)
     if numbers:
-        # Decoders give the colors of a palette and spread gray values of few bits. Under a gray header the same data
-        # decode to the numbers.
+        # Decoders resolve a palette and rescale gray values of few bits. With a gray header, the same data decode to
+        # the stored numbers.
         header = header[:9] + bytes([_GRAY]) + header[10:]
-    # Chunks for transparency and color management are left out: they change nothing here, and damaged ones are common.
+    # Chunks for transparency and color management have no effect here, and damaged ones are common: leave them out.
     kept = [(b"IHDR", header), *((kind, content) for kind, content in chunks if kind == b"IDAT"), (b"IEND", b"")]
     if not numbers:
         kept[1:1] = [(kind, content) for kind, content in chunks if kind == b"PLTE"]
@@ -126,7 +126,7 @@ def _read_png(data: bytes, path: Path, *, as_numbers: bool) -> Array:
 
 
 def _png_chunks(data: bytes, path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of the chunks up to the end mark, their checksums compared."""
+    """Kind and content of the chunks up to the end mark, after checking the checksums."""
     place = len(_PNG_START)
     while True:
         end = place + 12 + int.from_bytes(data[place : place + 4], "big")
@@ -146,7 +146,7 @@ def _png_chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _check_compressed(parts: list[bytes], header: bytes, path: Path) -> None:
-    """Refuse pixel data that are not complete: decoders fill the gap in silence."""
+    """Refuse incomplete pixel data, which decoders fill without an error."""
     width, height, bits, color_type, _, _, interlace = struct.unpack(">IIBBBBB", header)
     if color_type not in _CHANNELS:
         raise DataError(f"{path}: damaged, the PNG image has the unknown color type {color_type}")
@@ -184,9 +184,9 @@ def _decode_jpeg(data: bytes, path: Path) -> Array:
 
 
 def _jpeg_fault(data: bytes, color_space: str) -> str:
-    """Fault that the decoder finds in the compressed data, empty without one.
+    """Fault that the decoder reports in the compressed data; empty without a fault.
 
-    OpenCV's decoder paints missing parts gray and only prints a warning; this one stops at the warning.
+    OpenCV's decoder fills missing parts with gray and only prints a warning. simplejpeg stops at the warning.
     """
     if _has_gap(data):
         return "a gap of zeros in the compressed data"
@@ -194,7 +194,7 @@ def _jpeg_fault(data: bytes, color_space: str) -> str:
     target = "CMYK" if color_space in ("CMYK", "YCCK") else "GRAY"
     message = _warning(data, target)
     if message.startswith(_NO_END_MARK):
-        # Some phones write other data in place of the end mark. Without such data the file was cut.
+        # Some phones write other data in place of the end mark. Without such data, the file was truncated.
         has_trailer = _extraneous_bytes(_warning(data + _JPEG_END, target)) is not None
         return "" if has_trailer else message
     extraneous = _extraneous_bytes(message)
@@ -204,7 +204,7 @@ def _jpeg_fault(data: bytes, color_space: str) -> str:
 
 
 def _warning(data: bytes, color_space: str) -> str:
-    """First warning of the decoder, empty without one."""
+    """First warning of the decoder; empty without a warning."""
     import simplejpeg
 
     try:
@@ -224,7 +224,7 @@ def _extraneous_bytes(message: str) -> int | None:
 def _has_gap(data: bytes) -> bool:
     """True if the compressed data of a baseline JPEG have a run of zeros that no encoder writes.
 
-    Decoders find their way again behind a gap, often without a warning. Zeros are allowed if the all-zero codes of all
+    Decoders resynchronise after a gap, often without a warning. Zeros are allowed if the all-zero codes of all
     Huffman tables mean an unchanged block without details, as in flat areas under optimised tables.
     """
     segments = list(_jpeg_segments(data))
@@ -254,13 +254,13 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _jpeg_exif(data: bytes) -> bytes:
-    """EXIF block of a JPEG, empty without one."""
+    """EXIF block of a JPEG; empty if missing."""
     blocks = (content[6:] for marker, content in _jpeg_segments(data) if marker == _APP1 and content[:6] == _EXIF)
     return next(blocks, b"")
 
 
 def _orientation(exif: bytes) -> int:
-    """EXIF orientation 1 to 8; 1 where there is none or the block is damaged."""
+    """EXIF orientation 1 to 8; 1 if it is missing or the block is damaged."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None:
         return 1
@@ -277,7 +277,7 @@ def _orientation(exif: bytes) -> int:
 
 
 def _oriented(pixels: Array, exif: bytes) -> Array:
-    """The image as its EXIF orientation shows it."""
+    """Apply the EXIF orientation to an image."""
     orientation = _orientation(exif)
     if orientation in (2, 4, 5, 7):
         pixels = pixels[:, ::-1]
@@ -291,7 +291,7 @@ def _check_size(width: int, height: int, path: Path) -> None:
 
 
 def _found_format(data: bytes) -> str:
-    """Format of a file for the message, where its first bytes tell."""
+    """Format of a file by its first bytes, for the message."""
     if not data:
         return ", the file is empty"
     known = next((name for start, name in _OTHER_FORMATS.items() if data.startswith(start)), "")

@@ -1,4 +1,4 @@
-"""MATLAB files of versions 5 to 7.
+"""Reader of MATLAB files of versions 5 to 7.
 
 scipy's reader ends the process without an exception on some damaged files. This reader checks every length before it
 uses it. It reads arrays of numbers, strings, cells and structures of these; variables of other kinds are left out.
@@ -28,7 +28,7 @@ array, both by columns."""
 
 _HEADER_BYTES = 128
 _HDF5_MARK = b"MATLAB 7.3"
-# Types of stored elements, and classes of the variables they make up.
+# Types of stored elements, and classes of variables.
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 _MATRIX, _COMPRESSED = 14, 15
@@ -46,7 +46,7 @@ class _Element:
 
 
 def read_matlab(path: Path) -> dict[str, Value]:
-    """The variables of a file by their names.
+    """Read the variables of a file, by name.
 
     Raises:
         DataError: if the file is missing, truncated, damaged, or of another version.
@@ -59,10 +59,10 @@ def read_matlab(path: Path) -> dict[str, Value]:
 
 
 def read_variable(path: Path, name: str) -> Value:
-    """One variable of a file.
+    """Read one variable of a file.
 
     Raises:
-        DataError: as `read_matlab`, and if it has no such variable.
+        DataError: as `read_matlab`, and if the variable is missing.
     """
     variables = read_matlab(path)
     if name not in variables:
@@ -103,25 +103,25 @@ def _variable(element: _Element, order: str) -> Iterator[tuple[str, Value]]:
 
 
 def _elements(data: memoryview, order: str) -> Iterator[_Element]:
-    """The elements that follow one another: a tag of type and length, the data, and padding to eight bytes."""
+    """Consecutive elements: a tag with type and length, the data, and padding to eight bytes."""
     while len(data):
         first, length = struct.unpack_from(f"{order}II", data)
         start = 8
         if first >> 16:
-            # Up to four bytes stand in the tag itself, beside their number.
+            # A short element stores up to four bytes of data, and their number, in the tag itself.
             first, length, start = first & 0xFFFF, first >> 16, 4
             if length > 4:
-                raise ValueError("a short element is longer than its place")
+                raise ValueError("a short element is longer than 4 bytes")
         if start + length > len(data):
             raise ValueError(f"an element of {length} bytes, {len(data) - start} are left")
         yield _Element(first, data[start : start + length])
         end = 8 if start == 4 else start + length
-        # Compressed elements are the only ones without padding; that of the last one may be missing.
+        # Only compressed elements have no padding. The padding of the last element may be missing.
         data = data[end if first == _COMPRESSED else -(-end // 8) * 8 :]
 
 
 def _matrix(data: memoryview, order: str, depth: int) -> tuple[str, Value]:
-    """Name and value of a variable; the value is None for kinds that are left out."""
+    """Name and value of a variable; the value is None for skipped kinds."""
     if not len(data):
         return "", np.zeros((0, 0))
     parts = _elements(data, order)

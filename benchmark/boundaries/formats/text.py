@@ -1,4 +1,4 @@
-"""Text files and tables: UTF-8 or UTF-16 with or without byte-order mark, lines ended in any way."""
+"""Reader of text files and tables: UTF-8 or UTF-16 with or without byte-order mark, any line ends."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BO
 
 
 def read_text(path: Path) -> str:
-    """Content of a text file.
+    """Read the content of a text file.
 
     Raises:
-        DataError: if the file is missing or is no text.
+        DataError: if the file is missing or not a text file.
     """
     data = read_bytes(path)
     encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
@@ -30,7 +30,7 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Lines of a text file, without their ends.
+    """Read the lines of a text file, without line ends.
 
     Raises:
         DataError: as `read_text`.
@@ -39,7 +39,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_rows(path: Path) -> list[tuple[int, str]]:
-    """Number, from 1, and text of the lines that are neither empty nor comments (`#`), without blanks at both ends.
+    """Read the stripped lines of a text file with their numbers from 1, without empty lines and comments (`#`).
 
     Raises:
         DataError: as `read_text`.

@@ -1,4 +1,4 @@
-"""Executors start and end the processes of cells; all state lies in the store."""
+"""Executors, which start and end the processes of cells; all state is in the store."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from benchmark.records.result import RunSpec
 
 @dataclass(frozen=True)
 class Ended:
-    """A cell whose process has ended; `how` is one line with exit code or signal and the last line of the log."""
+    """A cell whose process has ended; `how` is one line with exit code or signal and last line of the log."""
 
     spec: RunSpec
     how: str
 
 
 class Executor(Protocol):
-    """Starts cells, each in a process of its own; that process stores the result."""
+    """Starts cells, each in its own process, which stores the result."""
 
     workers: int
 
@@ -31,10 +31,10 @@ class Executor(Protocol):
         """Cells that have ended since the last call."""
 
     def steps(self, spec: RunSpec) -> tuple[int, int] | None:
-        """Steps done and steps in all of a running cell; None while they are not known."""
+        """Steps done and total steps of a running cell; None while unknown."""
 
     def cancel(self, spec: RunSpec) -> None:
-        """End one cell at once; `ended` will not name it."""
+        """End one cell immediately; `ended` does not return it."""
 
     def stop(self, hurry: Callable[[], bool]) -> None:
         """Ask all cells to end; kill them once `hurry()` returns True."""

@@ -2,8 +2,8 @@
 
     python bound.py LAUNCHER_PID COMMAND...
 
-This is a script, since code between fork and exec is unsafe once the launcher has threads. Without it the cells of a
-launcher that was killed by SIGKILL would go on while the next launcher starts them again.
+This is a script, since code between fork and exec is unsafe if the launcher has threads. Without it, the cells of a
+launcher killed by SIGKILL would continue while the next launcher starts them again.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(launcher: int, command: list[str]) -> None:
-    """Ask Linux for SIGTERM at the launcher's death, then turn into the command."""
+    """Request SIGTERM at the launcher's death from Linux, then execute the command."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    # The launcher may have died before the request took hold.
+    # The launcher may have died before the request took effect.
     if os.getppid() != launcher:
         sys.exit("the launcher has ended before the cell could start")
     os.execv(command[0], command)

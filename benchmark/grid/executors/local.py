@@ -1,4 +1,4 @@
-"""Cells as processes on this machine."""
+"""Executor that runs cells as processes on this machine."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ CELL_GIB = 4.0
 """Upper bound of the memory of one cell of the CPU recipes."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 ALLOCATOR = {
-    # By default glibc maps every large tensor anew and gives it back when it is freed, so that each training step pays
-    # for page faults on all its activations. Kept on the heap instead, they cost 20 % less time per step on a CPU.
+    # By default glibc maps every large tensor separately and unmaps it when it is freed, so each training step has page
+    # faults on all its activations. Keeping them on the heap takes 20 % less time per step on a CPU.
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "4000000000",
     "MALLOC_TOP_PAD_": "268435456",
-    # And the heap in pages of 2 MB.
+    # Pages of 2 MB for the heap.
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
 
 
 OUTPUT = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
-"""Logs are UTF-8, whatever the terminal of the launcher is."""
+"""Variables of every cell, so that logs are UTF-8 whatever the terminal of the launcher is."""
 
 
 @dataclass
@@ -46,13 +46,13 @@ class _Cell:
 
 
 class LocalExecutor:
-    """Runs cells as child processes, which end when this process does.
+    """Runs cells as child processes, which end with this process.
 
     Args:
         store: store of results, logs and leases.
-        workers: cells at a time; the cores are shared out among them.
-        imports: a user's own files, which each cell imports first.
-        program: script that runs one cell: `--spec JSON --out DIR --work DIR --import FILES`.
+        workers: number of cells at a time, which share the cores equally.
+        imports: files of the user, which each cell imports first.
+        program: script that runs one cell, `--spec JSON --out DIR --work DIR --import FILES`.
 
     Raises:
         ValueError: if `workers` is below 1.
@@ -70,7 +70,7 @@ class LocalExecutor:
         """Start a cell; its output is appended to its log.
 
         Raises:
-            OSError: if it cannot be started; no process is left behind.
+            OSError: if the process cannot be started; no process remains.
         """
         folder = self.store.work_folder(spec)
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ class LocalExecutor:
         with open(log, "ab") as output:
             output.write(f"=== {utc(time.time())} {spec.run_id}\n".encode())
             output.flush()
-            # A session of its own: Ctrl-C reaches the launcher alone, which then ends its cells in order.
+            # A new process session: Ctrl-C reaches only the launcher, which then ends its cells in order.
             process = subprocess.Popen(
                 [sys.executable, "-S", str(BOUND), str(os.getpid()), *self.command(spec)],
                 stdin=subprocess.DEVNULL,
@@ -119,7 +119,7 @@ class LocalExecutor:
         return [Ended(spec, how_it_ended(cell.process.returncode, cell.log)) for spec, cell in over.items()]
 
     def steps(self, spec: RunSpec) -> tuple[int, int] | None:
-        """Steps done and steps in all, from the cell's progress.json; None if it has written none."""
+        """Steps done and total steps, from the cell's progress.json; None if the file is missing."""
         try:
             progress = json.loads((self.store.work_folder(spec) / "progress.json").read_text(encoding="utf-8"))
             return int(progress["step"]), int(progress["steps"])
@@ -190,7 +190,7 @@ def signal_name(number: int) -> str:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log that is not empty, or an empty text."""
+    """Last non-empty line of a log; empty if the log has none."""
     try:
         with open(log, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))

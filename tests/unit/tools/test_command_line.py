@@ -1,4 +1,4 @@
-"""Parts that the command-line tools share."""
+"""Shared code of the command-line tools."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tools.command_line import Parser, refuse, shown
 
 
 def test_any_text_can_be_printed_to_a_stream_of_any_encoding(monkeypatch):
-    """Such as the terminal of a batch system: a finished grid must not end in a UnicodeEncodeError."""
+    """A finished grid must not end in a UnicodeEncodeError, for example on the terminal of a batch system."""
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
     Parser("a tool")

@@ -1,4 +1,4 @@
-"""tools/evaluate.py: what it refuses; scoring itself is tested end to end."""
+"""tools/evaluate.py: refused requests; scoring itself is tested end to end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.records.result import RunResult, RunSpec
-from benchmark.records.store import RecordError, stored_cell
+from benchmark.records.store import stored_cell
+from benchmark.records.validation import RecordError
 from tools import evaluate
 
 SPEC = RunSpec("smoke", "hard_sharing", "none", "resnet18", ("semseg",), 0)
@@ -39,7 +40,7 @@ def test_what_cannot_be_scored_is_refused_in_one_line(text, message, small_rooms
 def test_a_result_outside_of_a_folder_of_results_needs_the_folder_of_its_weights(tmp_path, monkeypatch):
     path = tmp_path / "result.json"
     path.write_text(RunResult(SPEC, "done").to_text())
-    # As for a file directly below the root of the file system.
+    # A path like that of a file directly below the root of the file system.
     monkeypatch.setattr(Path, "resolve", lambda self, strict=False: Path("/result.json"))
     with pytest.raises(RecordError, match="name the folder of its weights with --work"):
         stored_cell(path)

@@ -124,7 +124,7 @@ def test_numbers_do_not_depend_on_the_number_of_processes(folders: list[str], tm
 
 
 @pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
-def test_what_cannot_be_scored_is_told_in_one_line(
+def test_a_damaged_map_is_reported_in_one_line(
     folders: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: str
 ) -> None:
     broken = tmp_path / "pred" / "c.png"
@@ -134,7 +134,7 @@ def test_what_cannot_be_scored_is_told_in_one_line(
     assert lines == [f"evaluate_boundaries.py: {broken}: truncated, the PNG image ends after 100 bytes"]
 
 
-def test_a_place_that_cannot_be_written_is_told_before_the_work(
+def test_an_unwritable_output_is_reported_before_the_work(
     folders: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*folders, "--protocol", "seism", "--json", str(tmp_path / "nowhere" / "a.json")]) == 2

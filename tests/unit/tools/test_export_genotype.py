@@ -25,7 +25,7 @@ def call(*arguments: object) -> subprocess.CompletedProcess:
 
 
 def cell(folder: Path, method: str, tensors: dict[str, torch.Tensor]) -> Path:
-    """The result file of a cell with such weights."""
+    """The result file of a cell with these weights."""
     store = ResultStore(folder / "results")
     spec = RunSpec("smoke", method, "none", "resnet18", TASKS, 0)
     with store.hold(spec) as lease:

@@ -20,9 +20,9 @@ from benchmark.contracts import MultiTaskOutput
 from benchmark.records.validation import RecordError
 from benchmark.registry import DATASETS
 from benchmark.training.builders import build_split
-from benchmark.training.compose import ConfigError
 from benchmark.training.imported import CARD_FILE, ImportedCard, read_card, spec_of, turn_axes
 from benchmark.training.model_files import MODEL_FILE
+from benchmark.training.recipe_keys import ConfigError
 from mtl_methods.published.importing import import_state
 from tools import evaluate, import_checkpoint
 
@@ -199,7 +199,7 @@ def test_a_result_and_imported_weights_are_not_mixed(arguments):
     assert end.value.code == 2
 
 
-def test_no_folder_of_imported_weights_is_half_made(tmp_path, capsys):
+def test_a_refused_import_leaves_no_partial_folder(tmp_path, capsys):
     arguments = ["--imported", str(tmp_path), "--recipe", "smoke"]
     assert evaluate.main(arguments) == 2
     assert MODEL_FILE not in os.listdir(tmp_path)
@@ -207,7 +207,7 @@ def test_no_folder_of_imported_weights_is_half_made(tmp_path, capsys):
 
 
 def lightning(monkeypatch: pytest.MonkeyPatch) -> tuple[type, type]:
-    """Classes that look as if they were Lightning's: a callback, and its mapping of options."""
+    """Substitutes for classes of Lightning: a callback, and its mapping of options."""
     module = ModuleType("pytorch_lightning.callbacks")
     callback, options = (
         type(name, bases, {"__module__": module.__name__})
@@ -219,9 +219,7 @@ def lightning(monkeypatch: pytest.MonkeyPatch) -> tuple[type, type]:
     return callback, options
 
 
-def test_classes_of_lightning_beside_the_weights_are_neither_imported_nor_in_the_way(
-    public_state, tmp_path, monkeypatch
-):
+def test_classes_of_lightning_in_a_checkpoint_are_ignored_and_not_imported(public_state, tmp_path, monkeypatch):
     """Older versions keep the state of a callback under its class, and options in a mapping of their own."""
     with monkeypatch.context() as patch:
         callback, options = lightning(patch)
@@ -240,7 +238,7 @@ def test_classes_of_lightning_beside_the_weights_are_neither_imported_nor_in_the
     assert "pytorch_lightning" not in sys.modules
 
 
-def test_code_beside_classes_of_lightning_is_refused_and_not_run(public_state, tmp_path, monkeypatch, capsys):
+def test_code_next_to_classes_of_lightning_is_refused_and_not_run(public_state, tmp_path, monkeypatch, capsys):
     trap = tmp_path / "sprung"
     with monkeypatch.context() as patch:
         callback, _ = lightning(patch)

@@ -45,7 +45,7 @@ def test_it_writes_both_files_and_names_what_it_leaves_out(results):
     assert "single_task" in (results / "leaderboard.csv").read_text()
 
 
-def test_strict_turns_what_is_left_out_into_an_exit_code(results):
+def test_strict_gives_an_exit_code_for_omitted_files(results):
     assert call("--results", str(results), "--strict", folder=results).returncode == 1
     (results / "runs" / "smoke" / "other.json").unlink()
     assert call("--results", str(results), "--strict", folder=results).returncode == 0

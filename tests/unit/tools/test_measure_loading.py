@@ -1,4 +1,4 @@
-"""The loading measurement: a number on a real layout, one clear line without one."""
+"""The loading measurement: a number for a prepared data set, an error of one line without data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools.measure_loading import main
 TASKS = ("semseg", "depth", "normals", "boundary")
 
 
-def test_it_prints_images_per_second_and_says_of_what(tmp_path, capsys):
+def test_it_prints_images_per_second_with_the_data_set_and_settings(tmp_path, capsys):
     size = (24, 32)
     arrays = {
         "images": np.zeros((*size, 3), np.uint8),

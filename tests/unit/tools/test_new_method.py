@@ -1,4 +1,4 @@
-"""tools/new_method.py as a command: what it writes works, and what it cannot write is refused in one line."""
+"""tools/new_method.py as a command: the stub works, and wrong arguments are refused in one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def new_method(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def contract_tests(file: Path, selection: str) -> subprocess.CompletedProcess[str]:
-    """Run contract tests with a user's own file, as the tool says to."""
+    """Run contract tests with a user's own file, as in the printed next steps."""
     command = [sys.executable, "-m", "pytest", "tests/contract", "-q", "-p", "no:cacheprovider"]
     options = ["-k", selection, "--import", file]
     return subprocess.run(command + options, cwd=CHECKOUT, capture_output=True, text=True, check=False)
@@ -33,7 +33,7 @@ def stub(tmp_path: Path) -> Path:
     return tmp_path / "brand_new.py"
 
 
-def test_a_stub_passes_the_contract_as_it_is_written(stub: Path) -> None:
+def test_an_unchanged_stub_passes_the_contract(stub: Path) -> None:
     run = contract_tests(stub, f"brand_new and ({' or '.join(QUICK_CHECKS)})")
     assert run.returncode == 0, run.stdout
     assert f"{len(QUICK_CHECKS)} passed" in run.stdout
@@ -54,17 +54,17 @@ def test_a_stub_is_clean_and_short(stub: Path) -> None:
     assert "class BrandNew(Method)" in stub.read_text()
 
 
-def test_the_answer_says_what_comes_next(tmp_path: Path) -> None:
+def test_the_output_lists_the_next_steps(tmp_path: Path) -> None:
     answer = new_method("brand_new", "--folder", tmp_path)
     assert f"pytest tests/contract -k brand_new --import {tmp_path / 'brand_new.py'}" in answer.stdout
     assert "run_grid.py --recipe smoke --methods brand_new" in answer.stdout
 
 
-def test_a_file_that_exists_is_left_as_it_is(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "brand_new.py").write_text("mine")
     answer = new_method("brand_new", "--folder", tmp_path)
     assert answer.returncode == 2
-    assert answer.stderr == f"new_method.py: {tmp_path / 'brand_new.py'} is there already and is left as it is\n"
+    assert answer.stderr == f"new_method.py: {tmp_path / 'brand_new.py'} already exists and is not changed\n"
     assert (tmp_path / "brand_new.py").read_text() == "mine"
 
 
@@ -78,14 +78,14 @@ def test_a_file_that_exists_is_left_as_it_is(tmp_path: Path) -> None:
         (["class"], "snake_case"),
         (["all"], "snake_case"),
         (["method"], "the class Method"),
-        (["hard_sharing"], "there is a method 'hard_sharing' already"),
+        (["hard_sharing"], "the method 'hard_sharing' already exists"),
         (["brand_new", "--title", 'a "quoted" word'], "--title"),
         (["brand_new", "--paper", "two\nlines"], "--paper"),
         (["brand_new", "--year", "soon"], "--year"),
         (["brand_new", "--folder", "no/such/folder"], "no/such/folder"),
     ],
 )
-def test_what_cannot_be_written_is_refused_in_one_line(arguments: list[str], reason: str, tmp_path: Path) -> None:
+def test_a_wrong_name_or_title_is_refused_in_one_line(arguments: list[str], reason: str, tmp_path: Path) -> None:
     folder = [] if "--folder" in arguments else ["--folder", tmp_path]
     answer = new_method(*arguments, *folder)
     assert answer.returncode == 2

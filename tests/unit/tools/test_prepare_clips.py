@@ -1,4 +1,4 @@
-"""The tool that prepares posed clips, and the geometry of a real clip, seen by code that shares nothing with it."""
+"""The preparation of posed clips, and the geometry of a real clip, checked by independent code."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_options_reach_the_data(tmp_path):
     assert "one in 2 taken" in (tmp_path / "out" / "dataset.json").read_text()
 
 
-def test_what_is_wrong_is_one_line_and_leaves_what_was_there(tmp_path, capsys):
+def test_an_error_is_one_line_and_changes_no_file(tmp_path, capsys):
     clip, out = write_clip(tmp_path / "a"), tmp_path / "out"
     assert main(["--from", str(tmp_path), "--out", str(out)]) == 2
     assert main(["--from", str(clip), "--out", str(out), "--workers", "1"]) == 0
@@ -86,7 +86,7 @@ def test_what_is_wrong_is_one_line_and_leaves_what_was_there(tmp_path, capsys):
         ["--intrinsics", "1", "1", "nan", "2"],
     ],
 )
-def test_options_that_mean_nothing_are_refused(tmp_path, options, capsys):
+def test_invalid_options_are_refused(tmp_path, options, capsys):
     with pytest.raises(SystemExit) as end:
         main(["--from", str(tmp_path), *options])
     assert end.value.code == 2
@@ -94,12 +94,12 @@ def test_options_that_mean_nothing_are_refused(tmp_path, options, capsys):
 
 
 def warped_error(root: Path, first: dict[str, str], second: dict[str, str], backwards: bool) -> float:
-    """Median relative difference of the points of a frame, moved into another one, to the depth that is measured there.
+    """Median relative difference between the points of a frame, moved into another frame, and the depth of that frame.
 
     Args:
         root: prepared data.
         first: line of frames.csv.
-        second: likewise.
+        second: line of frames.csv.
         backwards: take the inverse of the motion.
     """
     poses = [np.array(row["pose"].split(), float).reshape(4, 4) for row in (first, second)]

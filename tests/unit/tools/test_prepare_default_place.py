@@ -1,4 +1,4 @@
-"""Without --out, every preparation tool works below the folder of the data."""
+"""Default of --out: every preparation tool writes below the folder of the data."""
 
 from __future__ import annotations
 

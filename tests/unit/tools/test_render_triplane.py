@@ -85,7 +85,7 @@ def tiles(figure: Any) -> dict[str, np.ndarray]:
 
 
 def titled(figure: Any, start: str) -> np.ndarray:
-    """The picture whose title begins so."""
+    """The picture whose title begins with `start`."""
     (found,) = [picture for title, picture in tiles(figure).items() if title.startswith(start)]
     return found
 
@@ -153,7 +153,7 @@ def test_flat_weights_of_a_triplane_per_task_are_drawn_without_other_views(
         ("too wide a swing", "the swing must lie between 0 and the median depth"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused_in_one_line(
+def test_a_wrong_request_is_refused_in_one_line(
     case: str, message: str, store: Store, cell: tuple[RunSpec, Path], tmp_path: Path, capsys: Any
 ) -> None:
     spec, result = cell
@@ -226,7 +226,7 @@ def test_a_known_plane_is_drawn_where_it_is() -> None:
     assert_allclose(label[8, [2, 29]], [near, far], atol=1e-6)
     assert (label[0] == 0).all()
     assert_allclose(head, np.broadcast_to(far, head.shape), atol=1e-6)
-    # Clear of the middle, where the upsampling goes over from one wall to the other.
+    # Outside of the middle, where the upsampling mixes the two walls.
     assert_allclose(rendered[:, [0, 10]], np.broadcast_to(between, (16, 2, 3)), atol=1e-6)
     assert_allclose(rendered[:, [21, 31]], np.broadcast_to(far, (16, 2, 3)), atol=1e-6)
 
@@ -250,7 +250,7 @@ def test_the_file_shows_what_the_figure_holds(tmp_path: Path) -> None:
 
 
 def test_slices_show_the_weights_at_their_depths() -> None:
-    """All of the weight is at 2 m on the left and at 4 m on the right; a ray that is sure has no entropy."""
+    """All weight is at 2 m on the left and at 4 m on the right; a ray with one non-zero weight has no entropy."""
     viridis, magma = colormaps["viridis"], colormaps["magma"]
     figure = slices(made_up())
     full, none = np.array(viridis(1.0)[:3]), np.array(viridis(0.0)[:3])

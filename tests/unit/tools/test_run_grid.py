@@ -56,7 +56,7 @@ def call(run_grid, tmp_path, monkeypatch, capfd):
 
 @pytest.fixture
 def fakes(run_grid, tmp_path):
-    """Options that register methods for which the fake cell knows what to do."""
+    """Options that register the methods of the fake cell."""
     from benchmark.registry import METHODS as REGISTRY
 
     file = tmp_path / "fakes.py"
@@ -100,7 +100,7 @@ def test_the_checkout_comes_first_on_the_path(run_grid):
         (["--seeds", "a"], "a seed is an integer of 0 or more, found 'a'"),
         (["--workers", "0"], "expected an integer of 1 or more, found '0'"),
         (["--retry", "done"], "expected failed, diverged or none, found 'done'"),
-        (["--methods", "constant", "--regularizers", "aux_heads"], "there is no cell to run"),
+        (["--methods", "constant", "--regularizers", "aux_heads"], "no cell to run"),
     ],
 )
 def test_a_wrong_request_is_answered_by_one_line_before_anything_runs(call, tmp_path, arguments, message):
@@ -148,7 +148,7 @@ def test_a_dry_run_refuses_a_wrong_value_in_one_line(call, arguments, message):
     assert err.count("\n") == 1
 
 
-def test_weights_that_cannot_be_had_are_refused_before_anything_runs(call, monkeypatch):
+def test_missing_weights_are_refused_before_anything_runs(call, monkeypatch):
     from mtl_methods._shared.backbones import weights
 
     monkeypatch.setattr(weights, "hub_file", lambda *names: (_ for _ in ()).throw(OSError("no network")))
@@ -228,7 +228,7 @@ def test_tasks_in_any_order_are_the_same_cells(call):
     assert first == call("--methods", "hard_sharing", "--tasks", "depth,semseg", "--dry-run")
 
 
-def test_a_grid_prints_its_leaderboard_names_what_failed_and_continues(call, fakes, tmp_path):
+def test_a_grid_prints_its_leaderboard_and_failures_and_continues(call, fakes, tmp_path):
     arguments = [*fakes, "--methods", "quick,flaky,crashes", "--seeds", "0", "1", "--workers", "2", "--tasks", "semseg"]
     code, out, err = call(*arguments)
     assert code == 1
@@ -275,7 +275,7 @@ def test_an_edited_method_makes_its_cells_stale_and_a_comment_does_not(call, fak
     assert "2 cells: 2 done, 0 missing, 0 stale, 0 failed" in call(*arguments, "--status")[1]
 
 
-def test_results_are_removed_once_that_is_confirmed(call, fakes, tmp_path):
+def test_results_are_removed_after_confirmation(call, fakes, tmp_path):
     arguments = [*fakes, "--methods", "quick,crashes", "--tasks", "semseg"]
     call(*arguments)
     _, out, _ = call(*arguments, "--forget", "failed")

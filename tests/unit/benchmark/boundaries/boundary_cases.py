@@ -1,4 +1,4 @@
-"""Golden cases of boundary matching, made by the original C++ and MATLAB code, and small maps for the other tests."""
+"""Golden cases of boundary matching from the original C++ and MATLAB code, and small maps for the other tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NATURAL = tuple(f"nyud_seism_{number}" for number in range(4))
 
 @dataclass(frozen=True)
 class GoldenCase:
-    """One case; the fields are those of the README beside the golden numbers."""
+    """One case; the README next to the golden numbers describes the fields."""
 
     name: str
     strength: NDArray[Any]

@@ -18,7 +18,7 @@ from benchmark.boundaries.protocols import BSDS, SEISM, Protocol, evenly_spaced
 from benchmark.boundaries.summary import summarise
 
 PLAIN = replace(BSDS, thinned=False, max_distance=0.02)
-"""Without thinning, so that what is predicted can be written by hand."""
+"""Protocol without thinning, so that predicted pixels can be written by hand."""
 
 
 def test_with_a_single_annotator_both_counts_of_matches_are_the_same() -> None:
@@ -29,7 +29,7 @@ def test_with_a_single_annotator_both_counts_of_matches_are_the_same() -> None:
     assert counts[:, 0].any()
 
 
-def test_above_the_threshold_in_single_precision_for_seism_at_least_it_for_bsds() -> None:
+def test_seism_compares_above_the_threshold_in_single_precision_and_bsds_at_least() -> None:
     """51 / 255 is 0.2 in both precisions."""
     strength, truth = np.full((1, 1), 51, np.uint8), np.ones((1, 1), bool)
     for protocol, predicted in ((replace(SEISM, suppressed=False), 0), (BSDS, 1)):
@@ -93,7 +93,7 @@ def test_uniform_maps_are_scored(value: int, truth: bool, protocol: Protocol) ->
         (np.zeros((4, 5)), [], "no ground truth"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(strength: Any, truths: Any, message: str) -> None:
+def test_wrong_inputs_are_refused(strength: Any, truths: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         count_boundaries(strength, truths, SEISM)
 
@@ -104,7 +104,7 @@ def test_bsds_spaces_thresholds_like_numpy() -> None:
     assert evenly_spaced(1) == (0.5,)
 
 
-def test_a_number_names_its_ground_truth_where_it_is_not_the_protocols_own() -> None:
+def test_a_metric_name_has_the_ground_truth_if_it_is_not_the_default() -> None:
     labels = [replace(SEISM, ground_truth="direct").label, SEISM.label, BSDS.label]
     assert labels == ["seism-direct", "seism", "bsds"]
     assert replace(BSDS, ground_truth="seism").label == "bsds-seism"
@@ -119,18 +119,19 @@ def test_a_number_names_its_ground_truth_where_it_is_not_the_protocols_own() -> 
         ({"max_distance": 1.5}, "share of the image diagonal"),
     ],
 )
-def test_a_protocol_that_means_nothing_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_an_invalid_protocol_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(SEISM, **changes)
 
 
 @pytest.fixture
 def plain_python(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The counting module as it is where numba cannot be imported."""
-    package = sys.modules["benchmark.boundaries"]
-    for name in [name for name in sys.modules if name.startswith("benchmark.boundaries.")]:
-        # Both places where the import system looks are as before once the test is over.
-        monkeypatch.delattr(package, name.rpartition(".")[2])
+    """The counting module without numba."""
+    loaded = {name: module for name, module in sys.modules.items() if name.startswith("benchmark.boundaries")}
+    for name in loaded.keys() - {"benchmark.boundaries"}:
+        # Both import caches are restored after the test.
+        parent, _, child = name.rpartition(".")
+        monkeypatch.delattr(loaded[parent], child)
         monkeypatch.delitem(sys.modules, name)
     with monkeypatch.context() as blocked:
         blocked.setitem(sys.modules, "numba", None)

@@ -1,4 +1,4 @@
-"""Reading predicted maps and ground truth, and what is said of files that cannot be scored."""
+"""Reading predicted maps and ground truth, and the errors for wrong files."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_an_8_bit_map_is_read_from_every_format(tmp_path: Path, suffix: str) -> 
         ("double.mat", STRENGTH / 255, STRENGTH / 255),
     ],
 )
-def test_the_forms_of_a_prediction(tmp_path: Path, name: str, values: Any, expected: Any) -> None:
+def test_a_prediction_is_read_from_each_format(tmp_path: Path, name: str, values: Any, expected: Any) -> None:
     found = read_strength(write(tmp_path / name, values))
     assert found.dtype == expected.dtype
     assert found == pytest.approx(expected, rel=1e-12)
@@ -110,7 +110,7 @@ def test_a_segmentation_may_be_drawn_in_colours(tmp_path: Path) -> None:
     assert np.array_equal(found, thin(outlines(labels)))
 
 
-def test_a_drawn_map_is_taken_as_it_is_or_for_a_segmentation(tmp_path: Path) -> None:
+def test_a_drawn_map_is_read_as_boundaries_or_as_segments(tmp_path: Path) -> None:
     path = write(tmp_path / "a.png", TRUTH.astype(np.uint8) * 255)
     assert np.array_equal(read_truths(path, "direct")[0], TRUTH)
     assert np.array_equal(read_truths(path, "seism")[0], thin(outlines(TRUTH)))
@@ -184,7 +184,7 @@ def test_ground_truth_that_cannot_be_scored_is_named(tmp_path: Path, make: Any, 
     ("predicted", "true", "message"),
     [
         ([], ["a.png"], "pred: no .png, .npy, .mat files in it"),
-        (["a.png", "a.npy"], ["a.png"], "pred: both a.npy and a.png are there; keep one of them"),
+        (["a.png", "a.npy"], ["a.png"], "pred: found both a.npy and a.png; keep one of them"),
         (["a.png", "b.png"], ["a.png"], r"pred/b.png: has no counterpart b\.\* in .*true$"),
         (["a.png"], ["a.png", "b.png", "c.mat"], r"true/b.png: has no counterpart b\.\* in .*pred, nor have 1 others"),
     ],
@@ -220,5 +220,5 @@ def test_ground_truth_without_an_annotator_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "pred" / "a.png", STRENGTH)
     write_bsds(tmp_path / "true" / "a.mat", [])
     (pair,) = pairs_of(tmp_path / "pred", tmp_path / "true")
-    with pytest.raises(DataError, match="there is no annotation in it"):
+    with pytest.raises(DataError, match="it holds no annotation"):
         count_pair(pair, BSDS)

@@ -67,11 +67,11 @@ def test_cardinality_and_cost_of_every_matching_are_exact(cases: dict[str, Golde
             true = np.flatnonzero(truth)
             for threshold, mates in enumerate(match_sets(predicted, true, tolerance, number)):
                 hit = mates >= 0
-                here, there = predicted[threshold][hit], true[mates[hit]]
-                offsets = np.array(np.divmod(here, shape[1])) - np.divmod(there, shape[1])
+                predicted_pixels, true_pixels = predicted[threshold][hit], true[mates[hit]]
+                offsets = np.array(np.divmod(predicted_pixels, shape[1])) - np.divmod(true_pixels, shape[1])
                 cost = np.rint(100 * np.hypot(*offsets)).sum()
                 where = f"{case.name}, threshold {threshold}, annotator {annotator}"
-                assert len(set(there.tolist())) == hit.sum() == case.card[threshold, annotator], where
+                assert len(set(true_pixels.tolist())) == hit.sum() == case.card[threshold, annotator], where
                 assert cost == case.cost[threshold, annotator], where
 
 
@@ -91,7 +91,7 @@ def test_counts_agree_with_the_original_within_its_own_seed_noise(
 def test_matched_predicted_pixels_of_several_annotators_agree_with_the_seeds(
     cases: dict[str, GoldenCase], counted: dict[str, NDArray[np.int64]]
 ) -> None:
-    """Which pixels are matched is a matter of ties in the original: the union moves by some pixels per seed."""
+    """In the original, ties decide which pixels are matched: the union varies by some pixels with the seed."""
     for case in cases.values():
         if len(case.truths) > 1:
             difference = counted[case.name][:, 2] - case.reference[..., 2].mean(0)
@@ -99,7 +99,7 @@ def test_matched_predicted_pixels_of_several_annotators_agree_with_the_seeds(
 
 
 @pytest.mark.parametrize("name", [*NATURAL, "nyud_seism_full", "nyud_edgepng"])
-def test_suppression_is_that_of_the_original_to_the_bit(photographs: dict[str, GoldenCase], name: str) -> None:
+def test_suppression_is_bit_identical_to_the_original(photographs: dict[str, GoldenCase], name: str) -> None:
     raw = photographs[name].raw
     assert raw is not None
     assert np.array_equal(suppress(raw.astype(np.float32) / np.float32(255)), photographs[name].strength)

@@ -15,7 +15,7 @@ def test_a_pixel_is_an_outline_if_its_right_lower_or_lower_right_neighbour_diffe
     assert np.array_equal(outlines(segments), expected)
 
 
-def test_the_last_row_looks_right_and_the_last_column_down_only() -> None:
+def test_the_last_row_is_compared_to_the_right_and_the_last_column_below() -> None:
     segments = np.zeros((3, 3), int)
     segments[2, 2] = 1
     assert np.argwhere(outlines(segments)).tolist() == [[1, 1], [1, 2], [2, 1]]

@@ -26,8 +26,8 @@ def pixels_at(places: list[tuple[int, int]], shape: tuple[int, int]) -> Pixels:
 
 def distances(predicted: Pixels, truth: Pixels, width: int) -> NDArray[np.float64]:
     """Distance of every predicted to every true pixel."""
-    here, there = np.array(np.divmod(predicted, width)), np.array(np.divmod(truth, width))
-    return np.hypot(*(here[:, :, None] - there[:, None]))
+    predicted_at, true_at = np.array(np.divmod(predicted, width)), np.array(np.divmod(truth, width))
+    return np.hypot(*(predicted_at[:, :, None] - true_at[:, None]))
 
 
 def size_and_cost(predicted: Pixels, truth: Pixels, mates: Pixels, width: int) -> tuple[int, int]:
@@ -81,7 +81,7 @@ def test_size_is_the_largest_possible_where_no_chain_is_long(seed: int) -> None:
 
 
 @pytest.mark.parametrize(("links", "matched"), [(70, 70), (110, 110), (111, 110), (260, 259)])
-def test_a_match_is_given_up_where_it_shifts_a_chain_by_more_than_a_hundred_radii(links: int, matched: int) -> None:
+def test_a_match_is_omitted_if_it_shifts_a_chain_by_more_than_a_hundred_radii(links: int, matched: int) -> None:
     """True pixels stand 4 apart and predicted ones on all but the first of them, and 4 beyond the last.
 
     One more match shifts all by 4 px, 400 each. It is worth it up to ceil(10000 * 0.004 * sqrt(20^2 + 1100^2)) = 44008.
@@ -117,7 +117,7 @@ def test_with_no_distance_only_coincident_pixels_match() -> None:
     assert mates.tolist() == [-1, 1, 2]
 
 
-def test_which_pixels_are_matched_does_not_depend_on_the_sets_before() -> None:
+def test_matches_do_not_depend_on_the_previous_sets() -> None:
     """Ties are settled by a number of each pixel, so a set gets the same matches alone, first or last."""
     shape, tolerance = (30, 40), tolerance_of((30, 40), 0.06)
     truth = np.flatnonzero(scattered(1, shape, 0.1))
@@ -132,8 +132,8 @@ def test_which_pixels_are_matched_does_not_depend_on_the_sets_before() -> None:
 def test_exchanging_both_maps_changes_neither_size_nor_cost() -> None:
     shape, tolerance = (30, 40), tolerance_of((30, 40), 0.07)
     one, other = (np.flatnonzero(scattered(seed, shape, 0.15)) for seed in (0, 1))
-    (there,), (back,) = match_sets([one], other, tolerance), match_sets([other], one, tolerance)
-    assert size_and_cost(one, other, there, 40) == size_and_cost(other, one, back, 40)
+    (forward,), (backward,) = match_sets([one], other, tolerance), match_sets([other], one, tolerance)
+    assert size_and_cost(one, other, forward, 40) == size_and_cost(other, one, backward, 40)
 
 
 def test_empty_sets_match_nothing() -> None:

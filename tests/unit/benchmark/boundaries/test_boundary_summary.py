@@ -63,7 +63,7 @@ def test_bsds_looks_for_the_best_f_between_thresholds() -> None:
     ],
 )
 def test_recall_and_precision_of_nothing(row: list[int], seism: tuple[int, int], bsds: tuple[int, int]) -> None:
-    """As SEISM's gathering script and BSDS's collecting script have it; F is zero in any case."""
+    """Values of the published scripts of SEISM and BSDS; F is zero in any case."""
     assert points(np.array([row]), SEISM)[0].tolist() == [*seism, 0]
     assert points(np.array([row]), BSDS)[0].tolist() == [*bsds, 0]
 

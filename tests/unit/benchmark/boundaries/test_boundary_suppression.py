@@ -40,7 +40,7 @@ def test_only_the_crest_of_a_straight_ridge_survives(angle: float) -> None:
 
 
 def test_an_exactly_horizontal_ridge_has_the_angle_of_a_vertical_one() -> None:
-    """A quirk of the published formula, whose sign of the mixed derivative is 0 there: nothing is suppressed."""
+    """A quirk of the published formula: its mixed derivative is 0 at this angle, so no pixel is suppressed."""
     assert np.array_equal(suppress(ridge(90))[8:-8, 8:-8], ridge(90)[8:-8, 8:-8])
 
 

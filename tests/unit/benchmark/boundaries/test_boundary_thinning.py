@@ -36,6 +36,6 @@ def test_nested_maps_are_thinned_each_on_its_own() -> None:
         assert np.array_equal(found, morphology.thin(cut))
 
 
-def test_nothing_stays_nothing() -> None:
+def test_an_empty_map_stays_empty() -> None:
     assert not thin(np.zeros((3, 4), bool)).any()
     assert thin_sets(np.array([], np.int64), [], (3, 4)) == []

@@ -192,7 +192,7 @@ def test_an_exif_orientation_is_applied_as_pillow_applies_it(tmp_path, orientati
     assert np.abs(found.astype(int) - expected).max() <= (0 if name == "a.png" else 3)
 
 
-def test_the_format_is_told_by_content_and_not_by_name(tmp_path):
+def test_the_format_is_read_from_the_content_and_not_from_the_name(tmp_path):
     (tmp_path / "a.png").write_bytes(jpeg_bytes())
     (tmp_path / "a.jpg").write_bytes(jpeg_bytes())
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), read_image(tmp_path / "a.jpg"))

@@ -1,4 +1,4 @@
-"""MATLAB files: what scipy writes, and the official files of NYU-v2 as scipy reads them; damage is named."""
+"""MATLAB files written by scipy, official files of NYU-v2 compared with scipy's reader, and damaged files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_arrays_of_every_type_are_read(tmp_path, compressed):
         assert found[name].dtype == array.dtype or name == "truth"
 
 
-def test_strings_cells_and_structures_are_read_and_other_kinds_passed_over(tmp_path):
+def test_strings_cells_and_structures_are_read_and_other_kinds_skipped(tmp_path):
     path = tmp_path / "a.mat"
     cell = np.array([["wall", "floor mat", np.array([[1.0, 2.0]])]], object)
     other = {"struct": {"field": 1}, "complex": np.array([[1j]])}
@@ -117,7 +117,7 @@ def refused(path: Path) -> str:
     return str(caught.value)
 
 
-def test_what_cannot_be_read_says_why(tmp_path):
+def test_the_error_of_an_unreadable_file_has_the_reason(tmp_path):
     path = tmp_path / "a.mat"
     assert refused(path) == f"{path}: the file is missing"
     scipy.io.savemat(path, {"y": 1})

@@ -1,4 +1,4 @@
-"""Docstrings to cards: what is read, what is missed, and how it is shown."""
+"""Cards from docstrings: reading, missing fields, Markdown."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_common_fields_hold_for_every_name_and_own_ones_replace_them(write):
     assert cards.field("rmse@batch", "Formula") == "`mean of roots`"
 
 
-def test_a_card_that_is_there_and_complete_is_no_problem(write):
+def test_a_complete_card_is_no_problem(write):
     assert incomplete(write(), ["rmse@pixel", "rmse@image"]) == []
 
 
@@ -79,7 +79,7 @@ def test_a_metric_without_a_card_is_named(write):
 
 
 @pytest.mark.parametrize("field", METRIC_FIELDS)
-def test_a_field_that_is_missing_is_named_with_module_and_metric(tmp_path, field):
+def test_a_missing_field_is_named_with_module_and_metric(tmp_path, field):
     text = "\n".join(line for line in MODULE.replace("{more}", "").splitlines() if f"**{field}**" not in line)
     (tmp_path / "depth.py").write_text(text + "\n")
     found = incomplete(metric_cards([tmp_path]), [])
@@ -93,7 +93,7 @@ def test_two_cards_of_one_name_are_refused(write):
 
 
 def test_a_field_given_twice_is_refused(write):
-    with pytest.raises(CardError, match=r"depth\.py: the field 'Pooling' is there twice"):
+    with pytest.raises(CardError, match=r"depth\.py: the field 'Pooling' occurs twice"):
         write("* **Pooling**: again.\n")
 
 
@@ -102,7 +102,7 @@ def test_a_section_ends_at_the_next_underlined_heading():
     assert section("a\n\nData card\nb", "Data card") == ""
 
 
-def test_bullets_may_hold_code_that_stands_by_itself():
+def test_bullets_may_hold_a_code_block():
     assert fields("* **What**: a folder\n\n      a/b.png\n\n* **Size**: any\nprose\n  more") == {
         "What": "a folder a/b.png",
         "Size": "any",
@@ -116,7 +116,7 @@ def test_bars_in_a_formula_do_not_end_a_cell_of_the_table(write):
     assert "not ours" not in text
 
 
-def test_what_a_data_card_lacks_is_named(tmp_path):
+def test_missing_fields_of_a_data_card_are_named(tmp_path):
     path = tmp_path / "dataset.py"
     path.write_text('"""A data set.\n\nData card\n---------\n* **What**: frames\n* **semseg**: x\n* **Size**: 1\n"""\n')
     assert incomplete_data(path, ["depth"]) == [

@@ -1,4 +1,4 @@
-"""Measurements in processes of their own, on the smallest network; nothing is asserted about time."""
+"""Measurements in separate processes, on the smallest network; times are not asserted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from benchmark.cost.measure import (
 )
 from benchmark.cost.target import CostTarget, image_size
 from benchmark.records.result import RunSpec
-from benchmark.training.compose import ConfigError, load_recipe
+from benchmark.training.recipe_files import load_recipe
+from benchmark.training.recipe_keys import ConfigError
 
 
 def target(method: str = "hard_sharing", regularizer: str = "none", **changes: object) -> CostTarget:
@@ -53,19 +54,19 @@ def test_ratios_compare_with_the_same_method_alone(monkeypatch: pytest.MonkeyPat
     assert target(regularizer="aux_heads").without_regularizer() == target()
 
 
-def test_a_method_that_only_counts_has_no_training_step() -> None:
+def test_a_method_without_parameters_has_no_training_step() -> None:
     assert not trains(target("constant"))
     assert trains(target())
 
 
 @pytest.mark.slow
-def test_a_process_of_its_own_measures_inference_and_steps() -> None:
+def test_inference_and_steps_are_measured_in_a_separate_process() -> None:
     inference = in_own_process(inference_cost, target(), 2)
     assert set(inference) == {"latency_p50_seconds_batch2", "latency_p95_seconds_batch2", "inference_memory_mb_batch2"}
     step = all_step_costs(target(regularizer="aux_heads"), 2)
     assert set(step) == {"step_seconds", "step_memory_mb", "step_time_ratio", "step_memory_ratio"}
     assert min(value for value in [*inference.values(), *step.values()] if value is not None) > 0
-    # A method without weights takes little: its modules were imported before. They would be 200 MiB.
+    # A method without weights takes little memory. Its modules, about 200 MiB, were imported before.
     nothing = in_own_process(inference_cost, target("constant"), 2)["inference_memory_mb_batch2"]
     assert nothing is not None
     assert nothing < 32
@@ -93,8 +94,8 @@ def test_the_size_is_that_of_the_recipe(recipe: str, size: tuple[int, int]) -> N
     assert image_size(load_recipe(recipe)) == size
 
 
-def test_a_recipe_that_leaves_the_size_to_the_data_asks_for_one() -> None:
+def test_a_recipe_without_an_image_size_needs_the_option() -> None:
     settings = {f"{split}_dataloader.dataset.size": None for split in ("train", "test")}
     settings["train_dataloader.dataset.augmentation"] = {}
-    with pytest.raises(ConfigError, match="say --size HxW"):
+    with pytest.raises(ConfigError, match="give --size HxW"):
         image_size(load_recipe("smoke", settings))

@@ -1,4 +1,4 @@
-"""Peak memory, on allocations of known size; each in a process of its own."""
+"""Peak memory of allocations of known size, each in its own process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MIB = 2**20
 
 
 def peak_of(megabytes: int, freed_before: int = 0) -> float:
-    """Peak of filling a tensor, after another one has come and gone."""
+    """Peak of allocating a tensor of `megabytes`, after another tensor was freed."""
     torch.ones(freed_before * MIB // 4).sum()
     memory = PeakMemory("cpu")
     torch.ones(megabytes * MIB // 4).sum()
@@ -27,7 +27,7 @@ def in_a_process(*arguments: int) -> float:
 
 
 @pytest.mark.parametrize("megabytes", [64, 192])
-def test_a_tensor_that_came_and_went_is_in_the_peak(megabytes: int) -> None:
+def test_a_freed_tensor_counts_in_the_peak(megabytes: int) -> None:
     assert in_a_process(megabytes) == pytest.approx(megabytes, abs=12)
 
 

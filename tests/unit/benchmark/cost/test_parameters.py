@@ -55,7 +55,7 @@ def test_each_parameter_counts_for_one_part() -> None:
     }
 
 
-def test_a_module_named_after_a_task_is_that_tasks_even_where_others_read_it() -> None:
+def test_a_module_named_after_a_task_belongs_to_it_even_if_others_read_it() -> None:
     """`branches.semseg` feeds the prediction of depth too."""
     method = Sorted()
     assert parts(method, method(torch.zeros(1, 2)))["parameters_task_semseg"] == 4

@@ -67,7 +67,7 @@ def test_every_seed_of_the_cell_gets_the_cost_and_no_other_cell(root: Path) -> N
     assert other.result.cost == TRAINED
 
 
-def test_what_was_measured_alike_is_joined(root: Path) -> None:
+def test_costs_measured_under_the_same_conditions_are_merged(root: Path) -> None:
     found = stored_again(root)[0]
     store_cost(found, {"gmacs": 2.0}, {**ORIGIN, "runs": 3})
     again = results_of(root, spec())[0].result
@@ -75,8 +75,8 @@ def test_what_was_measured_alike_is_joined(root: Path) -> None:
     assert again.provenance["cost"] == {**ORIGIN, "runs": 3}
 
 
-def test_a_measurement_elsewhere_replaces_all_of_the_old_one(root: Path) -> None:
-    """Else batch 1 of one machine would stand beside batch 8 of another."""
+def test_a_measurement_on_other_hardware_replaces_all_earlier_costs(root: Path) -> None:
+    """A row must not mix batch 1 of one machine with batch 8 of another."""
     found = stored_again(root)[0]
     store_cost(found, {"gmacs": 2.0}, {"size": [64, 96]})
     again = results_of(root, spec())[0].result
@@ -94,9 +94,9 @@ def test_the_cost_of_another_network_is_refused(root: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"method": "n"}, r"no finished result of n\+none on b; there is m\+none on b"),
+        ({"method": "n"}, r"no finished result of n\+none on b; found m\+none on b"),
         ({"tasks": ("depth",)}, r"of m\+none on b with other tasks or overrides"),
-        ({"recipe": "other"}, "there is nothing of recipe other"),
+        ({"recipe": "other"}, "found nothing of recipe other"),
     ],
 )
 def test_cells_without_a_result_are_named(root: Path, changes: dict[str, object], message: str) -> None:
@@ -125,7 +125,7 @@ def test_a_leaderboard_of_results_without_measured_costs_is_as_before(root: Path
     assert "gmacs" not in csv_text(row_records(analyse(tables(found)), root))
 
 
-def test_the_csv_has_every_cost_and_where_it_was_measured(root: Path) -> None:
+def test_the_csv_has_every_cost_and_its_hardware(root: Path) -> None:
     head, line = csv_text(row_records(analyse(tables(stored_again(root))), root)).splitlines()
     assert {"cost gmacs", "cost step_time_ratio", "cost_sizes", "cost_hardware"} <= set(head.split(","))
     assert "Abacus 9" in line

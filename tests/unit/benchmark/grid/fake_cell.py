@@ -53,7 +53,7 @@ def note_start(work: Path, spec: RunSpec) -> int:
 
 
 def sleep(seconds: float, folder: Path) -> None:
-    """Sleep in ten steps, and say so in progress.json."""
+    """Sleep in ten steps, and record them in progress.json."""
     for step in range(10):
         write_text(folder / "progress.json", f'{{"step": {step}, "steps": 10}}')
         time.sleep(seconds / 10)

@@ -1,4 +1,4 @@
-"""A launcher in a process of its own: `fake_launcher.py ROOT WORKERS METHODS NUM_SEEDS SECONDS`."""
+"""A launcher in a separate process: `fake_launcher.py ROOT WORKERS METHODS NUM_SEEDS SECONDS`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmark.records.store import ResultStore
 
 
 def main(root: str, workers: str, methods: str, num_seeds: str, seconds: str) -> int:
-    # A shell that puts the tests into the background lets them, and all that they start, ignore Ctrl-C.
+    # If a shell runs the tests in the background, they and their child processes ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     store = ResultStore(root)
     store.work.mkdir(parents=True, exist_ok=True)

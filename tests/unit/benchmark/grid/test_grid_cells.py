@@ -1,4 +1,4 @@
-"""Which cells a grid has, and in which order."""
+"""Cells of a grid and their order."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_methods_that_take_no_regularizer_are_told():
 
 @pytest.mark.parametrize("changed", [{"regularizer.weight": 0.3}, {"regularizer": {"weight": 0.3}}])
 def test_settings_of_the_regularizer_are_no_part_of_cells_without_one(changed):
-    """So grids over its weight share the cells that it is compared with."""
+    """Grids over the weight of a regularizer share the cells of the baseline."""
     overrides = {**changed, "train_cfg.max_iters": 5}
     grid = cells("r", ["m"], ["none", "aux_heads"], [0], "b", ["semseg"], overrides)
     assert {spec.regularizer: dict(spec.overrides) for spec in grid} == {

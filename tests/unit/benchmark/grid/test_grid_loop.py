@@ -51,7 +51,7 @@ def launch(store: ResultStore, methods: str, seeds: int, seconds: float, workers
 
 
 def starts(store: ResultStore) -> Counter:
-    """How often each cell was started."""
+    """Number of starts of each cell."""
     lines = (store.work / "started.txt").read_text().splitlines()
     return Counter(line.split()[0] for line in lines)
 

@@ -12,7 +12,7 @@ from benchmark.leaderboard.analysis import analyse
 from benchmark.leaderboard.markdown import leaderboard
 from benchmark.leaderboard.reported import read_reported
 from benchmark.leaderboard.tables import tables
-from benchmark.records.result import RecordError
+from benchmark.records.validation import RecordError
 
 REPORTED = Path(__file__).resolve().parents[4] / "results" / "reported.json"
 

@@ -88,7 +88,7 @@ def test_no_valid_pixel_gives_zero_with_a_graph(name: str) -> None:
 
 @pytest.mark.parametrize("name", TASK_OF)
 @pytest.mark.parametrize("junk", [math.nan, math.inf, -math.inf, -7.0, 1e38])
-def test_what_an_invalid_pixel_holds_changes_nothing(name: str, junk: float) -> None:
+def test_values_at_invalid_pixels_do_not_count(name: str, junk: float) -> None:
     target = random_target(TASK_OF[name])
     valid = torch.rand((2, 6, 7), generator=torch.Generator().manual_seed(1)) < 0.6
     # Class indices are integers: they can be wrong, but not NaN.

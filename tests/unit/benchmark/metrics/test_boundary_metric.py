@@ -42,7 +42,7 @@ def evaluate(pairs: list[tuple[NDArray[np.float32], NDArray[np.float32]]], **opt
 
 
 def test_fully_labelled_images_are_scored_by_the_published_protocol() -> None:
-    """As if each map had been saved as a PNG, which cuts the fraction of 255 p off, and scored by the tool."""
+    """Expected: each map saved as a PNG, with 255 p truncated, and scored by the functions of the tool."""
     pairs = [scene(seed) for seed in range(3)]
     expected = {}
     for variant, names in (("seism", ("odsF", "oisF")), ("direct", ("odsF",))):
@@ -98,7 +98,7 @@ def test_a_prediction_that_is_not_a_number_shows_in_every_number() -> None:
 
 
 def test_the_distance_of_a_match_is_an_option() -> None:
-    """A line beside the true one by 2 px: the diagonal is 100, so 0.011 is too near and 0.03 is not."""
+    """A line 2 px from the true line: the diagonal is 100, so the distance is above 0.011 and below 0.03 of it."""
     _, drawn = scene(1)
     shifted = gaussian_filter(np.roll(drawn, (2, 2), (0, 1)), 1.0)
     pairs = [(shifted, drawn)]
@@ -116,7 +116,7 @@ def test_half_precision_predictions_are_scored() -> None:
     }
 
 
-def test_an_image_leaves_a_few_kilobytes_behind() -> None:
+def test_the_counts_of_an_image_take_a_few_kilobytes() -> None:
     metric = metric_of(BOUNDARY)
     predicted, drawn = scene(0)
     counts = metric.measure(torch.from_numpy(predicted)[None], torch.from_numpy(drawn)[None])

@@ -1,4 +1,4 @@
-"""Units and directions of the metrics, and that tables can be made without torch."""
+"""Units and directions of the metrics, and tables without torch."""
 
 from __future__ import annotations
 

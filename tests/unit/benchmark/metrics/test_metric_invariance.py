@@ -32,13 +32,13 @@ def in_one_process(task: str, samples: list[Any], batch: int = 1) -> dict[str, f
 
 
 def shards(samples: list[Any], processes: int, repeat: bool) -> list[list[Any]]:
-    """What mmengine's sampler gives each process; with `repeat`, the first images fill up the last round."""
+    """Images of each process by mmengine's sampler; with `repeat`, the first images fill up the last round."""
     padded = samples + samples[: -len(samples) % processes] if repeat else samples
     return [padded[rank::processes] for rank in range(processes)]
 
 
 def in_processes(task: str, parts: list[list[Any]], size: int) -> dict[str, float]:
-    """As mmengine does: every process pickles its results, the first takes them in turn and cuts them to `size`."""
+    """Evaluate as in mmengine: each process pickles its results; the first interleaves them and keeps `size`."""
     results = []
     for part in parts:
         metric = metric_of(NYUV2_TASKS[task])

@@ -45,7 +45,7 @@ def test_depth_rmse_weighs_pixels_not_images() -> None:
 
 
 def test_depth_relative_errors_by_hand() -> None:
-    """2 m seen as 1 m, 4 m as 5 m: absRel (1/2 + 1/4) / 2, sqRel (1/2 + 1/4) / 2, ratios 2 and 1.25."""
+    """2 m predicted as 1 m, 4 m as 5 m: absRel (1/2 + 1/4) / 2, sqRel (1/2 + 1/4) / 2, ratios 2 and 1.25."""
     found = evaluate("depth", [sample("depth", [[[1.0, 5.0]]], [[[2.0, 4.0]]])])
     assert found["absRel"] == pytest.approx(0.375)
     assert found["sqRel"] == pytest.approx(0.375)
@@ -200,8 +200,8 @@ def test_a_prediction_that_is_not_a_number_is_not_hidden(task: str) -> None:
     assert all(math.isnan(found[name]) for name in means)
 
 
-def test_what_cannot_be_measured_is_named() -> None:
-    with pytest.raises(ValueError, match=r"image 0001: no field pred_depth; fields there: .*pred_normals"):
+def test_wrong_data_samples_are_named() -> None:
+    with pytest.raises(ValueError, match=r"image 0001: no field pred_depth; fields: .*pred_normals"):
         metric_of(NYUV2_TASKS["depth"]).process(None, [sample("normals", np.ones((3, 1, 1)), np.ones((3, 1, 1)))])
     with pytest.raises(ValueError, match=r"image 0001: depth prediction \(1, 1, 2\) and target \(1, 1, 3\) differ"):
         evaluate("depth", [sample("depth", [[[1.0, 1]]], [[[1.0, 1, 1]]])])

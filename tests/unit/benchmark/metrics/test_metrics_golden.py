@@ -1,4 +1,4 @@
-"""Metrics against those that the public code reports on the same predictions (`metric.*` of the golden numbers)."""
+"""Metrics against the numbers of the public code on the same predictions (`metric.*` of the golden numbers)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Atomic writes: a reader never finds half a file."""
+"""Atomic writes: a reader never sees a partial file."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.records.boards import BOARDS, board_names, read_board
-from benchmark.records.result import RecordError
+from benchmark.records.validation import RecordError
 
 RESULTS = Path(__file__).resolve().parents[4] / "results"
 TEXT = """

@@ -1,4 +1,4 @@
-"""Leases: one holder at a time, replaced when it is dead, and fenced off then."""
+"""Leases: one holder at a time, which is replaced and fenced off after its death."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_leases_work_on_a_file_system_without_links(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("key", ["host", "boot", "pid_namespace"])
 def test_only_the_heartbeat_counts_for_a_holder_elsewhere(tmp_path, key):
-    """A process number of another machine or container says nothing here, whatever process has it."""
+    """A process number of another machine or container has no meaning on this machine."""
     lease = acquire(tmp_path, "cell", lifetime=60)
     write_owner(lease, owner=dead_process(), **{key: "elsewhere"})
     assert acquire(tmp_path, "cell") is None
@@ -161,8 +161,8 @@ def test_only_the_heartbeat_counts_for_a_holder_elsewhere(tmp_path, key):
     assert acquire(tmp_path, "cell") is not None
 
 
-def test_a_process_that_proc_hides_is_not_taken_for_dead(tmp_path, monkeypatch):
-    """As with the mount option hidepid, and in a container that shows the /proc of its host."""
+def test_a_process_hidden_by_proc_does_not_count_as_dead(tmp_path, monkeypatch):
+    """Conditions of the mount option hidepid, and of a container that shows the /proc of its host."""
     acquire(tmp_path, "cell")
     monkeypatch.setattr(leases, "_state", lambda pid: (None, None))
     assert acquire(tmp_path, "cell") is None
@@ -179,7 +179,7 @@ sys.stdin.read()
 
 @pytest.mark.parametrize("options", [["--mount-proc"], []], ids=["own_proc", "proc_of_the_host"])
 def test_two_pid_namespaces_of_one_host_do_not_take_each_other_for_dead(tmp_path, options):
-    """Containers of one host: the process numbers of one mean nothing in the other."""
+    """Containers of one host: the process numbers of one have no meaning in the other."""
     unshare = ["unshare", "--pid", "--fork", *options]
     if shutil.which("unshare") is None or subprocess.run([*unshare, "true"], check=False).returncode:
         pytest.skip("needs unshare --pid, which takes root on Linux")
@@ -233,7 +233,7 @@ def _claim(folder, all_here, wins) -> None:
     all_here.wait()
 
 
-def test_of_many_that_take_over_one_stale_lease_a_single_one_wins(tmp_path):
+def test_only_one_of_many_processes_takes_over_a_stale_lease(tmp_path):
     context = multiprocessing.get_context("spawn")
     age(acquire(tmp_path, "cell"), 1000)
     all_here, wins = context.Barrier(8, timeout=60), context.Queue()

@@ -72,7 +72,7 @@ def test_the_command_can_be_pasted_into_a_shell():
     assert command_line(["train.py", "--spec", '{"a": 1}']) == """python train.py --spec '{"a": 1}'"""
 
 
-def test_provenance_is_strict_json_and_says_what_is_needed(tmp_path):
+def test_provenance_is_strict_json_with_all_required_entries(tmp_path):
     own = tmp_path / "my_method.py"
     own.write_text("x = 1\n")
     origin = provenance(

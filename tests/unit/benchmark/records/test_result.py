@@ -1,4 +1,4 @@
-"""RunSpec and RunResult: identity, round trips, and one clear line for whatever is wrong."""
+"""RunSpec and RunResult: identity, round trips, and one-line errors for wrong entries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.records.result import Overrides, RecordError, RunResult, RunSpec, failure, safe_name
+from benchmark.records.overrides import Overrides
+from benchmark.records.result import RunResult, RunSpec, failure, safe_name
+from benchmark.records.validation import RecordError
 
 SPEC = RunSpec("nyuv2_lite", "hard_sharing", "aux_heads", "efficientnet_lite0:imagenet", ("semseg", "depth"), 0)
 METRICS = {"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": True}}}
@@ -138,7 +140,7 @@ def test_metrics_of_a_done_cell_are_numbers(value):
 
 
 @pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": Infinity}', '{"a": 1', "", "[" * 100_000])
-def test_what_is_not_strict_json_is_named_in_one_line(text):
+def test_text_that_is_not_strict_json_is_named_in_one_line(text):
     with pytest.raises(RecordError, match=r"^f.json: not readable as JSON: ") as caught:
         RunResult.from_text(text, "f.json")
     assert "\n" not in str(caught.value)

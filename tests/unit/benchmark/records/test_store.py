@@ -1,4 +1,4 @@
-"""The store of results: places, fencing, and files that are no results."""
+"""The store of results: paths, fencing, and files that are not results."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from benchmark.records import store as store_module
-from benchmark.records.result import RecordError, RunResult, RunSpec, failure
+from benchmark.records.result import RunResult, RunSpec, failure
 from benchmark.records.store import ResultStore, Stored, StoreError, Unreadable
+from benchmark.records.validation import RecordError
 
 CHECKOUT = Path(store_module.__file__).resolve().parents[2]
 METRICS = {"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": True}}}
@@ -102,7 +103,7 @@ def test_a_process_of_a_launcher_leaves_the_lease_to_it(store, monkeypatch):
     assert lease.held()
 
 
-def test_results_are_listed_by_recipe_and_none_is_lost_to_a_bad_neighbour(store):
+def test_results_are_listed_by_recipe_and_an_unreadable_file_hides_no_other(store):
     for seed in range(3):
         store_result(store, spec_of(seed))
     store_result(store, spec_of(0, "other"))
@@ -174,7 +175,7 @@ def test_a_value_that_tables_cannot_hold_makes_the_file_unreadable(store, path, 
     assert entry.reason.startswith(f"{file}: ")
 
 
-def test_what_is_no_ordinary_file_is_not_opened(store):
+def test_a_special_file_is_not_opened(store):
     """Opening a pipe would wait for a writer for ever."""
     folder = store.root / "runs" / "smoke"
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Model files and training states: exact, whole, and refused where they do not fit."""
+"""Model files and training states: exact round trips, and errors for wrong or damaged files."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_state_of_another_network_or_a_longer_training_does_not_fit(state: Sta
 
 
 def test_training_that_began_on_other_data_is_not_continued():
-    """Else a result would name only the data it ended on."""
+    """A result would otherwise name only the data of the last part."""
 
     class Runner:
         work_dir = "results/work/cell"

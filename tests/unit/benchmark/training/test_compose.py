@@ -1,4 +1,4 @@
-"""A recipe, its overrides, and what is refused before anything runs."""
+"""Recipes, overrides, and requests that are refused before anything runs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,9 @@ import pytest
 
 from benchmark.records.result import RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
-from benchmark.training.compose import (
-    RECIPES,
-    ConfigError,
-    check_spec,
-    compose,
-    load_recipe,
-    parse_overrides,
-    recipe_names,
-)
+from benchmark.training.compose import check_spec, compose
+from benchmark.training.recipe_files import RECIPES, load_recipe, recipe_names
+from benchmark.training.recipe_keys import ConfigError, parse_overrides
 
 
 def spec(**changes: Any) -> RunSpec:
@@ -54,7 +48,7 @@ def test_every_recipe_composes_for_every_method_and_regularizer(name: str, tmp_p
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_the_text_of_a_recipe_names_it_and_says_what_is_published(name: str) -> None:
+def test_the_docstring_of_a_recipe_has_its_name_and_the_published_numbers(name: str) -> None:
     text = ast.get_docstring(ast.parse((RECIPES / f"{name}.py").read_text())) or ""
     assert text.startswith(f"{name}: ")
     if name.startswith(("nyuv2_", "pascal_")) and name != "nyuv2_lite":
@@ -118,7 +112,7 @@ def test_a_setting_that_a_constructor_takes_may_be_added(tmp_path: Path) -> None
     ("key", "message"),
     [
         ("train_cfg.max_iter", r"no setting 'train_cfg.max_iter'.*Did you mean 'train_cfg.max_iters'"),
-        ("optim_wraper.optimizer.lr", r"there is no 'optim_wraper'"),
+        ("optim_wraper.optimizer.lr", r"'optim_wraper' does not exist"),
         ("optim_wrapper.optimizer.learning_rate", "no setting"),
         ("param_scheduler.9.power", "must be a number from 0 to 1"),
         ("train_cfg.max_iters.deeper", "no setting"),
@@ -148,7 +142,7 @@ def test_a_misspelt_override_is_refused_with_the_nearest_key(key: str, message: 
         ({"overrides": {"tasks.normals.loss_options.diviser": "images"}, "tasks": ("normals",)}, "diviser"),
     ],
 )
-def test_what_cannot_run_is_refused_in_one_line(changes: dict[str, Any], message: str) -> None:
+def test_a_wrong_request_is_refused_in_one_line(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         check_spec(spec(**changes))
     assert "\n" not in str(caught.value)
@@ -179,6 +173,6 @@ def test_resuming_starts_the_order_of_samples_behind_those_seen(tmp_path: Path) 
 
 
 def test_two_runners_of_a_process_never_have_one_name(tmp_path: Path) -> None:
-    """Else mmengine warns where the same cell is composed twice within a second."""
+    """mmengine warns of equal names if the same cell is composed twice within a second."""
     cell = RunSpec("smoke", "hard_sharing", "none", "resnet18", ("semseg",), 0)
     assert compose(cell, tmp_path).experiment_name != compose(cell, tmp_path).experiment_name

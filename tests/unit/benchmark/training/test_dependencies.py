@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 
 from benchmark.records.result import RunSpec
 from benchmark.training.cell import run_cell
-from benchmark.training.compose import ConfigError
 from benchmark.training.dependencies import TRAIN_SECONDS, build_cell_model, needs_of, trained_methods, with_needed
 from benchmark.training.model_files import MODEL_FILE, read_metadata, save_model
+from benchmark.training.recipe_keys import ConfigError
 from mtl_methods.cross_stitch import CrossStitch
 from mtl_methods.single_task import SingleTask
 from regularizers.aux_heads import AuxHeads
@@ -94,7 +94,7 @@ def test_a_cell_without_the_weights_that_it_needs_fails_and_says_which(tmp_path)
 
 
 def test_a_regularizer_is_given_the_trained_methods_too(tmp_path, monkeypatch):
-    """As the teachers of a distillation."""
+    """Trained methods as the teachers of a distillation."""
     given: list[str] = []
     monkeypatch.setattr(AuxHeads, "needs", classmethod(lambda cls, backbone, options: {"single_task": {}}))
     monkeypatch.setattr(AuxHeads, "start_from", lambda self, trained: given.extend(trained))

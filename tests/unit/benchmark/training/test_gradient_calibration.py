@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from benchmark.cost.batches import random_batch
 from benchmark.records.result import RunSpec
 from benchmark.training.builders import build_training_module
-from benchmark.training.compose import ConfigError, check_spec
+from benchmark.training.compose import check_spec
 from benchmark.training.gradient_calibration import (
     Calibration,
     GradientProbe,
@@ -24,6 +24,7 @@ from benchmark.training.gradient_calibration import (
     task_of,
 )
 from benchmark.training.model import TrainingModule
+from benchmark.training.recipe_keys import ConfigError
 
 
 def features() -> Tensor:
@@ -43,7 +44,7 @@ def test_the_ratio_is_that_of_norms_over_all_maps_together() -> None:
     assert gradient_ratio(terms, [10 * first[0, 0, 1, 1]], [first, second]).item() == pytest.approx(0.5)
 
 
-def test_what_reaches_no_feature_has_the_ratio_zero() -> None:
+def test_a_term_that_reaches_no_feature_has_the_ratio_zero() -> None:
     maps, other = features(), features()
     assert gradient_ratio([linear(other, 1.0)], [linear(maps, 1.0)], [maps]) == 0
     assert gradient_ratio([torch.zeros(())], [linear(maps, 1.0)], [maps]) == 0

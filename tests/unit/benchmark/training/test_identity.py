@@ -1,4 +1,4 @@
-"""Identity of cells by content: which changes of a request, a recipe or a user's file make another cell."""
+"""Identity of cells by content: changes of a request, a recipe or a user's file that make another cell."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from benchmark.records.result import RunSpec
 from benchmark.registry import METHODS, import_file
-from benchmark.training.compose import RECIPES
 from benchmark.training.dependencies import identify, identify_all, needs_of
+from benchmark.training.recipe_files import RECIPES
 
 FILM = '''
 """A method of a user."""

@@ -37,7 +37,7 @@ def test_a_later_start_continues_the_same_order(start: int) -> None:
 
 
 def runner(max_iters: int) -> SimpleNamespace:
-    """What the hooks ask of a runner."""
+    """The part of a Runner that the hooks read."""
     return SimpleNamespace(train_loop=SimpleNamespace(max_iters=max_iters))
 
 
@@ -62,7 +62,7 @@ def test_progress_is_written_at_the_end_at_the_latest(tmp_path: Path) -> None:
 
 
 class Listener(Regularizer):
-    """Does nothing but hear how far the training is."""
+    """Records the progress of the training."""
 
     def __init__(self) -> None:
         super().__init__(NYUV2_TASKS, ())
@@ -72,8 +72,8 @@ class Listener(Regularizer):
 
 
 @pytest.mark.parametrize(("start", "heard"), [(0, [0.0, 0.25, 0.5, 0.75]), (2, [0.5, 0.75])])
-def test_a_regularizer_hears_which_share_of_the_training_is_done(start: int, heard: list[float]) -> None:
-    """Of four iterations, from the beginning and resumed; 1 where no loop says anything."""
+def test_a_regularizer_receives_the_progress_of_the_training(start: int, heard: list[float]) -> None:
+    """Progress in four iterations, from the start and resumed; 1 without a loop."""
     listener, shares = Listener(), []
     assert listener.progress == 1
 

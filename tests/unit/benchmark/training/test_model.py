@@ -87,7 +87,7 @@ class Diagnosed(Noise):
 
 @pytest.mark.parametrize("name", ["opacity", "gradient_ratio_gloss", "loss_ratio"])
 def test_diagnostics_of_a_regularizer_are_logged_and_not_added_to_the_loss(name: str) -> None:
-    """Also diagnostics with "loss" in their name, as of a task named gloss."""
+    """Diagnostics with "loss" in their name, such as for a task named gloss, are not added either."""
     module = TrainingModule(MultiTaskModel(FixedDepth(), TASKS), Diagnosed(name), seed=1)
     terms = module(**batch(), mode="loss")
     total, logged = module.parse_losses(terms)

@@ -11,7 +11,7 @@ from benchmark.cost.batches import random_batch
 from benchmark.cost.measure import optimizer_of, training_step
 from benchmark.cost.target import CostTarget, build
 from benchmark.records.result import RunSpec
-from benchmark.training.compose import load_recipe, recipe_names
+from benchmark.training.recipe_files import load_recipe, recipe_names
 
 SIZE = (64, 96)
 OF_PAPERS = ("nyuv2_hrnet18", "nyuv2_resnet50", "pascal_hrnet18", "pascal_resnet50")

@@ -1,4 +1,4 @@
-"""Scoring stored weights again replaces the numbers and says so."""
+"""Repeated evaluation of stored weights replaces the metrics and records it in the provenance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def stored() -> RunResult:
     return RunResult(SPEC, "done", metrics(1.0), {"train_seconds": 5.0}, origin)
 
 
-def test_the_numbers_are_new_and_the_training_is_remembered():
+def test_the_metrics_are_new_and_the_provenance_of_the_training_is_kept():
     result = scored_again(stored(), 0.0, (), metrics(2.0), DATA)
     assert result.metrics == metrics(2.0)
     assert result.cost == stored().cost

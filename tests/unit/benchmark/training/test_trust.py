@@ -1,4 +1,4 @@
-"""Result files are data: whatever they name, composing their cell runs no code but ours."""
+"""Result files are data: composing a stored cell never runs foreign code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRAP = "trap_of_a_result_file"
 
 @pytest.fixture
 def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A module that leaves a mark when it is imported or called; yields the path of the mark."""
+    """A module that creates a file when it is imported or called; yields the path of the file."""
     mark = tmp_path / "mark"
     code = f"from pathlib import Path\nPath({str(mark)!r}).touch()\ndef spring(*args, **kwargs): pass\n"
     (tmp_path / f"{TRAP}.py").write_text(code)

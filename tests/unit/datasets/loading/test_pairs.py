@@ -12,7 +12,8 @@ from torch.utils.data import default_collate
 
 from benchmark.records.result import RunSpec
 from benchmark.training.builders import build_split
-from benchmark.training.compose import ConfigError, check_spec, compose
+from benchmark.training.compose import check_spec, compose
+from benchmark.training.recipe_keys import ConfigError
 from datasets.loading.pairs import PosedPairs, join_pairs, partners, relative_pose
 
 TASKS = ("semseg", "depth", "normals", "boundary")

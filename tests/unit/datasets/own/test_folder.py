@@ -13,7 +13,7 @@ from PIL import Image
 from user_folder import SIZE, picture, target, write
 
 from benchmark.boundaries.formats.content import DataError
-from benchmark.training.compose import load_recipe
+from benchmark.training.recipe_files import load_recipe
 from datasets.layout.layout import read_info
 from datasets.own.folder import FolderDataset
 from datasets.own.folder_example import CLASSES, MATERIALS, UNLABELLED_DEPTH

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from user_folder import picture
 
 from benchmark.boundaries.formats.content import DataError
 from datasets.own.folder import FolderDataset

@@ -14,9 +14,10 @@ from benchmark.records.result import RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
 from benchmark.tasks import NYUV2_TASKS, PASCAL_TASKS, TaskSet
 from benchmark.training.builders import build_training_module
-from benchmark.training.compose import ConfigError, check_spec
+from benchmark.training.compose import check_spec
 from benchmark.training.model import TrainingModule
 from benchmark.training.optim import PartsOptimWrapperConstructor
+from benchmark.training.recipe_keys import ConfigError
 from regularizers.three_d_aware.options import LossSchedule, MapOptions
 from regularizers.three_d_aware.regularizer import ThreeDAware
 from regularizers.three_d_aware.supervision import SmallPredictions

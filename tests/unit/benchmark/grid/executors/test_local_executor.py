@@ -15,7 +15,7 @@ SPEC = RunSpec("smoke", "quick", "none", "b", ("semseg",), 0)
     ("cores", "memory", "gpu", "workers"),
     [(8, 64.0, True, 1), (8, 64.0, False, 8), (8, 11.9, False, 2), (2, 1.0, False, 1), (4, None, False, 4)],
 )
-def test_as_many_cells_run_as_cores_and_memory_bear(cores, memory, gpu, workers):
+def test_the_default_number_of_cells_follows_cores_and_memory(cores, memory, gpu, workers):
     assert default_workers(cores, memory, gpu) == workers
 
 
@@ -33,7 +33,7 @@ def test_the_allocator_is_tuned_unless_the_user_has_set_it(monkeypatch):
     assert given["MALLOC_TOP_PAD_"] == "268435456"
 
 
-def test_the_command_names_the_whole_cell(tmp_path):
+def test_the_command_contains_the_complete_cell(tmp_path):
     store = ResultStore(tmp_path / "out", tmp_path / "work")
     command = LocalExecutor(store, imports=["a.py", "b.py"]).command(SPEC)
     assert command[1].endswith("train.py")
