@@ -55,7 +55,7 @@ def test_network_of_one_channel_is_refused_with_the_remedy():
     state = published_state("stl_hrnet18_semseg")
     for name in ("decoder.last_layer.3.weight", "decoder.last_layer.3.bias"):
         state[name] = state[name][:1]
-    with pytest.raises(ImportRefusedError, match=r"depth or of boundaries.*decoders\.depth"):
+    with pytest.raises(ImportRefusedError, match=r"depth or boundaries.*decoders\.depth"):
         baselines.describe(state)
     renamed = {name.replace("decoder.", "decoders.edge."): tensor for name, tensor in state.items()}
     assert dict(baselines.describe(renamed).channels) == {"boundary": 1}
