@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Write the cards of all metrics and data sets from the docstrings of their modules.
 
-Without options, it updates benchmark/metrics/CARDS.md, datasets/CARDS.md and docs/methods.md. If a card is incomplete, it
-names the card and writes no file.
+Without options, it updates benchmark/metrics/CARDS.md, datasets/CARDS.md and docs/methods.md. If a card is incomplete,
+it names the card and writes no file.
 """
 
 from __future__ import annotations
