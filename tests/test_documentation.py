@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from benchmark.contracts import Method
-from benchmark.registry import METHODS, import_file
+from benchmark.registry import DATASETS, METHODS, import_file
 from benchmark.tasks import NYUV2_TASKS
+from benchmark.training.builders import build_split
 from datasets.own.manifest import read_manifest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -90,3 +91,20 @@ def test_python_of_the_results_page_runs(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(CHECKOUT)
     for example in blocks(CHECKOUT / "docs" / "results.md", "python"):
         exec(compile(example, "docs/results.md", "exec"), {})
+
+
+def test_the_data_set_class_of_the_docs_is_read(tmp_path: Path) -> None:
+    """Two frames of 32x48 with a depth of 2 metres."""
+    (example,) = blocks(CHECKOUT / "docs" / "your_data.md", "python")
+    (tmp_path / "my_data.py").write_text(example.replace('"my_rooms"', '"docs_rooms"'))
+    import_file(tmp_path / "my_data.py")
+    try:
+        for split in ("train", "test"):
+            (tmp_path / split).mkdir()
+            item = {"image": torch.zeros(3, 32, 48), "depth": torch.full((1, 32, 48), 2.0), "intrinsics": torch.eye(3)}
+            torch.save(item, tmp_path / split / "0001.pt")
+        data = build_split("docs_rooms", str(tmp_path), "train", ("depth",), 0)
+        assert data[0]["targets"]["depth"].mean() == 2
+    finally:
+        DATASETS._entries.pop("docs_rooms")
+        DATASETS._module_dict.pop("docs_rooms")

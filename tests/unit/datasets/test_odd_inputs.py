@@ -43,7 +43,7 @@ FOLDERS = {
     "normals_chw": "the channels come first",
     "normals_png16": "expected 8 bits a channel",
     "symlinks": READ,
-    "subfolders": "a folder; put the files side by side",
+    "subfolders": "a folder; put all files directly into",
     "one_test_frame": READ,
     "odd_sizes": READ,
     "empty_line_comment": READ,
