@@ -62,6 +62,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error("name either a result file or --imported DIR")
     if options.imported is not None and options.recipe is None:
         parser.error("--imported needs --recipe")
+    if options.imported is None and options.overrides:
+        parser.error("--set is for --imported; a stored result keeps its own settings")
     if options.json is not None and not options.json.absolute().parent.is_dir():
         parser.error(f"no folder {options.json.parent} for --json")
     if options.imported is not None and (options.store or options.weights):

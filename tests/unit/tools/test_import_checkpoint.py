@@ -189,7 +189,7 @@ def test_axes_are_turned_in_the_prediction_alone():
         [],
         ["a.json", "--imported", "b", "--recipe", "smoke"],
         ["--imported", "b"],
-        ["a.json", "--recipe", "smoke"],
+        ["a.json", "--set", "train_cfg.max_iters=1"],
         ["--imported", "b", "--recipe", "smoke", "--store"],
     ],
 )
