@@ -70,7 +70,7 @@ def test_an_error_is_one_line_and_changes_no_file(tmp_path, capsys):
     assert error.count("\n") == 1
     (clip / "frame-000004.depth.png").write_bytes(b"no picture")
     assert main(["--from", str(clip), "--out", str(out), "--overwrite", "--workers", "1"]) == 2
-    assert "frame-000004.depth.png: truncated image" in capsys.readouterr().err
+    assert "frame-000004.depth.png: not a PNG or JPEG image" in capsys.readouterr().err
     assert (out / "dataset.json").read_text() == before
 
 
