@@ -160,6 +160,7 @@ def _runner_at_latest_state(spec: RunSpec, folder: Path) -> tuple[Runner, Mappin
             break
         print(f"checkpoint ignored: {folder}: {problem}")
     runner.register_hook(ResumableStateHook(str(folder), spec.run_id, interval, state))
+    runner.logger.info("Hooks with the checkpoints: %s", runner.get_hooks_info())
     return runner, state
 
 

@@ -261,7 +261,7 @@ class RecipeSettings(_Settings):
     memory_format: Literal["channels_last", "contiguous_format"] = "channels_last"
     compile: Any = None
     accelerate: Flag = True
-    checkpoint_interval: Positive = 500
+    checkpoint_interval: Annotated[Integer, Field(ge=0)] = 500
     default_hooks: Annotated[dict[str, Any], AfterValidator(registered_types)] = {}
     log_processor: LogProcessor | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"

@@ -116,6 +116,7 @@ BACKBONE_RATES = {
     "pascal_vit_l": (2e-5, 1.0),
     "smoke": (2.5e-3, 1.0),
     "synthetic_demo": (2.5e-3, 1.0),
+    "synthetic_rooms": (4e-3, 0.4),
 }
 """Learning rate of the recipe and the factor of the backbone's, as the docstrings of the recipes state them."""
 

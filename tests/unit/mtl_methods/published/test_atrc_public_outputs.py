@@ -18,14 +18,15 @@ from torch import Tensor
 
 from benchmark.heads import upsample_to
 from benchmark.tasks import STANDARD_TASKS
-from mtl_methods.atrc.genotypes import CONTEXTS, PUBLIC_TASK_NAMES, PUBLISHED, Genotype, our_task
+from mtl_methods.atrc.genotypes import CONTEXTS, PUBLISHED, Genotype
+from mtl_methods.published.description import OUR_TASKS, our_task
 from mtl_methods.published.importing import import_state
 
 REFERENCE = Path(__file__).resolve().parents[3] / "reference" / "atrc_public.npz"
 NYUD = {"semseg": 40, "depth": 1, "normals": 3, "edge": 1}
 PASCAL = {"semseg": 21, "human_parts": 7, "sal": 2, "normals": 3, "edge": 1}
 TURNED = {"edge": 1, "depth": 1, "semseg": 40, "normals": 3}
-PUBLIC = {ours: theirs for theirs, ours in PUBLIC_TASK_NAMES.items()}
+PUBLIC = {ours: theirs for theirs, ours in OUR_TASKS.items()}
 
 
 def everywhere(number: int) -> Numbers:
