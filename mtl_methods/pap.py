@@ -177,7 +177,7 @@ class Propagation(nn.Module):
         super().__init__()
         self.iterations, self.beta, self.positions = iterations, beta, positions
         self.embeddings = nn.ModuleDict({name: projection(channels, width) for name in tasks})
-        # At the start, a task's own affinities weigh more than those of each other task.
+        # At the start, a task's own affinities weigh more than the affinities of another task.
         self.mixture = nn.Parameter(torch.eye(len(tasks)))
 
     def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -61,7 +61,7 @@ def select(name: str, results: Sequence[Stored]) -> list[Stored]:
     """The finished results of a row such as "mti_net+aux_heads", or of a commit.
 
     Raises:
-        ValueError: if there is none, with the nearest names.
+        ValueError: if no row has the name; the message gives the nearest names.
     """
     done = [cell for cell in results if cell.result.status == DONE]
     found = [cell for cell in done if row_key(cell.result).label == name]

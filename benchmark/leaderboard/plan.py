@@ -43,7 +43,7 @@ class RowKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """The rows of one board that share all settings but those of a regularizer.
+    """The rows of one board that share all settings except settings of a regularizer.
 
     Args:
         name: name of the board and of its file.
@@ -52,7 +52,7 @@ class Plan:
         version: version of the recipe.
         split: of the data, "test" or "val".
         rows: seeds of each row, in the order of the board's file.
-        settings: overrides that all its cells share, except those of a regularizer.
+        settings: overrides that all its cells share, except overrides of a regularizer.
         primary: declared comparisons as (row, baseline).
         caveats: what a reader must know, one sentence each.
     """

@@ -29,7 +29,7 @@ class Setting:
         fingerprint: of its content; empty if unknown.
         backbone: its name.
         tasks: their names.
-        overrides: changed settings of the recipe, except those of the regularizer.
+        overrides: changed settings of the recipe, except settings of the regularizer.
     """
 
     recipe: str

@@ -111,7 +111,7 @@ def usable_states(folder: Path, run_id: str) -> Iterator[State]:
 def misfit(runner: Runner, state: Mapping[str, Any]) -> str:
     """Reason why a state does not belong to the training of a runner; empty if it fits."""
     if not isinstance(state["module"], Mapping) or shapes(state["module"]) != shapes(runner.model.state_dict()):
-        return "its tensors are not those of the model"
+        return "its tensors differ from the tensors of the model"
     if state["iteration"] > runner.cfg.train_cfg.max_iters:
         return f"it is at iteration {state['iteration']} of {runner.cfg.train_cfg.max_iters}"
     return ""

@@ -5,7 +5,7 @@ Both archives hold the same files, below folders of different names:
     JPEGImages/NAME.jpg
     ImageSets/Context/train.txt, val.txt     names, one a line
     pascal-context/trainval/NAME.mat         LabelMap, classes 1..459
-    semseg/VOC12/NAME.png                    0..20, 255 unlabelled; where there is none, semseg/pascal-context/NAME.png
+    semseg/VOC12/NAME.png                    0..20, 255 unlabelled; if it is missing, semseg/pascal-context/NAME.png
     human_parts/NAME.mat                     anno, as in PASCAL-Part
     normals_distill/NAME.png                 (H, W, 3), n = 2 v / 255 - 1
     sal_distill/NAME.png                     probability in 8 bits

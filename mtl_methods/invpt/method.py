@@ -127,7 +127,7 @@ class InvPT(Method):
         return MultiTaskOutput(predictions, features=encoded.shared, auxiliary=auxiliary)
 
     def backbone_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the backbone: of a Vision Transformer those of its stem and stages, which alone are kept."""
+        """Parameters of the backbone. Of a Vision Transformer only stem and stages are kept."""
         if isinstance(self.encoder, PlainEncoder):
             return [*self.encoder.stem.parameters(), *self.encoder.stages.parameters()]
         return super().backbone_parameters()

@@ -75,7 +75,7 @@ def outputs_and_gradients(method: Method, dtype: torch.dtype) -> dict[str, torch
 def relative_errors(values: dict[str, torch.Tensor], exact: dict[str, torch.Tensor]) -> dict[str, float]:
     """Norm of the difference over the norm of the exact tensor or 1e-3, whichever is larger, by name.
 
-    The floor is for gradients that cancel to zero, such as those of a shift before a batch normalisation.
+    The floor is for gradients that cancel to zero, such as the gradient of a shift before a batch normalisation.
     """
     assert list(values) == list(exact)
     return {

@@ -162,7 +162,7 @@ def test_a_state_that_does_not_fit_the_network_starts_the_training_anew(
     (tmp_path / "cell").mkdir()
     write_state(tmp_path / "cell" / STATE_FILE, foreign)
     assert run_cell(spec(), tmp_path / "cell").status == "done"
-    assert "its tensors are not those of the model" in capfd.readouterr().out
+    assert "its tensors differ from the tensors of the model" in capfd.readouterr().out
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "cell"))
 
 
@@ -244,7 +244,7 @@ def test_a_result_has_the_diagnostics_of_the_regularizer(tmp_path: Path) -> None
         "seconds",
         "calibrated_factor",
     } <= set(found)
-    # Four steps of a thin field: the weights are those of the first step, near flat over 64 samples.
+    # Four steps of a thin field: the weights are as in the first step, near flat over 64 samples.
     assert 2 < found["ray_entropy"] < 4.16
     assert found["gradient_ratio"] == pytest.approx(0.3, rel=0.5)
     assert RunResult.from_text(result.to_text()) == result

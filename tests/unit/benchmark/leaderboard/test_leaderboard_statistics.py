@@ -83,7 +83,7 @@ def test_these_methods_by_the_formula():
 
 
 def test_these_methods_of_equal_size_and_spread_are_a_regression_on_methods():
-    """With equal variances, Welch's degrees of freedom are M (n - 1), those of a cell means model."""
+    """With equal variances, Welch's degrees of freedom are M (n - 1), as in a cell means model."""
     base = np.random.default_rng(2).normal(size=5)
     gains = [base + shift for shift in (0.0, 1.0, 2.5)]
     design = np.kron(np.eye(3), np.ones((5, 1)))

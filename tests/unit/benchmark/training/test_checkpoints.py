@@ -137,8 +137,8 @@ def test_a_state_that_would_run_code_is_left_out_and_runs_nothing(tmp_path: Path
     [
         (state_at(4), ""),
         (state_at(11), "it is at iteration 11 of 10"),
-        (state_at(4) | {"module": nn.Linear(3, 3).state_dict()}, "its tensors are not those of the model"),
-        (state_at(4) | {"module": 7}, "its tensors are not those of the model"),
+        (state_at(4) | {"module": nn.Linear(3, 3).state_dict()}, "its tensors differ from the tensors of the model"),
+        (state_at(4) | {"module": 7}, "its tensors differ from the tensors of the model"),
     ],
 )
 def test_a_state_of_another_network_or_a_longer_training_does_not_fit(state: State, reason: str) -> None:
