@@ -1,4 +1,4 @@
-"""ATRC of the authors' code: HRNet, any tasks, any genotype; plain state dicts and state dicts of their training module.
+"""ATRC of the authors' code: HRNet, any tasks, any genotype; plain state dicts, or those a training module saves.
 
 Source: tensor names and shapes of https://github.com/brdav/atrc, commit 76d8055.
 
