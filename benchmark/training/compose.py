@@ -84,31 +84,39 @@ def compose(spec: RunSpec, folder: Path, start_iteration: int = 0) -> Config:
     return config
 
 
-def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any]:
-    tasks = {name: dict(recipe.tasks[name]) for name in spec.tasks}
+def module_options(recipe: Config, spec: RunSpec) -> dict[str, Any]:
+    """Keywords of `build_training_module` for a cell."""
     return dict(
-        model=dict(
-            type="TrainingModuleOf",
-            method=spec.method,
-            method_options=dict(recipe.method),
-            regularizer=spec.regularizer,
-            regularizer_options=dict(recipe.regularizer),
-            dataset=recipe.dataset,
-            root=str(data_root(recipe)),
-            tasks=tasks,
-            backbone=spec.backbone,
-            seed=spec.seed,
-            memory_format=recipe.memory_format,
-            accelerate=recipe.accelerate,
-            compile_options=compiling.compile_options(recipe),
-        ),
+        method=spec.method,
+        method_options=dict(recipe.method),
+        regularizer=spec.regularizer,
+        regularizer_options=dict(recipe.regularizer),
+        dataset=recipe.dataset,
+        root=str(data_root(recipe)),
+        tasks=chosen_tasks(recipe, spec),
+        backbone=spec.backbone,
+        seed=spec.seed,
+        memory_format=recipe.memory_format,
+        accelerate=recipe.accelerate,
+        compile_options=compiling.compile_options(recipe),
+    )
+
+
+def chosen_tasks(recipe: Config, spec: RunSpec) -> dict[str, dict[str, Any]]:
+    """Settings of the tasks of a cell, in its order."""
+    return {name: dict(recipe.tasks[name]) for name in spec.tasks}
+
+
+def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any]:
+    return dict(
+        model=dict(type="TrainingModuleOf", **module_options(recipe, spec)),
         train_cfg=dict(recipe.train_cfg),
         test_cfg=dict(recipe.test_cfg),
         train_dataloader=_dataloader(recipe, spec, "train", persistent=True),
         test_dataloader=_dataloader(recipe, spec, "test", persistent=False)
         | dict(sampler=dict(type="DefaultSampler", shuffle=False, round_up=False)),
         test_evaluator=[
-            dict(type="MetricOf", dataset=recipe.dataset, root=str(data_root(recipe)), task=name) for name in tasks
+            dict(type="MetricOf", dataset=recipe.dataset, root=str(data_root(recipe)), task=name) for name in spec.tasks
         ],
         optim_wrapper=dict(recipe.optim_wrapper),
         param_scheduler=_with_length(recipe.param_scheduler, recipe.train_cfg.max_iters),

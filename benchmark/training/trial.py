@@ -22,6 +22,7 @@ from benchmark.records.result import RunSpec
 from benchmark.registry import BACKBONES, METHODS, REGULARIZERS, SCRATCH, Entry, split_backbone
 from benchmark.tasks import TaskSet
 from benchmark.training.builders import build_training_module, tasks_of
+from benchmark.training.compose import chosen_tasks, module_options
 from benchmark.training.identity import is_own
 from benchmark.training.model import TrainingModule
 from benchmark.training.recipe_files import data_root, load_recipe
@@ -62,20 +63,9 @@ def _try(spec: RunSpec) -> None:
 
 def _build(spec: RunSpec) -> tuple[TrainingModule, TaskSet]:
     recipe = load_recipe(spec.recipe, spec.overrides)
-    chosen = {name: dict(recipe.tasks[name]) for name in spec.tasks}
-    module = build_training_module(
-        method=spec.method,
-        method_options=dict(recipe.method),
-        regularizer=spec.regularizer,
-        regularizer_options=dict(recipe.regularizer),
-        dataset=recipe.dataset,
-        root=str(data_root(recipe)),
-        tasks=chosen,
-        backbone=f"{split_backbone(spec.backbone)[0]}:{SCRATCH}",
-        seed=0,
-        memory_format=recipe.memory_format,
-    )
-    return module, tasks_of(recipe.dataset, chosen, data_root(recipe))
+    untrained = dict(backbone=f"{split_backbone(spec.backbone)[0]}:{SCRATCH}", seed=0, compile_options=None)
+    module = build_training_module(**module_options(recipe, spec) | untrained)
+    return module, tasks_of(recipe.dataset, chosen_tasks(recipe, spec), data_root(recipe))
 
 
 def _try_batch(module: TrainingModule, tasks: TaskSet) -> None:
