@@ -12,20 +12,23 @@ from __future__ import annotations
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from glob import escape, glob
 from pathlib import Path
 
 from benchmark.records import leases
-from benchmark.records.atomic import locked, replacing, write_text
+from benchmark.records.atomic import is_abandoned, locked, replacing, temporary_files, write_text
 from benchmark.records.escaping import escape_terminal
 from benchmark.records.leases import Lease
 from benchmark.records.result import DONE, RunResult, RunSpec
-from benchmark.records.validation import RecordError
+from benchmark.records.result_schema import Outline
+from benchmark.records.validation import RecordError, adapter_of, read_from
 
 Version = tuple[int, int]
+STATE_FILES = ("training_state.pt", "training_state.previous.pt")
+"""Names of the newest and the previous training state in the work folder of a cell."""
 MAX_BYTES = 16 << 20
 """Size of the largest file that is read as a result."""
 
@@ -88,10 +91,43 @@ class ResultStore:
         except OSError as error:
             raise RecordError(f"{path}: not readable: {error.strerror or error}") from None
 
+    def outline(self, spec: RunSpec) -> Outline | None:
+        """Status, error and times of a stored result, without a check of its other entries; None if it has none.
+
+        Raises:
+            RecordError: if the file cannot be read.
+        """
+        path = self.path(spec)
+        try:
+            with read_from(str(path)):
+                outline: Outline = adapter_of(Outline).validate_json(path.read_bytes())
+                return outline
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise RecordError(f"{path}: not readable: {error.strerror or error}") from None
+
     def finished(self, spec: RunSpec) -> bool:
         """Return True if the cell is done, so that it is never run again."""
         result = self.read(spec)
         return result is not None and result.status == DONE
+
+    def remove_leftovers(self, done: Iterable[RunSpec]) -> None:
+        """Remove training states and temporary files of cells that are done, and old temporary files of other cells.
+
+        A process that is killed between two steps leaves such files.
+        """
+        specs = {spec.run_id: spec for spec in done}
+        for spec in specs.values():
+            remove_files(self.work_folder(spec), STATE_FILES)
+        folders = {self.path(spec).parent for spec in specs.values()} | {self.work / "leases"}
+        for folder in folders:
+            for name, temporary in temporary_files(folder):
+                # Names are a run_id and an ending; a run_id may have dots.
+                parts = name.split(".")
+                is_done = any(".".join(parts[:count]) in specs for count in range(1, len(parts)))
+                if is_done or is_abandoned(temporary):
+                    temporary.unlink(missing_ok=True)
 
     def version(self, spec: RunSpec) -> Version | None:
         """A value that changes whenever the result of a cell is stored; None if it has none."""
@@ -186,6 +222,17 @@ class ResultStore:
                     shutil.copyfile(details, temporary)
             write_text(path, result.to_text())
         return path
+
+
+def remove_files(folder: Path, names: Iterable[str]) -> None:
+    """Remove files of a folder, and temporary files from which they were to be made; a file that resists stays."""
+    wanted = set(names)
+    with suppress(OSError):
+        for name in wanted:
+            (folder / name).unlink(missing_ok=True)
+        for name, temporary in temporary_files(folder):
+            if name in wanted:
+                temporary.unlink(missing_ok=True)
 
 
 def read_result(path: Path) -> RunResult:

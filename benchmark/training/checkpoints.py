@@ -26,11 +26,11 @@ from mmengine.runner import Runner
 
 from benchmark.records.atomic import replacing
 from benchmark.records.provenance import code_state
+from benchmark.records.store import STATE_FILES, remove_files
 from benchmark.training.averaging import AveragingHook
 from benchmark.training.model_files import CheckpointError
 
-STATE_FILE = "training_state.pt"
-PREVIOUS_FILE = "training_state.previous.pt"
+STATE_FILE, PREVIOUS_FILE = STATE_FILES
 DIGEST_BYTES = hashlib.sha256().digest_size
 STATE_KEYS = frozenset(
     ("iteration", "parts", "run_id", "data", "module", "averaged", "optimizer", "schedulers", "random", "logged")
@@ -250,5 +250,4 @@ class ResumableStateHook(Hook):
 
 def remove_training_state(folder: Path) -> None:
     """Delete the resume files of a cell whose result is stored; its model file stays."""
-    for name in (STATE_FILE, PREVIOUS_FILE):
-        (folder / name).unlink(missing_ok=True)
+    remove_files(folder, STATE_FILES)
