@@ -19,7 +19,7 @@ def parse_grid_arguments(description: str | None, arguments: list[str] | None) -
     """Parse the command line of a grid."""
     parser = Parser(description)
     _add_cells(parser.add_argument_group("cells"))
-    _add_folders(parser.add_argument_group("folders"))
+    _add_folders(parser.add_argument_group("folders and tables"))
     _add_execution(parser.add_argument_group("execution"))
     _add_modes(parser.add_argument_group("in place of running"))
     options = parser.parse_args(arguments)
@@ -86,6 +86,9 @@ def _add_cells(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_folders(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--columns", default="", metavar="METRICS", help="metrics of the printed table, as depth/delta1,semseg/pixAcc"
+    )
     group.add_argument(
         "--out", type=Path, default=CHECKOUT / "results", metavar="DIR", help="folder of results (default: results)"
     )

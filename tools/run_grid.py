@@ -48,11 +48,14 @@ def requested(options: argparse.Namespace) -> list[Request]:
         ValueError, OSError, ImportError: for a wrong request, in one line.
     """
     from benchmark.launch import requests_of_board, requests_of_file
+    from benchmark.metrics.catalogue import described
     from benchmark.registry import import_files
     from benchmark.training.requests import Request
     from benchmark.training.sweeps import variants_of
 
     import_files(options.imports)
+    for key in names(options.columns, "--columns") if options.columns else ():
+        described(key)
     if options.board or options.grid:
         chosen = ("methods", "regularizers", "seeds", "backbone", "tasks", "split", "overrides")
         given = [name for name in chosen if getattr(options, name)]
@@ -171,15 +174,19 @@ def print_report(report: Report) -> None:
         print("stopped; the same command continues with the cells that are left", file=sys.stderr)
 
 
-def print_leaderboard(store: ResultStore, recipe: str, told: Collection[str]) -> None:
+def print_leaderboard(store: ResultStore, recipe: str, columns: str, told: Collection[str]) -> None:
     """Write the leaderboard's files, print the tables of one recipe and the paths of all files.
 
     Args:
         store: store of the results.
         recipe: name of the recipe.
+        columns: metrics to show, with commas; empty for the ranking metrics.
         told: run_ids of cells whose failure the progress has shown.
+
+    Raises:
+        ValueError: for a metric in `columns` that no result has.
     """
-    from benchmark.leaderboard.files import write_leaderboard
+    from benchmark.leaderboard.files import columns_of, write_leaderboard
     from benchmark.leaderboard.terminal import terminal_table
 
     written = write_leaderboard(store.root, store.root, CHECKOUT / "results" / "reported.json")
@@ -187,9 +194,10 @@ def print_leaderboard(store: ResultStore, recipe: str, told: Collection[str]) ->
         print(f"left out: {unreadable.reason}", file=sys.stderr)
     print()
     width = shutil.get_terminal_size().columns
+    chosen = columns_of(written.contents, columns)
     for analysis in written.contents.analyses:
         if analysis.table.setting.recipe == recipe and (analysis.table.results or analysis.table.not_done):
-            print(terminal_table(analysis, width, told=told))
+            print(terminal_table(analysis, width, chosen, told))
     print(f"leaderboard: {shown(written.markdown)} and {shown(written.csv)}")
     print(f"results: {shown(store.root / 'runs')}, logs: {shown(store.work)}")
 
@@ -227,7 +235,8 @@ def main(arguments: list[str] | None = None) -> int:
         if any(plan.store.version(spec) is None for spec in plan.cells):
             prepare_data(requests)
         report = run_plan(plan, executor, progress_on(sys.stderr), options.retry, options.limit)
-        print_leaderboard(plan.store, requests[0].recipe, {spec.run_id for spec in report.not_done})
+        told = {spec.run_id for spec in report.not_done}
+        print_leaderboard(plan.store, requests[0].recipe, options.columns, told)
     except (StoreError, ExecutorError, ValueError, OSError) as error:
         return refuse(error)
     print_report(report)

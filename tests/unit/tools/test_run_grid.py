@@ -2,69 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmark.grid.executors import local
-
 CHECKOUT = Path(__file__).resolve().parents[3]
 TOOL = CHECKOUT / "tools" / "run_grid.py"
 HEAVY = ("torch", "mmengine", "numpy", "rich")
-METHODS = """
-from benchmark.registry import METHODS
-from mtl_methods.hard_sharing import HardSharing
-
-for name in ("quick", "crashes", "flaky"):
-
-    @METHODS.register(name, title=name, paper="none", year=2026)
-    class Fake(HardSharing):
-        pass
-"""
-
-
-@pytest.fixture(scope="module")
-def run_grid():
-    """The tool as a module."""
-    spec = importlib.util.spec_from_file_location("tool_run_grid", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def call(run_grid, tmp_path, monkeypatch, capfd):
-    """`call(*arguments)`: exit code, stdout and stderr of the tool, whose cells are the fakes of the grid's tests."""
-    fake = CHECKOUT / "tests" / "unit" / "benchmark" / "grid" / "fake_cell.py"
-    monkeypatch.setattr(run_grid, "prepare_data", lambda requests: None)
-    monkeypatch.setattr(local.LocalExecutor.__init__, "__defaults__", (1, (), fake))
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        try:
-            recipe = [] if {"--recipe", "--board", "--grid"} & set(arguments) else ["--recipe", "smoke"]
-            code = run_grid.main([*recipe, "--out", str(tmp_path / "out"), *arguments])
-        except SystemExit as end:
-            code = end.code
-        output = capfd.readouterr()
-        return code, output.out, output.err
-
-    return run
-
-
-@pytest.fixture
-def fakes(run_grid, tmp_path):
-    """Options that register the methods of the fake cell."""
-    from benchmark.registry import METHODS as REGISTRY
-
-    file = tmp_path / "fakes.py"
-    file.write_text(METHODS)
-    yield ["--import", str(file)]
-    for name in ("quick", "crashes", "flaky"):
-        REGISTRY._entries.pop(name, None)
-        REGISTRY._module_dict.pop(name, None)
 
 
 def test_help_imports_no_torch():
@@ -261,9 +207,10 @@ def test_an_edited_method_makes_its_cells_stale_and_a_comment_does_not(call, fak
     arguments = [*fakes, "--methods", "quick", "--seeds", "0,1", "--tasks", "semseg"]
     file = tmp_path / "fakes.py"
     assert call(*arguments)[0] == 0
-    file.write_text(f"# A comment.\n{METHODS}")
+    text = file.read_text()
+    file.write_text(f"# A comment.\n{text}")
     assert call(*arguments, "--dry-run")[1].splitlines()[-1] == "2 cells, 0 not done"
-    file.write_text(METHODS.replace("2026", "2025"))
+    file.write_text(text.replace("2026", "2025"))
     _, out, err = call(*arguments, "--dry-run")
     assert [line.split()[0] for line in out.splitlines()[:2]] == ["stale", "stale"]
     assert "2 cells replace older results: fakes.py changed since" in err
@@ -309,73 +256,6 @@ def test_a_board_runs_its_cells_in_its_order(call, fakes, tmp_path):
     code, _, err = call(*fakes, "--board", "mine", "--status")
     assert code == 2
     assert "board mine holds version 2 of recipe smoke, which has version 1 here" in err
-
-
-def test_a_grid_file_runs_its_cells(call, fakes, tmp_path):
-    file = tmp_path / "mine.toml"
-    file.write_text(
-        'recipe = "smoke"\nmethods = ["quick"]\ntasks = ["semseg"]\nseeds = [1]\n'
-        'sweep = { "train_cfg.max_iters" = [2, 3] }\n'
-    )
-    assert call(*fakes, "--grid", str(file))[0] == 0
-    code, out, _ = call(*fakes, "--grid", str(file), "--status")
-    assert "2 cells: 2 done, 0 missing" in out
-    code, _, err = call("--grid", str(tmp_path / "none.toml"), "--status")
-    assert code == 2
-    assert err.count("\n") == 1
-
-
-def test_a_setting_with_several_values_makes_a_cell_for_each(call):
-    arguments = ["--methods", "hard_sharing", "--regularizers", "none,aux_heads"]
-    code, out, _ = call(*arguments, "--set", "regularizer.weight=0.1,0.3", "--dry-run")
-    assert code == 0
-    assert out.splitlines()[-1] == "3 cells, 3 not done"
-    assert len([line for line in out.splitlines() if "+aux_heads" in line]) == 2
-
-
-def test_failed_cells_alone_are_run_and_a_limit_is_kept(call, fakes, tmp_path):
-    arguments = [*fakes, "--methods", "quick,flaky", "--tasks", "semseg"]
-    call(*arguments, "--limit", "1")
-    assert len(list(tmp_path.glob("out/runs/smoke/*.json"))) == 1
-    call(*arguments)
-    assert "2 cells: 1 done, 0 missing, 0 stale, 1 failed" in call(*arguments, "--status")[1]
-    assert "1 cells: 0 done, 0 missing, 0 stale, 1 failed" in call(*arguments, "--only", "failed", "--status")[1]
-    assert call(*arguments, "--only", "failed")[0] == 0
-    assert "no cell to run" in call(*arguments, "--only", "failed")[2]
-
-
-def test_a_failure_is_told_once(call, fakes):
-    _, out, err = call(*fakes, "--methods", "crashes", "--tasks", "semseg")
-    assert (out + err).count("last words") == 1
-
-
-def test_why_explains_one_cell(call, fakes):
-    arguments = [*fakes, "--methods", "quick,crashes", "--tasks", "semseg"]
-    call(*arguments)
-    code, out, _ = call(*arguments, "--why", "crashes+none seed 0")
-    assert code == 0
-    assert "exit code 3" in out
-    assert out.splitlines()[-1] == "last words"
-    assert "no cell named 'nobody'" in call(*arguments, "--why", "nobody")[2]
-
-
-def test_a_watched_grid_that_has_ended_is_shown_once(call, fakes):
-    arguments = [*fakes, "--methods", "quick", "--tasks", "semseg"]
-    call(*arguments)
-    assert "1 cells: 1 done" in call(*arguments, "--watch", "0.1")[1]
-
-
-@pytest.mark.parametrize(("executor", "package"), [("ray", "ray"), ("slurm", "submitit")])
-def test_an_executor_without_its_package_is_answered_with_the_command_that_installs_it(
-    call, fakes, monkeypatch, executor, package
-):
-    from benchmark.grid.executors import choice
-
-    monkeypatch.setattr(choice, "find_spec", lambda name: None)
-    code, _, err = call(*fakes, "--methods", "quick", "--tasks", "semseg", "--executor", executor)
-    assert code == 2
-    assert f"pip install {package}" in err
-    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("option", [["--seeds", "0"], ["--set", "compile=True"], ["--split", "val"]])
