@@ -90,6 +90,20 @@ def dirty(root: Path = CHECKOUT) -> bool | None:
     return None if changes is None else bool(changes)
 
 
+def changed_files(since: str, root: Path = CHECKOUT) -> list[str] | None:
+    """Paths of files that differ from a commit or are new, with uncommitted changes; None if the commit is unknown.
+
+    Args:
+        since: hash of the commit.
+        root: root of the checkout; paths are relative to it.
+    """
+    if not since.isalnum() or commit(root) is None or _git(root, "cat-file", "-e", f"{since}^{{commit}}") is None:
+        return None
+    differing = _git(root, "diff", "--name-only", "-z", since, "--")
+    new = _git(root, "ls-files", "--others", "--exclude-standard", "-z")
+    return [name for text in (differing, new) if text for name in text.split("\0") if name]
+
+
 def command_line(arguments: Sequence[str], root: Path = CHECKOUT) -> str:
     """The command as typed in the checkout, without paths of this machine.
 
