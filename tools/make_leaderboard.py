@@ -4,6 +4,7 @@
     python tools/make_leaderboard.py                          # write the files into the folder of results
     python tools/make_leaderboard.py --readme README.md       # and the short table between the marks in README.md
     python tools/make_leaderboard.py --check --readme README.md   # write nothing; exit code 1 if a file is outdated
+    python tools/make_leaderboard.py --figures figures        # figures of the boards as SVG, PDF and PNG, with captions
     python tools/make_leaderboard.py --latex nyuv2_lite --rows 'mti_net*' --columns semseg/mIoU,depth/delta1
 
 docs/results.md describes the columns of the CSV and Parquet files. A file that is not a readable result
@@ -50,6 +51,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--latex", metavar="NAME", help="print the table of a board or a recipe as LaTeX; write no file"
     )
     parser.add_argument(
+        "--figures", type=Path, metavar="DIR", help="write the figures of all boards into this folder, and nothing else"
+    )
+    parser.add_argument(
         "--rows", nargs="+", default=[], metavar="PATTERN", help="rows of the LaTeX table, such as 'mti_net*'"
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a file is outdated")
@@ -80,6 +84,12 @@ def act(options: argparse.Namespace, contents: Contents) -> int:
     """Print, check or write, depending on the options."""
     if options.latex is not None:
         print_latex(options, contents)
+        return 0
+    if options.figures is not None:
+        from benchmark.leaderboard.figures.files import write_figures
+
+        written = write_figures(contents.analyses, contents.reported, options.figures)
+        print(f"{shown(options.figures)}: {len(written)} files")
         return 0
     return check(options, contents) if options.check else write(options, contents)
 

@@ -134,11 +134,11 @@ def test_the_page_has_summary_contents_boards_other_runs_and_failures_in_this_or
         "Summary",
         "Contents",
         "How to read the tables",
-        "board version 2: A board",
+        "board: A board (recipe smoke version 2, data d)",
         "Other runs",
         "Cells that failed",
     ]
-    assert "](#board-version-2-a-board)" in text
+    assert "](#board-a-board-recipe-smoke-version-2-data-d)" in text
     assert "Recipe `smoke` version 2 · data `d`" in text
     assert "* failed: [smoke: mtan seed 2](" in text
     assert "`a \\| pipe and <b>`" in text
@@ -256,7 +256,7 @@ def test_latex_with_hostile_names_compiles(tmp_path):
 def test_the_readme_block_is_rewritten_and_the_rest_kept(board):
     before = f"# Title\n\n{BEGIN}\nold\n{END}\n\nmore\n"
     text = with_readme_block(before, [board])
-    assert text.startswith(f"# Title\n\n{BEGIN}\n**board version 2: A board**\n")
+    assert text.startswith(f"# Title\n\n{BEGIN}\n**board: A board (recipe smoke version 2, data d)**\n")
     assert text.endswith(f"|\n{END}\n\nmore\n")
     assert with_readme_block(text, [board]) == text
     with pytest.raises(ValueError, match="no block to rewrite"):
