@@ -112,8 +112,7 @@ def run_and_compare(stored: RunResult, spec: RunSpec, checks: Checks, options: a
     folders = options.result.resolve().parents
     root = options.results or folders[min(2, len(folders) - 1)]
     others = other_seeds(stored, (found for found in ResultStore(root).results() if isinstance(found, Stored)))
-    recorded = (stored.provenance.get("hardware") or {}).get("threads")
-    threads = options.threads or (recorded if isinstance(recorded, int) and recorded > 0 else 1)
+    threads = options.threads or recorded_threads(stored)
     try:
         with folder_of(options.keep) as folder:
             again = run_again(spec, folder, threads, options.imports)
@@ -128,6 +127,12 @@ def run_and_compare(stored: RunResult, spec: RunSpec, checks: Checks, options: a
         say(change)
     say(f"verdict: {verdict} {explained(verdict, len(found), len(others))}{since(verdict, checks)}")
     return 0 if verdict in (EQUAL, WITHIN) else 1
+
+
+def recorded_threads(stored: RunResult) -> int:
+    """Threads that the stored run computed with; 1 if it does not say."""
+    found = (stored.provenance.get("hardware") or {}).get("threads")
+    return found if isinstance(found, int) and found > 0 else 1
 
 
 def run_again(spec: RunSpec, folder: Path, threads: int, imports: Sequence[str]) -> RunResult:

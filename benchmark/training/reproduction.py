@@ -12,16 +12,16 @@ from typing import Any
 import torch
 
 import benchmark.training.cell
-from benchmark.records.identity import Ingredients
-from benchmark.records.provenance import CHECKOUT, changed_files, commit, hardware, versions
+from benchmark.records.identity import Ingredients, content_digest, source_digest
+from benchmark.records.provenance import CHECKOUT, changed_files, commit, content_at, hardware, versions
 from benchmark.records.result import RunResult, RunSpec
 from benchmark.registry import ACCELERATE, BACKBONES, DATASETS, JOIN_PAIRS, METHODS, REGULARIZERS, split_backbone
 from benchmark.training.dependencies import identify
-from benchmark.training.identity import ensure_data, imported_names
+from benchmark.training.identity import SHIPPED, ensure_data, imported_names
 from benchmark.training.recipe_files import RECIPES, load_recipe, posed_pairs
 from benchmark.training.trust import trusted_spec
 
-MACHINE = ("cpu", "gpu", "threads", "system")
+MACHINE = ("cpu", "gpu", "system")
 """Entries of the hardware that can change the rounding of numbers."""
 
 
@@ -33,7 +33,8 @@ class Checks:
         environment: versions of packages, and the machine.
         data: id and fingerprint.
         code: ingredients: versions, settings, files of the user.
-        files: files of the checkout that take part and changed since the commit of the result.
+        files: files of the checkout that take part and changed since the commit of the result, in more than comments
+            and docstrings; those of the method and the regularizer come first.
         unknown: reasons for which the code of the result is not known exactly.
     """
 
@@ -82,7 +83,7 @@ def data_of_runs(stored: RunResult, again: RunResult) -> list[str]:
     return [f"data {change}" for change in _changes(stored.provenance.get("data"), again.provenance.get("data") or {})]
 
 
-def code_files(spec: RunSpec) -> set[Path]:
+def code_files(spec: RunSpec) -> list[Path]:
     """Files of the checkout that a cell runs: its parts, the training, and the modules that these import."""
     recipe = load_recipe(spec.recipe, spec.overrides)
     pairs = posed_pairs(recipe)
@@ -96,18 +97,20 @@ def code_files(spec: RunSpec) -> set[Path]:
     roots = [entry.factory.__module__ for entry in entries]
     roots += [benchmark.training.cell.__name__, ACCELERATE.partition(":")[0]]
     roots += [] if pairs is None else [JOIN_PAIRS.partition(":")[0]]
-    found: set[Path] = set()
+    found: dict[Path, None] = dict.fromkeys(Path(str(sys.modules[name].__file__)) for name in roots)
+    visited: set[Path] = set()
     for name in roots:
-        _add_imported(sys.modules.get(name), found)
-    return found | set(RECIPES.glob("_base_/*.py")) | {RECIPES / f"{spec.recipe}.py"}
+        _add_imported(sys.modules.get(name), visited)
+    recipes = [RECIPES / f"{spec.recipe}.py", *sorted(RECIPES.glob("_base_/*.py"))]
+    return list(found | dict.fromkeys([*recipes, *sorted(visited)]))
 
 
 def _add_imported(module: ModuleType | None, found: set[Path]) -> None:
-    place = getattr(module, "__file__", None)
-    if place is None or Path(place) in found or not Path(place).is_relative_to(CHECKOUT):
+    path = Path(getattr(module, "__file__", None) or "")
+    if path in found or not any(path.is_relative_to(CHECKOUT / folder) for folder in SHIPPED):
         return
-    found.add(Path(place))
-    for name in imported_names(Path(place)):
+    found.add(path)
+    for name in imported_names(path):
         _add_imported(sys.modules.get(name), found)
 
 
@@ -116,13 +119,20 @@ def _files(origin: Mapping[str, Any], spec: RunSpec) -> tuple[tuple[str, ...], t
     before = str(origin.get("commit") or "")
     if not before:
         return (), ("the result names no commit",)
-    changed = changed_files(before)
-    if changed is None:
+    differing = changed_files(before)
+    if differing is None:
         present = commit() or "none"
         return (), (f"commit {before[:12]} of the result is not in this checkout (commit {present[:12]})",)
+    changed = set(differing)
     unknown = [f"commit {before[:12]} of the result had uncommitted changes"] if origin.get("dirty") else []
-    used = {path.relative_to(CHECKOUT).as_posix() for path in code_files(spec) if path.is_relative_to(CHECKOUT)}
-    return tuple(sorted(used & set(changed))), tuple(unknown)
+    used = [path.relative_to(CHECKOUT).as_posix() for path in code_files(spec) if path.is_relative_to(CHECKOUT)]
+    return tuple(name for name in used if name in changed and _differs(before, name)), tuple(unknown)
+
+
+def _differs(since: str, name: str) -> bool:
+    """True if a file differs from its content at a commit in more than comments and docstrings."""
+    before, path = content_at(since, name), CHECKOUT / name
+    return before is None or not path.is_file() or content_digest(before, path.suffix) != source_digest(path)
 
 
 def _data(old: Ingredients, new: Ingredients) -> Iterator[str]:
