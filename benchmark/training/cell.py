@@ -22,7 +22,9 @@ import benchmark.training.builders
 import benchmark.training.loops
 import benchmark.training.optim
 from benchmark.contracts import Method, Regularizer
-from benchmark.metrics import described
+from benchmark.inference.describing import describe_cell
+from benchmark.inference.description import METADATA_KEY
+from benchmark.metrics import described as meaning_of
 from benchmark.records.provenance import code_state
 from benchmark.records.result import RunResult, RunSpec, failure
 from benchmark.records.validation import MAX_NUMBER
@@ -132,7 +134,9 @@ def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
     origin.parts = parts_before(state)
     cost |= parameter_counts(runner.model) | _train(runner, sum(part["seconds"] for part in origin.parts))
     seconds = cost["train_seconds"] + (cost.get("needed_train_seconds") or 0.0)
-    save_model(runner.model.model, folder / MODEL_FILE, {"run_id": spec.run_id, TRAIN_SECONDS: repr(seconds)})
+    described = describe_cell(spec, runner.model.model.tasks, runner.test_dataloader.dataset)
+    metadata = {"run_id": spec.run_id, TRAIN_SECONDS: repr(seconds), METADATA_KEY: described.to_text()}
+    save_model(runner.model.model, folder / MODEL_FILE, metadata)
     save_regularizer(runner.model.regularizer, folder / REGULARIZER_FILE, {"run_id": spec.run_id})
     before = time.perf_counter()
     metrics = _described(runner.test())
@@ -254,7 +258,7 @@ def _described(values: Mapping[str, float]) -> Metrics:
     metrics: Metrics = {}
     for key, value in values.items():
         task, _, name = key.partition("/")
-        meaning = described(key)
+        meaning = meaning_of(key)
         metrics.setdefault(task, {})[name] = {"value": float(value), **meaning._asdict()}
     return metrics
 
