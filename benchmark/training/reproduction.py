@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import benchmark.training.cell
-from benchmark.records.identity import Ingredients, content_digest, source_digest
+from benchmark.records.identity import content_digest, source_digest
 from benchmark.records.provenance import CHECKOUT, changed_files, commit, content_at, hardware, versions
 from benchmark.records.result import RunResult, RunSpec
 from benchmark.registry import ACCELERATE, BACKBONES, DATASETS, JOIN_PAIRS, METHODS, REGULARIZERS, split_backbone
@@ -72,10 +72,14 @@ def checks_of(stored: RunResult, spec: RunSpec) -> Checks:
     environment = [*_changes(origin.get("versions"), versions()), *_changes(origin.get("hardware"), machine, MACHINE)]
     old, new = stored.spec.ingredients, spec.ingredients
     files, unknown = _files(origin, spec)
+    present = {} if new is None else new.data
     if old is None or new is None:
-        return Checks(tuple(environment), (), (), files, (*unknown, "the result does not record its ingredients"))
-    code = new.changes_since(replace(old, data=new.data))
-    return Checks(tuple(environment), tuple(_data(old, new)), tuple(code), files, unknown)
+        data = tuple(f"data {change}" for change in _changes(origin.get("data"), present, tuple(present)))
+        reason = "the result does not record its ingredients, such as the versions of recipe and method"
+        return Checks(tuple(environment), data, (), files, (*unknown, reason))
+    data = tuple(f"data {change}" for change in _changes(old.data, present))
+    code = new.changes_since(replace(old, data=present))
+    return Checks(tuple(environment), data, tuple(code), files, unknown)
 
 
 def data_of_runs(stored: RunResult, again: RunResult) -> list[str]:
@@ -133,10 +137,6 @@ def _differs(since: str, name: str) -> bool:
     """True if a file differs from its content at a commit in more than comments and docstrings."""
     before, path = content_at(since, name), CHECKOUT / name
     return before is None or not path.is_file() or content_digest(before, path.suffix) != source_digest(path)
-
-
-def _data(old: Ingredients, new: Ingredients) -> Iterator[str]:
-    yield from (f"data {change}" for change in _changes(old.data, new.data))
 
 
 def _changes(old: Any, new: Mapping[str, Any], keys: tuple[str, ...] = ()) -> Iterator[str]:
