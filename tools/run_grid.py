@@ -262,8 +262,21 @@ def executor_of(options: argparse.Namespace, plan: GridPlan) -> Executor:
         options.memory_per_cell,
         options.ray_address,
         options.cluster,
+        minutes_of(plan, options) if options.executor == "slurm" else None,
+        plan.needed,
     )
     return make_executor(chosen, plan.store)
+
+
+def minutes_of(plan: GridPlan, options: argparse.Namespace) -> float | None:
+    """Estimated minutes of the longest cell; None if the file of the cluster names them, or if they are not known."""
+    from benchmark.grid.executors.cluster_file import read_cluster
+
+    if read_cluster(options.cluster).slurm.minutes is not None:
+        return None
+    from benchmark.cost.estimate import estimate, longest_minutes
+
+    return longest_minutes(estimate(plan.cells, plan.store, options.workers, options.imports)[0])
 
 
 if __name__ == "__main__":

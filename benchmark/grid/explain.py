@@ -63,7 +63,7 @@ def _waits(cell: CellState, store: ResultStore, depends_on: Dependencies) -> Ite
         return
     needed = [state for state in cell_states(depends_on(cell.spec), store) if state.state != DONE]
     yield from (f"for {name_of(state.spec)}, which is {state.state}" for state in needed)
-    lease = all_leases(store.work / "leases").get(cell.spec.run_id)
+    lease = all_leases(store.leases).get(cell.spec.run_id)
     if lease is not None and is_stale(lease):
         yield "for a launcher; the process that ran it has ended without a result"
     elif not needed:

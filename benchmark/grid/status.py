@@ -56,7 +56,7 @@ class CellState:
 
 def cell_states(grid: Iterable[RunSpec], store: ResultStore, older: OlderResults | None = None) -> list[CellState]:
     """The state of each identified cell, in the order of the grid."""
-    leases, older = all_leases(store.work / "leases"), older or OlderResults(store)
+    leases, older = all_leases(store.leases), older or OlderResults(store)
     return [_state(spec, store, leases.get(spec.run_id), older) for spec in grid]
 
 

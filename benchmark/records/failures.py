@@ -39,7 +39,7 @@ def class_of_exit(returncode: int) -> str:
     Args:
         returncode: exit code, or the negative number of the signal that ended the process.
     """
-    if returncode == RETRY_EXIT_CODE or -returncode in ENDED_FROM_OUTSIDE:
+    if returncode in (RETRY_EXIT_CODE, INTERRUPTED_EXIT_CODE) or -returncode in ENDED_FROM_OUTSIDE:
         return INFRASTRUCTURE
     return CODE
 

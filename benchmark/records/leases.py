@@ -30,6 +30,8 @@ UNWRITTEN_SECONDS = 10.0
 """Age at which an unreadable lease is stale. On file systems without links, a new lease is empty for a moment."""
 ENVIRONMENT_VARIABLE = "MTL_LEASE"
 """Environment variable that passes a launcher's lease to the process of a cell."""
+FOLDER_VARIABLE = "MTL_LEASES"
+"""Environment variable with the folder of leases of a process whose launcher holds the cell elsewhere."""
 SUFFIX = ".lease"
 
 

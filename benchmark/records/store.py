@@ -9,6 +9,7 @@ All state is derived from these files; there is no database.
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import tempfile
@@ -73,6 +74,11 @@ class ResultStore:
         """File of a cell's result."""
         return self.root / "runs" / spec.folder / f"{spec.run_id}.json"
 
+    @property
+    def leases(self) -> Path:
+        """Folder of the leases."""
+        return Path(os.environ.get(leases.FOLDER_VARIABLE) or self.work / "leases")
+
     def work_folder(self, spec: RunSpec) -> Path:
         """Folder of a cell's log, progress and checkpoints."""
         return self.work / spec.folder / spec.run_id
@@ -120,7 +126,7 @@ class ResultStore:
         specs = {spec.run_id: spec for spec in done}
         for spec in specs.values():
             remove_files(self.work_folder(spec), STATE_FILES)
-        folders = {self.path(spec).parent for spec in specs.values()} | {self.work / "leases"}
+        folders = {self.path(spec).parent for spec in specs.values()} | {self.leases}
         for folder in folders:
             for name, temporary in temporary_files(folder):
                 # Names are a run_id and an ending; a run_id may have dots.
@@ -160,7 +166,7 @@ class ResultStore:
 
     def claim(self, spec: RunSpec) -> Lease | None:
         """The right to run a cell; None while another process holds it."""
-        return leases.acquire(self.work / "leases", spec.run_id, self.lease_seconds)
+        return leases.acquire(self.leases, spec.run_id, self.lease_seconds)
 
     @contextmanager
     def hold(self, spec: RunSpec) -> Iterator[Lease]:
@@ -169,14 +175,14 @@ class ResultStore:
         Raises:
             StoreError: if another process holds the cell.
         """
-        lease = leases.inherited(self.work / "leases", spec.run_id)
+        lease = leases.inherited(self.leases, spec.run_id)
         if lease is not None:
             # The launcher sends heartbeats and frees the cell.
             yield lease
             return
         lease = self.claim(spec)
         if lease is None:
-            raise StoreError(f"{spec.run_id}: another process is running this cell (see {self.work / 'leases'})")
+            raise StoreError(f"{spec.run_id}: another process is running this cell (see {self.leases})")
         with leases.kept_alive(lease, interval=self.lease_seconds / 12):
             yield lease
 

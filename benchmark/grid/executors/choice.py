@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,11 +14,17 @@ from benchmark.grid.executors.gpus import visible_gpus
 from benchmark.grid.executors.in_process import InProcessExecutor
 from benchmark.grid.executors.local import LocalExecutor, default_workers
 from benchmark.records.provenance import hardware
+from benchmark.records.result import RunSpec
 from benchmark.records.store import ResultStore
 
 EXECUTORS = ("local", "in_process", "ray", "slurm")
 RUN_CELL = "benchmark.training.cell:run_cell"
 """Function that trains a cell; named as text, since this package imports no torch."""
+
+
+def no_cells(spec: RunSpec) -> Sequence[RunSpec]:
+    """The needed cells of a grid of independent cells."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class ExecutorOptions:
         ray_address: address of a running Ray cluster; None starts Ray on this machine.
         cluster: file with the keys of a cluster, see docs/grid.md.
         minutes: time of the longest cell, for the time limit of a batch system.
+        needed: cells that a cell starts or learns from, whose weights go to machines without the launcher's folders.
     """
 
     name: str = "local"
@@ -46,6 +53,7 @@ class ExecutorOptions:
     ray_address: str | None = None
     cluster: str | Path | None = None
     minutes: float | None = None
+    needed: Callable[[RunSpec], Sequence[RunSpec]] = no_cells
 
 
 def make_executor(options: ExecutorOptions, store: ResultStore) -> Executor:
@@ -94,11 +102,11 @@ def _in_process(options: ExecutorOptions, store: ResultStore) -> Executor:
 
 def _ray(options: ExecutorOptions, store: ResultStore) -> Executor:
     require("ray", "ray")
-    executor: Executor = import_module("benchmark.grid.executors.ray").make(options, store)
+    executor: Executor = import_module("benchmark.grid.executors.ray_cluster").make(options, store)
     return executor
 
 
 def _slurm(options: ExecutorOptions, store: ResultStore) -> Executor:
     require("submitit", "slurm")
-    executor: Executor = import_module("benchmark.grid.executors.slurm").make(options, store)
+    executor: Executor = import_module("benchmark.grid.executors.slurm_cluster").make(options, store)
     return executor

@@ -198,12 +198,16 @@ def environment(workers: int, cores: int | None = None) -> Mapping[str, str]:
 
 def how_it_ended(returncode: int, log: Path) -> str:
     """One line: exit code or signal, and the last line of the log."""
+    return describe_end(returncode, last_line(log))
+
+
+def describe_end(returncode: int, last: str) -> str:
+    """One line: exit code or signal, and the last line of the log."""
     if returncode < 0:
         how = f"killed by {signal_name(-returncode)}"
         how += ", perhaps for lack of memory" if -returncode == signal.SIGKILL else ""
     else:
         how = f"exit code {returncode}"
-    last = last_line(log)
     return f"{how}; last line of its log: {last}" if last else how
 
 
