@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from mmengine.dataset import default_collate
+from mmengine.device import get_device
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -26,8 +27,16 @@ from benchmark.metrics import described
 from benchmark.records.provenance import code_state
 from benchmark.records.result import RunResult, RunSpec, failure
 from benchmark.records.validation import MAX_NUMBER
-from benchmark.training.checkpoints import ResumableStateHook, misfit, parts_before, usable_states
+from benchmark.training.checkpoints import (
+    OtherDevicesError,
+    ResumableStateHook,
+    check_same_devices,
+    misfit,
+    parts_before,
+    usable_states,
+)
 from benchmark.training.compose import compose
+from benchmark.training.data_parallel import devices_here, unwrapped
 from benchmark.training.dependencies import TRAIN_SECONDS, needs_of, trained_methods
 from benchmark.training.details import DETAILS_FILE, write_details
 from benchmark.training.loops import DivergedError
@@ -51,7 +60,10 @@ def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = ()) ->
 
     Returns:
         A result of status `done`, `diverged` (the loss became NaN or infinite) or `failed` (any other error, in one
-        line; the traceback is in the cell's log).
+        line; the traceback is in the cell's log). On several devices, errors are raised.
+
+    Raises:
+        OtherDevicesError: if the cell's training began on another number of devices.
     """
     folder.mkdir(parents=True, exist_ok=True)
     code_state()
@@ -60,10 +72,15 @@ def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = ()) ->
         return _measure(spec, folder, origin)
     except DivergedError as error:
         return failure(spec, "diverged", str(error), origin.provenance())
+    except OtherDevicesError:
+        raise
     except Exception as error:
+        if devices_here().count > 1:
+            # The other devices wait for this one, so their launcher ends them and stores the error.
+            raise
         # Any error of a cell is a result: the traceback goes to the cell's log, one line into the result.
         sys.excepthook(type(error), error, error.__traceback__)
-        return failure(spec, "failed", _one_line(error), origin.provenance())
+        return failure(spec, "failed", one_line(error), origin.provenance())
 
 
 class CellRunner(Runner):
@@ -72,6 +89,16 @@ class CellRunner(Runner):
     def get_hooks_info(self) -> str:
         """Names of the hooks in the order of their priority."""
         return ", ".join(type(hook).__name__ for hook in self.hooks)
+
+    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
+        """Move the model to its device, and wrap it for several devices if it is trained."""
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            return model.to(get_device())
+        wrapped: nn.Module = super().wrap_model(model_wrapper_cfg, model)
+        return wrapped
+
+    def _init_model_weights(self) -> None:
+        """Do nothing, see `MultiTaskModel.init_weights`; every device builds the same weights from the same seed."""
 
 
 def evaluate_cell(
@@ -92,9 +119,10 @@ def evaluate_cell(
         CheckpointError: if the weights do not fit the cell's model.
     """
     runner = CellRunner.from_cfg(compose(spec, folder))
-    load_model(runner.model.model, weights)
+    model = unwrapped(runner.model).model
+    load_model(model, weights)
     if prepare is not None:
-        prepare(runner.model.model.method)
+        prepare(model.method)
     return _described(runner.test()), data_provenance(runner.test_dataloader.dataset)
 
 
@@ -130,16 +158,20 @@ def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
     runner, state = _runner_at_latest_state(spec, folder)
     cost: dict[str, Any] = _start(runner, spec, folder)
     origin.parts = parts_before(state)
-    cost |= parameter_counts(runner.model) | _train(runner, sum(part["seconds"] for part in origin.parts))
+    module = unwrapped(runner.model)
+    cost |= parameter_counts(module) | _train(runner, sum(part["seconds"] for part in origin.parts))
     seconds = cost["train_seconds"] + (cost.get("needed_train_seconds") or 0.0)
-    save_model(runner.model.model, folder / MODEL_FILE, {"run_id": spec.run_id, TRAIN_SECONDS: repr(seconds)})
-    save_regularizer(runner.model.regularizer, folder / REGULARIZER_FILE, {"run_id": spec.run_id})
+    writes = devices_here().writes
+    if writes:
+        save_model(module.model, folder / MODEL_FILE, {"run_id": spec.run_id, TRAIN_SECONDS: repr(seconds)})
+        save_regularizer(module.regularizer, folder / REGULARIZER_FILE, {"run_id": spec.run_id})
     before = time.perf_counter()
     metrics = _described(runner.test())
     cost |= {"evaluate_seconds": time.perf_counter() - before, "peak_memory_mb": peak_memory_mb()}
     origin.data = data_provenance(runner.test_dataloader.dataset) | pairs_provenance(runner)
     _check_finite(metrics)
-    write_details(folder / DETAILS_FILE, runner)
+    if writes:
+        write_details(folder / DETAILS_FILE, runner)
     return RunResult(
         spec=spec,
         status="done",
@@ -154,6 +186,8 @@ def _runner_at_latest_state(spec: RunSpec, folder: Path) -> tuple[Runner, Mappin
     """Runner at the newest usable training state, and the state; the state is None for a new training."""
     interval = load_recipe(spec.recipe, spec.overrides).checkpoint_interval
     for state in (*usable_states(folder, spec.run_id), None):
+        if state is not None:
+            check_same_devices(state, folder)
         runner = CellRunner.from_cfg(compose(spec, folder, start_iteration=state["iteration"] if state else 0))
         problem = misfit(runner, state) if state else ""
         if not problem:
@@ -176,7 +210,8 @@ def _start(runner: Runner, spec: RunSpec, folder: Path) -> dict[str, float | Non
     """Pass trained methods to the method and the regularizer that need them; returns their training cost."""
     needs = needs_of(spec)
     seconds: dict[RunSpec, float | None] = {}
-    for part, cells in ((runner.model.model.method, needs.method), (runner.model.regularizer, needs.regularizer)):
+    module = unwrapped(runner.model)
+    for part, cells in ((module.model.method, needs.method), (module.regularizer, needs.regularizer)):
         if cells:
             trained = trained_methods(cells, folder)
             with torch.random.fork_rng(devices=[]):
@@ -185,15 +220,16 @@ def _start(runner: Runner, spec: RunSpec, folder: Path) -> dict[str, float | Non
     if not seconds:
         return {}
     # Modules created in `start_from`, such as adaptors to a teacher, must be on the model's device.
-    runner.model.to(next(runner.model.parameters()).device)
+    module.to(next(module.parameters()).device)
     known = [value for value in seconds.values() if value is not None]
     return {"needed_train_seconds": sum(known) if len(known) == len(seconds) else None}
 
 
 def _train(runner: Runner, seconds_before: float) -> dict[str, float]:
     """Train a method that has parameters; returns the seconds, including the time before an interruption."""
-    method: Method = runner.model.model.method
-    regularizer: Regularizer | None = runner.model.regularizer
+    module = unwrapped(runner.model)
+    method: Method = module.model.method
+    regularizer: Regularizer | None = module.regularizer
     # Build and cache the data set before the timed part.
     if type(method).calibrate is not Method.calibrate:
         method.calibrate(_training_targets(runner))
@@ -259,7 +295,7 @@ def _described(values: Mapping[str, float]) -> Metrics:
     return metrics
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """Message of an error in one line; with the type, unless the message was written for users."""
     line = " ".join(str(error).split())
     written_for_users = isinstance(error, (ValueError, OSError, KeyError)) and line

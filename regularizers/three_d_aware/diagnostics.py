@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from benchmark.batch_parts import gather_rows
 from benchmark.tasks import Task
 from regularizers.three_d_aware.renderer import Rendering
 
@@ -59,6 +60,8 @@ def depth_correlation(weights: Tensor, depth: Tensor, task: Task, target: Tensor
         for cells, extent in zip((height, width), target.shape[-2:], strict=True)
     )
     true = target[..., rows[:, None], columns]
+    # A correlation over the parts of a split batch is not a mean of their correlations.
+    mean, true = gather_rows(mean), gather_rows(true)
     valid = task.valid(true)
     return correlation(mean[valid], true[:, 0][valid])
 

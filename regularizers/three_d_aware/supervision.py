@@ -65,6 +65,7 @@ class SmallPredictions(Regularizer):
     label: ClassVar[str]
     """Prefix of the names of its terms."""
     groups: ClassVar[tuple[type[Any], ...]] = (LossSchedule, MapOptions)
+    by_parts = True
     fixed: ClassVar[Mapping[str, Any]] = {}
     """Options with a value that cannot be set."""
     __signature__: ClassVar[inspect.Signature]
