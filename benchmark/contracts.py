@@ -286,6 +286,13 @@ class Regularizer(nn.Module, ABC):
         """
         return features
 
+    def predictions(self, batch: Batch, output: MultiTaskOutput) -> Mapping[str, Tensor]:
+        """Raw predictions (B, C, h, w) of tasks that the regularizer makes itself, for pictures of the training.
+
+        Called in evaluation mode; arguments as in `forward`. The default is empty.
+        """
+        return {}
+
     def diagnostics(self) -> Mapping[str, Tensor]:
         """Scalars of the last `forward` that are logged and not added to the loss, by name, without a graph."""
         return {}

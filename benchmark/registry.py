@@ -175,10 +175,26 @@ class Registry(mmengine.registry.Registry):
             return
         # Set first, since the modules imported below may look up names.
         self._discovered = True
-        package = importlib.import_module(self.package)
-        import_tree(package)
+        import_tree(_own_package(self.package))
         for point in entry_points(group=ENTRY_POINT_GROUP):
             point.load()
+
+
+def _own_package(name: str) -> ModuleType:
+    """A package of the suite.
+
+    Raises:
+        ImportError: if another package of the name was found first, such as the Hugging Face package `datasets`.
+    """
+    package = importlib.import_module(name)
+    ours = Path(__file__).resolve().parents[1]
+    places = [Path(place).resolve() for place in package.__path__]
+    if any(place.is_relative_to(ours) for place in places) or "." in name:
+        return package
+    raise ImportError(
+        f"the folder {name!r} of the suite is needed, but {places[0]} was imported first; run the tools of the "
+        f"checkout, or put {ours} first on sys.path"
+    )
 
 
 def import_tree(package: ModuleType) -> None:

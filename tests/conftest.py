@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,19 @@ def small_rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = tmp_path_factory.getbasetemp().parent / "small_data"
     ensure(data / "synthetic", RoomPlan(train_rooms=3, test_rooms=1), workers=1)
     return data
+
+
+@pytest.fixture(scope="session")
+def trained_cell(small_rooms: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Result file of a cell of the smoke recipe: four steps; its weights lie in its work folder."""
+    from benchmark.records.result import RunSpec
+    from benchmark.records.store import ResultStore
+    from benchmark.training.cell import run_cell
+
+    store = ResultStore(tmp_path_factory.mktemp("trained") / "results")
+    spec = RunSpec("smoke", "hard_sharing", "none", "resnet18", ("semseg", "depth", "normals", "boundary"), 0)
+    with pytest.MonkeyPatch.context() as patch, store.hold(spec) as lease:
+        patch.setenv("MTL_DATA", str(small_rooms))
+        result = run_cell(spec, store.work_folder(spec))
+        assert result.status == "done", result.error
+        yield store.publish(result, lease)

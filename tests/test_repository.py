@@ -104,9 +104,10 @@ def test_datasets_is_the_project_folder_and_not_the_hugging_face_package() -> No
     assert Path(datasets.__file__).is_relative_to(CHECKOUT)
 
 
-def test_nothing_is_installed_over_other_packages() -> None:
+def test_the_folder_datasets_is_not_installed_over_the_hugging_face_package() -> None:
     setup = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert setup == {"packages": [], "py-modules": []}
+    included = {pattern.partition(".")[0] for pattern in setup["packages"]["find"]["include"]}
+    assert included == {"benchmark", "mtl_methods", "regularizers"}
 
 
 def test_no_file_is_long() -> None:

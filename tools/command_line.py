@@ -7,9 +7,12 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from benchmark.records.escaping import escape_terminal
+
+if TYPE_CHECKING:
+    from benchmark.inference.model import TrainedModel
 
 WRONG_USE = 2
 """Exit code of a tool after a request that it cannot fulfil."""
@@ -40,6 +43,55 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected an integer of 1 or more, found {text!r}")
     return int(text)
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """(H, W) from "480x640"."""
+    height, _, width = text.partition("x")
+    try:
+        return positive(height), positive(width)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH such as 480x640, found {text!r}") from None
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that select a trained model; `load_model_of` reads them."""
+    parser.add_argument(
+        "--run",
+        required=True,
+        metavar="RUN",
+        help="result file RUN_ID.json, folder of a model, model.safetensors, or hf://owner/name",
+    )
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="weights of a result file (default: the cell's)")
+    parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: DIR/work for DIR/runs/...)")
+    parser.add_argument("--recipe", metavar="FILE", help="your own recipe, if the result names it; it is run as code")
+    parser.add_argument("--device", default="cpu", help="device of torch, such as cuda (default: cpu)")
+    parser.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        metavar="FILE",
+        dest="imports",
+        help="your own Python file with the method or backbone of the model",
+    )
+
+
+def load_model_of(options: argparse.Namespace) -> TrainedModel:
+    """The trained model that the options of `add_model_options` select.
+
+    Raises:
+        OSError, ValueError, KeyError, ImportError, RuntimeError: if it cannot be loaded, in one line.
+    """
+    from benchmark.inference.loading import load
+
+    return load(
+        options.run,
+        weights=options.weights,
+        work=options.work,
+        recipe=options.recipe,
+        imports=options.imports,
+        device=options.device,
+    )
 
 
 def check_writable(folder: Path) -> None:

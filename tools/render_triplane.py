@@ -128,15 +128,17 @@ def draw_frame(module: TrainingModule, item: dict[str, Any], out: Path, swing: f
     import torch
     from torch.utils.data import default_collate
 
+    from benchmark.normalisation import IMAGENET_MEAN, IMAGENET_STD
     from benchmark.records.result import safe_name
     from benchmark.visualization.triplane_figures import panel, slices, write_orbit
-    from datasets.loading.transforms import MEAN, STD
     from regularizers.three_d_aware.inspection import camera_arc, novel_views, render_image
     from regularizers.three_d_aware.regularizer import source_camera
 
     batch = default_collate([item])
     regularizer: Any = module.regularizer
-    image = (item["images"].permute(1, 2, 0) * torch.tensor(STD) + torch.tensor(MEAN)).clamp(0, 1).numpy()
+    image = (
+        (item["images"].permute(1, 2, 0) * torch.tensor(IMAGENET_STD) + torch.tensor(IMAGENET_MEAN)).clamp(0, 1).numpy()
+    )
     path = out / safe_name(str(item["name"]))
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
         # `shuffled_depth` has a random order of samples, which must be equal in all pictures.

@@ -58,6 +58,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="N",
         help="GPUs, or processes on a CPU, that share each batch of the recipe (default: 1)",
     )
+    parser.add_argument(
+        "--log",
+        default="",
+        metavar="A,B",
+        help="also follow the training in tensorboard, wandb or mlflow: losses, rates, gradient ratios, pictures",
+    )
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
     parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: OUT/work)")
     return parser.parse_args(arguments)
@@ -97,10 +103,12 @@ def checked_spec(options: argparse.Namespace) -> RunSpec:
     from benchmark.registry import import_files
     from benchmark.training.compose import check_devices, check_spec
     from benchmark.training.dependencies import identify
+    from benchmark.training.follow import chosen_logs
     from benchmark.training.identity import ensure_data
     from benchmark.training.recipe_files import load_recipe
     from benchmark.training.recipe_keys import ConfigError
 
+    options.logs = chosen_logs(options.log)
     import_files(options.imports)
     asked = requested_spec(options)
     check_spec(asked)
@@ -119,7 +127,7 @@ def run(spec: RunSpec, folder: Path, options: argparse.Namespace, arguments: Seq
     from benchmark.training.device_processes import run_on_devices
 
     if options.devices == 1:
-        return run_cell(spec, folder, options.imports)
+        return run_cell(spec, folder, options.imports, options.logs)
     return run_on_devices(spec, folder, options.imports, options.devices, [__file__, *arguments])
 
 
@@ -136,10 +144,12 @@ def run_process(options: argparse.Namespace) -> int:
             store = ResultStore(options.out, options.work)
             folder = store.work_folder(spec)
             if RESULT_VARIABLE in os.environ or not devices.writes:
-                run_part(spec, folder, options.imports)
+                run_part(spec, folder, options.imports, options.logs)
                 return 0
             with store.hold(spec) as lease:
-                path = store.publish(run_part(spec, folder, options.imports), lease, details=folder / DETAILS_FILE)
+                path = store.publish(
+                    run_part(spec, folder, options.imports, options.logs), lease, details=folder / DETAILS_FILE
+                )
             print(path)
     except RefusedError as error:
         return refuse("train.py", error)

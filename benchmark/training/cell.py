@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from mmengine.dataset import default_collate
-from mmengine.device import get_device
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -23,10 +22,13 @@ import benchmark.training.builders
 import benchmark.training.loops
 import benchmark.training.optim
 from benchmark.contracts import Method, Regularizer
-from benchmark.metrics import described
+from benchmark.inference.describing import describe_cell
+from benchmark.inference.description import METADATA_KEY
+from benchmark.metrics import described as meaning_of
 from benchmark.records.provenance import code_state
 from benchmark.records.result import RunResult, RunSpec, failure
 from benchmark.records.validation import MAX_NUMBER
+from benchmark.training.cell_runner import CellRunner
 from benchmark.training.checkpoints import (
     OtherDevicesError,
     ResumableStateHook,
@@ -39,6 +41,7 @@ from benchmark.training.compose import compose
 from benchmark.training.data_parallel import devices_here, unwrapped
 from benchmark.training.dependencies import TRAIN_SECONDS, needs_of, trained_methods
 from benchmark.training.details import DETAILS_FILE, write_details
+from benchmark.training.follow import follow
 from benchmark.training.loops import DivergedError
 from benchmark.training.model import DIAGNOSTIC
 from benchmark.training.model_files import MODEL_FILE, REGULARIZER_FILE, load_model, save_model, save_regularizer
@@ -50,13 +53,14 @@ DIAGNOSED_STEPS = 100
 """Largest number of logged values in the mean of a diagnostic."""
 
 
-def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = ()) -> RunResult:
+def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = (), logs: Sequence[str] = ()) -> RunResult:
     """Train and evaluate one cell; an interrupted cell continues from its last saved state.
 
     Args:
         spec: the cell.
         folder: folder of the cell's log, checkpoints and trained model.
         imports: files of the user, which the result lists.
+        logs: names of further logs, see `benchmark.training.follow`.
 
     Returns:
         A result of status `done`, `diverged` (the loss became NaN or infinite) or `failed` (any other error, in one
@@ -69,7 +73,7 @@ def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = ()) ->
     code_state()
     origin = Origin(spec, time.time(), tuple(imports))
     try:
-        return _measure(spec, folder, origin)
+        return _measure(spec, folder, origin, logs)
     except DivergedError as error:
         return failure(spec, "diverged", str(error), origin.provenance())
     except OtherDevicesError:
@@ -81,24 +85,6 @@ def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = ()) ->
         # Any error of a cell is a result: the traceback goes to the cell's log, one line into the result.
         sys.excepthook(type(error), error, error.__traceback__)
         return failure(spec, "failed", one_line(error), origin.provenance())
-
-
-class CellRunner(Runner):
-    """mmengine's runner with a one-line list of hooks in the log, in place of 83 lines."""
-
-    def get_hooks_info(self) -> str:
-        """Names of the hooks in the order of their priority."""
-        return ", ".join(type(hook).__name__ for hook in self.hooks)
-
-    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
-        """Move the model to its device, and wrap it for several devices if it is trained."""
-        if not any(parameter.requires_grad for parameter in model.parameters()):
-            return model.to(get_device())
-        wrapped: nn.Module = super().wrap_model(model_wrapper_cfg, model)
-        return wrapped
-
-    def _init_model_weights(self) -> None:
-        """Do nothing, see `MultiTaskModel.init_weights`; every device builds the same weights from the same seed."""
 
 
 def evaluate_cell(
@@ -154,8 +140,8 @@ def scored_again(
     return replace(stored, metrics=metrics, provenance={**stored.provenance, "scored": scored})
 
 
-def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
-    runner, state = _runner_at_latest_state(spec, folder)
+def _measure(spec: RunSpec, folder: Path, origin: Origin, logs: Sequence[str]) -> RunResult:
+    runner, state = _runner_at_latest_state(spec, folder, logs)
     cost: dict[str, Any] = _start(runner, spec, folder)
     origin.parts = parts_before(state)
     module = unwrapped(runner.model)
@@ -163,8 +149,7 @@ def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
     seconds = cost["train_seconds"] + (cost.get("needed_train_seconds") or 0.0)
     writes = devices_here().writes
     if writes:
-        save_model(module.model, folder / MODEL_FILE, {"run_id": spec.run_id, TRAIN_SECONDS: repr(seconds)})
-        save_regularizer(module.regularizer, folder / REGULARIZER_FILE, {"run_id": spec.run_id})
+        _save_weights(runner, spec, folder, seconds)
     before = time.perf_counter()
     metrics = _described(runner.test())
     cost |= {"evaluate_seconds": time.perf_counter() - before, "peak_memory_mb": peak_memory_mb()}
@@ -182,13 +167,26 @@ def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
     )
 
 
-def _runner_at_latest_state(spec: RunSpec, folder: Path) -> tuple[Runner, Mapping[str, Any] | None]:
+def _save_weights(runner: Runner, spec: RunSpec, folder: Path, seconds: float) -> None:
+    """Save the trained model with its description, and the regularizer."""
+    module = unwrapped(runner.model)
+    described = describe_cell(spec, module.model.tasks, runner.test_dataloader.dataset)
+    metadata = {"run_id": spec.run_id, TRAIN_SECONDS: repr(seconds), METADATA_KEY: described.to_text()}
+    save_model(module.model, folder / MODEL_FILE, metadata)
+    save_regularizer(module.regularizer, folder / REGULARIZER_FILE, {"run_id": spec.run_id})
+
+
+def _runner_at_latest_state(
+    spec: RunSpec, folder: Path, logs: Sequence[str]
+) -> tuple[Runner, Mapping[str, Any] | None]:
     """Runner at the newest usable training state, and the state; the state is None for a new training."""
     interval = load_recipe(spec.recipe, spec.overrides).checkpoint_interval
     for state in (*usable_states(folder, spec.run_id), None):
         if state is not None:
             check_same_devices(state, folder)
-        runner = CellRunner.from_cfg(compose(spec, folder, start_iteration=state["iteration"] if state else 0))
+        config = compose(spec, folder, start_iteration=state["iteration"] if state else 0)
+        follow(config, spec, logs)
+        runner = CellRunner.from_cfg(config)
         problem = misfit(runner, state) if state else ""
         if not problem:
             break
@@ -290,7 +288,7 @@ def _described(values: Mapping[str, float]) -> Metrics:
     metrics: Metrics = {}
     for key, value in values.items():
         task, _, name = key.partition("/")
-        meaning = described(key)
+        meaning = meaning_of(key)
         metrics.setdefault(task, {})[name] = {"value": float(value), **meaning._asdict()}
     return metrics
 

@@ -75,24 +75,24 @@ def run_on_devices(
         stored.unlink(missing_ok=True)
 
 
-def run_part(spec: RunSpec, folder: Path, imports: Sequence[str | Path]) -> RunResult:
+def run_part(spec: RunSpec, folder: Path, imports: Sequence[str | Path], logs: Sequence[str]) -> RunResult:
     """Run the part of a cell that belongs to this process, within `process_group`.
 
     Raises:
         CellPartError: after any error, in one line.
         RefusedError: if the training began on another number of devices.
     """
-    result = cast(RunResult, _recorded(spec, folder, imports))
+    result = cast(RunResult, _recorded(spec, folder, imports, logs))
     if devices_here().writes and os.environ.get(RESULT_VARIABLE):
         write_text(Path(os.environ[RESULT_VARIABLE]), result.to_text())
     return result
 
 
 @record
-def _recorded(spec: RunSpec, folder: Path, imports: Sequence[str | Path]) -> RunResult:
+def _recorded(spec: RunSpec, folder: Path, imports: Sequence[str | Path], logs: Sequence[str]) -> RunResult:
     """Result of the cell; torchrun's launcher receives an error."""
     try:
-        return run_cell(spec, folder, imports)
+        return run_cell(spec, folder, imports, logs)
     except OtherDevicesError as error:
         raise RefusedError(str(error)) from None
     except Exception as error:

@@ -39,9 +39,18 @@ def save_regularizer(regularizer: nn.Module | None, path: Path, metadata: Mappin
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Metadata of a file from `save_model`."""
-    with safe_open(str(path), framework="pt") as file:
-        return dict(file.metadata() or {})
+    """Metadata of a file from `save_model`.
+
+    Raises:
+        CheckpointError: if the file is missing or damaged.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return dict(file.metadata() or {})
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such checkpoint; train the cell first") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
 
 
 def load_model(model: nn.Module, path: Path) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from benchmark.heads import read_out, upsample_to
 from benchmark.tasks import Task
+from benchmark.visualization.nyu40 import COLORS_40
 
 Picture = NDArray[np.float32]
 """(H, W, 3) RGB in [0, 1]."""
@@ -64,9 +65,11 @@ def colorize(
 
 
 def class_colors(count: int) -> Picture:
-    """(count, 3) distinct colours, none of them black. The first colours are the same for every count."""
+    """(count, 3) distinct colours, none of them black: of 40 classes the colours of NYU-v2, else a generated series."""
     from matplotlib.colors import hsv_to_rgb
 
+    if count == len(COLORS_40):
+        return np.asarray(np.array(COLORS_40) / 255, np.float32)
     number = np.arange(count)
     hue, saturation = number * GOLDEN_RATIO % 1, np.array([0.78, 0.45])[number % 2]
     value = np.array([0.95, 0.6, 0.8])[number % 3]

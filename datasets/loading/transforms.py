@@ -23,15 +23,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from datasets.layout.frame_files import Array
 from datasets.layout.label_kinds import KINDS, STANDARD_KINDS
 
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
-"""ImageNet statistics of RGB on 0..1."""
-
-_NORMALISE_FACTOR = 1.0 / (255.0 * np.array(STD))
-_NORMALISE_OFFSET = -np.array(MEAN) / np.array(STD)
+_NORMALISE_FACTOR = 1.0 / (255.0 * np.array(IMAGENET_STD))
+_NORMALISE_OFFSET = -np.array(IMAGENET_MEAN) / np.array(IMAGENET_STD)
 _NORMALISED = (np.arange(256)[:, None] * _NORMALISE_FACTOR + _NORMALISE_OFFSET).astype(np.float32)
 
 

@@ -12,49 +12,7 @@ import csv
 from functools import lru_cache
 from pathlib import Path
 
-NAMES_40 = (
-    "wall",
-    "floor",
-    "cabinet",
-    "bed",
-    "chair",
-    "sofa",
-    "table",
-    "door",
-    "window",
-    "bookshelf",
-    "picture",
-    "counter",
-    "blinds",
-    "desk",
-    "shelves",
-    "curtain",
-    "dresser",
-    "pillow",
-    "mirror",
-    "floor mat",
-    "clothes",
-    "ceiling",
-    "books",
-    "refridgerator",
-    "television",
-    "paper",
-    "towel",
-    "shower curtain",
-    "box",
-    "whiteboard",
-    "person",
-    "night stand",
-    "toilet",
-    "sink",
-    "lamp",
-    "bathtub",
-    "bag",
-    "otherstructure",
-    "otherfurniture",
-    "otherprop",
-)
-"""Classes 1..40 in their published order and spelling."""
+from benchmark.visualization.nyu40 import NAMES_40
 
 CLASS_IDS_40 = {name: number for number, name in enumerate(NAMES_40, start=1)}
 """Number of each of the 40 classes in stored label maps; 0 is unlabelled."""

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from benchmark.boundaries.formats.content import DataError
+from benchmark.visualization.nyu40 import NAMES_40
 from datasets.doctor.tables import read_checksums
 from datasets.layout.frame_files import Array, modality_path, write_frame
 from datasets.layout.layout import (
@@ -28,7 +29,6 @@ from datasets.layout.layout import (
     read_frames,
     read_info,
 )
-from datasets.nyuv2.classes import NAMES_40
 from datasets.synthetic.render import Frame, render_room
 
 GENERATOR_VERSION = 1

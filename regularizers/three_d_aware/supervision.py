@@ -93,6 +93,10 @@ class SmallPredictions(Regularizer):
     def predict(self, batch: Batch, features: Sequence[Tensor]) -> Mapping[str, Tensor]:
         """Raw predictions (B, C, h, w) of the tasks in `task_factors`."""
 
+    def predictions(self, batch: Batch, output: MultiTaskOutput) -> Mapping[str, Tensor]:
+        """See `predict`."""
+        return self.predict(batch, output.features)
+
     def skip(self) -> None:
         """Called in place of `predict` in a step without terms."""
 

@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import benchmark.training.model
 from benchmark.records.result import RunSpec
-from benchmark.training.cell import CellRunner, _train
+from benchmark.training.cell import _train
+from benchmark.training.cell_runner import CellRunner
 from benchmark.training.compose import compose
 from benchmark.training.data_parallel import process_group
 

@@ -20,10 +20,11 @@ import numpy as np
 from benchmark.boundaries.formats.content import DataError, first_line
 from benchmark.boundaries.formats.hdf5 import check_dataset, member, read_dataset
 from benchmark.boundaries.formats.matlab import read_variable
+from benchmark.visualization.nyu40 import NAMES_40
 from datasets.layout.frame_files import Array
 from datasets.layout.manifest_tables import FrameRecord
 from datasets.nyuv2.boundaries import boundaries_from_labels
-from datasets.nyuv2.classes import NAMES_40, class_of_name
+from datasets.nyuv2.classes import class_of_name
 from datasets.nyuv2.sources.source import (
     CROPPED_SIZE,
     DERIVED_NORMALS,

@@ -26,9 +26,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.boundaries.formats.content import DataError
+from benchmark.visualization.nyu40 import NAMES_40
 from datasets.layout.frame_files import Array
 from datasets.layout.manifest_tables import FrameRecord
-from datasets.nyuv2.classes import NAMES_40
 from datasets.nyuv2.sources.orientation import AS_STORED, Agreement, Signs, agreement, check_frame, find_signs
 from datasets.nyuv2.sources.source import (
     CROPPED_SIZE,

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""The normalisation of every `Batch`."""
+from benchmark.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
 
 class Renormalise(nn.Module):

@@ -12,9 +12,10 @@ import pytest
 import scipy.io
 from release_files import CLASSES_40, CROPPED_CAMERA, FULL, FULL_CAMERA, mat_arrays, room, write_mat, write_strings
 
+from benchmark.visualization.nyu40 import NAMES_40
 from datasets.layout.frame_files import read_modality
 from datasets.layout.layout import read_frames, read_info
-from datasets.nyuv2.classes import NAMES_13, NAMES_40, class_of_name
+from datasets.nyuv2.classes import NAMES_13, class_of_name
 from datasets.nyuv2.sources.official import open_official
 from tools.prepare_nyuv2 import main
 

@@ -13,9 +13,9 @@ import pytest
 
 from benchmark.boundaries.formats.content import DataError
 from benchmark.registry import DATASETS
+from benchmark.visualization.nyu40 import NAMES_40
 from datasets.layout.frame_files import read_modality
 from datasets.layout.layout import content_fingerprint, read_frames, read_info
-from datasets.nyuv2.classes import NAMES_40
 from datasets.synthetic import __main__ as command
 from datasets.synthetic import generate
 from datasets.synthetic.dataset import Synthetic

@@ -7,7 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from datasets.nyuv2.classes import CLASS_IDS_40, NAMES_40
+from benchmark.visualization.nyu40 import NAMES_40
+from datasets.nyuv2.classes import CLASS_IDS_40
 from datasets.synthetic.cameras import choose_views, is_open, preview_view
 from datasets.synthetic.items import Item
 from datasets.synthetic.placement import FloorPlan, walls_of

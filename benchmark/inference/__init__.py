@@ -1,0 +1,1 @@
+"""Trained models on pictures of the user: description, loading, prediction, export. Imports no data set."""

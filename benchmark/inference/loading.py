@@ -1,0 +1,145 @@
+"""Trained models by result file, folder, weights file or Hugging Face repository."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.inference.describing import describe_result
+from benchmark.inference.description import METADATA_KEY, ModelDescription, TaskDescription
+from benchmark.inference.model import TrainedModel
+from benchmark.inference.weights import cell_weights
+from benchmark.records.result import RunResult
+from benchmark.records.store import read_result
+from benchmark.registry import import_files
+from benchmark.tasks import STANDARD_TASKS
+from benchmark.training.imported import CARD_FILE, read_card, turn_axes
+from benchmark.training.model_files import MODEL_FILE, CheckpointError, load_model, read_metadata
+from benchmark.training.trust import trusted_spec
+
+CONFIG_FILE = "config.json"
+HUB = "hf://"
+
+
+def load(
+    source: str | Path,
+    *,
+    weights: str | Path | None = None,
+    work: str | Path | None = None,
+    recipe: str | None = None,
+    imports: Sequence[str | Path] = (),
+    device: str = "cpu",
+    accelerate: bool = True,
+) -> TrainedModel:
+    """Load a trained model, in eval mode.
+
+    Args:
+        source: a result file `results/runs/RECIPE/RUN_ID.json`; a folder from `tools/export.py`, from
+            `tools/import_checkpoint.py` or of a cell; a model.safetensors; or "hf://owner/name".
+        weights: weights of a result file, in place of the cell's.
+        work: folder of logs and checkpoints of a result file; `work` next to `runs` if not given.
+        recipe: your own recipe, if the result names it; it is run as code.
+        imports: your own Python files with the method or backbone of the model.
+        device: device of torch, such as "cpu" or "cuda".
+        accelerate: replace layers by equal, faster ones on a CPU; outputs are equal up to rounding.
+
+    Raises:
+        OSError, ValueError, KeyError, ImportError: if there is no such model, or it does not fit; in one line.
+    """
+    import_files(imports)
+    if str(source).startswith(HUB):
+        source = downloaded(str(source).removeprefix(HUB))
+    path = Path(source)
+    if path.is_dir():
+        description, file = _of_folder(path)
+    elif path.suffix == ".safetensors":
+        description, file = _of_weights(path)
+    elif path.is_file():
+        chosen = None if weights is None else Path(weights)
+        description, file = _of_result(path, chosen, None if work is None else Path(work), recipe)
+    else:
+        raise CheckpointError(
+            f"{source}: no such file or folder; name a result file RUN_ID.json, a folder with {MODEL_FILE}, or "
+            f"{HUB}owner/name"
+        )
+    model = description.build(accelerate and device == "cpu")
+    load_model(model, file)
+    if description.signs:
+        turn_axes(model.method, description.signs)
+    return TrainedModel(model, description, device)
+
+
+def downloaded(repository: str) -> Path:
+    """Folder of a model of the Hugging Face hub, from the cache or downloaded; no code of it is run.
+
+    Raises:
+        CheckpointError: if it cannot be downloaded.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(repository, allow_patterns=[CONFIG_FILE, MODEL_FILE]))
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{HUB}{repository}: cannot be downloaded ({type(error).__name__}: {reason})") from error
+
+
+def describe_weights(file: Path) -> ModelDescription | None:
+    """Description in the metadata of a weights file; None if it has none.
+
+    Raises:
+        CheckpointError: if the file cannot be read.
+        RecordError: if the description breaks its schema.
+    """
+    text = read_metadata(file).get(METADATA_KEY)
+    return None if text is None else ModelDescription.from_text(text, f"{file}, metadata")
+
+
+def result_and_description(
+    path: Path, work: Path | None = None, recipe: str | None = None
+) -> tuple[RunResult, ModelDescription]:
+    """A stored result and the description of its model, by its weights if they are there and hold one."""
+    result = read_result(path)
+    try:
+        found = describe_weights(cell_weights(path, result, work))
+    except CheckpointError:
+        found = None
+    return result, found or describe_result(result, trusted_spec(result, recipe))
+
+
+def _of_result(
+    path: Path, weights: Path | None, work: Path | None, recipe: str | None
+) -> tuple[ModelDescription, Path]:
+    result = read_result(path)
+    file = weights or cell_weights(path, result, work)
+    return describe_weights(file) or describe_result(result, trusted_spec(result, recipe)), file
+
+
+def _of_weights(file: Path) -> tuple[ModelDescription, Path]:
+    found = describe_weights(file)
+    if found is None:
+        raise CheckpointError(
+            f"{file}: holds no description of its network (it was trained by an older version); name its result file "
+            "RUN_ID.json, with this file as its weights"
+        )
+    return found, file
+
+
+def _of_folder(folder: Path) -> tuple[ModelDescription, Path]:
+    file = folder / MODEL_FILE
+    if (folder / CONFIG_FILE).is_file():
+        config = folder / CONFIG_FILE
+        return ModelDescription.from_text(config.read_text(encoding="utf-8"), str(config)), file
+    if (folder / CARD_FILE).is_file():
+        return _of_card(folder), file
+    return _of_weights(file)
+
+
+def _of_card(folder: Path) -> ModelDescription:
+    """Description of imported weights; their tasks are standard tasks."""
+    card = read_card(folder)
+    tasks = {
+        name: TaskDescription(channels, STANDARD_TASKS[name].readout, STANDARD_TASKS[name].unit)
+        for name, channels in card.tasks.items()
+    }
+    return ModelDescription(card.method, card.backbone, tasks, card.options, card.signs)
