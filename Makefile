@@ -15,6 +15,8 @@ DEMO_OUT ?= results/demo
 DEMO_WORKERS ?= 2
 # Further options of tools/run_grid.py, such as DEMO_FLAGS="--set train_cfg.max_iters=20".
 DEMO_FLAGS ?=
+# Options of tools/gpu_check.py, such as GPU_FLAGS="--store results".
+GPU_FLAGS ?=
 
 BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
@@ -24,7 +26,7 @@ CHECK_PYTHON := import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or
 	"as in: make demo PYTHON=python3.11")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit coverage slow clean
+.PHONY: help demo test lint format unit coverage slow gpu-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +58,9 @@ coverage: $(INSTALLED) ## the tests without the slow ones, with a report of cove
 
 slow: $(INSTALLED) ## the slow tests
 	$(PYTEST) -m slow
+
+gpu-check: $(INSTALLED) ## check the suite on one GPU in under ten minutes; GPU_FLAGS="--store results" keeps the table
+	$(BIN)/python tools/gpu_check.py $(GPU_FLAGS)
 
 clean: ## remove caches and the results of `make demo`; .venv and data stay
 	rm -rf results/demo* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info

@@ -141,11 +141,11 @@ def scored_again(
 
 
 def _measure(spec: RunSpec, folder: Path, origin: Origin, logs: Sequence[str]) -> RunResult:
-    runner, state = _runner_at_latest_state(spec, folder, logs)
+    runner, state = runner_at_latest_state(spec, folder, logs)
     cost: dict[str, Any] = _start(runner, spec, folder)
     origin.parts = parts_before(state)
     module = unwrapped(runner.model)
-    cost |= parameter_counts(module) | _train(runner, sum(part["seconds"] for part in origin.parts))
+    cost |= parameter_counts(module) | train_runner(runner, sum(part["seconds"] for part in origin.parts))
     seconds = cost["train_seconds"] + (cost.get("needed_train_seconds") or 0.0)
     writes = devices_here().writes
     if writes:
@@ -176,9 +176,7 @@ def _save_weights(runner: Runner, spec: RunSpec, folder: Path, seconds: float) -
     save_regularizer(module.regularizer, folder / REGULARIZER_FILE, {"run_id": spec.run_id})
 
 
-def _runner_at_latest_state(
-    spec: RunSpec, folder: Path, logs: Sequence[str]
-) -> tuple[Runner, Mapping[str, Any] | None]:
+def runner_at_latest_state(spec: RunSpec, folder: Path, logs: Sequence[str]) -> tuple[Runner, Mapping[str, Any] | None]:
     """Runner at the newest usable training state, and the state; the state is None for a new training."""
     interval = load_recipe(spec.recipe, spec.overrides).checkpoint_interval
     for state in (*usable_states(folder, spec.run_id), None):
@@ -223,7 +221,7 @@ def _start(runner: Runner, spec: RunSpec, folder: Path) -> dict[str, float | Non
     return {"needed_train_seconds": sum(known) if len(known) == len(seconds) else None}
 
 
-def _train(runner: Runner, seconds_before: float) -> dict[str, float]:
+def train_runner(runner: Runner, seconds_before: float) -> dict[str, float]:
     """Train a method that has parameters; returns the seconds, including the time before an interruption."""
     module = unwrapped(runner.model)
     method: Method = module.model.method

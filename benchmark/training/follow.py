@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import torch
 from mmengine.config import Config
@@ -22,6 +24,7 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from benchmark.contracts import Batch
+from benchmark.records.atomic import locked
 from benchmark.records.result import RunSpec
 from benchmark.tasks import suggest
 from benchmark.training.checkpoints import random_states, restore_random_states
@@ -56,6 +59,8 @@ def follow(config: Config, spec: RunSpec, logs: Sequence[str]) -> None:
     """Add logs and their pictures to the configuration of a cell."""
     if not logs:
         return
+    # The folder of a cell is WORK/recipe/run_id.
+    work = Path(config.work_dir).parents[1]
     backends = {
         "tensorboard": dict(type="TensorboardVisBackend"),
         "wandb": dict(
@@ -65,7 +70,7 @@ def follow(config: Config, spec: RunSpec, logs: Sequence[str]) -> None:
             type="MLflowLog",
             exp_name=PROJECT,
             run_name=spec.run_id,
-            tracking_uri=os.environ.get("MLFLOW_TRACKING_URI"),
+            tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or (work / "mlflow").absolute().as_uri(),
             tracked_config_keys={},
         ),
     }
@@ -100,7 +105,15 @@ class WandbLog(WandbVisBackend):
 
 @VISBACKENDS.register_module()
 class MLflowLog(MLflowVisBackend):
-    """mmengine's back-end with a file for each picture."""
+    """mmengine's back-end with one store for all cells, and a file for each picture."""
+
+    def _init_env(self) -> None:
+        """Open the store. Cells that start at a time create its experiment once."""
+        # MLflow keeps runs in files if it is told so; its databases need further packages.
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+        place = urlparse(self._tracking_uri)
+        with locked(Path(f"{place.path}.lock")) if place.scheme == "file" else nullcontext():
+            super()._init_env()
 
     @force_init_env
     def add_image(self, name: str, image: Any, step: int = 0, **_: Any) -> None:

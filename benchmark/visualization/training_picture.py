@@ -36,7 +36,9 @@ def training_picture(
     Returns:
         (rows, columns, 3) RGB. All tiles of a task have one scale of colours.
     """
-    plain = (image.cpu().permute(1, 2, 0) * torch.tensor(IMAGENET_STD) + torch.tensor(IMAGENET_MEAN)).clamp(0, 1).numpy()
+    plain = (
+        (image.cpu().permute(1, 2, 0) * torch.tensor(IMAGENET_STD) + torch.tensor(IMAGENET_MEAN)).clamp(0, 1).numpy()
+    )
     blank = np.ones_like(plain)
     columns = [[plain, blank, blank]]
     for name, task in tasks.items():

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import benchmark.training.model
 from benchmark.records.result import RunSpec
-from benchmark.training.cell import _train
+from benchmark.training.cell import train_runner
 from benchmark.training.cell_runner import CellRunner
 from benchmark.training.compose import compose
 from benchmark.training.data_parallel import process_group
@@ -60,7 +60,7 @@ def logged_values(cell: Mapping[str, Any]) -> dict[str, list[float]]:
     benchmark.training.model.ChannelsLast.forward = double_batch if double else plain_forward
     with tempfile.TemporaryDirectory() as folder:
         runner = CellRunner.from_cfg(compose(spec, Path(folder)))
-        _train(runner, 0.0)
+        train_runner(runner, 0.0)
     logged = runner.message_hub.log_scalars
     return {name: [float(value) for value in buffer.data[0]] for name, buffer in logged.items()}
 

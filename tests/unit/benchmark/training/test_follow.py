@@ -86,14 +86,16 @@ def test_logs_receive_losses_rates_ratios_and_pictures_and_change_nothing(
     monkeypatch.setenv("MTL_DATA", str(small_rooms))
     monkeypatch.setattr(follow, "PICTURE_INTERVAL", 2)
     logged = spec(overrides={**spec().overrides, "default_hooks.logger.interval": 2})
-    plain = run_cell(logged, tmp_path / "plain")
-    followed = run_cell(logged, tmp_path / "followed", logs=("tensorboard", "wandb", "mlflow"))
+    plain = run_cell(logged, tmp_path / "work" / "smoke" / "plain")
+    followed = run_cell(logged, tmp_path / "work" / "smoke" / "followed", logs=("tensorboard", "wandb", "mlflow"))
     assert followed.status == plain.status == "done", followed.error
     assert followed.metrics == plain.metrics
-    first, second = (load_file(tmp_path / name / MODEL_FILE) for name in ("plain", "followed"))
+    first, second = (load_file(tmp_path / "work" / "smoke" / name / MODEL_FILE) for name in ("plain", "followed"))
     assert all(first[name].equal(second[name]) for name in first)
 
-    scalars = [values for (values,), options in packages["wandb"].sent("log") if options["step"] == 4 and "lr" in values]
+    scalars = [
+        values for (values,), options in packages["wandb"].sent("log") if options["step"] == 4 and "lr" in values
+    ]
     assert {"lr", "loss", "loss_depth", "regularizer_gradient_ratio"} <= scalars[0].keys()
     names = [name for (_, name), _ in packages["mlflow"].sent("log_image")]
     assert names == [f"predictions/{image}/{step:06d}.png" for step in (2, 4) for image in range(4)]
@@ -104,4 +106,4 @@ def test_logs_receive_losses_rates_ratios_and_pictures_and_change_nothing(
     rendered_depth = picture[2 * 34 : 2 * 34 + 32, 2 * 66 : 2 * 66 + 64]
     assert (rendered_depth != 255).any()
     assert packages["wandb"].sent("finish")
-    assert list((tmp_path / "followed").rglob("events.out.tfevents.*"))
+    assert list((tmp_path / "work" / "smoke" / "followed").rglob("events.out.tfevents.*"))
