@@ -47,7 +47,7 @@ class FeatureDropout(Regularizer):
         """Drop channels of one map (B, C, h, w)."""
         # Drawn on the CPU, so that all devices use the same numbers.
         kept = random_rows(features.shape[:2]) >= self.probability
-        scale = kept.to(features)[:, :, None, None] / (1 - self.probability)
+        scale = kept.to(features, non_blocking=True)[:, :, None, None] / (1 - self.probability)
         return features * scale
 
     def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
-from mmengine.runner import Runner
 from torch import Tensor
 
+from benchmark.cost.measure import optimizer_of
 from benchmark.device_check.findings import Check, Finding, finding
 from benchmark.device_check.steps import SMALLEST, Size, losses_of, training_step
 from benchmark.records.result import RunSpec
 from benchmark.training.cell import runner_at_latest_state, train_runner
+from benchmark.training.cell_runner import CellRunner
 from benchmark.training.checkpoints import PREVIOUS_FILE, STATE_FILE
 from benchmark.training.compose import compose
 from benchmark.training.data_parallel import SummedDataParallel
@@ -69,8 +70,6 @@ def runs_in_a_group(size: Size) -> Iterator[Finding]:
         try:
             module, _ = training_step(target, batch)
             wrapped = SummedDataParallel(module)
-            from benchmark.cost.measure import optimizer_of
-
             optimizer: Any = optimizer_of(target, module)
             optimizer.complete_gradients = wrapped.complete_gradients
             grouped = [float(wrapped.train_step(batch, optimizer)["loss"].detach()) for _ in range(STEPS)]
@@ -125,7 +124,7 @@ def _images_per_second(rooms: Path, size: tuple[int, int], batch_size: int, work
     backbone, tasks = recipe_defaults("smoke", overrides)
     spec = RunSpec("smoke", "hard_sharing", "none", backbone, tasks, 0, overrides)
     with tempfile.TemporaryDirectory() as folder:
-        loader = Runner.build_dataloader(compose(spec, Path(folder)).train_dataloader, seed=0)
+        loader = CellRunner.build_dataloader(compose(spec, Path(folder)).train_dataloader, seed=0)
     batches = iter(loader)
     for _ in range(1 + workers):
         next(batches)
