@@ -67,7 +67,7 @@ def test_an_operation_that_waits_is_found(monkeypatch: pytest.MonkeyPatch) -> No
 
     def reads_its_loss(target: object, batch: object) -> object:
         module, step = training_step(target, batch)  # type: ignore[arg-type]
-        return module, lambda: float(step()["loss"])
+        return module, lambda: step()["loss"].detach().item()
 
     assert next(does_not_wait(size)).verdict == "passed"
     monkeypatch.setattr(steps, "training_step", reads_its_loss)
