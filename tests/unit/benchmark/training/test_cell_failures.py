@@ -49,7 +49,7 @@ def failing(*errors):
     """A substitute for the measurement of a cell, which fails with each error in turn; then it succeeds."""
     left, parts_seen = list(errors), []
 
-    def measure(spec, folder, origin, parts):
+    def measure(spec, folder, origin, logs, parts):
         parts_seen.append(parts)
         if left:
             raise left.pop(0)
