@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Make LEADERBOARD.md, leaderboard.csv and comparisons.csv from all result files, boards and published numbers.
+"""Make LEADERBOARD.md, board.html, leaderboard.csv and comparisons.csv from result files, boards and published numbers.
 
     python tools/make_leaderboard.py                          # write the files into the folder of results
     python tools/make_leaderboard.py --readme README.md       # and the short table between the marks in README.md
@@ -125,7 +125,7 @@ def write(options: argparse.Namespace, contents: Contents) -> int:
     } | readme_text(options, contents)
     for path, text in texts.items():
         write_text(path, text)
-    made = list(texts)
+    made = [*texts, *page(contents, out)]
     if options.parquet:
         records = {
             "leaderboard": row_records(contents.analyses, out),
@@ -137,6 +137,17 @@ def write(options: argparse.Namespace, contents: Contents) -> int:
     counts = f"{contents.num_results} results" + (f", {len(contents.left_out)} left out" if contents.left_out else "")
     print(f"{', '.join(shown(path) for path in made)}: {counts}")
     return 0
+
+
+def page(contents: Contents, out: Path) -> list[Path]:
+    """Write board.html; without plotly, say how to install it, and leave the page out."""
+    from benchmark.leaderboard.files import PAGE, write_page
+
+    try:
+        return [write_page(contents, out)]
+    except ImportError as error:
+        print(f"{PAGE} is not written: {error}", file=sys.stderr)
+        return []
 
 
 def check(options: argparse.Namespace, contents: Contents) -> int:
