@@ -24,7 +24,7 @@ CHECK_PYTHON := import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or
 	"as in: make demo PYTHON=python3.11")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo board test lint format unit coverage slow clean
+.PHONY: help demo board test lint format unit coverage slow docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,7 +37,7 @@ demo: $(INSTALLED) ## train a small grid on the embedded data set and print its 
 	$(DEMO) --methods hard_sharing --regularizers none,aux_heads,three_d_aware
 
 board: $(INSTALLED) ## make the tables and the page results/board.html from results/runs
-	$(BIN)/python tools/make_leaderboard.py --readme README.md
+	$(BIN)/python tools/make_leaderboard.py --readme README.md --picture docs/pictures/board.svg
 
 test: lint unit ## lint, types, import rules, then all tests but the slow ones
 
@@ -59,6 +59,11 @@ coverage: $(INSTALLED) ## the tests without the slow ones, with a report of cove
 
 slow: $(INSTALLED) ## the slow tests
 	$(PYTEST) -m slow
+
+# The documentation needs no network, neither to be built nor to be read.
+docs: $(INSTALLED) ## build the documentation site into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open build/site/index.html"
 
 clean: ## remove caches and the results of `make demo`; .venv and data stay
 	rm -rf results/demo* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info

@@ -7,7 +7,7 @@
     python tools/make_leaderboard.py --figures figures        # figures of the boards as SVG, PDF and PNG, with captions
     python tools/make_leaderboard.py --latex nyuv2_lite --rows 'mti_net*' --columns semseg/mIoU,depth/delta1
 
-benchmark/leaderboard/flat_records.py has the schema of the CSV and Parquet files. A file that is not a readable result
+docs/results.md describes the columns of the CSV and Parquet files. A file that is not a readable result
 is named on standard error and left out.
 """
 
@@ -46,6 +46,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--columns", default="", metavar="METRICS", help="metrics to show, such as depth/delta1,semseg/pixAcc"
     )
     parser.add_argument("--readme", type=Path, metavar="FILE", help="also rewrite the marked block of this file")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="also write the picture of the first board as SVG")
     parser.add_argument("--parquet", action="store_true", help="also write leaderboard.parquet and comparisons.parquet")
     parser.add_argument(
         "--latex", metavar="NAME", help="print the table of a board or a recipe as LaTeX; write no file"
@@ -115,8 +116,7 @@ def print_latex(options: argparse.Namespace, contents: Contents) -> None:
 
 def write(options: argparse.Namespace, contents: Contents) -> int:
     """Write the files and print their paths."""
-    from benchmark.leaderboard.files import columns_of, texts_of
-    from benchmark.leaderboard.flat_records import comparison_records, row_records, write_parquet
+    from benchmark.leaderboard.files import columns_of, texts_of, write_parquet_files
     from benchmark.records.atomic import write_text
 
     out = options.out or options.results
@@ -125,15 +125,12 @@ def write(options: argparse.Namespace, contents: Contents) -> int:
     } | readme_text(options, contents)
     for path, text in texts.items():
         write_text(path, text)
-    made = [*texts, *page(contents, out)]
-    if options.parquet:
-        records = {
-            "leaderboard": row_records(contents.analyses, out),
-            "comparisons": comparison_records(contents.analyses),
-        }
-        for name, entries in records.items():
-            made.append(out / f"{name}.parquet")
-            write_parquet(made[-1], entries)
+    made = [
+        *texts,
+        *picture(options, contents),
+        *page(contents, out),
+        *(write_parquet_files(contents, out) if options.parquet else []),
+    ]
     counts = f"{contents.num_results} results" + (f", {len(contents.left_out)} left out" if contents.left_out else "")
     print(f"{', '.join(shown(path) for path in made)}: {counts}")
     return 0
@@ -150,11 +147,30 @@ def page(contents: Contents, out: Path) -> list[Path]:
         return []
 
 
+def picture(options: argparse.Namespace, contents: Contents) -> list[Path]:
+    """Write the file of --picture if it shows something else than the results."""
+    from benchmark.leaderboard.figures.picture import write_picture
+
+    outdated = outdated_picture(options, contents)
+    for path in outdated:
+        write_picture(path, contents.analyses)
+    return outdated
+
+
+def outdated_picture(options: argparse.Namespace, contents: Contents) -> list[Path]:
+    """The file of --picture, if it shows something else than the results."""
+    from benchmark.leaderboard.figures.picture import picture_is_current
+
+    path: Path | None = options.picture
+    return [path] if path is not None and not picture_is_current(path, contents.analyses) else []
+
+
 def check(options: argparse.Namespace, contents: Contents) -> int:
     """Print the outdated files. Exit code 1 if a file is outdated, else 0."""
-    from benchmark.leaderboard.files import outdated_files, read_text
+    from benchmark.leaderboard.files import columns_of, outdated_files, read_text
 
-    outdated = outdated_files(contents, options.out or options.results)
+    outdated = outdated_files(contents, options.out or options.results, columns_of(contents, options.columns))
+    outdated += outdated_picture(options, contents)
     outdated += [path for path, text in readme_text(options, contents).items() if read_text(path) != text]
     for path in outdated:
         print(f"outdated: {shown(path)}; run python tools/make_leaderboard.py", file=sys.stderr)

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from benchmark.leaderboard.analysis import Analysis, analyse
 from benchmark.leaderboard.columns import Column, chosen_columns
-from benchmark.leaderboard.flat_records import COMPARISON_FIELDS, comparison_records, csv_text, row_records
+from benchmark.leaderboard.flat_records import (
+    COMPARISON_FIELDS,
+    ROW_FIELDS,
+    comparison_records,
+    csv_text,
+    row_records,
+    write_parquet,
+)
 from benchmark.leaderboard.markdown import leaderboard
 from benchmark.leaderboard.plan import plans_of
 from benchmark.leaderboard.reported import ReportedTable, read_reported
@@ -59,15 +66,28 @@ def read_contents(results: Path, reported: Path) -> Contents:
     """
     found = list(ResultStore(results).results())
     stored = [entry for entry in found if isinstance(entry, Stored)]
-    plans = [plan for name in board_names(results) for plan in plans_of(read_board(results, name))]
     left_out = tuple(entry for entry in found if isinstance(entry, Unreadable))
+    analyses = tuple(analyses_of(stored, results))
+    return Contents(analyses, tuple(read_reported(reported)), len(stored), left_out)
+
+
+def analyses_of(stored: Sequence[Stored], results: Path) -> list[Analysis]:
+    """Tables of results with their statistics, boards first.
+
+    Args:
+        stored: the results.
+        results: folder with the boards, below `boards/`.
+
+    Raises:
+        RecordError: if a board cannot be read.
+    """
+    plans = [plan for name in board_names(results) for plan in plans_of(read_board(results, name))]
     # statsmodels collects garbage at every call of its corrections; results are none, and there may be thousands.
     gc.freeze()
     try:
-        analyses = tuple(analyse(tables(stored, plans)))
+        return analyse(tables(stored, plans))
     finally:
         gc.unfreeze()
-    return Contents(analyses, tuple(read_reported(reported)), len(stored), left_out)
 
 
 def columns_of(contents: Contents, text: str) -> tuple[Column, ...]:
@@ -90,7 +110,7 @@ def texts_of(contents: Contents, out: Path, columns: Sequence[Column] = ()) -> d
     """
     return {
         MARKDOWN: leaderboard(contents.analyses, contents.reported, out, columns),
-        ROWS: csv_text(row_records(contents.analyses, out)),
+        ROWS: csv_text(row_records(contents.analyses, out), ROW_FIELDS),
         COMPARISONS: csv_text(comparison_records(contents.analyses), COMPARISON_FIELDS),
     }
 
@@ -132,9 +152,21 @@ def write_leaderboard(results: Path, out: Path, reported: Path, columns: str = "
     return Written(out / MARKDOWN, out / ROWS, contents)
 
 
-def outdated_files(contents: Contents, out: Path) -> list[Path]:
-    """The files whose text is not the one that would be written now."""
-    return [out / name for name, text in texts_of(contents, out).items() if read_text(out / name) != text]
+def write_parquet_files(contents: Contents, out: Path) -> list[Path]:
+    """Write leaderboard.parquet and comparisons.parquet, and return their paths.
+
+    Raises:
+        ImportError: if pyarrow is not installed; the message says how to install it.
+    """
+    paths = [(out / name).with_suffix(".parquet") for name in (ROWS, COMPARISONS)]
+    write_parquet(paths[0], row_records(contents.analyses, out), ROW_FIELDS)
+    write_parquet(paths[1], comparison_records(contents.analyses), COMPARISON_FIELDS)
+    return paths
+
+
+def outdated_files(contents: Contents, out: Path, columns: Sequence[Column] = ()) -> list[Path]:
+    """The files whose text is not the one that would be written now, with the chosen metrics."""
+    return [out / name for name, text in texts_of(contents, out, columns).items() if read_text(out / name) != text]
 
 
 def read_text(path: Path) -> str | None:

@@ -80,8 +80,8 @@ def _map(panel: MapPanel) -> PlotlyFigure:
     heat = {
         "type": "heatmap",
         "z": values,
-        "zmin": -panel.limit if panel.diverging else 0,
-        "zmax": panel.limit,
+        "zmin": -_short_number(panel.limit) if panel.diverging else 0,
+        "zmax": _short_number(panel.limit),
         "colorscale": [[step, f"@{name}"] for step, name in zip(steps, names, strict=True)],
         "showscale": False,
         "hoverinfo": "skip",
@@ -124,7 +124,7 @@ def _scatter(panel: ScatterPanel) -> PlotlyFigure:
         "hoverinfo": "skip",
     }
     others = [point for point in panel.points if not point.on_front]
-    data = [steps] + [_points(points, style) for points, style in ((front, "gain"), (others, "open")) if points]
+    data = [steps] + [_points(points, style) for points, style in ((others, "open"), (front, "gain")) if points]
     layout = {"height": 340, "xaxis": _axis(panel.x_axis), "yaxis": {**_axis(panel.y_axis), "automargin": True}}
     return _figure(data, layout)
 
@@ -132,7 +132,7 @@ def _scatter(panel: ScatterPanel) -> PlotlyFigure:
 def _points(points: Sequence[Point], style: str) -> dict[str, Any]:
     return {
         **_trace(style),
-        "mode": "markers",
+        **(_names(points) if style == "gain" else {"mode": "markers"}),
         "marker": {"symbol": "circle" if style == "gain" else "circle-open", "size": 8, "color": f"@{style}"},
         "x": [_short_number(point.x) for point in points],
         "y": [_short_number(point.y) for point in points],
@@ -147,6 +147,16 @@ def _points(points: Sequence[Point], style: str) -> dict[str, Any]:
             "thickness": 1,
             "width": 2,
         },
+    }
+
+
+def _names(points: Sequence[Point]) -> dict[str, Any]:
+    """The names of points, above and left of them, where the line of steps is not."""
+    return {
+        "mode": "markers+text",
+        "text": [_escape(_short(point.name)) for point in points],
+        "textposition": "top left",
+        "textfont": {"size": 10, "color": "@muted"},
     }
 
 
@@ -186,6 +196,7 @@ def _categories(names: Sequence[str], reverse: bool = False) -> dict[str, Any]:
     """An axis of categories. Its positions are numbers, so that no name is read as a number or a date."""
     ends = [-0.6, len(names) - 0.4]
     return {
+        "ticks": "",
         "tickmode": "array",
         "tickvals": list(range(len(names))),
         "ticktext": [_wrapped(name) for name in names],

@@ -48,7 +48,6 @@ function listen() {
     const rows = shownRows();
     download("leaderboard-view.csv", csvText(rows, shownColumns(rows)));
   };
-  addEventListener("hashchange", restore);
   addEventListener("popstate", restore);
   listenToTheme();
 }

@@ -71,9 +71,19 @@ function comparison({ column, descending }) {
   };
 }
 
+// The columns that the address names; unknown ones are left out.
+function chosenColumns() {
+  try {
+    return state.columns.split(",").map((id) => columnById.get(decodeURIComponent(id))).filter(Boolean);
+  } catch {
+    return [];
+  }
+}
+
 // The chosen columns; without a choice the first metrics of the shown tables.
 function shownColumns(rows) {
-  if (state.columns) return state.columns.split(",").map((id) => columnById.get(decodeURIComponent(id))).filter(Boolean);
+  const chosen = chosenColumns();
+  if (chosen.length) return chosen;
   const tables = unique(rows.map((row) => data.table[row]));
   const metrics = unique(tables.flatMap((index) => data.tables[index].ranking)).slice(0, 4);
   const several = state.view !== "board" && tables.length > 1 ? ["board"] : [];

@@ -175,6 +175,21 @@ def test_the_hash_restores_the_view(browser: Any, file: Path, opened: Opened) ->
     assert opened.page.locator("tr.details").count() == 0, "the button Back of the browser leaves the details"
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "#columns=%25,unknown&sort=-unknown&page=-7",
+        "#columns=%E0%A4%A&view=unknown",
+        "#board=nothing&row=<img src=x onerror=alert(1)>&figures=__proto__",
+    ],
+)
+def test_a_broken_address_is_no_error(browser: Any, file: Path, address: str) -> None:
+    opened = Opened(browser, file, address)
+    assert opened.page.locator("#table thead th").count() > 2
+    assert opened.errors == []
+    opened.page.close()
+
+
 def test_the_csv_holds_exactly_the_rows_shown_with_the_numbers_of_leaderboard_csv(
     board: Analysis, opened: Opened
 ) -> None:
