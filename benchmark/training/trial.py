@@ -52,7 +52,8 @@ def try_cells(specs: Iterable[RunSpec]) -> None:
 
 def _try(spec: RunSpec) -> None:
     entries = (METHODS.entry(spec.method), REGULARIZERS.entry(spec.regularizer))
-    own = any(map(_of_user, entries))
+    # A network of timm may refuse image sizes, which no other check finds before the training.
+    own = any(map(_of_user, entries)) or BACKBONES.is_family(spec.backbone.partition(":")[0])
     where = f"{spec.method}+{spec.regularizer}"
     with _one_line_errors(where), torch.random.fork_rng(devices=[]), torch.device("cpu" if own else "meta"):
         module, tasks = _build(spec)
