@@ -17,6 +17,7 @@ from benchmark.registry import DATASETS, METHODS, import_file
 from benchmark.tasks import NYUV2_TASKS
 from benchmark.training.builders import build_split
 from datasets.own.manifest import read_manifest
+from tools import make_leaderboard
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
@@ -57,6 +58,13 @@ def test_links_lead_to_files(page: Path) -> None:
     links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
     broken = [link for link in links if not (page.parent / link).exists()]
     assert not broken, f"{page.name} links to files that do not exist: {broken}"
+
+
+def test_the_leaderboard_and_the_table_of_the_readme_are_made_from_the_committed_results(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code = make_leaderboard.main(["--check", "--readme", str(CHECKOUT / "README.md")])
+    assert code == 0, f"run python tools/make_leaderboard.py --readme README.md\n{capsys.readouterr().err}"
 
 
 def test_the_method_of_the_readme_trains(tmp_path: Path) -> None:

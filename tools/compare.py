@@ -35,17 +35,23 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "--results", type=Path, default=CHECKOUT / "results", metavar="DIR", help="folder with runs/ (default: results)"
     )
     parser.add_argument("--recipe", metavar="NAME", help="only results of this recipe")
+    parser.add_argument(
+        "--columns", default="", metavar="METRICS", help="metrics to compare, such as depth/delta1,semseg/pixAcc"
+    )
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print every difference. Exit code 0, or 2 if no cells can be compared."""
     options = parse_arguments(arguments)
+    from benchmark.leaderboard.columns import chosen_columns
     from benchmark.leaderboard.compare import compare
     from benchmark.records.escaping import escape_terminal
 
     try:
-        differences = compare(*(read_side(name, options) for name in (options.first, options.second)))
+        first, second = (read_side(name, options) for name in (options.first, options.second))
+        columns = chosen_columns(options.columns, [cell.result for cell in (*first, *second)])
+        differences = compare(first, second, columns)
     except (OSError, ValueError) as error:
         return refuse("compare.py", error)
     if not differences:

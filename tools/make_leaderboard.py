@@ -4,9 +4,10 @@
     python tools/make_leaderboard.py                          # write the files into the folder of results
     python tools/make_leaderboard.py --readme README.md       # and the short table between the marks in README.md
     python tools/make_leaderboard.py --check --readme README.md   # write nothing; exit code 1 if a file is outdated
+    python tools/make_leaderboard.py --figures figures        # figures of the boards as SVG, PDF and PNG, with captions
     python tools/make_leaderboard.py --latex nyuv2_lite --rows 'mti_net*' --columns semseg/mIoU,depth/delta1
 
-benchmark/leaderboard/flat_records.py has the schema of the CSV and Parquet files. A file that is not a readable result
+docs/results.md describes the columns of the CSV and Parquet files. A file that is not a readable result
 is named on standard error and left out.
 """
 
@@ -50,6 +51,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--latex", metavar="NAME", help="print the table of a board or a recipe as LaTeX; write no file"
     )
     parser.add_argument(
+        "--figures", type=Path, metavar="DIR", help="write the figures of all boards into this folder, and nothing else"
+    )
+    parser.add_argument(
         "--rows", nargs="+", default=[], metavar="PATTERN", help="rows of the LaTeX table, such as 'mti_net*'"
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a file is outdated")
@@ -81,6 +85,12 @@ def act(options: argparse.Namespace, contents: Contents) -> int:
     if options.latex is not None:
         print_latex(options, contents)
         return 0
+    if options.figures is not None:
+        from benchmark.leaderboard.figures.files import write_figures
+
+        written = write_figures(contents.analyses, contents.reported, options.figures)
+        print(f"{shown(options.figures)}: {len(written)} files")
+        return 0
     return check(options, contents) if options.check else write(options, contents)
 
 
@@ -105,8 +115,7 @@ def print_latex(options: argparse.Namespace, contents: Contents) -> None:
 
 def write(options: argparse.Namespace, contents: Contents) -> int:
     """Write the files and print their paths."""
-    from benchmark.leaderboard.files import columns_of, texts_of
-    from benchmark.leaderboard.flat_records import comparison_records, row_records, write_parquet
+    from benchmark.leaderboard.files import columns_of, texts_of, write_parquet_files
     from benchmark.records.atomic import write_text
 
     out = options.out or options.results
@@ -115,15 +124,7 @@ def write(options: argparse.Namespace, contents: Contents) -> int:
     } | readme_text(options, contents)
     for path, text in texts.items():
         write_text(path, text)
-    made = list(texts)
-    if options.parquet:
-        records = {
-            "leaderboard": row_records(contents.analyses, out),
-            "comparisons": comparison_records(contents.analyses),
-        }
-        for name, entries in records.items():
-            made.append(out / f"{name}.parquet")
-            write_parquet(made[-1], entries)
+    made = [*texts, *(write_parquet_files(contents, out) if options.parquet else [])]
     counts = f"{contents.num_results} results" + (f", {len(contents.left_out)} left out" if contents.left_out else "")
     print(f"{', '.join(shown(path) for path in made)}: {counts}")
     return 0
@@ -131,9 +132,9 @@ def write(options: argparse.Namespace, contents: Contents) -> int:
 
 def check(options: argparse.Namespace, contents: Contents) -> int:
     """Print the outdated files. Exit code 1 if a file is outdated, else 0."""
-    from benchmark.leaderboard.files import outdated_files, read_text
+    from benchmark.leaderboard.files import columns_of, outdated_files, read_text
 
-    outdated = outdated_files(contents, options.out or options.results)
+    outdated = outdated_files(contents, options.out or options.results, columns_of(contents, options.columns))
     outdated += [path for path, text in readme_text(options, contents).items() if read_text(path) != text]
     for path in outdated:
         print(f"outdated: {shown(path)}; run python tools/make_leaderboard.py", file=sys.stderr)

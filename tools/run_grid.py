@@ -87,6 +87,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="STATUS",
         help="stored failures to run again: failed, diverged, both with a comma, or none (default: failed)",
     )
+    parser.add_argument(
+        "--columns", default="", metavar="METRICS", help="metrics of the printed table, as depth/delta1,semseg/pixAcc"
+    )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--dry-run", action="store_true", help="only check everything and list the cells")
     mode.add_argument(
@@ -125,6 +128,7 @@ def requested(options: argparse.Namespace) -> list[Request]:
     Raises:
         ValueError, OSError, ImportError: for a wrong request, in one line.
     """
+    from benchmark.metrics.catalogue import described
     from benchmark.records.boards import read_board
     from benchmark.records.overrides import Overrides
     from benchmark.registry import import_files
@@ -132,6 +136,8 @@ def requested(options: argparse.Namespace) -> list[Request]:
     from benchmark.training.requests import Request, of_board
 
     import_files(options.imports)
+    for key in names(options.columns, "--columns") if options.columns else ():
+        described(key)
     chosen = ("methods", "regularizers", "seeds", "backbone", "tasks", "split", "overrides")
     if options.board:
         given = [name for name in chosen if getattr(options, name)]
@@ -226,9 +232,13 @@ def print_report(report: Report) -> None:
         print("stopped; the same command continues with the cells that are left", file=sys.stderr)
 
 
-def print_leaderboard(store: ResultStore, recipe: str) -> None:
-    """Write the leaderboard's files, print the tables of one recipe and the paths of all files."""
-    from benchmark.leaderboard.files import write_leaderboard
+def print_leaderboard(store: ResultStore, recipe: str, columns: str) -> None:
+    """Write the leaderboard's files, print the tables of one recipe and the paths of all files.
+
+    Raises:
+        ValueError: for a metric in `columns` that no result has.
+    """
+    from benchmark.leaderboard.files import columns_of, write_leaderboard
     from benchmark.leaderboard.terminal import terminal_table
 
     written = write_leaderboard(store.root, store.root, CHECKOUT / "results" / "reported.json")
@@ -236,9 +246,10 @@ def print_leaderboard(store: ResultStore, recipe: str) -> None:
         print(f"left out: {unreadable.reason}", file=sys.stderr)
     print()
     width = shutil.get_terminal_size().columns
+    chosen = columns_of(written.contents, columns)
     for analysis in written.contents.analyses:
         if analysis.table.setting.recipe == recipe and (analysis.table.results or analysis.table.not_done):
-            print(terminal_table(analysis, width))
+            print(terminal_table(analysis, width, chosen))
     print(f"leaderboard: {shown(written.markdown)} and {shown(written.csv)}")
     print(f"results: {shown(store.root / 'runs')}, logs: {shown(store.work)}")
 
@@ -274,7 +285,7 @@ def main(arguments: list[str] | None = None) -> int:
         if any(store.version(spec) is None for spec in grid):
             prepare_data(requests)
         report = run_cells(grid, store, options)
-        print_leaderboard(store, requests[0].recipe)
+        print_leaderboard(store, requests[0].recipe, options.columns)
     except (StoreError, ValueError, OSError) as error:
         return refuse(error)
     print_report(report)

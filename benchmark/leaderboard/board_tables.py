@@ -143,7 +143,7 @@ def details_table(analysis: Analysis, folder: Path, letters: Mapping[str, str]) 
 
 def hardware_letters(rows: Iterable[Row]) -> dict[str, str]:
     """A letter for each kind of hardware that trained cells."""
-    texts = dict.fromkeys(_hardware(entry) for row in rows for entry in row.provenance("hardware"))
+    texts = dict.fromkeys(escape_markdown(hardware_text(entry)) for row in rows for entry in row.provenance("hardware"))
     letters = list(string.ascii_uppercase)
     return {text: letters[index] if index < 26 else f"A{index}" for index, text in enumerate(texts)}
 
@@ -197,13 +197,14 @@ def _commits(row: Row) -> str:
     return ", ".join(escape_markdown_code(mark) for mark in marks)
 
 
-def _hardware(entry: Any) -> str:
+def hardware_text(entry: Any) -> str:
+    """The machine that a result names, in one line."""
     if not isinstance(entry, Mapping):
         return "not recorded"
     memory = f"{entry['memory_gib']} GiB" if entry.get("memory_gib") else None
     counts = [f"{name}: {entry[name]}" for name in ("cores", "threads") if entry.get(name)]
     parts = [entry.get("cpu"), *counts, memory, entry.get("gpu"), entry.get("system")]
-    return escape_markdown(", ".join(str(part) for part in parts if part))
+    return ", ".join(str(part) for part in parts if part)
 
 
 def _cost_names(row: Row) -> list[str]:

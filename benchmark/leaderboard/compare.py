@@ -49,7 +49,7 @@ class Difference:
         """Heading, table and changes as text."""
         name = self.second.label if self.first == self.second else f"{self.second.label} over {self.first.label}"
         lines = [["", "first", "second", "gain (%)", "n", "p"]]
-        lines.append(["mean over tasks", "", "", *_estimate_texts(self.gains[0])])
+        lines.append(["mean over these", "", "", *_estimate_texts(self.gains[0])])
         for column, (first, second), gain in zip(self.columns, self.values, self.gains[1:], strict=True):
             texts = (format_mean_std(summary, column.unit) for summary in (first, second))
             lines.append([heading(column), *texts, *_estimate_texts(gain)])
@@ -77,10 +77,15 @@ def select(name: str, results: Sequence[Stored]) -> list[Stored]:
     return found
 
 
-def compare(first: Sequence[Stored], second: Sequence[Stored]) -> list[Difference]:
+def compare(first: Sequence[Stored], second: Sequence[Stored], columns: Sequence[Column] = ()) -> list[Difference]:
     """Every pair of groups with common seeds: equal rows in equal settings, or the one row of each side.
 
     Data and version of the recipe may differ; they are then named among the changes.
+
+    Args:
+        first: results of the first side.
+        second: results of the second side.
+        columns: metrics to compare in place of the ranking metrics; the mean gain is over these.
     """
     groups = [_groups(side) for side in (first, second)]
     rows = [{key for key, _ in side} for side in groups]
@@ -90,7 +95,7 @@ def compare(first: Sequence[Stored], second: Sequence[Stored]) -> list[Differenc
     else:
         pairs = [(key, key) for key in groups[0]]
     return [
-        _difference(groups[0][one], groups[1][other])
+        _difference(groups[0][one], groups[1][other], columns)
         for one, other in pairs
         if other in groups[1] and _seeds(groups[0][one]) & _seeds(groups[1][other])
     ]
@@ -114,9 +119,9 @@ def _groups(cells: Iterable[Stored]) -> dict[tuple[RowKey, Setting], list[Stored
     return {key: current_cells(group)[0] for key, group in found.items()}
 
 
-def _difference(first: Sequence[Stored], second: Sequence[Stored]) -> Difference:
+def _difference(first: Sequence[Stored], second: Sequence[Stored], chosen: Sequence[Column]) -> Difference:
     results = [cell.result for cell in (*first, *second)]
-    columns = measured_columns(ranking_columns(results[0].spec.tasks, results), results)
+    columns = measured_columns(chosen or ranking_columns(results[0].spec.tasks, results), results)
     gains = paired_gains(values_by_seed(second, columns), values_by_seed(first, columns), columns)
     seeds = gains.seeds or tuple(sorted(_seeds(first) & _seeds(second)))
     paired = [[cell for cell in side if cell.result.spec.seed in seeds] for side in (first, second)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from benchmark.leaderboard.markup import MARKDOWN, Markup
 from benchmark.leaderboard.text import ABSENT, markdown_table
 from benchmark.records.escaping import escape_markdown
 
@@ -73,14 +74,14 @@ def batches_of(cost: Iterable[str]) -> list[int]:
     return sorted(int(name.removeprefix(start)) for name in cost if name.startswith(start))
 
 
-def short_hardware(hardware: Any) -> str:
+def short_hardware(hardware: Any, markup: Markup = MARKDOWN) -> str:
     """Name of the GPU, or of the CPU and the threads that were used."""
     if not isinstance(hardware, Mapping):
         return "hardware not recorded"
     if hardware.get("gpu"):
-        return escape_markdown(str(hardware["gpu"]))
+        return markup.text(str(hardware["gpu"]))
     threads = hardware.get("threads")
-    return escape_markdown(f"{hardware.get('cpu')}, {threads} thread{'s' if threads != 1 else ''}")
+    return markup.text(f"{hardware.get('cpu')}, {threads} thread{'s' if threads != 1 else ''}")
 
 
 def _compute_cells(row: CostRow, batches: Sequence[int], says_where: bool) -> list[str]:

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from benchmark.leaderboard.analysis import Analysis, analyse
 from benchmark.leaderboard.columns import Column, chosen_columns
-from benchmark.leaderboard.flat_records import COMPARISON_FIELDS, comparison_records, csv_text, row_records
+from benchmark.leaderboard.flat_records import (
+    COMPARISON_FIELDS,
+    ROW_FIELDS,
+    comparison_records,
+    csv_text,
+    row_records,
+    write_parquet,
+)
 from benchmark.leaderboard.markdown import leaderboard
 from benchmark.leaderboard.plan import plans_of
 from benchmark.leaderboard.reported import ReportedTable, read_reported
@@ -90,7 +97,7 @@ def texts_of(contents: Contents, out: Path, columns: Sequence[Column] = ()) -> d
     """
     return {
         MARKDOWN: leaderboard(contents.analyses, contents.reported, out, columns),
-        ROWS: csv_text(row_records(contents.analyses, out)),
+        ROWS: csv_text(row_records(contents.analyses, out), ROW_FIELDS),
         COMPARISONS: csv_text(comparison_records(contents.analyses), COMPARISON_FIELDS),
     }
 
@@ -115,9 +122,21 @@ def write_leaderboard(results: Path, out: Path, reported: Path, columns: str = "
     return Written(out / MARKDOWN, out / ROWS, contents)
 
 
-def outdated_files(contents: Contents, out: Path) -> list[Path]:
-    """The files whose text is not the one that would be written now."""
-    return [out / name for name, text in texts_of(contents, out).items() if read_text(out / name) != text]
+def write_parquet_files(contents: Contents, out: Path) -> list[Path]:
+    """Write leaderboard.parquet and comparisons.parquet, and return their paths.
+
+    Raises:
+        ImportError: if pyarrow is not installed; the message says how to install it.
+    """
+    paths = [(out / name).with_suffix(".parquet") for name in (ROWS, COMPARISONS)]
+    write_parquet(paths[0], row_records(contents.analyses, out), ROW_FIELDS)
+    write_parquet(paths[1], comparison_records(contents.analyses), COMPARISON_FIELDS)
+    return paths
+
+
+def outdated_files(contents: Contents, out: Path, columns: Sequence[Column] = ()) -> list[Path]:
+    """The files whose text is not the one that would be written now, with the chosen metrics."""
+    return [out / name for name, text in texts_of(contents, out, columns).items() if read_text(out / name) != text]
 
 
 def read_text(path: Path) -> str | None:

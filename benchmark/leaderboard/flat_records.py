@@ -1,25 +1,8 @@
 """Rows and comparisons as flat records, and these as CSV and Parquet. Numbers are not rounded.
 
-`leaderboard.csv` has one line per row of each table:
-
-    board, version, recipe, split, data, data_fingerprint, backbone, tasks, overrides
-        what the rows of a table share; `board` is empty for other runs
-    method, regularizer, options
-        the row; `options` are settings of the regularizer
-    n, seeds, planned_seeds, complete
-    rank_best, rank_worst, among_best
-        rank set; empty for an incomplete row and for other runs
-    gain_over, gain_mean, gain_std, gain_low, gain_high, gain_n, gain_p, gain_p_adjusted, gain_standardised
-        mean gain over tasks in percent over the row `gain_over` (Δm where this is single_task), with its 95 % interval
-    parameters_training, parameters_inference, training_seconds, train_wall_seconds, peak_memory_mb, cost_sizes,
-    cost_hardware, hardware, commits, dirty, files
-    TASK/METRIC [UNIT] mean|std|low|high|n
-        every metric of every task; low and high are the ends of the 95 % interval
-    cost COST
-        every other cost of the result files
-
-`comparisons.csv` has one line per comparison and target; its columns are `COMPARISON_FIELDS`. `task` is empty for the
-mean over tasks. Columns are added at the end of their group; none is renamed without raising `SCHEMA_VERSION`.
+`ROW_FIELDS` and `COMPARISON_FIELDS` are the columns that every file has, in this order, with their types; the
+columns of metrics and costs follow them. docs/results.md describes each. Columns are added at the end of their group;
+none is renamed, removed or given another meaning without raising `SCHEMA_VERSION`.
 """
 
 from __future__ import annotations
@@ -41,33 +24,44 @@ from benchmark.leaderboard.text import relative_path
 from benchmark.records.atomic import replacing
 from benchmark.records.escaping import escape_csv
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 Record = dict[str, Any]
 
-ESTIMATE_FIELDS = ("mean", "std", "low", "high", "n")
+ESTIMATE_FIELDS = {"mean": float, "std": float, "low": float, "high": float, "n": int}
 NAMED_COSTS = ("parameters_training", "parameters_inference", "peak_memory_mb", "train_seconds")
-COMPARISON_FIELDS = (
-    "board",
-    "version",
-    "recipe",
-    "data",
-    "overrides",
-    "family",
-    "kind",
-    "methods",
-    "row",
-    "baseline",
-    "task",
-    "seeds",
-    *ESTIMATE_FIELDS,
-    "df",
-    "p",
-    "p_adjusted",
-    "verdict",
-    "anova_p",
-    "standardised",
-    "smallest_effect",
-)
+ROW_FIELDS: dict[str, type] = {
+    "board": str,
+    "version": int,
+    **dict.fromkeys(("recipe", "split", "data", "data_fingerprint", "backbone", "tasks", "overrides"), str),
+    **dict.fromkeys(("method", "regularizer", "options"), str),
+    "n": int,
+    **dict.fromkeys(("seeds", "planned_seeds"), str),
+    "complete": bool,
+    **dict.fromkeys(("rank_best", "rank_worst"), int),
+    "among_best": bool,
+    "gain_over": str,
+    **{f"gain_{field}": kind for field, kind in ESTIMATE_FIELDS.items()},
+    **dict.fromkeys(("gain_p", "gain_p_adjusted", "gain_standardised"), float),
+    **dict.fromkeys(("parameters_training", "parameters_inference"), float),
+    **dict.fromkeys(("training_seconds", "train_wall_seconds", "peak_memory_mb"), float),
+    **dict.fromkeys(("cost_sizes", "cost_hardware", "hardware", "commits"), str),
+    "dirty": bool,
+    "files": str,
+    "schema_version": int,
+}
+"""Columns of leaderboard.csv and leaderboard.parquet, before those of metrics and costs."""
+COMPARISON_FIELDS: dict[str, type] = {
+    "board": str,
+    "version": int,
+    **dict.fromkeys(("recipe", "data", "overrides", "family", "kind", "methods"), str),
+    **dict.fromkeys(("row", "baseline", "task", "seeds"), str),
+    **ESTIMATE_FIELDS,
+    **dict.fromkeys(("df", "p", "p_adjusted"), float),
+    "verdict": str,
+    **dict.fromkeys(("anova_p", "standardised", "smallest_effect"), float),
+    "schema_version": int,
+}
+"""Columns of comparisons.csv and comparisons.parquet."""
 
 
 def row_records(analyses: Iterable[Analysis], folder: Path) -> list[Record]:
@@ -90,7 +84,7 @@ def comparison_records(analyses: Iterable[Analysis]) -> list[Record]:
     ]
 
 
-def csv_text(records: Sequence[Mapping[str, Any]], fields: Sequence[str] = ()) -> str:
+def csv_text(records: Sequence[Mapping[str, Any]], fields: Iterable[str] = ()) -> str:
     """Records as CSV; None is written as nothing.
 
     Args:
@@ -106,8 +100,13 @@ def csv_text(records: Sequence[Mapping[str, Any]], fields: Sequence[str] = ()) -
     return text.getvalue()
 
 
-def write_parquet(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
-    """Records as a Parquet file.
+def write_parquet(path: Path, records: Sequence[Mapping[str, Any]], fields: Mapping[str, type]) -> None:
+    """Records as a Parquet file, with `SCHEMA_VERSION` in its metadata.
+
+    Args:
+        path: the file.
+        records: of one kind.
+        fields: columns that come first, with their types; further columns hold numbers, and counts if they end in " n".
 
     Raises:
         ImportError: if pyarrow is not installed; the message says how to install it.
@@ -117,10 +116,13 @@ def write_parquet(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
         from pyarrow import parquet
     except ImportError:
         raise ImportError("Parquet needs pyarrow: python -m pip install 'pyarrow>=17'") from None
-    names = list(dict.fromkeys(name for record in records for name in record))
-    columns = {name: [record.get(name) for record in records] for name in names}
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    further = {name: int if name.endswith(" n") else float for record in records for name in record}
+    types = {**further, **fields}
+    names = list(dict.fromkeys([*fields, *further]))
+    schema = pa.schema([(name, kinds[types[name]]) for name in names], {"schema_version": str(SCHEMA_VERSION)})
     with replacing(path) as temporary:
-        parquet.write_table(pa.table(columns), temporary)
+        parquet.write_table(pa.Table.from_pylist([dict(record) for record in records], schema), temporary)
 
 
 def _rows(analysis: Analysis, folder: Path) -> list[Record]:
@@ -151,6 +153,7 @@ def _row(analysis: Analysis, row: Row, folder: Path) -> Record:
         "train_wall_seconds": row.cost("train_seconds"),
         "peak_memory_mb": row.cost("peak_memory_mb"),
         **_origin(row, folder),
+        "schema_version": SCHEMA_VERSION,
         **{f"cost {name}": row.cost(name) for name in _other_costs(row)},
     }
 
@@ -236,5 +239,6 @@ def _comparison(table: Table, found: Comparison) -> Record:
         "anova_p": found.homogeneity,
         "standardised": found.standardised,
         "smallest_effect": factor * estimate.std if factor and estimate.std is not None else None,
+        "schema_version": SCHEMA_VERSION,
     }
     return {field: values[field] for field in COMPARISON_FIELDS}

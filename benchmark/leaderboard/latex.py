@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
@@ -12,10 +13,13 @@ from benchmark.leaderboard.analysis import Analysis
 from benchmark.leaderboard.board_tables import rank_text
 from benchmark.leaderboard.columns import Column
 from benchmark.leaderboard.rows import Row
-from benchmark.leaderboard.statistics import Estimate, paired_estimates
+from benchmark.leaderboard.statistics import MIN_SEEDS, Estimate, paired_estimates
 from benchmark.leaderboard.summary import reference_name
 from benchmark.leaderboard.text import format_number, format_seeds, signed
+from benchmark.records.escaping import escape_terminal
+from benchmark.records.result import TEST, safe_name
 
+LAST_ACCENTED_LETTER = ord("\N{LATIN SMALL LETTER Z WITH CARON}")
 ARROWS = {True: r"$\uparrow$", False: r"$\downarrow$"}
 
 
@@ -49,7 +53,7 @@ def latex_table(analysis: Analysis, columns: Sequence[Column] = (), rows: Sequen
         frame.style.hide(axis="index").to_latex(
             hrules=True,
             caption=_caption(analysis, chosen),
-            label=f"tab:{analysis.table.plan.name if analysis.table.plan else analysis.table.setting.recipe}",
+            label=f"tab:{safe_name(analysis.name)}",
             column_format="ll" + "r" * (frame.shape[1] - 2),
             position_float="centering",
         )
@@ -92,32 +96,61 @@ def _gain(analysis: Analysis, row: Row) -> str:
 
 
 def _caption(analysis: Analysis, rows: Sequence[Row]) -> str:
-    setting = analysis.table.setting
-    seeds = format_seeds([len(row.cells) for row in rows])
-    version = f" version {setting.version}" if setting.version is not None else ""
-    title = analysis.table.plan.title if analysis.table.plan else setting.recipe
+    title = analysis.table.plan.title if analysis.table.plan else analysis.table.setting.recipe
     reference = f" Gains are means over tasks, over {reference_name(analysis)}." if analysis.reference else ""
-    text = (
-        f"{title}. Recipe {setting.recipe}{version}, data {setting.data}, backbone {setting.backbone}. "
-        f"Mean and 95 % interval (Student's t, paired by seed for gains) over n = {seeds} seeds.{reference}"
-    )
-    return _escape(text)
+    return _escape(f"{title}. {_protocol(analysis)}. {_sample(rows)}{reference}")
+
+
+def _protocol(analysis: Analysis) -> str:
+    """Recipe, version, data, split, backbone and changed settings."""
+    setting = analysis.table.setting
+    version = f" version {setting.version}" if setting.version is not None else ""
+    split = f" ({setting.split} split)" if setting.split != TEST else ""
+    changes = f", with {setting.overrides}" if setting.overrides else ""
+    data = setting.data or "unknown"
+    return f"Recipe {setting.recipe}{version}, data {data}{split}, backbone {setting.backbone}{changes}"
+
+
+def _sample(rows: Sequence[Row]) -> str:
+    """Number of seeds, and the interval if a row has enough of them."""
+    counts = [len(row.cells) for row in rows]
+    seeds = f"n = {format_seeds(counts)} {'seed' if max(counts) == 1 else 'seeds'}"
+    if max(counts) < MIN_SEEDS:
+        return f"Mean over {seeds}; fewer than {MIN_SEEDS} seeds give no interval."
+    return f"Mean and 95 % interval (Student's t, paired by seed for gains) over {seeds}."
 
 
 def _escape(text: str) -> str:
-    """Text with the special characters of LaTeX escaped."""
-    return text.translate(_SPECIAL)
+    """Text that any LaTeX engine prints: special characters are escaped, letters that it may lack are spelt out."""
+    return "".join(_SPECIAL.get(character) or _printed(character) for character in escape_terminal(text))
 
 
-_SPECIAL = str.maketrans(
-    {
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        "\n": " ",
-    }
-)
+def _printed(character: str) -> str:
+    """An ASCII character, or a letter with an accent that every engine has; else the number of the character."""
+    base = unicodedata.normalize("NFD", character)[0]
+    if character.isascii() or (base.isascii() and ord(character) <= LAST_ACCENTED_LETTER):
+        return character
+    return ascii(character)[1:-1].replace("\\", _SPECIAL["\\"])
+
+
+_SPECIAL = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"{\char34}",
+    "`": r"\textasciigrave{}",
+    "\n": " ",
+    "\t": " ",
+    "\N{EN DASH}": "--",
+    "\N{EM DASH}": "---",
+    "\N{PLUS-MINUS SIGN}": r"$\pm$",
+    "\N{MULTIPLICATION SIGN}": r"$\times$",
+    "\N{DEGREE SIGN}": r"$^\circ$",
+    "\N{GREEK CAPITAL LETTER DELTA}": r"$\Delta$",
+    "\N{LATIN SMALL LETTER SHARP S}": r"{\ss}",
+    "\N{LATIN SMALL LETTER O WITH STROKE}": r"{\o}",
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,9 +18,10 @@ from benchmark.leaderboard.board_tables import (
     task_table,
 )
 from benchmark.leaderboard.columns import Column
+from benchmark.leaderboard.notes import board_title, notes_of, other_title
 from benchmark.leaderboard.reported import ReportedTable
 from benchmark.leaderboard.rows import row_key
-from benchmark.leaderboard.summary import board_summary, describe, levels_sentence, noise_sentence, power_sentence
+from benchmark.leaderboard.summary import board_summary, describe, levels_sentence
 from benchmark.leaderboard.text import ABSENT, format_number, heading, markdown_table, result_link
 from benchmark.records.escaping import escape_markdown, escape_markdown_code
 from benchmark.records.store import Stored
@@ -61,7 +63,7 @@ def leaderboard(
     sections = [(board_title(board), 2, table_section(board, folder, columns)) for board in boards]
     if others:
         sections.append(("Other runs", 2, _other_runs_note(others)))
-        sections += [(_other_title(found), 3, table_section(found, folder, columns)) for found in others]
+        sections += [(other_title(found), 3, table_section(found, folder, columns)) for found in others]
     if reported:
         published = "\n".join(reported_table(table) for table in reported)
         sections.append(("Published numbers, as published", 2, published))
@@ -74,21 +76,12 @@ def leaderboard(
     return "\n".join([*head, "## How to read the tables\n", HOW_TO_READ, *body])
 
 
-def board_title(analysis: Analysis) -> str:
-    """Heading of a board: its name, version and title, and the settings of this part."""
-    plan = analysis.table.plan
-    if plan is None:
-        raise ValueError("a table of other runs has no board title")
-    part = f", {escape_markdown(str(plan.settings))}" if plan.settings else ""
-    return f"{escape_markdown(plan.name)} version {plan.version}: {escape_markdown(plan.title)}{part}"
-
-
 def table_section(analysis: Analysis, folder: Path, columns: Sequence[Column] = ()) -> str:
     """All tables and notes of one table of results, without its heading."""
     table = analysis.table
     letters = hardware_letters(table.rows)
     level = "###" if table.plan else "####"
-    parts = [describe(table.setting) + "\n", rank_table(analysis, columns), _bullets(_notes(analysis))]
+    parts = [describe(table.setting) + "\n", rank_table(analysis, columns), _bullets(notes_of(analysis))]
     for title, text in [
         ("Comparisons", comparison_table(analysis)),
         ("Comparisons by task", task_table(analysis)),
@@ -133,15 +126,8 @@ def _contents(titles: Sequence[str]) -> str:
 
 def _anchor(title: str) -> str:
     """The anchor that GitHub gives to a heading."""
-    text = title.replace("\\", "")
+    text = html.unescape(title.replace("\\", ""))
     return re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
-
-
-def _other_title(analysis: Analysis) -> str:
-    setting = analysis.table.setting
-    version = f" version {setting.version}" if setting.version is not None else ""
-    part = f", {escape_markdown(str(setting.overrides))}" if setting.overrides else ""
-    return f"{escape_markdown(setting.recipe)}{version}{part}"
 
 
 def _other_runs_note(others: Sequence[Analysis]) -> str:
@@ -150,25 +136,6 @@ def _other_runs_note(others: Sequence[Analysis]) -> str:
         "Runs that belong to no board. Their rows are compared, but nothing here is ranked or called a gain or a loss."
     )
     return note + (f" {old} results do not record the version of their recipe." if old else "") + "\n"
-
-
-def _notes(analysis: Analysis) -> list[str]:
-    """Notes under a table: power, noise, caveats, data and results left out."""
-    table = analysis.table
-    notes = []
-    if table.plan is None and table.rows and not table.setting.names_data:
-        notes.append("These results do not say on which data they were measured: they are not averaged or compared.")
-    missing = [column for column in table.columns if column not in table.measured]
-    if table.rows and missing and table.measured:
-        names = ", ".join(escape_markdown(f"{column.task} {column.name}") for column in missing)
-        notes.append(f"Not measured, and no part of any gain: {names}.")
-    notes += [text for text in (power_sentence(analysis), noise_sentence(analysis)) if text]
-    if table.plan:
-        notes += [escape_markdown(text) for text in table.plan.caveats]
-    notes += [f"Data: {escape_markdown(text)}" for text in table.data_notes]
-    if table.num_stale:
-        notes.append(f"{table.num_stale} results were left out: newer results of their rows have other ingredients.")
-    return notes
 
 
 def _star(analysis: Analysis) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmark.leaderboard.analysis import Analysis
 from benchmark.leaderboard.board_tables import rank_table
-from benchmark.leaderboard.markdown import board_title
+from benchmark.leaderboard.notes import board_title
 from benchmark.leaderboard.summary import board_summary
 
 BEGIN, END = "<!-- leaderboard: begin, made by tools/make_leaderboard.py --readme -->", "<!-- leaderboard: end -->"

@@ -6,39 +6,39 @@ from statistics import median
 
 from benchmark.leaderboard.analysis import Analysis
 from benchmark.leaderboard.comparisons import GENERAL, LEVELS, Comparison
+from benchmark.leaderboard.markup import MARKDOWN, Markup
 from benchmark.leaderboard.rows import Setting
 from benchmark.leaderboard.text import format_gain, format_p, format_seeds, listed
-from benchmark.records.escaping import escape_markdown, escape_markdown_code
 
 LARGE_SHARE = 0.8
 """Share of the variance of the mean gain that the tasks named as its main part explain."""
 
 
-def board_summary(analysis: Analysis) -> list[str]:
+def board_summary(analysis: Analysis, markup: Markup = MARKDOWN) -> list[str]:
     """Three sentences: the state and the best rows, the primary comparisons, and the limits.
 
     A board without a result gets the first sentence alone.
     """
     if not analysis.table.results:
-        return [_best_rows(analysis)]
-    return [_best_rows(analysis), _primary(analysis), _limits(analysis)]
+        return [_best_rows(analysis, markup)]
+    return [_best_rows(analysis, markup), _primary(analysis, markup), _limits(analysis, markup)]
 
 
-def describe(setting: Setting) -> str:
+def describe(setting: Setting, markup: Markup = MARKDOWN) -> str:
     """The settings that the rows of a table share, in one line."""
     parts = [
-        f"Recipe {escape_markdown_code(setting.recipe)}"
+        f"Recipe {markup.code(setting.recipe)}"
         + (f" version {setting.version}" if setting.version is not None else ", version not recorded"),
-        f"data {escape_markdown_code(setting.data or 'unknown')}",
+        f"data {markup.code(setting.data or 'unknown')}",
     ]
     if setting.split != "test":
-        parts.append(f"split {escape_markdown_code(setting.split)}")
+        parts.append(f"split {markup.code(setting.split)}")
     if setting.backbone:
-        parts.append(f"backbone {escape_markdown_code(setting.backbone)}")
+        parts.append(f"backbone {markup.code(setting.backbone)}")
     if setting.tasks:
-        parts.append(f"tasks {', '.join(map(escape_markdown, setting.tasks))}")
+        parts.append(f"tasks {', '.join(map(markup.text, setting.tasks))}")
     if setting.overrides:
-        parts.append(f"with {escape_markdown_code(str(setting.overrides))}")
+        parts.append(f"with {markup.code(str(setting.overrides))}")
     return " · ".join(parts)
 
 
@@ -63,7 +63,7 @@ def power_sentence(analysis: Analysis) -> str:
     )
 
 
-def noise_sentence(analysis: Analysis) -> str:
+def noise_sentence(analysis: Analysis, markup: Markup = MARKDOWN) -> str:
     """Relative noise of each task, and the tasks that the noise of the mean gain mostly comes from."""
     noise = sorted(analysis.noise.items(), key=lambda entry: -entry[1])
     if len(noise) < 2:
@@ -73,21 +73,21 @@ def noise_sentence(analysis: Analysis) -> str:
     explained = 0.0
     for task, value in noise:
         if explained < LARGE_SHARE * total:
-            main.append(task)
+            main.append(markup.text(task))
             explained += value**2
-    values = listed([f"{task} {value:.2f} %" for task, value in noise])
+    values = listed([f"{markup.text(task)} {value:.2f} %" for task, value in noise])
     return (
         f"Relative standard deviation over seeds: {values}. "
         f"The noise of the mean gain is mostly the noise of {listed(main)} ({100 * explained / total:.0f} %)."
     )
 
 
-def _best_rows(analysis: Analysis) -> str:
+def _best_rows(analysis: Analysis, markup: Markup) -> str:
     rows = analysis.table.rows
     planned = sum(len(row.planned) for row in rows)
     done = sum(len(row.cells) for row in rows)
-    part = f" with {escape_markdown(str(found))}" if (found := analysis.table.setting.overrides) else ""
-    state = f"{escape_markdown_code(analysis.name)}{part}: {done} of {planned} cells are done"
+    part = f" with {markup.text(str(found))}" if (found := analysis.table.setting.overrides) else ""
+    state = f"{markup.code(analysis.name)}{part}: {done} of {planned} cells are done"
     if not analysis.ranks:
         return f"{state}; no row can be ranked yet."
     first = analysis.rows[0].key
@@ -95,8 +95,8 @@ def _best_rows(analysis: Analysis) -> str:
     gain = f" ({format_gain(delta.estimate)} %)" if delta else " (the reference itself)"
     among = sum(ranks.among_best for ranks in analysis.ranks.values())
     return (
-        f"{state}; of {len(analysis.ranks)} ranked rows, {escape_markdown(first.label)} has the highest mean gain over "
-        f"{escape_markdown(reference_name(analysis))}{gain}, and {_others(among - 1)} not significantly worse."
+        f"{state}; of {len(analysis.ranks)} ranked rows, {markup.text(first.label)} has the highest mean gain over "
+        f"{markup.text(reference_name(analysis))}{gain}, and {_others(among - 1)} not significantly worse."
     )
 
 
@@ -104,14 +104,14 @@ def _others(count: int) -> str:
     return {0: "no other row is", 1: "1 other row is"}.get(count, f"{count} other rows are")
 
 
-def _primary(analysis: Analysis) -> str:
-    parts = [_statement(found) for found in analysis.headlines()]
+def _primary(analysis: Analysis, markup: Markup) -> str:
+    parts = [_statement(found, markup) for found in analysis.headlines()]
     return ("; ".join(parts) if parts else "The board declares no comparison") + "."
 
 
-def _statement(found: Comparison) -> str:
-    name = escape_markdown(comparison_name(found))
-    where = f"{len(found.methods)} methods" if found.kind == GENERAL else escape_markdown(listed(found.methods))
+def _statement(found: Comparison, markup: Markup) -> str:
+    name = markup.text(comparison_name(found))
+    where = f"{len(found.methods)} methods" if found.kind == GENERAL else markup.text(listed(found.methods))
     if found.estimate is None or found.estimate.p is None:
         return f"{name}: not enough cells for an interval ({where})"
     verdict = f"a {found.verdict}" if found.verdict else "neither a gain nor a loss is shown"
@@ -121,13 +121,13 @@ def _statement(found: Comparison) -> str:
     )
 
 
-def _limits(analysis: Analysis) -> str:
+def _limits(analysis: Analysis, markup: Markup) -> str:
     """The limits of the board, and the noise of its tasks."""
     effects = analysis.smallest_effects()
     small = f"if two rows differ by less than about {median(effects):.1f} %, and nothing about " if effects else ""
     return (
         f"The board cannot say {small or 'anything about '}other data, backbones or schedules. "
-        f"{noise_sentence(analysis)}"
+        f"{noise_sentence(analysis, markup)}"
     ).strip()
 
 

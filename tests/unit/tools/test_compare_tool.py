@@ -50,3 +50,10 @@ def test_a_wrong_name_gets_one_line(folders):
     assert answer.returncode == 2
     assert answer.stderr.startswith("compare.py: found 'mtam'")
     assert answer.stderr.count("\n") == 1
+
+
+def test_a_metric_that_no_result_has_gets_one_line(folders):
+    assert "semseg mIoU" in call("old", "new", "--columns", "semseg/mIoU", folder=folders).stdout
+    answer = call("old", "new", "--columns", "depth/delta1", folder=folders)
+    assert answer.returncode == 2
+    assert answer.stderr == "compare.py: --columns: found 'depth/delta1', expected some of semseg/mIoU\n"

@@ -99,3 +99,10 @@ def test_latex_is_printed_and_chosen_metrics_are_known(results):
         answer = call("--results", ".", *arguments, folder=results)
         assert answer.returncode == 2
         assert message in answer.stderr
+
+
+def test_check_compares_with_the_chosen_metrics(results):
+    chosen = ("--results", "results", "--columns", "semseg/mIoU")
+    assert call(*chosen, "--parquet", folder=results.parent).returncode == 0
+    assert {path.name for path in results.glob("*.parquet")} == {"leaderboard.parquet", "comparisons.parquet"}
+    assert call(*chosen, "--check", folder=results.parent).returncode == 0

@@ -6,6 +6,7 @@ import pytest
 from made_up_results import cells_with, make_cell
 from scipy import stats
 
+from benchmark.leaderboard.columns import chosen_columns
 from benchmark.leaderboard.compare import changes_between, compare, select
 
 
@@ -43,3 +44,12 @@ def test_changes_name_ingredients_and_environment():
 def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(ValueError, match=r"found 'mtam', expected a row, .* near: mtan"):
         select("mtam", cells_with("mtan", "none", [1.0]))
+
+
+def test_chosen_metrics_are_compared_in_place_of_the_ranking_ones():
+    """pixAcc 50 and 60: a gain of 20 %."""
+    first = make_cell("mtan", values={"mIoU": 20.0, "pixAcc": 50.0})
+    second = make_cell("pap", values={"mIoU": 10.0, "pixAcc": 60.0})
+    (found,) = compare([first], [second], chosen_columns("semseg/pixAcc", [first.result]))
+    assert [gain.mean for gain in found.gains] == pytest.approx([20.0, 20.0])
+    assert "mIoU" not in found.to_text()

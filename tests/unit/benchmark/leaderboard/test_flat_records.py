@@ -14,6 +14,8 @@ from scipy import stats
 from benchmark.leaderboard.analysis import analyse
 from benchmark.leaderboard.flat_records import (
     COMPARISON_FIELDS,
+    ROW_FIELDS,
+    SCHEMA_VERSION,
     comparison_records,
     csv_text,
     row_records,
@@ -21,6 +23,7 @@ from benchmark.leaderboard.flat_records import (
 )
 from benchmark.leaderboard.tables import tables
 
+CHECKOUT = Path(__file__).resolve().parents[4]
 OUT = Path("results")
 ROWS = [("single_task", "none"), ("mtan", "none"), ("mtan", "aux")]
 MIOUS = {
@@ -90,7 +93,37 @@ def test_text_from_outside_is_no_formula():
     assert csv_text([{"method": "=1+1", "gain": -0.5}]) == "method,gain\n'=1+1,-0.5\n"
 
 
+def test_every_record_has_the_documented_columns_first_and_in_order(board):
+    assert list(row_records([board], OUT)[0])[: len(ROW_FIELDS)] == list(ROW_FIELDS)
+    assert list(comparison_records([board])[0]) == list(COMPARISON_FIELDS)
+    page = (CHECKOUT / "docs" / "results.md").read_text()
+    missing = [name for name in (*ROW_FIELDS, *COMPARISON_FIELDS) if f"`{name}`" not in page]
+    assert not missing, f"docs/results.md does not describe {missing}"
+
+
+def test_values_have_the_types_of_their_columns(board):
+    for fields, records in ((ROW_FIELDS, row_records([board], OUT)), (COMPARISON_FIELDS, comparison_records([board]))):
+        for record in records:
+            wrong = {name: record[name] for name, kind in fields.items() if not isinstance(record[name], kind | None)}
+            assert not wrong
+
+
 def test_parquet_holds_the_same_records(board, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
-    write_parquet(tmp_path / "rows.parquet", row_records([board], OUT))
+    write_parquet(tmp_path / "rows.parquet", row_records([board], OUT), ROW_FIELDS)
     assert parquet.read_table(tmp_path / "rows.parquet").to_pylist() == row_records([board], OUT)
+
+
+def test_parquet_has_the_same_types_with_and_without_results(board, tmp_path):
+    """A column that holds no value yet must not become one of another type later."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (alone,) = analyse(tables([make_cell("mtan", values={"mIoU": 20.0})]))
+    for name, analyses in (("none", []), ("alone", [alone]), ("board", [board])):
+        write_parquet(tmp_path / f"{name}.parquet", row_records(analyses, OUT), ROW_FIELDS)
+    none, other, whole = (parquet.read_schema(tmp_path / f"{name}.parquet") for name in ("none", "alone", "board"))
+    assert none.names == list(ROW_FIELDS)
+    for name in none.names:
+        assert none.field(name) == other.field(name) == whole.field(name)
+    assert whole.field("semseg/mIoU [%] n").type == "int64"
+    assert whole.field("cost gmacs").type == "double"
+    assert whole.metadata[b"schema_version"].decode() == str(SCHEMA_VERSION)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -132,11 +134,11 @@ def test_the_page_has_summary_contents_boards_other_runs_and_failures_in_this_or
         "Summary",
         "Contents",
         "How to read the tables",
-        "board version 2: A board",
+        "board: A board (recipe smoke version 2, data d)",
         "Other runs",
         "Cells that failed",
     ]
-    assert "](#board-version-2-a-board)" in text
+    assert "](#board-a-board-recipe-smoke-version-2-data-d)" in text
     assert "Recipe `smoke` version 2 · data `d`" in text
     assert "* failed: [smoke: mtan seed 2](" in text
     assert "`a \\| pipe and <b>`" in text
@@ -230,10 +232,31 @@ def test_latex_has_booktabs_rules_intervals_and_a_caption(board):
         latex_table(board, rows=["nothing"])
 
 
+def test_a_latex_caption_names_the_protocol():
+    cells = [make_cell("mtan", seed=0, values={"mIoU": 20.0}, split="val", overrides={"train_cfg.max_iters": 3})]
+    caption = re.search(r"\\caption\{(.*)\}", latex_table(*analyse(tables(cells))))[1]
+    assert "data d (val split), backbone b, with train\\_cfg.max\\_iters=3." in caption
+    assert "over n = 1 seed; fewer than 3 seeds give no interval." in caption
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_latex_with_hostile_names_compiles(tmp_path):
+    """Every name is printed as text, also letters that LaTeX has no font for."""
+    cells = [make_cell("mtan", seed=seed, values={"mIoU": 20.0 + seed}, recipe="a_b%#") for seed in range(3)]
+    for name, stored in zip((HOSTILE, r"$\input{x}^_&~{}", 'Müller \u0394m 中 "q" ±'), cells, strict=True):
+        object.__setattr__(stored.result.spec, "method", name)
+    text = latex_table(*analyse(tables(cells)))
+    page = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{text}\end{{document}}"
+    (tmp_path / "page.tex").write_text(page)
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "page.tex"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout[-1500:]
+
+
 def test_the_readme_block_is_rewritten_and_the_rest_kept(board):
     before = f"# Title\n\n{BEGIN}\nold\n{END}\n\nmore\n"
     text = with_readme_block(before, [board])
-    assert text.startswith(f"# Title\n\n{BEGIN}\n**board version 2: A board**\n")
+    assert text.startswith(f"# Title\n\n{BEGIN}\n**board: A board (recipe smoke version 2, data d)**\n")
     assert text.endswith(f"|\n{END}\n\nmore\n")
     assert with_readme_block(text, [board]) == text
     with pytest.raises(ValueError, match="no block to rewrite"):
