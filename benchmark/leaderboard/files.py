@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,12 +54,13 @@ class Written:
     contents: Contents
 
 
-def read_contents(results: Path, reported: Path) -> Contents:
+def read_contents(results: Path, reported: Path, ranking: Mapping[str, str] | None = None) -> Contents:
     """Read results, boards and published numbers, and compute the statistics.
 
     Args:
         results: folder with `runs/` and, if there are boards, `boards/`.
         reported: file of published numbers; it may be absent.
+        ranking: metric by task that ranks it, in place of the board's and of the default.
 
     Raises:
         RecordError: if a board or the published numbers cannot be read.
@@ -71,7 +72,7 @@ def read_contents(results: Path, reported: Path) -> Contents:
     # statsmodels collects garbage at every call of its corrections; results are none, and there may be thousands.
     gc.freeze()
     try:
-        analyses = tuple(analyse(tables(stored, plans)))
+        analyses = tuple(analyse(tables(stored, plans, ranking)))
     finally:
         gc.unfreeze()
     return Contents(analyses, tuple(read_reported(reported)), len(stored), left_out)
