@@ -24,10 +24,10 @@ CHECK_PYTHON := import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or
 	"as in: make demo PYTHON=python3.11")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit coverage slow clean
+.PHONY: help demo test lint format unit coverage slow docs board-models clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 DEMO := $(BIN)/python tools/run_grid.py --recipe $(DEMO_RECIPE) --seeds $(DEMO_SEEDS) --workers $(DEMO_WORKERS) \
 	--out $(DEMO_OUT) --work $(DEMO_OUT)/work $(DEMO_FLAGS)
@@ -56,6 +56,14 @@ coverage: $(INSTALLED) ## the tests without the slow ones, with a report of cove
 
 slow: $(INSTALLED) ## the slow tests
 	$(PYTEST) -m slow
+
+# The documentation needs no network, neither to be built nor to be read.
+docs: $(INSTALLED) ## build the documentation site into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open build/site/index.html"
+
+board-models: $(INSTALLED) ## collect the trained models of the boards in results/models
+	$(BIN)/python tools/board_models.py
 
 clean: ## remove caches and the results of `make demo`; .venv and data stay
 	rm -rf results/demo* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info

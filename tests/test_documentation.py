@@ -67,11 +67,12 @@ def test_the_leaderboard_and_the_table_of_the_readme_are_made_from_the_committed
     assert code == 0, f"run python tools/make_leaderboard.py --readme README.md\n{capsys.readouterr().err}"
 
 
-def test_the_method_of_the_readme_trains(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("page", "name"), [("README.md", "my_method"), ("docs/tutorial.md", "task_gates")])
+def test_the_method_of_a_page_trains(tmp_path: Path, page: str, name: str) -> None:
     """Its own name is replaced, so that it does not meet a method of the same name."""
-    (example,) = (block for block in blocks(CHECKOUT / "README.md", "python") if "METHODS.register" in block)
+    (example,) = (block for block in blocks(CHECKOUT / page, "python") if "METHODS.register" in block)
     file = tmp_path / "readme_method.py"
-    file.write_text(example.replace('"my_method"', '"readme_method"'))
+    file.write_text(example.replace(f'"{name}"', '"readme_method"'))
     import_file(file)
     try:
         method: Method = METHODS.create("readme_method", NYUV2_TASKS, "resnet18")

@@ -4,9 +4,9 @@
     python tools/export.py --run results/runs/nyuv2_lite/RUN_ID.json --out my_model --onnx
     python tools/export.py --run results/runs/nyuv2_lite/RUN_ID.json --out my_model --push owner/name
 
-The folder has model.safetensors (bit-identical), config.json, README.md (a model card with its model-index), METRICS.md
-and DATA.md; `benchmark.load` and tools/predict.py read it. --onnx and --torch-export add graphs, which are compared with
-the model first. Nothing is uploaded without --push.
+The folder has model.safetensors (bit-identical), config.json, README.md (a model card with model-index), METRICS.md and
+DATA.md; `benchmark.load` and tools/predict.py read it. --onnx and --torch-export add graphs, which are compared
+with the model first. Nothing is uploaded without --push.
 """
 
 from __future__ import annotations

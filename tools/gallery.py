@@ -3,8 +3,8 @@
 
     python tools/gallery.py results/runs/nyuv2_lite/RUN_A.json results/runs/nyuv2_lite/RUN_B.json --metric semseg/mIoU
 
-The results must have the same recipe, split and data. The images are chosen by a metric of single images, which is stored
-next to each result, as the mean over the results. The page is OUT/index.html.
+The results must have the same recipe, split and data. The images are chosen by a metric of single images, which is
+stored next to each result, as the mean over the results. The page is OUT/index.html.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -67,34 +68,29 @@ def export_onnx(model: TrainedModel, folder: Path, sizes: Sequence[Size], checke
     except ImportError as error:
         raise ExportError(f"ONNX needs further packages: pip install {ONNX_PACKAGES} ({error})") from error
     network = RawPredictions(model.model.method).eval()
-    file = folder / "model.onnx"
+    file, tasks = folder / "model.onnx", list(model.tasks)
     try:
-        _checked(
-            network, file, checked, lambda path: _trace(network, path, sizes[0], list(model.tasks), True), _run_onnx
-        )
+        trace = partial(_trace, network, size=sizes[0], tasks=tasks, any_size=True)
+        _checked(network, file, checked, trace, _run_onnx)
     except ExportError:
         # Shapes inside the network are numbers of the graph, so it holds for one size.
         files = [folder / f"model_{height}x{width}.onnx" for height, width in sizes]
         for path, size in zip(files, sizes, strict=True):
-            _static(network, path, size, list(model.tasks))
+            _static(network, path, size, tasks)
         return files
     return [file]
 
 
-def export_program(
-    model: TrainedModel, folder: Path, sizes: Sequence[Size], checked: Sequence[Size]
-) -> list[Path]:
+def export_program(model: TrainedModel, folder: Path, sizes: Sequence[Size], checked: Sequence[Size]) -> list[Path]:
     """Write model.pt2 of torch.export for images of any size; or one file per size. Arguments as in `export_onnx`."""
     network = RawPredictions(model.model.method).eval()
     file = folder / "model.pt2"
     try:
-        _checked(network, file, checked, lambda path: _program(network, path, sizes[0], True), _run_program)
+        _checked(network, file, checked, partial(_program, network, size=sizes[0], any_size=True), _run_program)
     except ExportError:
         files = [folder / f"model_{height}x{width}.pt2" for height, width in sizes]
         for path, size in zip(files, sizes, strict=True):
-            _checked(
-                network, path, [size], lambda target, size=size: _program(network, target, size, False), _run_program
-            )
+            _checked(network, path, [size], partial(_program, network, size=size, any_size=False), _run_program)
         return files
     return [file]
 
@@ -112,9 +108,10 @@ def largest_difference(found: Predictions, expected: Predictions) -> float:
 def _static(network: nn.Module, path: Path, size: Size, tasks: list[str]) -> None:
     """Trace for one size; torch's newer exporter takes longer and serves networks that cannot be traced."""
     try:
-        _checked(network, path, [size], lambda target: _trace(network, target, size, tasks, False), _run_onnx)
+        trace = partial(_trace, network, size=size, tasks=tasks, any_size=False)
+        _checked(network, path, [size], trace, _run_onnx)
     except ExportError:
-        _checked(network, path, [size], lambda target: _capture(network, target, size, tasks), _run_onnx)
+        _checked(network, path, [size], partial(_capture, network, size=size, tasks=tasks), _run_onnx)
 
 
 def _checked(

@@ -81,7 +81,7 @@ def read_image_metrics(path: Path) -> list[dict[str, float | None]]:
     details = path.with_suffix(".details.jsonl.gz")
     try:
         with gzip.open(details, "rt", encoding="utf-8") as file:
-            lines = [json.loads(line) for line in file]
+            lines = [dict(json.loads(line).items()) for line in file]
         images = {int(line.pop("image")): line for line in lines if "image" in line}
         return [images[number] for number in sorted(images)]
     except FileNotFoundError:
@@ -139,9 +139,7 @@ def _shown(cells: Sequence[Cell], item: Mapping[str, Any], number: int, title: s
     mean, std = np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
     image = (_inside(item["images"], window).permute(1, 2, 0).numpy() * std + mean).clip(0, 1)
     tasks = cells[0].model.tasks
-    labels = {
-        name: label_values(task, _inside(item["targets"][name], window)) for name, task in tasks.items()
-    }
+    labels = {name: label_values(task, _inside(item["targets"][name], window)) for name, task in tasks.items()}
     spans = {name: span_of([values[:, valid]]) for name, (values, valid) in labels.items()}
     truth = {
         name: Tile(colorize(tasks[name], values, spans[name], valid), _scale(tasks[name], spans[name]))

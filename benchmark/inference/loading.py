@@ -19,7 +19,6 @@ from benchmark.training.imported import CARD_FILE, read_card, turn_axes
 from benchmark.training.model_files import MODEL_FILE, CheckpointError, load_model, read_metadata
 from benchmark.training.trust import trusted_spec
 
-
 HUB = "hf://"
 
 
@@ -74,11 +73,7 @@ class FoundModel:
 
 
 def find_model(
-    source: str | Path,
-    *,
-    weights: str | Path | None = None,
-    work: str | Path | None = None,
-    recipe: str | None = None,
+    source: str | Path, *, weights: str | Path | None = None, work: str | Path | None = None, recipe: str | None = None
 ) -> FoundModel:
     """Find description and weights of a model, without building it; arguments and errors as in `load`."""
     if str(source).startswith(HUB):

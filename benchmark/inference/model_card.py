@@ -22,6 +22,16 @@ from benchmark.training.recipe_keys import ConfigError
 CONFIG_FILE, CARD_FILE = "config.json", "README.md"
 HUB_TASKS = {"class": "image-segmentation", "value": "depth-estimation"}
 """Names of tasks on the Hugging Face hub by readout; other tasks are "image-feature-extraction"."""
+USE = """\
+## Use
+
+```python
+import benchmark
+
+model = benchmark.load("THIS FOLDER, or hf://owner/name")
+prediction = model.predict("photo.jpg")
+```
+"""
 METRIC_CARDS, DATA_CARDS = CHECKOUT / "benchmark" / "metrics" / "CARDS.md", CHECKOUT / "datasets" / "CARDS.md"
 
 
@@ -82,8 +92,7 @@ def card_text(description: ModelDescription, result: RunResult | None) -> str:
         f"---\n{data.to_yaml()}\n---\n",
         f"# {escape_markdown(entry.title)}, {escape_markdown(', '.join(description.tasks))}\n",
         facts(description, result, f"[{escape_markdown(entry.title)}]({entry.paper})"),
-        "## Use\n\n```python\nimport benchmark\n\nmodel = benchmark.load(\"THIS FOLDER, or hf://owner/name\")\n"
-        'prediction = model.predict("photo.jpg")\n```\n',
+        USE,
     ]
     if result is not None:
         parts.append(f"## Numbers\n\n{numbers_table(result.metrics)}\nDefinitions: METRICS.md; data: DATA.md.\n")
@@ -130,6 +139,8 @@ def eval_results(description: ModelDescription, result: RunResult) -> list[Any]:
             task_name=task,
             dataset_type=re.sub(r"[^A-Za-z0-9._-]", "-", dataset),
             dataset_name=dataset,
+            # The hub joins the numbers of equal task types and configurations.
+            dataset_config=task,
             dataset_split=result.spec.split,
             metric_type=name,
             metric_name=f"{task}/{name} ({entry['unit']})",

@@ -67,15 +67,29 @@ def read_contents(results: Path, reported: Path, ranking: Mapping[str, str] | No
     """
     found = list(ResultStore(results).results())
     stored = [entry for entry in found if isinstance(entry, Stored)]
-    plans = [plan for name in board_names(results) for plan in plans_of(read_board(results, name))]
     left_out = tuple(entry for entry in found if isinstance(entry, Unreadable))
+    analyses = tuple(analyses_of(stored, results, ranking))
+    return Contents(analyses, tuple(read_reported(reported)), len(stored), left_out)
+
+
+def analyses_of(stored: Sequence[Stored], results: Path, ranking: Mapping[str, str] | None = None) -> list[Analysis]:
+    """Tables of results with their statistics, boards first.
+
+    Args:
+        stored: the results.
+        results: folder with the boards, below `boards/`.
+        ranking: see `read_contents`.
+
+    Raises:
+        RecordError: if a board cannot be read.
+    """
+    plans = [plan for name in board_names(results) for plan in plans_of(read_board(results, name))]
     # statsmodels collects garbage at every call of its corrections; results are none, and there may be thousands.
     gc.freeze()
     try:
-        analyses = tuple(analyse(tables(stored, plans, ranking)))
+        return analyse(tables(stored, plans, ranking))
     finally:
         gc.unfreeze()
-    return Contents(analyses, tuple(read_reported(reported)), len(stored), left_out)
 
 
 def columns_of(contents: Contents, text: str) -> tuple[Column, ...]:

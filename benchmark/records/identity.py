@@ -176,8 +176,12 @@ def source_digest(path: str | Path) -> str:
     Raises:
         OSError: if the file cannot be read.
     """
-    content = Path(path).read_bytes()
-    if Path(path).suffix == ".py":
+    return content_digest(Path(path).read_bytes(), Path(path).suffix)
+
+
+def content_digest(content: bytes, suffix: str) -> str:
+    """`source_digest` of the content of a file whose name ends with `suffix`."""
+    if suffix == ".py":
         with suppress(SyntaxError, ValueError):
             content = canonical_json(_tree(ast.parse(content))).encode()
     return sha256(content).hexdigest()

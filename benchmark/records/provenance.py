@@ -31,6 +31,8 @@ PACKAGES = (
     "embreex",
 )
 
+GIT_SECONDS = 30
+
 
 def data_home() -> Path:
     """Folder of all prepared data sets: the environment variable MTL_DATA, else `data` in the checkout."""
@@ -90,6 +92,33 @@ def dirty(root: Path = CHECKOUT) -> bool | None:
     return None if changes is None else bool(changes)
 
 
+def changed_files(since: str, root: Path = CHECKOUT) -> list[str] | None:
+    """Paths of files that differ from a commit or are new, with uncommitted changes; None if the commit is unknown.
+
+    Args:
+        since: hash of the commit.
+        root: root of the checkout; paths are relative to it.
+    """
+    if not since.isalnum() or commit(root) is None or _git(root, "cat-file", "-e", f"{since}^{{commit}}") is None:
+        return None
+    differing = _git(root, "diff", "--name-only", "-z", since, "--")
+    new = _git(root, "ls-files", "--others", "--exclude-standard", "-z")
+    return [name for text in (differing, new) if text for name in text.split("\0") if name]
+
+
+def content_at(since: str, path: str, root: Path = CHECKOUT) -> bytes | None:
+    """Content of a file at a commit; None if the commit or the file is unknown.
+
+    Args:
+        since: hash of the commit.
+        path: path of the file, relative to the root.
+        root: root of the checkout.
+    """
+    command = ["git", "--no-optional-locks", "-C", str(root), "cat-file", "blob", f"{since}:{path}"]
+    answer = subprocess.run(command, capture_output=True, timeout=GIT_SECONDS, check=False)
+    return answer.stdout if answer.returncode == 0 else None
+
+
 def command_line(arguments: Sequence[str], root: Path = CHECKOUT) -> str:
     """The command as typed in the checkout, without paths of this machine.
 
@@ -142,7 +171,7 @@ def _git(root: Path, *arguments: str) -> str | None:
     # Without locks, so that the processes of a grid never disturb the user's git commands.
     command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=False)
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip() if answer.returncode == 0 else None

@@ -268,7 +268,7 @@ def _add_own(module: ModuleType | None, files: dict[Path, None]) -> None:
         return
     file = Path(place).resolve()
     files[file] = None
-    for name in _imported_names(file):
+    for name in imported_names(file):
         _add_own(sys.modules.get(name), files)
 
 
@@ -279,7 +279,7 @@ def is_own(file: Path) -> bool:
     return not any(file.is_relative_to(folder) for folder in (*installed, *shipped))
 
 
-def _imported_names(file: Path) -> Iterator[str]:
+def imported_names(file: Path) -> Iterator[str]:
     """Names of the modules that a Python file imports."""
     if file.suffix != ".py":
         return

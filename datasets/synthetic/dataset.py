@@ -6,7 +6,8 @@ Data card
   training and 32 for testing, some 480 frames of 120x160. A room has two to four views; neighbouring ones overlap.
   No room is in both splits.
 * **Source**: this package; no third-party data. The same seed gives the same files, bit for bit, on the same machine
-  with the same versions of numpy and Embree, whatever the number of processes.
+  with the same versions of numpy and Embree, whatever the number of processes. Another processor gives the same rooms
+  up to rounding: it may see another surface in up to 0.5 % of the pixels.
 * **Licence**: the licence of the project.
 * **Classes**: the 40 classes of NYU-v2, of which 32 occur, each in both splits. Clothes, towel, shower curtain, person,
   toilet, bathtub, otherstructure and otherfurniture do not occur. No pixel is unlabelled.

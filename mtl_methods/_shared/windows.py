@@ -1,8 +1,9 @@
 """Sums over the square window around each position, with weights that differ between positions.
 
-They run as one shifted product per place in the window. Gathering the windows first (`F.unfold`) multiplies the memory
-by the size of the window, and takes 20 times as long on a CPU core for 32 maps of 64x30x40 and windows of 3x3. The same
-holds for the gradients, so each operation has its own backward pass.
+They run as one shifted product per place in the window, image by image, which stays in the cache of a CPU. Gathering
+the windows first (`F.unfold`) multiplies the memory by the size of the window, and takes 20 times as long on a CPU core
+for 32 maps of 64x30x40 and windows of 3x3. The same holds for the gradients, so each operation has its own backward
+pass.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def _places(size: tuple[int, int], radius: int) -> Iterator[tuple[slice, slice]]
 
 
 def _products(queries: Tensor, keys: Tensor, radius: int) -> Tensor:
-    # Sums over the channels are fast for planes; one image at a time, with one buffer, stays in the cache of a CPU.
+    # Sums over the channels are fast for planes.
     queries, padded = queries.contiguous(), F.pad(keys.contiguous(), (radius,) * 4)
     places = list(_places((queries.shape[2], queries.shape[3]), radius))
     products = queries.new_empty(len(queries), len(places), *queries.shape[2:])
@@ -71,9 +72,12 @@ def _products(queries: Tensor, keys: Tensor, radius: int) -> Tensor:
 
 
 def _sum(weights: Tensor, maps: Tensor, radius: int) -> Tensor:
-    padded, total = F.pad(maps, (radius,) * 4), torch.zeros_like(maps)
-    for place, (rows, columns) in enumerate(_places((maps.shape[2], maps.shape[3]), radius)):
-        total.addcmul_(weights[:, place, None], padded[..., rows, columns])
+    weights, padded = weights.contiguous(), F.pad(maps.contiguous(), (radius,) * 4)
+    places = list(_places((maps.shape[2], maps.shape[3]), radius))
+    total = torch.zeros_like(maps, memory_format=torch.contiguous_format)
+    for sums, shares, values in zip(total, weights, padded, strict=True):
+        for share, (rows, columns) in zip(shares, places, strict=True):
+            sums.addcmul_(share, values[:, rows, columns])
     return total
 
 
@@ -81,9 +85,11 @@ def _spread(weights: Tensor, maps: Tensor, radius: int) -> Tensor:
     """Transpose of `_sum`: each position is added, weighted, to all positions of its window."""
     weights, maps = weights.contiguous(), maps.contiguous()
     batch, channels, height, width = maps.shape
+    places = list(_places((height, width), radius))
     padded = maps.new_zeros(batch, channels, height + 2 * radius, width + 2 * radius)
-    for place, (rows, columns) in enumerate(_places((height, width), radius)):
-        padded[..., rows, columns].addcmul_(weights[:, place, None], maps)
+    for sums, shares, values in zip(padded, weights, maps, strict=True):
+        for share, (rows, columns) in zip(shares, places, strict=True):
+            sums[:, rows, columns].addcmul_(share, values)
     return padded[..., radius : radius + height, radius : radius + width]
 
 

@@ -257,10 +257,10 @@ def leaves_its_input_alone(name: str) -> None:
 
 
 @check
-def runs_on_every_backbone(name: str) -> None:
-    """Every registered backbone, at an unusual size; large backbones on the meta device."""
-    for backbone in BACKBONES.names():
-        runs_on(name, backbone, device="meta" if BACKBONES.entry(backbone).large else "cpu")
+def runs_on_a_backbone_of_every_family(name: str) -> None:
+    """A pyramid, parallel branches, one scale, at an unusual size. The slow tests have every other backbone."""
+    for backbone in (BACKBONE, *FAMILIES):
+        runs_on(name, backbone, device="cpu")
 
 
 @check
@@ -303,10 +303,17 @@ def test_method_keeps_its_contract(name: str, key: str) -> None:
     CHECKS[key](name)
 
 
+@pytest.mark.parametrize("backbone", BACKBONES.names())
+@pytest.mark.parametrize("name", ["hard_sharing", "mti_net"])
+def test_every_backbone_serves_a_method_with_one_map_and_one_with_four(name: str, backbone: str) -> None:
+    """Large backbones on the meta device."""
+    runs_on(name, backbone, device="meta" if BACKBONES.entry(backbone).large else "cpu")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", [name for name in BACKBONES.names() if BACKBONES.entry(name).large])
+@pytest.mark.parametrize("backbone", BACKBONES.names())
 @pytest.mark.parametrize("name", METHODS.names())
-def test_method_computes_on_a_large_backbone(name: str, backbone: str) -> None:
+def test_every_method_computes_on_every_backbone(name: str, backbone: str) -> None:
     runs_on(name, backbone, device="cpu")
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from benchmark.records import provenance as module
-from benchmark.records.provenance import command_line, commit, dirty, provenance
+from benchmark.records.provenance import changed_files, command_line, commit, content_at, dirty, provenance
 
 
 @pytest.fixture
@@ -45,6 +45,18 @@ def test_changed_and_new_files_make_it_dirty_but_results_do_not(checkout):
     (root / "new.py").unlink()
     (root / "code.py").write_text("x = 2\n")
     assert dirty(root) is True
+
+
+def test_files_that_changed_since_a_commit_are_named_with_their_old_content(checkout):
+    root, first = checkout
+    assert changed_files(first, root) == []
+    (root / "code.py").write_text("x = 2\n")
+    (root / "new file.py").write_text("")
+    assert changed_files(first, root) == ["code.py", "new file.py"]
+    assert content_at(first, "code.py", root) == b"x = 1\n"
+    assert content_at(first, "new file.py", root) is None
+    for unknown in ("0" * 40, "--output=x", ""):
+        assert changed_files(unknown, root) is None
 
 
 def test_a_copy_inside_another_checkout_has_no_commit(checkout):

@@ -1,0 +1,138 @@
+"""Offered results: faults, conflicts, and the rows that change."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from made_up_results import cells_with, make_cell, make_plan
+
+from benchmark.leaderboard.analysis import analyse
+from benchmark.leaderboard.changes import changed_rows
+from benchmark.leaderboard.submission import conflict_table, read_submission
+from benchmark.leaderboard.tables import tables
+from benchmark.records.store import ResultStore, Stored, read_result
+
+ROW = {"tasks": ("semseg",), "version": 2}
+ROWS = [("single_task", "none"), ("mtan", "none")]
+
+
+def write(root: Path, *cells: Stored, **changes: object) -> list[Stored]:
+    """Store cells below a folder; `changes` are written into the JSON."""
+    written = []
+    for cell in cells:
+        path = ResultStore(root).path(cell.result.spec)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({**json.loads(cell.result.to_text()), **changes}))
+        written.append(Stored(read_result(path), path))
+    return written
+
+
+def offer(tmp_path: Path, cells: list[Stored], stored: list[Stored] = (), **changes: object):
+    write(tmp_path / "offer", *cells, **changes)
+    return read_submission(tmp_path / "offer", list(stored))
+
+
+def test_new_equal_and_conflicting_cells_are_told_apart(tmp_path):
+    stored = write(tmp_path / "results", *cells_with("mtan", "none", [20.0, 21.0]))
+    found = offer(tmp_path, cells_with("mtan", "none", [20.0, 21.5, 22.0]), stored)
+    assert [cell.result.spec.seed for cell in found.new] == [2]
+    assert [cell.result.spec.seed for cell in found.same] == [0]
+    (conflict,) = found.conflicts
+    assert conflict.differences == (("semseg/mIoU", 21.0, 21.5),)
+    assert not found.acceptable
+    origin, numbers = conflict_table(found.conflicts).splitlines()[2:]
+    assert origin.count("commit 01234567") == 2
+    assert [part.strip() for part in numbers.split("|")[2:-1]] == ["semseg/mIoU", "21.0", "21.5", "+0.5"]
+
+
+def test_a_metric_that_only_one_side_has_is_a_conflict(tmp_path):
+    stored = write(tmp_path / "results", make_cell("mtan", values={"mIoU": 20.0, "pixAcc": 50.0}, **ROW))
+    found = offer(tmp_path, [make_cell("mtan", values={"mIoU": 20.0}, **ROW)], stored)
+    assert found.conflicts[0].differences == (("semseg/pixAcc", 50.0, None),)
+
+
+def test_a_finished_cell_replaces_a_failure_and_never_the_other_way(tmp_path):
+    failed, done = (make_cell("mtan", **ROW, **how) for how in ({"error": "no memory"}, {"values": {"mIoU": 20.0}}))
+    found = offer(tmp_path / "a", [done], write(tmp_path / "stored_a", failed))
+    assert (len(found.new), found.acceptable) == (1, True)
+    found = offer(tmp_path / "b", [failed], write(tmp_path / "stored_b", done))
+    assert (found.new, found.acceptable) == ([], True)
+    assert "failed here, but done in the stored results" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        ({"value": 120.0, "unit": "%", "higher_is_better": True}, "found 120.0 %, expected 0 to 100"),
+        ({"value": 0.2, "unit": "1", "higher_is_better": True}, "found unit '1' with higher_is_better true, expected"),
+        ({"value": 20.0, "unit": "%", "higher_is_better": False}, "higher_is_better false, expected '%' with"),
+    ],
+)
+def test_an_impossible_metric_is_refused(tmp_path, metric, message):
+    found = offer(tmp_path, [make_cell("mtan", values={"mIoU": 20.0}, **ROW)], metrics={"semseg": {"mIoU": metric}})
+    assert len(found.faults) == 1
+    assert message in found.faults[0]
+    assert found.new == []
+
+
+def test_nan_is_refused_by_the_schema(tmp_path):
+    (cell,) = write(tmp_path / "offer", make_cell("mtan", values={"mIoU": 20.0}, **ROW))
+    cell.path.write_text(cell.path.read_text().replace("20.0", "NaN"))
+    (fault,) = read_submission(tmp_path / "offer", []).faults
+    assert "not readable as JSON" in fault
+
+
+def test_what_is_missing_or_out_of_place_is_named(tmp_path):
+    cells = [
+        make_cell("a", values={"mIoU": 20.0}, tasks=("semseg",)),
+        make_cell("b", values={}, **ROW),
+        make_cell("c", values={"mIoU": 20.0}, provenance={"commit": None}, **ROW),
+    ]
+    *_, moved = write(tmp_path / "offer", *cells, make_cell("d", values={"mIoU": 20.0}, **ROW))
+    moved.path.rename(moved.path.with_name("other.json"))
+    (moved.path.parent / "weights.bin").write_text("")
+    faults = "\n".join(read_submission(tmp_path / "offer", []).faults)
+    for message in (
+        "does not record its ingredients",
+        "no metric of semseg",
+        "names no commit",
+        "other.json: expected at runs/smoke/d+none",
+        "weights.bin: neither a result nor the details of one",
+    ):
+        assert message in faults
+    assert len(faults.splitlines()) == 5
+
+
+def test_uncommitted_changes_and_failures_are_noted(tmp_path):
+    cells = [
+        make_cell("mtan", values={"mIoU": 20.0}, provenance={"dirty": True}, **ROW),
+        make_cell("pap", error="no memory", **ROW),
+    ]
+    found = offer(tmp_path, cells)
+    assert (len(found.new), found.acceptable) == (2, True)
+    assert "uncommitted changes" in found.notes[0]
+    assert "failed: no memory" in found.notes[1]
+
+
+def test_changed_rows_are_shown_before_and_after():
+    """The gain over single_task falls from +10 to +5 % when the second seed comes; single_task does not change."""
+    plan = make_plan(ROWS, seeds=(0, 1))
+    base = cells_with("single_task", "none", [20.0, 20.0])
+    before, after = (analyse(tables([*base, *cells_with("mtan", "none", mious)], [plan])) for mious in ([22], [22, 20]))
+    head, _, *rows = changed_rows(before, after).splitlines()[2:]
+    assert [part.strip() for part in head.split("|")[1:-1]][:2] == ["row", "seeds"]
+    (row,) = [[part.strip() for part in line.split("|")[1:-1]] for line in rows if line.startswith("| mtan")]
+    assert row[1] == "0 → 0 1"
+    assert row[2] == "22.00 → 21.00 ± 1.41"
+    assert row[3] == "+10.00 (n = 1) → +5.00 (n = 2)"
+    assert changed_rows(after, after) == ""
+
+
+def test_new_rows_and_hostile_names_are_shown_as_text():
+    cell = make_cell("mtan", values={"mIoU": 20.0}, **ROW)
+    object.__setattr__(cell.result.spec, "method", "<script>|x")
+    text = changed_rows([], analyse(tables([cell])))
+    assert "&lt;script&gt;\\|x" in text
+    assert "\N{EN DASH} → 20.00" in text
