@@ -13,6 +13,8 @@ BLOCK = re.compile(
 )
 REASONS = ("needs data", "needs a GPU", "run by CI", "output", "folder")
 """Beginnings of the marks, `<!-- not run: needs data: the prepared NYU-v2 -->` in the line before a block."""
+SHELL = ("", "bash")
+"""Languages of commands."""
 PYTHON = re.compile(r"^(?:\.venv/bin/)?python ")
 
 
@@ -22,7 +24,7 @@ class Block:
 
     Args:
         page: path of its page in the checkout.
-        language: "python", "json", "" for commands.
+        language: "python", "json"; "" or "bash" for commands.
         body: its text.
         mark: why it is not run; empty if it is run.
     """

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from documented_blocks import CHECKOUT, PYTHON, REASONS, Block, abridged, blocks_of, file_of, pages
+from documented_blocks import CHECKOUT, PYTHON, REASONS, SHELL, Block, abridged, blocks_of, file_of, pages
 
 SECONDS = 1200
 """Longest time of one command."""
@@ -25,7 +25,7 @@ def test_a_block_is_code_that_can_run_or_says_what_it_needs(page: str) -> None:
         elif block.language == "python":
             compile(block.body, page, "exec")
         else:
-            assert block.language == "", f"{page}: mark blocks of the kind {block.language!r} as output"
+            assert block.language in SHELL, f"{page}: mark blocks of the kind {block.language!r} as output"
             for line in block.body.replace("\\\n", " ").splitlines():
                 assert not line.strip() or PYTHON.match(line), (
                     f"{page}: mark the block of {line!r}, or make it a command"
@@ -61,7 +61,7 @@ def checkout(tmp_path: Path, small_rooms: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("page", pages())
 def test_blocks_of_a_page_run_one_after_another(page: str, checkout: Path) -> None:
     for block in blocks_of(page):
-        if not block.mark and block.language in ("", "python"):
+        if not block.mark and block.language in (*SHELL, "python"):
             run_block(block, checkout)
 
 

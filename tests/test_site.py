@@ -16,7 +16,6 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[1]
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "link": "href"}
 """Attributes whose address a browser loads without being asked."""
-LANGUAGES = {"python", "json", "toml", "text", ""}
 
 
 class Addresses(HTMLParser):
@@ -91,14 +90,3 @@ def test_the_reference_describes_contracts_tools_and_cards(site: Path) -> None:
     assert "run_grid.py" in tools
     assert "--regularizers" in tools
     assert (site / "project" / "benchmark" / "metrics" / "CARDS.html").is_file()
-
-
-def test_pages_have_blocks_of_known_kinds_only() -> None:
-    """Commands have no language and are parsed by test_documentation.py; the other kinds are run or read there."""
-    pages = [CHECKOUT / "README.md", *(CHECKOUT / "docs").glob("*.md")]
-    kinds = {
-        (page.name, kind)
-        for page in pages
-        for kind in re.findall(r"^```(\w*)\n.*?^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-    }
-    assert not {entry for entry in kinds if entry[1] not in LANGUAGES}

@@ -14,7 +14,8 @@ from benchmark.leaderboard.text import ABSENT, markdown_table
 from benchmark.metrics.catalogue import CATALOGUE
 from benchmark.records.escaping import escape_markdown
 from benchmark.records.result import DONE, RunResult
-from benchmark.records.store import ResultStore, Stored, Unreadable
+from benchmark.records.store import ResultStore, Stored, Unreadable, read_result
+from benchmark.records.validation import RecordError
 
 RANGES = {"%": (0.0, 100.0), "m": (0.0, 1000.0), "deg": (0.0, 180.0)}
 """Smallest and largest value of a metric, by unit."""
@@ -69,9 +70,12 @@ def read_submission(folder: Path, stored: Sequence[Stored]) -> Submission:
     """
     found = Submission()
     known = {cell.result.run_id: cell for cell in stored}
-    for entry in ResultStore(folder).results():
+    entries = list(ResultStore(folder).results())
+    offered = {entry.result.run_id: entry for entry in entries if isinstance(entry, Stored)}
+    for entry in entries:
         if isinstance(entry, Unreadable):
             found.faults.append(entry.reason)
+            found.conflicts += _second_copy(entry.path, offered)
             continue
         before = known.get(entry.result.run_id)
         if before is None or before.result.status != DONE:
@@ -120,6 +124,17 @@ def conflict_table(conflicts: Sequence[Conflict]) -> str:
             change = ABSENT if before is None or now is None else f"{now - before:+.3g}"
             lines.append([name, escape_markdown(key), *values, change])
     return markdown_table(lines)
+
+
+def _second_copy(path: Path, offered: Mapping[str, Stored]) -> Iterator[Conflict]:
+    """The conflict of a file with another file of the same cell, if their numbers differ."""
+    try:
+        second = Stored(read_result(path), path)
+    except (RecordError, OSError):
+        return
+    first = offered.get(second.result.run_id)
+    if first is not None and (differences := tuple(_differences(first.result, second.result))):
+        yield Conflict(first, second, differences)
 
 
 def _take_new(found: Submission, cell: Stored, folder: Path) -> None:

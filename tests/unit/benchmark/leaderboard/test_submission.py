@@ -62,6 +62,16 @@ def test_a_finished_cell_replaces_a_failure_and_never_the_other_way(tmp_path):
     assert "failed here, but done in the stored results" in found.notes[0]
 
 
+def test_two_files_of_one_cell_are_a_conflict_with_both_values(tmp_path):
+    """Machine A and machine B trained the same cell, and somebody copied both into one folder."""
+    (first,) = write(tmp_path / "offer", make_cell("mtan", values={"mIoU": 20.0}, **ROW))
+    first.path.with_name("copy_of_b.json").write_text(first.path.read_text().replace("20.0", "21.0"))
+    found = read_submission(tmp_path / "offer", [])
+    assert found.conflicts[0].differences == (("semseg/mIoU", 20.0, 21.0),)
+    assert "expected each once" in found.faults[0]
+    assert not found.acceptable
+
+
 @pytest.mark.parametrize(
     ("metric", "message"),
     [
