@@ -15,6 +15,8 @@ DEMO_OUT ?= results/demo
 DEMO_WORKERS ?= 2
 # Further options of tools/run_grid.py, such as DEMO_FLAGS="--set train_cfg.max_iters=20".
 DEMO_FLAGS ?=
+# Options of tools/gpu_check.py, such as GPU_FLAGS="--store results".
+GPU_FLAGS ?=
 
 BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
@@ -24,7 +26,7 @@ CHECK_PYTHON := import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or
 	"as in: make demo PYTHON=python3.11")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit coverage slow docs board-models clean
+.PHONY: help demo board test lint format unit coverage slow docs board-models clean gpu-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +37,9 @@ DEMO := $(BIN)/python tools/run_grid.py --recipe $(DEMO_RECIPE) --seeds $(DEMO_S
 demo: $(INSTALLED) ## train a small grid on the embedded data set and print its leaderboard
 	$(DEMO) --methods constant,single_task
 	$(DEMO) --methods hard_sharing --regularizers none,aux_heads,three_d_aware
+
+board: $(INSTALLED) ## make the tables and the page results/board.html from results/runs
+	$(BIN)/python tools/make_leaderboard.py --readme README.md --picture docs/pictures/board.svg
 
 test: lint unit ## lint, types, import rules, then all tests but the slow ones
 
@@ -56,6 +61,9 @@ coverage: $(INSTALLED) ## the tests without the slow ones, with a report of cove
 
 slow: $(INSTALLED) ## the slow tests
 	$(PYTEST) -m slow
+
+gpu-check: $(INSTALLED) ## check the suite on one GPU in under ten minutes; GPU_FLAGS="--store results" keeps the table
+	$(BIN)/python tools/gpu_check.py $(GPU_FLAGS)
 
 # The documentation needs no network, neither to be built nor to be read.
 docs: $(INSTALLED) ## build the documentation site into build/site

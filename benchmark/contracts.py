@@ -247,6 +247,10 @@ class Regularizer(nn.Module, ABC):
     """True if its terms send a gradient into every feature map; False if they read predictions, or if it has none."""
     changes_features: ClassVar[bool] = False
     """True if `change` is applied in training to the feature maps that the predictions are computed from."""
+    by_parts: ClassVar[bool] = False
+    """True if `forward` and `change` may receive a part of a batch that is split over devices: `forward` then returns
+    the share of this part in each term, and random numbers of images come from `benchmark.batch_parts.random_rows`.
+    False: every device computes the terms of the whole batch, from the maps and predictions of all devices."""
     progress: float = 1.0
     """Completed share of the training: 0 in the first step. Set by the training loop; 1 outside of it."""
 
@@ -281,6 +285,13 @@ class Regularizer(nn.Module, ABC):
             features: (B, C, h, w).
         """
         return features
+
+    def predictions(self, batch: Batch, output: MultiTaskOutput) -> Mapping[str, Tensor]:
+        """Raw predictions (B, C, h, w) of tasks that the regularizer makes itself, for pictures of the training.
+
+        Called in evaluation mode; arguments as in `forward`. The default is empty.
+        """
+        return {}
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         """Scalars of the last `forward` that are logged and not added to the loss, by name, without a graph."""

@@ -34,6 +34,8 @@ class AuxHeads(Regularizer):
         ValueError: if a task has no feature map to read.
     """
 
+    by_parts = True
+
     def __init__(self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 0.5) -> None:
         super().__init__(tasks, feature_specs, weight)
         self.tasks = tasks

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmark.batch_parts import share
 from benchmark.contracts import Batch, FeatureSpec, Method, MultiTaskOutput, Regularizer
 from benchmark.heads import concatenate_maps, upsample_to
 from benchmark.registry import REGULARIZERS
@@ -42,6 +43,8 @@ class Distillation(Regularizer):
     Raises:
         ValueError: if a task has no feature map to read.
     """
+
+    by_parts = True
 
     def __init__(self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 1.0) -> None:
         super().__init__(tasks, feature_specs, weight)
@@ -93,4 +96,5 @@ class Distillation(Regularizer):
     def _distance(self, name: str, output: MultiTaskOutput, target: Tensor) -> Tensor:
         maps = concatenate_maps([output.features[position] for position in self.readable[name]])
         adapted = upsample_to(self.adaptors[name](maps), target.shape[-2:])
-        return (F.normalize(adapted.float(), dim=1) - F.normalize(target.float(), dim=1)).square().sum(1).mean()
+        difference = F.normalize(adapted.float(), dim=1) - F.normalize(target.float(), dim=1)
+        return share(difference.square().sum(1).mean())

@@ -9,9 +9,9 @@ Consulted: nothing.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from benchmark.batch_parts import random_rows
 from benchmark.contracts import Batch, FeatureSpec, MultiTaskOutput, Regularizer
 from benchmark.registry import REGULARIZERS
 from benchmark.tasks import TaskSet
@@ -33,6 +33,7 @@ class FeatureDropout(Regularizer):
 
     needs_features = False
     changes_features = True
+    by_parts = True
 
     def __init__(
         self, tasks: TaskSet, feature_specs: tuple[FeatureSpec, ...], weight: float = 1.0, probability: float = 0.1
@@ -45,8 +46,8 @@ class FeatureDropout(Regularizer):
     def change(self, position: int, features: Tensor) -> Tensor:
         """Drop channels of one map (B, C, h, w)."""
         # Drawn on the CPU, so that all devices use the same numbers.
-        kept = torch.rand(features.shape[:2]) >= self.probability
-        scale = kept.to(features)[:, :, None, None] / (1 - self.probability)
+        kept = random_rows(features.shape[:2]) >= self.probability
+        scale = kept.to(features, non_blocking=True)[:, :, None, None] / (1 - self.probability)
         return features * scale
 
     def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:

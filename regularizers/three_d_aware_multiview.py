@@ -54,6 +54,8 @@ class ThreeDAwareMultiview(ThreeDAware, fixed={"depth": None, "metric_rays": Non
     """
 
     label = "three_d_aware_multiview"
+    # A part may have no second view, and would then not take part in the sums over parts.
+    by_parts = False
 
     def __init__(
         self,

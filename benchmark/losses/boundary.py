@@ -8,19 +8,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmark.batch_parts import num_parts, sum_over_parts
 from benchmark.losses.masking import masked, valid_pixels
 from benchmark.losses.registry import LOSSES, choice_error
 
 DIVISORS: dict[str, Callable[[Tensor], Tensor | int]] = {
     "labelled": valid_pixels,
-    "pixels": lambda valid: valid.numel(),
-    "images": len,
+    "pixels": lambda valid: valid.numel() * num_parts(),
+    "images": lambda valid: len(valid) * num_parts(),
 }
 """Divisor of the weighted sum: labelled pixels (ATRC, InvPT), all pixels, or images (both in the code of Vandenhende et
 al.). The first two are equal if every pixel is labelled."""
 
 
-@LOSSES.register("balanced_bce")
+@LOSSES.register("balanced_bce", by_parts=True)
 def balanced_bce(
     prediction: Tensor, target: Tensor, valid: Tensor, *, positive_weight: float | None, divisor: str = "labelled"
 ) -> Tensor:
@@ -44,7 +45,7 @@ def balanced_bce(
         raise ValueError(f"positive_weight must lie between 0 and 1, or be None, found {positive_weight}")
     if divisor not in DIVISORS:
         raise choice_error("divisor", divisor, DIVISORS)
-    weight = 1 - labels.sum() / valid_pixels(valid) if positive_weight is None else positive_weight
+    weight = 1 - sum_over_parts(labels.sum()) / valid_pixels(valid) if positive_weight is None else positive_weight
     positive, negative = weight * labels, (1 - weight) * masked(1 - labels, valid)
     both = positive + negative
     # a softplus(-x) + b softplus(x) is (a + b) times the cross entropy of a soft label a / (a + b), for which torch has
@@ -54,7 +55,7 @@ def balanced_bce(
     return total / DIVISORS[divisor](valid)
 
 
-@LOSSES.register("bce")
+@LOSSES.register("bce", by_parts=True)
 def bce(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """Mean binary cross entropy over labelled pixels, without balancing; arguments as in `balanced_bce`."""
     labels = _labels("bce", prediction, target, valid)

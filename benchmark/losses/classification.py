@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmark.batch_parts import sum_over_parts
 from benchmark.losses.masking import masked, valid_pixels
 from benchmark.losses.registry import LOSSES
 
@@ -20,7 +21,7 @@ NO_CLASS = -100
 """Label of ignored pixels; unlike 255 it can never be a class."""
 
 
-@LOSSES.register("cross_entropy")
+@LOSSES.register("cross_entropy", by_parts=True)
 def cross_entropy(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """Mean cross entropy over valid pixels.
 
@@ -39,7 +40,7 @@ def cross_entropy(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     return _mean_cross_entropy(prediction, target.long(), valid)
 
 
-@LOSSES.register("depth_bin_cross_entropy")
+@LOSSES.register("depth_bin_cross_entropy", by_parts=True)
 def depth_bin_cross_entropy(
     prediction: Tensor, target: Tensor, valid: Tensor, *, nearest: float = 0.7, farthest: float = 10.0
 ) -> Tensor:
@@ -61,7 +62,7 @@ def depth_bin_cross_entropy(
     return _mean_cross_entropy(prediction, position.floor().clamp(0, intervals - 1).long(), valid)
 
 
-@LOSSES.register("normals_cluster_cross_entropy")
+@LOSSES.register("normals_cluster_cross_entropy", by_parts=True)
 def normals_cluster_cross_entropy(prediction: Tensor, target: Tensor, valid: Tensor, *, centroids: Any) -> Tensor:
     """Cross entropy over the nearest of K fixed directions (ATRC's auxiliary normals head).
 
@@ -82,7 +83,7 @@ def normals_cluster_cross_entropy(prediction: Tensor, target: Tensor, valid: Ten
     return _mean_cross_entropy(prediction, similarity.argmax(dim=1), valid)
 
 
-@LOSSES.register("boundary_cross_entropy")
+@LOSSES.register("boundary_cross_entropy", by_parts=True)
 def boundary_cross_entropy(prediction: Tensor, target: Tensor, valid: Tensor, *, positive_weight: float) -> Tensor:
     """Weighted cross entropy of two classes, no boundary and boundary (ATRC's auxiliary boundary head).
 
@@ -96,7 +97,7 @@ def boundary_cross_entropy(prediction: Tensor, target: Tensor, valid: Tensor, *,
     return _two_class_cross_entropy("boundary_cross_entropy", prediction, target, valid, positive_weight)
 
 
-@LOSSES.register("balanced_cross_entropy")
+@LOSSES.register("balanced_cross_entropy", by_parts=True)
 def balanced_cross_entropy(
     prediction: Tensor, target: Tensor, valid: Tensor, *, positive_weight: float | None
 ) -> Tensor:
@@ -112,7 +113,7 @@ def balanced_cross_entropy(
     weight: Tensor | float | None = positive_weight
     if weight is None:
         _check_target("balanced_cross_entropy", target, channels=1)
-        weight = ((target[:, 0] < 0.5) & valid).sum() / valid_pixels(valid)
+        weight = sum_over_parts(((target[:, 0] < 0.5) & valid).sum()) / valid_pixels(valid)
     return _two_class_cross_entropy("balanced_cross_entropy", prediction, target, valid, weight)
 
 

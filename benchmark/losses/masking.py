@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from benchmark.batch_parts import sum_over_parts
+
 SHORTEST = 1e-12
 """Vectors of at most this length have no direction."""
 
@@ -19,8 +21,11 @@ def masked(values: Tensor, valid: Tensor) -> Tensor:
 
 
 def valid_pixels(valid: Tensor) -> Tensor:
-    """Number of valid pixels, at least 1, so that the loss of a batch without valid pixels is 0 and not 0 / 0."""
-    return valid.sum().clamp(min=1)
+    """Number of valid pixels of the batch, of all its parts if it is split over devices.
+
+    At least 1, so that the loss of a batch without valid pixels is 0 and not 0 / 0.
+    """
+    return sum_over_parts(valid.sum()).clamp(min=1)
 
 
 def unit_vectors(vectors: Tensor) -> Tensor:

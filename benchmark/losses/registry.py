@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmark.batch_parts import gather_rows, num_parts, share, whole_batch
 from benchmark.tasks import suggest
 
 Loss = Callable[..., Tensor]
@@ -29,11 +30,17 @@ class Losses(dict[str, Loss]):
     def __missing__(self, name: str) -> Loss:
         raise UnknownLossError(f"no loss named {name!r}.{suggest(name, self)} Losses: {', '.join(sorted(self))}")
 
-    def register(self, name: str) -> Callable[[Loss], Loss]:
+    def register(self, name: str, by_parts: bool = False) -> Callable[[Loss], Loss]:
         """Function decorator that adds a loss.
 
         The function receives a prediction in float32 (or float64), outside autocast, with checked shapes. Its
         keyword-only arguments are the options that a recipe or a method may set.
+
+        Args:
+            name: name of the loss.
+            by_parts: True if the function returns the share of a part in the loss of the batch, see
+                `benchmark.batch_parts`; `valid_pixels` counts the pixels of the batch. Otherwise every device computes
+                the loss of the whole batch, which needs the predictions of all devices.
 
         Raises:
             ValueError: if the name is taken.
@@ -49,7 +56,8 @@ class Losses(dict[str, Loss]):
                 _check_options(name, function, options)
                 # Sums over a batch of images need more than the 8 bits of bfloat16.
                 with torch.autocast(prediction.device.type, enabled=False):
-                    return function(at_least_float32(prediction), target, valid, **options)
+                    compute = function if by_parts or num_parts() == 1 else _of_whole_batch(function)
+                    return compute(at_least_float32(prediction), target, valid, **options)
 
             self[name] = checked
             return checked
@@ -68,6 +76,18 @@ class Losses(dict[str, Loss]):
 
 LOSSES = Losses()
 """Losses by name, see `Task.loss` and `Auxiliary.loss`."""
+
+
+def _of_whole_batch(function: Loss) -> Loss:
+    """Loss whose value on each part is its share in the loss of the whole batch."""
+
+    def shared(*part: Tensor, **options: Any) -> Tensor:
+        rows = [gather_rows(tensor) for tensor in part]
+        with whole_batch():
+            loss = function(*rows, **options)
+        return share(loss)
+
+    return shared
 
 
 def at_least_float32(values: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ DIVISORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 the valid components, so its normals loss is three times smaller at the same weight."""
 
 
-@LOSSES.register("l1")
+@LOSSES.register("l1", by_parts=True)
 def l1(prediction: Tensor, target: Tensor, valid: Tensor, *, divisor: str = "pixels") -> Tensor:
     """Mean absolute difference.
 
@@ -34,7 +34,7 @@ def l1(prediction: Tensor, target: Tensor, valid: Tensor, *, divisor: str = "pix
     return _difference("l1", prediction, target, valid).abs().sum() / _divisor(divisor, target, valid)
 
 
-@LOSSES.register("normals_l1")
+@LOSSES.register("normals_l1", by_parts=True)
 def normals_l1(prediction: Tensor, target: Tensor, valid: Tensor, *, divisor: str) -> Tensor:
     """Absolute difference of surface normals, summed over x, y, z, after scaling the prediction to unit length.
 
@@ -48,14 +48,14 @@ def normals_l1(prediction: Tensor, target: Tensor, valid: Tensor, *, divisor: st
     return difference.abs().sum() / _divisor(divisor, target, valid)
 
 
-@LOSSES.register("normals_l2")
+@LOSSES.register("normals_l2", by_parts=True)
 def normals_l2(prediction: Tensor, target: Tensor, valid: Tensor, *, divisor: str) -> Tensor:
     """Squared difference of surface normals; arguments as in `normals_l1`."""
     difference = _difference("normals_l2", unit_vectors(prediction), target, valid)
     return difference.square().sum() / _divisor(divisor, target, valid)
 
 
-@LOSSES.register("normals_cosine")
+@LOSSES.register("normals_cosine", by_parts=True)
 def normals_cosine(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """One minus the mean cosine between predicted and true normals (MTAN).
 

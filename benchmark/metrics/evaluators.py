@@ -46,7 +46,7 @@ def build_metric(task: str, dataset: str | None = None, root: str | None = None,
 
 
 @METRICS.register_module(name="OwnMetricsOf")
-def build_own_metrics(task: str, dataset: str | None = None, root: str | None = None) -> OwnMetrics:
+def build_own_metrics(task: str, dataset: str | None = None, root: str | None = None, **options: Any) -> OwnMetrics:
     """Build the evaluator of the metrics that files of the user register; arguments as in `build_metric`."""
     offered = NYUV2_TASKS if dataset is None else offered_by(dataset, root)
-    return OwnMetrics(offered[task])
+    return OwnMetrics(offered[task], **options)

@@ -15,6 +15,8 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from benchmark.training.data_parallel import unwrapped
+
 
 @HOOKS.register_module()
 class AveragingHook(Hook):
@@ -36,7 +38,9 @@ class AveragingHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Start from the initial weights; a resumed training then loads its saved average."""
-        self.average = {name: tensor.detach().clone() for name, tensor in floating(runner.model.model).items()}
+        self.average = {
+            name: tensor.detach().clone() for name, tensor in floating(unwrapped(runner.model).model).items()
+        }
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Update the average, if this iteration ends with a step of the optimizer."""
@@ -45,12 +49,12 @@ class AveragingHook(Hook):
             return
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        weights = floating(runner.model.model)
+        weights = floating(unwrapped(runner.model).model)
         torch._foreach_lerp_(list(self.average.values()), [weights[name] for name in self.average], 1 - decay)
 
     def after_train(self, runner: Runner) -> None:
         """Replace the weights of the model by their average."""
-        runner.model.model.load_state_dict(self.average, strict=False)
+        unwrapped(runner.model).model.load_state_dict(self.average, strict=False)
 
     def state_dict(self) -> dict[str, Any]:
         """Number of steps and the averaged tensors."""

@@ -28,10 +28,20 @@ from benchmark.metrics import described as meaning_of
 from benchmark.records.provenance import code_state
 from benchmark.records.result import RunResult, RunSpec, failure
 from benchmark.records.validation import MAX_NUMBER
-from benchmark.training.checkpoints import ResumableStateHook, misfit, parts_before, usable_states
+from benchmark.training.cell_runner import CellRunner
+from benchmark.training.checkpoints import (
+    OtherDevicesError,
+    ResumableStateHook,
+    check_same_devices,
+    misfit,
+    parts_before,
+    usable_states,
+)
 from benchmark.training.compose import compose
+from benchmark.training.data_parallel import devices_here, unwrapped
 from benchmark.training.dependencies import TRAIN_SECONDS, needs_of, trained_methods
 from benchmark.training.details import DETAILS_FILE, write_details
+from benchmark.training.follow import follow
 from benchmark.training.loops import DivergedError
 from benchmark.training.model import DIAGNOSTIC
 from benchmark.training.model_files import MODEL_FILE, REGULARIZER_FILE, load_model, save_model, save_regularizer
@@ -43,37 +53,38 @@ DIAGNOSED_STEPS = 100
 """Largest number of logged values in the mean of a diagnostic."""
 
 
-def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = ()) -> RunResult:
+def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = (), logs: Sequence[str] = ()) -> RunResult:
     """Train and evaluate one cell; an interrupted cell continues from its last saved state.
 
     Args:
         spec: the cell.
         folder: folder of the cell's log, checkpoints and trained model.
         imports: files of the user, which the result lists.
+        logs: names of further logs, see `benchmark.training.follow`.
 
     Returns:
         A result of status `done`, `diverged` (the loss became NaN or infinite) or `failed` (any other error, in one
-        line; the traceback is in the cell's log).
+        line; the traceback is in the cell's log). On several devices, errors are raised.
+
+    Raises:
+        OtherDevicesError: if the cell's training began on another number of devices.
     """
     folder.mkdir(parents=True, exist_ok=True)
     code_state()
     origin = Origin(spec, time.time(), tuple(imports))
     try:
-        return _measure(spec, folder, origin)
+        return _measure(spec, folder, origin, logs)
     except DivergedError as error:
         return failure(spec, "diverged", str(error), origin.provenance())
+    except OtherDevicesError:
+        raise
     except Exception as error:
+        if devices_here().count > 1:
+            # The other devices wait for this one, so their launcher ends them and stores the error.
+            raise
         # Any error of a cell is a result: the traceback goes to the cell's log, one line into the result.
         sys.excepthook(type(error), error, error.__traceback__)
-        return failure(spec, "failed", _one_line(error), origin.provenance())
-
-
-class CellRunner(Runner):
-    """mmengine's runner with a one-line list of hooks in the log, in place of 83 lines."""
-
-    def get_hooks_info(self) -> str:
-        """Names of the hooks in the order of their priority."""
-        return ", ".join(type(hook).__name__ for hook in self.hooks)
+        return failure(spec, "failed", one_line(error), origin.provenance())
 
 
 def evaluate_cell(
@@ -94,9 +105,10 @@ def evaluate_cell(
         CheckpointError: if the weights do not fit the cell's model.
     """
     runner = CellRunner.from_cfg(compose(spec, folder))
-    load_model(runner.model.model, weights)
+    model = unwrapped(runner.model).model
+    load_model(model, weights)
     if prepare is not None:
-        prepare(runner.model.model.method)
+        prepare(model.method)
     return _described(runner.test()), data_provenance(runner.test_dataloader.dataset)
 
 
@@ -128,22 +140,23 @@ def scored_again(
     return replace(stored, metrics=metrics, provenance={**stored.provenance, "scored": scored})
 
 
-def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
-    runner, state = _runner_at_latest_state(spec, folder)
+def _measure(spec: RunSpec, folder: Path, origin: Origin, logs: Sequence[str]) -> RunResult:
+    runner, state = runner_at_latest_state(spec, folder, logs)
     cost: dict[str, Any] = _start(runner, spec, folder)
     origin.parts = parts_before(state)
-    cost |= parameter_counts(runner.model) | _train(runner, sum(part["seconds"] for part in origin.parts))
+    module = unwrapped(runner.model)
+    cost |= parameter_counts(module) | train_runner(runner, sum(part["seconds"] for part in origin.parts))
     seconds = cost["train_seconds"] + (cost.get("needed_train_seconds") or 0.0)
-    described = describe_cell(spec, runner.model.model.tasks, runner.test_dataloader.dataset)
-    metadata = {"run_id": spec.run_id, TRAIN_SECONDS: repr(seconds), METADATA_KEY: described.to_text()}
-    save_model(runner.model.model, folder / MODEL_FILE, metadata)
-    save_regularizer(runner.model.regularizer, folder / REGULARIZER_FILE, {"run_id": spec.run_id})
+    writes = devices_here().writes
+    if writes:
+        _save_weights(runner, spec, folder, seconds)
     before = time.perf_counter()
     metrics = _described(runner.test())
     cost |= {"evaluate_seconds": time.perf_counter() - before, "peak_memory_mb": peak_memory_mb()}
     origin.data = data_provenance(runner.test_dataloader.dataset) | pairs_provenance(runner)
     _check_finite(metrics)
-    write_details(folder / DETAILS_FILE, runner)
+    if writes:
+        write_details(folder / DETAILS_FILE, runner)
     return RunResult(
         spec=spec,
         status="done",
@@ -154,11 +167,24 @@ def _measure(spec: RunSpec, folder: Path, origin: Origin) -> RunResult:
     )
 
 
-def _runner_at_latest_state(spec: RunSpec, folder: Path) -> tuple[Runner, Mapping[str, Any] | None]:
+def _save_weights(runner: Runner, spec: RunSpec, folder: Path, seconds: float) -> None:
+    """Save the trained model with its description, and the regularizer."""
+    module = unwrapped(runner.model)
+    described = describe_cell(spec, module.model.tasks, runner.test_dataloader.dataset)
+    metadata = {"run_id": spec.run_id, TRAIN_SECONDS: repr(seconds), METADATA_KEY: described.to_text()}
+    save_model(module.model, folder / MODEL_FILE, metadata)
+    save_regularizer(module.regularizer, folder / REGULARIZER_FILE, {"run_id": spec.run_id})
+
+
+def runner_at_latest_state(spec: RunSpec, folder: Path, logs: Sequence[str]) -> tuple[Runner, Mapping[str, Any] | None]:
     """Runner at the newest usable training state, and the state; the state is None for a new training."""
     interval = load_recipe(spec.recipe, spec.overrides).checkpoint_interval
     for state in (*usable_states(folder, spec.run_id), None):
-        runner = CellRunner.from_cfg(compose(spec, folder, start_iteration=state["iteration"] if state else 0))
+        if state is not None:
+            check_same_devices(state, folder)
+        config = compose(spec, folder, start_iteration=state["iteration"] if state else 0)
+        follow(config, spec, logs)
+        runner = CellRunner.from_cfg(config)
         problem = misfit(runner, state) if state else ""
         if not problem:
             break
@@ -180,7 +206,8 @@ def _start(runner: Runner, spec: RunSpec, folder: Path) -> dict[str, float | Non
     """Pass trained methods to the method and the regularizer that need them; returns their training cost."""
     needs = needs_of(spec)
     seconds: dict[RunSpec, float | None] = {}
-    for part, cells in ((runner.model.model.method, needs.method), (runner.model.regularizer, needs.regularizer)):
+    module = unwrapped(runner.model)
+    for part, cells in ((module.model.method, needs.method), (module.regularizer, needs.regularizer)):
         if cells:
             trained = trained_methods(cells, folder)
             with torch.random.fork_rng(devices=[]):
@@ -189,15 +216,16 @@ def _start(runner: Runner, spec: RunSpec, folder: Path) -> dict[str, float | Non
     if not seconds:
         return {}
     # Modules created in `start_from`, such as adaptors to a teacher, must be on the model's device.
-    runner.model.to(next(runner.model.parameters()).device)
+    module.to(next(module.parameters()).device)
     known = [value for value in seconds.values() if value is not None]
     return {"needed_train_seconds": sum(known) if len(known) == len(seconds) else None}
 
 
-def _train(runner: Runner, seconds_before: float) -> dict[str, float]:
+def train_runner(runner: Runner, seconds_before: float) -> dict[str, float]:
     """Train a method that has parameters; returns the seconds, including the time before an interruption."""
-    method: Method = runner.model.model.method
-    regularizer: Regularizer | None = runner.model.regularizer
+    module = unwrapped(runner.model)
+    method: Method = module.model.method
+    regularizer: Regularizer | None = module.regularizer
     # Build and cache the data set before the timed part.
     if type(method).calibrate is not Method.calibrate:
         method.calibrate(_training_targets(runner))
@@ -263,7 +291,7 @@ def _described(values: Mapping[str, float]) -> Metrics:
     return metrics
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """Message of an error in one line; with the type, unless the message was written for users."""
     line = " ".join(str(error).split())
     written_for_users = isinstance(error, (ValueError, OSError, KeyError)) and line

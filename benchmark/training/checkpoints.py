@@ -27,7 +27,9 @@ from mmengine.runner import Runner
 from benchmark.records.atomic import replacing
 from benchmark.records.provenance import code_state
 from benchmark.training.averaging import AveragingHook
+from benchmark.training.data_parallel import devices_here, unwrapped
 from benchmark.training.model_files import CheckpointError
+from benchmark.training.recipe_keys import ConfigError
 
 STATE_FILE = "training_state.pt"
 PREVIOUS_FILE = "training_state.previous.pt"
@@ -35,8 +37,14 @@ DIGEST_BYTES = hashlib.sha256().digest_size
 STATE_KEYS = frozenset(
     ("iteration", "parts", "run_id", "data", "module", "averaged", "optimizer", "schedulers", "random", "logged")
 )
+DEVICES = "devices"
+"""Number of devices of the training; missing in the state of a training on one."""
 
 State = dict[str, Any]
+
+
+class OtherDevicesError(ConfigError):
+    """A training cannot continue, since it began on another number of devices."""
 
 
 def random_states() -> dict[str, Any]:
@@ -48,7 +56,7 @@ def random_states() -> dict[str, Any]:
         "python": [version, list(keys), gauss],
         "numpy": [name, words, int(position), int(has_gauss), float(cached)],
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],
     }
 
 
@@ -60,7 +68,8 @@ def restore_random_states(states: Mapping[str, Any]) -> None:
     np.random.set_state((name, numbers.numpy().astype(np.uint32), position, has_gauss, cached))
     torch.set_rng_state(states["torch"])
     if states["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states["cuda"])
+        # Older states have a state for every GPU of the machine, of which a training used one.
+        torch.cuda.set_rng_state(states["cuda"][torch.cuda.current_device() % len(states["cuda"])])
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -85,7 +94,7 @@ def read_state(path: Path) -> State:
         state: State = torch.load(io.BytesIO(content[DIGEST_BYTES:]), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for a foreign file; each means "not usable"
         raise CheckpointError(f"{path}: not readable as a training state ({type(error).__name__})") from None
-    if not isinstance(state, dict) or set(state) != STATE_KEYS or not isinstance(state["iteration"], int):
+    if not isinstance(state, dict) or set(state) - {DEVICES} != STATE_KEYS or not isinstance(state["iteration"], int):
         raise CheckpointError(f"{path}: not a training state of this version of the suite")
     return state
 
@@ -110,11 +119,27 @@ def usable_states(folder: Path, run_id: str) -> Iterator[State]:
 
 def misfit(runner: Runner, state: Mapping[str, Any]) -> str:
     """Reason why a state does not belong to the training of a runner; empty if it fits."""
-    if not isinstance(state["module"], Mapping) or shapes(state["module"]) != shapes(runner.model.state_dict()):
+    if not isinstance(state["module"], Mapping) or shapes(state["module"]) != shapes(
+        unwrapped(runner.model).state_dict()
+    ):
         return "its tensors differ from the tensors of the model"
     if state["iteration"] > runner.cfg.train_cfg.max_iters:
         return f"it is at iteration {state['iteration']} of {runner.cfg.train_cfg.max_iters}"
     return ""
+
+
+def check_same_devices(state: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to continue a training on another number of devices, since sums over devices are rounded differently.
+
+    Raises:
+        OtherDevicesError: with the number of devices of the training.
+    """
+    begun_on, here = state.get(DEVICES, 1), devices_here().count
+    if begun_on != here:
+        raise OtherDevicesError(
+            f"the training in {folder} began on {begun_on} devices, found {here}; continue it with --devices "
+            f"{begun_on}, or delete this folder to start anew"
+        )
 
 
 def shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...] | None]:
@@ -137,12 +162,13 @@ def parts_before(state: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 def training_state(runner: Runner, iteration: int, parts: Sequence[Mapping[str, Any]], run_id: str) -> State:
     """State of the training: everything that later iterations and `parts_before` need."""
     averaging = averaging_of(runner)
-    return {
+    devices = devices_here().count
+    return ({DEVICES: devices} if devices > 1 else {}) | {
         "iteration": iteration,
         "parts": [dict(part) for part in parts],
         "run_id": run_id,
         "data": trained_on(runner),
-        "module": runner.model.state_dict(),
+        "module": unwrapped(runner.model).state_dict(),
         "averaged": averaging.state_dict() if averaging else {},
         "optimizer": runner.optim_wrapper.state_dict(),
         "schedulers": [scheduler.state_dict() for scheduler in runner.param_schedulers],
@@ -185,7 +211,7 @@ def restore_training_state(runner: Runner, state: Mapping[str, Any]) -> None:
             f"the training began on data with fingerprint {begun_on[:8]}..., found {here[:8]}...; prepare the same "
             f"data again, or delete {runner.work_dir} to start anew"
         )
-    runner.model.load_state_dict(state["module"])
+    unwrapped(runner.model).load_state_dict(state["module"])
     averaging = averaging_of(runner)
     if averaging:
         averaging.load_state_dict(state["averaged"])
@@ -239,7 +265,9 @@ class ResumableStateHook(Hook):
             self.save(runner, iteration)
 
     def save(self, runner: Runner, iteration: int) -> None:
-        """Write the state; the previous file is kept under another name."""
+        """Write the state, on the first of several devices; the previous file is kept under another name."""
+        if not devices_here().writes:
+            return
         newest, previous = self.folder / STATE_FILE, self.folder / PREVIOUS_FILE
         part = {"until": iteration, "seconds": time.perf_counter() - self.began, **code_state()}
         state = training_state(runner, iteration, [*self.parts, part], self.run_id)

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 
 from benchmark.losses import check_losses
@@ -17,6 +18,7 @@ from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS, split
 from benchmark.tasks import suggest
 from benchmark.training import compiling
 from benchmark.training.builders import tasks_of
+from benchmark.training.data_parallel import Devices, devices_here
 from benchmark.training.gradient_calibration import calibrated_ratio
 from benchmark.training.options import check_options
 from benchmark.training.recipe_files import data_root, load_recipe, posed_pairs
@@ -65,6 +67,20 @@ def check_spec(spec: RunSpec) -> None:
     check_options(regularizer.factory, recipe.regularizer, f"regularizer {spec.regularizer}")
 
 
+def check_devices(spec: RunSpec, count: int) -> None:
+    """Compare a number of devices with this machine and with the batch of a cell.
+
+    Raises:
+        ConfigError: if the machine has GPUs, but fewer, or if the batch cannot be split equally.
+    """
+    found = torch.cuda.device_count()
+    if 0 < found < count:
+        raise ConfigError(
+            f"{count} devices: this machine shows {found} GPUs; CUDA_VISIBLE_DEVICES='' trains on its CPU cores"
+        )
+    Devices(count).rows(load_recipe(spec.recipe, spec.overrides).train_dataloader.batch_size)
+
+
 def compose(spec: RunSpec, folder: Path, start_iteration: int = 0) -> Config:
     """The complete configuration of a cell, for mmengine's Runner.
 
@@ -79,9 +95,21 @@ def compose(spec: RunSpec, folder: Path, start_iteration: int = 0) -> Config:
     check_spec(spec)
     recipe = load_recipe(spec.recipe, spec.overrides)
     config = Config(_runner_config(recipe, spec, folder))
+    batch_size, devices = recipe.train_dataloader.batch_size, devices_here()
+    rows = devices.rows(batch_size)
     config.train_dataloader.sampler = dict(
-        type="PositionSampler", seed=spec.seed, start=start_iteration * recipe.train_dataloader.batch_size
+        type="PositionSampler",
+        seed=spec.seed,
+        start=start_iteration * batch_size,
+        batch_size=batch_size,
+        rows=(devices.index * rows, rows),
     )
+    if devices.count > 1:
+        config.launcher = "pytorch"
+        config.model_wrapper_cfg = dict(type="SummedDataParallel")
+        config.train_dataloader.batch_size = rows
+        # The workers of all devices together are those of the recipe.
+        config.train_dataloader.num_workers = -(-config.train_dataloader.num_workers // devices.count)
     return config
 
 
@@ -140,7 +168,13 @@ def _evaluators(recipe: Config, spec: RunSpec) -> list[dict[str, Any]]:
     tasks = tasks_of(recipe.dataset, chosen_tasks(recipe, spec), data_root(recipe))
     own = [name for name, task in tasks.items() if METRICS.of_task(task)]
     kinds = [*(("MetricOf", name) for name in spec.tasks), *(("OwnMetricsOf", name) for name in own)]
-    return [dict(type=kind, dataset=recipe.dataset, root=str(data_root(recipe)), task=name) for kind, name in kinds]
+    common = dict(dataset=recipe.dataset, root=str(data_root(recipe)), **exchange())
+    return [dict(type=kind, task=name, **common) for kind, name in kinds]
+
+
+def exchange() -> dict[str, str]:
+    """Options of a metric on several devices: sums of images are sent, not written to files in the current folder."""
+    return {"collect_device": "gpu"} if devices_here().count > 1 else {}
 
 
 def _dataloader(recipe: Config, spec: RunSpec, split: str, persistent: bool) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmark.batch_parts import num_parts, sum_over_parts
+
 Terms = Mapping[str, Tensor]
 
 NUM_PROBES = 5
@@ -106,9 +108,12 @@ def gradient_ratio(terms: Iterable[Tensor], losses: Iterable[Tensor], features: 
 
 
 def gradient_norm(terms: Iterable[Tensor], features: Sequence[Tensor]) -> Tensor:
-    """Norm of the gradient of the summed terms on all maps together. The graph is kept."""
+    """Norm of the gradient of the summed terms on all maps of the batch together. The graph is kept."""
     gradients = [gradient.float().norm() for gradient in _gradients(terms, features) if gradient is not None]
-    return torch.stack(gradients).norm() if gradients else torch.zeros(())
+    if not gradients:
+        return torch.zeros(())
+    norm = torch.stack(gradients).norm()
+    return norm if num_parts() == 1 else sum_over_parts(norm.square()).sqrt()
 
 
 def _gradients(terms: Iterable[Tensor], inputs: Sequence[Tensor]) -> tuple[Tensor | None, ...]:

@@ -7,6 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Sized
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import nn
 from torch.utils.data import Sampler
 
 from benchmark.contracts import Regularizer
+from benchmark.training.data_parallel import devices_here
 
 
 class DivergedError(RuntimeError):
@@ -35,18 +37,31 @@ class PositionSampler(Sampler[int]):
         dataset: the training data.
         seed: seed of the order.
         start: number of samples to skip, which an interrupted run has used.
+        batch_size: samples of a step on all devices.
+        rows: (first, number) of the samples of a step on this device; None for all.
     """
 
-    def __init__(self, dataset: Sized, seed: int, start: int = 0) -> None:
+    def __init__(
+        self, dataset: Sized, seed: int, start: int = 0, batch_size: int = 1, rows: tuple[int, int] | None = None
+    ) -> None:
         self.length = len(dataset)
         self.seed = seed
         self.start = start
+        self.batch_size = batch_size
+        self.rows = rows or (0, batch_size)
 
     def __len__(self) -> int:
         """Samples of one epoch; the iterator is endless."""
         return self.length
 
     def __iter__(self) -> Iterator[int]:
+        positions = self._positions()
+        first, number = self.rows
+        while True:
+            yield from list(islice(positions, self.batch_size))[first : first + number]
+
+    def _positions(self) -> Iterator[int]:
+        """Positions of the samples of all devices."""
         epoch, skip = divmod(self.start, self.length)
         while True:
             order = np.random.default_rng((self.seed, epoch)).permutation(self.length)
@@ -121,6 +136,8 @@ class ProgressFileHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Write the step count, if the last write is old enough or the training ends."""
+        if not devices_here().writes:
+            return
         now = time.monotonic()
         steps = runner.train_loop.max_iters
         if now - self._last >= self.seconds or batch_idx + 1 == steps:

@@ -18,11 +18,13 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from benchmark.batch_parts import share
 from benchmark.contracts import Auxiliary, Batch, Method, MultiTaskOutput, Regularizer
 from benchmark.heads import read_out
 from benchmark.losses import task_loss
 from benchmark.tasks import TaskSet
 from benchmark.training.gradient_calibration import RATIO, Calibration, GradientProbe
+from benchmark.training.part_terms import change_rows, over_parts, share_of_terms
 from benchmark.training.random_stream import RandomStream
 
 LOSS = "loss_"
@@ -93,7 +95,7 @@ class MultiTaskModel(BaseModel):
             for name, task in self.tasks.items()
         )
         auxiliary = ((_name_of(part), self._auxiliary_loss(part, targets)) for part in output.auxiliary)
-        penalties = ((f"{LOSS}{name}", penalty) for name, penalty in output.penalties.items())
+        penalties = ((f"{LOSS}{name}", share(penalty)) for name, penalty in output.penalties.items())
         return without_duplicates(chain(predicted, auxiliary, penalties))
 
     def _auxiliary_loss(self, part: Auxiliary, targets: Mapping[str, Tensor]) -> Tensor:
@@ -156,13 +158,13 @@ class TrainingModule(BaseModel):
         return without_duplicates(chain(losses.items(), terms.items(), logged.items()))
 
     def parse_losses(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum of the terms whose names begin with `loss_`, and the values to log.
+        """Sum of the terms whose names begin with `loss_`, and the values to log, of the whole batch.
 
         mmengine would also add a diagnostic of a task whose name contains "loss".
         """
         logged = {name: value.mean() for name, value in losses.items()}
         total = torch.as_tensor(sum(value for name, value in logged.items() if name.startswith(LOSS)))
-        return total, {"loss": total, **logged}
+        return total, over_parts({"loss": total, **logged}, summed="loss")
 
     def _run(self, regularizer: Regularizer, images: Tensor) -> MultiTaskOutput:
         """Output of the method. A regularizer with `changes_features` changes its feature maps."""
@@ -172,7 +174,7 @@ class TrainingModule(BaseModel):
 
         def change(position: int, features: Tensor) -> Tensor:
             with self.random_stream.active(images.device):
-                return regularizer.change(position, features)
+                return change_rows(regularizer, position, features)
 
         with self.model.method.changing_features(change):
             output: MultiTaskOutput = self.model.method(images)
@@ -186,7 +188,7 @@ class TrainingModule(BaseModel):
 
         def work() -> dict[str, Tensor]:
             with self.random_stream.active(batch["images"].device), ramp_disabled(regularizer, calibrating):
-                return regularizer(batch, output)
+                return share_of_terms(regularizer, batch, output)
 
         weights = [weight for weight in regularizer.parameters() if weight.requires_grad]
         terms, measured = self.probe.terms(

@@ -7,7 +7,7 @@ Parameters that a method trains by another optimizer (`Method.separate_optimizer
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMI
 from torch import nn
 
 from benchmark.contracts import Method
+from benchmark.training.data_parallel import SummedDataParallel, unwrapped
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -49,9 +50,12 @@ class GroupClipOptimWrapper(OptimWrapper):
         super().__init__(optimizer, **options)
         self.precision = precision
         self.extra_optimizers = tuple(extra_optimizers)
+        self.complete_gradients: Callable[[], None] | None = None
 
     def step(self, **options: Any) -> None:
-        """Clip the gradients, and step with every optimizer."""
+        """Complete the gradients on several devices, clip them, and step with every optimizer."""
+        if self.complete_gradients is not None:
+            self.complete_gradients()
         super().step(**options)
         for optimizer in self.extra_optimizers:
             optimizer.step(**options)
@@ -118,7 +122,13 @@ class PartsOptimWrapperConstructor:
         self.factors = dict(paramwise_cfg or {})
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
-        """Build the wrapper of a `TrainingModule`."""
+        """Build the wrapper of a `TrainingModule`, or of its `SummedDataParallel`."""
+        wrapper = self._build(unwrapped(model))
+        if isinstance(model, SummedDataParallel):
+            wrapper.complete_gradients = model.complete_gradients
+        return wrapper
+
+    def _build(self, model: nn.Module) -> OptimWrapper:
         separate = _separate_optimizers(model)
         optimizer = dict(self.wrapper.pop("optimizer"))
         optimizer["params"] = self._groups(

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 from benchmark.records.provenance import provenance
 from benchmark.records.result import RunSpec
+from benchmark.training.data_parallel import devices_here
 from benchmark.training.recipe_files import load_recipe
 from benchmark.training.recipe_keys import ConfigError
 
@@ -40,7 +41,9 @@ class Origin:
             text = load_recipe(self.spec.recipe, self.spec.overrides).pretty_text
         except ConfigError:
             text = ""
-        gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+        gpu: dict[str, Any] = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+        devices = devices_here().count
+        gpu |= {"devices": devices} if devices > 1 else {}
         earlier = {"earlier_parts": [dict(part) for part in self.parts]} if self.parts else {}
         return earlier | provenance(
             started=self.started, data=self.data, config_text=text, hardware_extra=gpu, imports=self.imports

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from benchmark.batch_parts import gather_rows
 from benchmark.tasks import Task
 from regularizers.three_d_aware.renderer import Rendering
 
@@ -59,14 +60,19 @@ def depth_correlation(weights: Tensor, depth: Tensor, task: Task, target: Tensor
         for cells, extent in zip((height, width), target.shape[-2:], strict=True)
     )
     true = target[..., rows[:, None], columns]
+    # A correlation over the parts of a split batch is not a mean of their correlations.
+    mean, true = gather_rows(mean), gather_rows(true)
     valid = task.valid(true)
-    return correlation(mean[valid], true[:, 0][valid])
+    return correlation(mean, true[:, 0], valid)
 
 
-def correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Pearson's correlation of two vectors, 0 where either is constant or empty."""
-    if first.numel() < 2:
-        return first.new_zeros(())
-    first, second = (values.double() - values.double().mean() for values in (first, second))
+def correlation(first: Tensor, second: Tensor, valid: Tensor) -> Tensor:
+    """Pearson's correlation of the valid values of two tensors, 0 where either is constant or empty.
+
+    A boolean index would wait for the device.
+    """
+    count = valid.sum().clamp(min=1)
+    first, second = (torch.where(valid, values.double(), 0.0) for values in (first, second))
+    first, second = (torch.where(valid, values - values.sum() / count, 0.0) for values in (first, second))
     norms = first.norm() * second.norm()
     return torch.where(norms > 0, (first * second).sum() / norms.clamp(min=1e-30), 0.0).float()

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
+from benchmark.batch_parts import random_rows
 from benchmark.contracts import Batch, FeatureSpec
 from benchmark.registry import REGULARIZERS
 from benchmark.tasks import TaskSet, suggest
@@ -149,7 +150,7 @@ class ThreeDAware(SmallPredictions):
         """(B, D) place of each sample in its interval, in [0, 1)."""
         shape = (len(like), self.sampler.samples)
         # Drawn on the CPU, so that all devices use the same numbers.
-        return torch.rand(shape).to(like) if jittered else like.new_full(shape, 0.5)
+        return random_rows(shape).to(like, non_blocking=True) if jittered else like.new_full(shape, 0.5)
 
     def _rendered(
         self, render: Callable[[TaskField, Triplane, Rays], Rendering], planes: Sequence[Triplane], rays: Rays

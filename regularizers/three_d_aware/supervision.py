@@ -65,6 +65,7 @@ class SmallPredictions(Regularizer):
     label: ClassVar[str]
     """Prefix of the names of its terms."""
     groups: ClassVar[tuple[type[Any], ...]] = (LossSchedule, MapOptions)
+    by_parts = True
     fixed: ClassVar[Mapping[str, Any]] = {}
     """Options with a value that cannot be set."""
     __signature__: ClassVar[inspect.Signature]
@@ -91,6 +92,10 @@ class SmallPredictions(Regularizer):
     @abstractmethod
     def predict(self, batch: Batch, features: Sequence[Tensor]) -> Mapping[str, Tensor]:
         """Raw predictions (B, C, h, w) of the tasks in `task_factors`."""
+
+    def predictions(self, batch: Batch, output: MultiTaskOutput) -> Mapping[str, Tensor]:
+        """See `predict`."""
+        return self.predict(batch, output.features)
 
     def skip(self) -> None:
         """Called in place of `predict` in a step without terms."""

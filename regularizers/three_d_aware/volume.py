@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmark.batch_parts import random_rows
+
 SMALLEST_TOTAL = 1e-6
 """Lower bound of summed weights in divisions."""
 
@@ -64,7 +66,8 @@ def shuffled_composite(density: Tensor, lengths: Tensor, opaque_far: bool) -> tu
         weights in the given order of the samples, and the transmittance.
     """
     # Drawn on the CPU, so that all devices use the same order.
-    order = torch.rand(len(density), density.shape[-1]).argsort(-1).to(density.device)[:, None, None]
+    drawn = random_rows((len(density), density.shape[-1])).argsort(-1)
+    order = drawn.to(density.device, non_blocking=True)[:, None, None]
     moved = torch.take_along_dim(lengths.expand_as(density), order, -1)
     weights, left = composite(torch.take_along_dim(density, order, -1), moved, opaque_far)
     return torch.take_along_dim(weights, order.argsort(-1), -1), left

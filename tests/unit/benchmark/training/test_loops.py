@@ -12,7 +12,28 @@ import torch
 
 from benchmark.contracts import Batch, MultiTaskOutput, Regularizer
 from benchmark.tasks import NYUV2_TASKS
+from benchmark.training.data_parallel import Devices
 from benchmark.training.loops import DivergedError, ExactIterLoop, FiniteLossHook, PositionSampler, ProgressFileHook
+from benchmark.training.recipe_keys import ConfigError
+
+
+def test_devices_together_draw_the_positions_of_one_device() -> None:
+    """Three devices share steps of six samples; a resumed run skips two steps."""
+    whole = list(islice(PositionSampler(range(5), seed=2, start=12), 24))
+    parts = [
+        list(islice(PositionSampler(range(5), seed=2, start=12, batch_size=6, rows=(first, 2)), 8))
+        for first in (0, 2, 4)
+    ]
+    steps = [[position for rows in parts for position in rows[2 * step : 2 * step + 2]] for step in range(4)]
+    assert [position for step in steps for position in step] == whole
+
+
+def test_a_batch_that_cannot_be_split_equally_is_refused() -> None:
+    assert [Devices(4, index).rows(8) for index in range(4)] == [2, 2, 2, 2]
+    with pytest.raises(
+        ConfigError, match="a batch of 8 cannot be split equally over 3 devices; devices for it: 1, 2, 4, 8"
+    ):
+        Devices(3).rows(8)
 
 
 def positions(seed: int, number: int, start: int = 0) -> list[int]:

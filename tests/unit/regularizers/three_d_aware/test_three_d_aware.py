@@ -227,7 +227,7 @@ def test_depth_correlation_is_one_for_weights_at_the_true_depth_and_counts_valid
     target[..., :8, :8] = 0
     assert depth_correlation(weights, depth, task, 2 * target).item() == pytest.approx(1)
     assert depth_correlation(weights, depth, task, torch.zeros_like(target)).item() == 0
-    assert correlation(torch.ones(5), torch.arange(5.0)).item() == 0
+    assert correlation(torch.ones(5), torch.arange(5.0), torch.ones(5, dtype=torch.bool)).item() == 0
 
 
 def test_diagnostics_say_how_flat_opaque_and_true_the_density_is() -> None:

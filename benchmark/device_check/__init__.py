@@ -1,0 +1,1 @@
+"""Checks of the suite on one device: published recipes at full size, equality with a CPU, resuming, speed."""
