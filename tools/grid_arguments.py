@@ -9,6 +9,7 @@ from tools.command_line import Parser, positive
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 RETRYABLE = ("failed", "diverged")
+LISTED = ("methods", "regularizers", "backbones", "datasets", "losses", "metrics", "recipes", "boards", "tasks")
 FORGETTABLE = ("stale", "failed", "all")
 EXECUTORS = ("local", "ray", "slurm", "in_process")
 STATES = ("missing", "stale", "failed", "diverged")
@@ -38,6 +39,7 @@ def _add_cells(group: argparse._ArgumentGroup) -> None:
     what.add_argument("--recipe", help="name of a recipe, or path of your own")
     what.add_argument("--board", metavar="NAME", help="run the cells of OUT/boards/NAME.toml in their order")
     what.add_argument("--grid", metavar="FILE", help="run the cells of a grid file in their order")
+    what.add_argument("--list", choices=LISTED, metavar="KIND", help=f"list the names of a kind: {', '.join(LISTED)}")
     group.add_argument(
         "--methods",
         metavar="A,B",

@@ -136,6 +136,20 @@ def watch(plan: GridPlan, seconds: float) -> None:
         print()
 
 
+def print_names(options: argparse.Namespace) -> int:
+    """Run --list. Exit code 0, or 2 if a file of the user cannot be imported."""
+    from benchmark.cards.listing import listing
+    from benchmark.records.escaping import escape_terminal
+    from benchmark.registry import import_files
+
+    try:
+        import_files(options.imports)
+        print(escape_terminal("\n".join(listing(options.list, options.out))))
+    except (ValueError, KeyError, OSError, ImportError) as error:
+        return refuse(error)
+    return 0
+
+
 def print_plan(grid: Sequence[RunSpec], store: ResultStore) -> None:
     """List the cells with their state."""
     from benchmark.grid.stale import MISSING, OlderResults, state_of
@@ -211,6 +225,8 @@ def refuse(error: object) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run the grid. The module's docstring lists the exit codes."""
     options = parse_arguments(arguments)
+    if options.list:
+        return print_names(options)
     from benchmark.grid.executors import ExecutorError
     from benchmark.grid.progress import progress_on
     from benchmark.grid.stale import replaced

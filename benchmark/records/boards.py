@@ -3,6 +3,7 @@
 recipe = "nyuv2_lite"
 settings = { "train_cfg.max_iters" = 1500 }  # settings of every cell; optional
 sweep = { "optim_wrapper.optimizer.lr" = [0.001, 0.0025] }  # settings with several values: cells for each; optional
+ranking = { depth = "absRel" }               # metric that ranks a task, where it is not the default; optional
 
 [[cells]]
 methods = ["single_task", "hard_sharing"]
@@ -128,6 +129,7 @@ class _Cells(_Strict):
     caveats: tuple[str, ...] = ()
     cells: tuple[Block, ...] = Field(min_length=1)
     comparisons: tuple[Comparison, ...] = ()
+    ranking: dict[str, str] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -186,7 +188,7 @@ class GridFile(_Cells):
         cells: blocks in the order of running.
         title: heading, for a board.
         version: version of the recipe; None for the present one.
-        caveats, comparisons: see `Board`.
+        caveats, comparisons, ranking: see `Board`.
     """
 
     title: str = ""
@@ -201,6 +203,7 @@ class Board(_Cells):
         version: version of the recipe.
         caveats: sentences under the table.
         comparisons: the primary family of hypotheses.
+        ranking: metric that ranks a task, where it is not the default.
 
     The other arguments are those of `GridFile`.
     """

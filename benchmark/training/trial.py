@@ -1,7 +1,7 @@
 """Check of the networks of a grid before it starts: weights, constructors, and a small image.
 
-Entries of the suite are built on the meta device, to find wrong options. A method or a regularizer of the user also
-runs on a small batch, and its errors are reported with file and line.
+Entries of the suite are built on the meta device, to find wrong options. Code of the user (a method, a regularizer, a
+backbone, a loss or a metric) also runs on a small batch, and its errors are reported with file and line.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from torch.overrides import TorchFunctionMode
 
 from benchmark.contracts import MultiTaskOutput
 from benchmark.cost.batches import random_batch
+from benchmark.losses import LOSSES
+from benchmark.metrics.own import METRICS
+from benchmark.metrics.own_evaluator import measured
 from benchmark.records.result import RunSpec
 from benchmark.records.validation import canonical_json
-from benchmark.registry import BACKBONES, METHODS, REGULARIZERS, SCRATCH, Entry, split_backbone
+from benchmark.registry import BACKBONES, METHODS, REGULARIZERS, SCRATCH, split_backbone
 from benchmark.tasks import TaskSet
 from benchmark.training.builders import build_model, build_training_module, tasks_of, with_regularizer
 from benchmark.training.compose import module_options
@@ -64,10 +67,13 @@ def try_cells(specs: Iterable[RunSpec]) -> None:
     models: dict[str, MultiTaskModel] = {}
     for spec in dict.fromkeys(replace(spec, seed=0) for spec in specs):
         weights.setdefault(spec.backbone)
-        if _of_user(METHODS.entry(spec.method)) or _of_user(REGULARIZERS.entry(spec.regularizer)):
-            _try_values(spec)
+        options = _options(spec)
+        tasks = tasks_of(options["dataset"], options["tasks"], options["root"])
+        if _needs_a_batch(spec, tasks):
+            _try_values(spec, options)
         else:
-            _try_shapes(spec, models)
+            _try_shapes(spec, options, tasks, models)
+        _try_metrics(tasks)
     for backbone in weights:
         name, chosen = split_backbone(backbone)
         if chosen != SCRATCH:
@@ -75,13 +81,11 @@ def try_cells(specs: Iterable[RunSpec]) -> None:
                 BACKBONES.create(name, chosen)
 
 
-def _try_shapes(spec: RunSpec, models: dict[str, MultiTaskModel]) -> None:
+def _try_shapes(spec: RunSpec, options: dict[str, Any], tasks: TaskSet, models: dict[str, MultiTaskModel]) -> None:
     """Build a network of the suite without values; cells that differ in their regularizer share the method."""
-    options = _options(spec)
     shared = canonical_json({name: value for name, value in options.items() if not name.startswith("regularizer")})
     with _one_line_errors(_name(spec)), torch.random.fork_rng(devices=[]), torch.device("meta"), ShapesOnly():
         if shared not in models:
-            tasks = tasks_of(options["dataset"], options["tasks"], options["root"])
             models[shared] = build_model(
                 options["method"], options["backbone"], tasks, options["method_options"], options["accelerate"]
             )
@@ -90,10 +94,10 @@ def _try_shapes(spec: RunSpec, models: dict[str, MultiTaskModel]) -> None:
         )
 
 
-def _try_values(spec: RunSpec) -> None:
+def _try_values(spec: RunSpec, options: dict[str, Any]) -> None:
     """Build a network with code of the user, and run it on a small batch."""
     with _one_line_errors(_name(spec)), torch.random.fork_rng(devices=[]):
-        module = build_training_module(**_options(spec))
+        module = build_training_module(**options)
         _try_batch(module, module.model.tasks)
 
 
@@ -101,6 +105,26 @@ def _options(spec: RunSpec) -> dict[str, Any]:
     """Keywords of `build_training_module` without pretrained weights."""
     untrained = dict(backbone=f"{split_backbone(spec.backbone)[0]}:{SCRATCH}", seed=0, compile_options=None)
     return module_options(load_recipe(spec.recipe, spec.overrides), spec) | untrained
+
+
+def _needs_a_batch(spec: RunSpec, tasks: TaskSet) -> bool:
+    """True for code of the user, and for networks of timm, some of which refuse image sizes."""
+    parts = [METHODS.entry(spec.method), REGULARIZERS.entry(spec.regularizer)]
+    parts.append(BACKBONES.entry(split_backbone(spec.backbone)[0]))
+    owners = [*(entry.factory for entry in parts), *(LOSSES[task.loss] for task in tasks.values())]
+    return any(map(_of_user, owners)) or BACKBONES.is_family(spec.backbone.partition(":")[0])
+
+
+def _try_metrics(tasks: TaskSet) -> None:
+    """Run the metrics of the user on a random image."""
+    batch = random_batch(tasks, 1, SIZE)
+    for name, task in tasks.items():
+        target = batch["targets"][name]
+        valid = task.valid(target)[0]
+        image = target if task.target_channels is None else target[0]
+        for metric in METRICS.of_task(task):
+            with _one_line_errors(f"metric {metric.name}"):
+                measured(metric, image, image, valid)
 
 
 def _try_batch(module: TrainingModule, tasks: TaskSet) -> None:
@@ -139,8 +163,9 @@ def _name(spec: RunSpec) -> str:
     return f"{spec.method}+{spec.regularizer}"
 
 
-def _of_user(entry: Entry) -> bool:
-    file = getattr(sys.modules.get(entry.factory.__module__), "__file__", None)
+def _of_user(owner: Any) -> bool:
+    """True if a class or function lies in a file of the user."""
+    file = getattr(sys.modules.get(owner.__module__), "__file__", None)
     return file is not None and is_own(Path(file).resolve())
 
 
