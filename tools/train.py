@@ -143,6 +143,9 @@ def run_process(options: argparse.Namespace) -> int:
             spec = checked_spec(options)
             store = ResultStore(options.out, options.work)
             folder = store.work_folder(spec)
+            if store.finished(spec):
+                print(f"already done: {store.path(spec)}")
+                return 0
             if RESULT_VARIABLE in os.environ or not devices.writes:
                 run_part(spec, folder, options.imports, options.logs)
                 return 0
