@@ -26,7 +26,7 @@ CHECK_PYTHON := import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or
 	"as in: make demo PYTHON=python3.11")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit coverage slow gpu-check docs clean
+.PHONY: help demo board test lint format unit coverage slow docs clean gpu-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,9 @@ DEMO := $(BIN)/python tools/run_grid.py --recipe $(DEMO_RECIPE) --seeds $(DEMO_S
 demo: $(INSTALLED) ## train a small grid on the embedded data set and print its leaderboard
 	$(DEMO) --methods constant,single_task
 	$(DEMO) --methods hard_sharing --regularizers none,aux_heads,three_d_aware
+
+board: $(INSTALLED) ## make the tables and the page results/board.html from results/runs
+	$(BIN)/python tools/make_leaderboard.py --readme README.md --picture docs/pictures/board.svg
 
 test: lint unit ## lint, types, import rules, then all tests but the slow ones
 

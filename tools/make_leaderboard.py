@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Make LEADERBOARD.md, leaderboard.csv and comparisons.csv from all result files, boards and published numbers.
+"""Make LEADERBOARD.md, board.html, leaderboard.csv and comparisons.csv from result files, boards and published numbers.
 
     python tools/make_leaderboard.py                          # write the files into the folder of results
     python tools/make_leaderboard.py --readme README.md       # and the short table between the marks in README.md
@@ -46,6 +46,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--columns", default="", metavar="METRICS", help="metrics to show, such as depth/delta1,semseg/pixAcc"
     )
     parser.add_argument("--readme", type=Path, metavar="FILE", help="also rewrite the marked block of this file")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="also write the picture of the first board as SVG")
     parser.add_argument("--parquet", action="store_true", help="also write leaderboard.parquet and comparisons.parquet")
     parser.add_argument(
         "--latex", metavar="NAME", help="print the table of a board or a recipe as LaTeX; write no file"
@@ -124,10 +125,44 @@ def write(options: argparse.Namespace, contents: Contents) -> int:
     } | readme_text(options, contents)
     for path, text in texts.items():
         write_text(path, text)
-    made = [*texts, *(write_parquet_files(contents, out) if options.parquet else [])]
+    made = [
+        *texts,
+        *picture(options, contents),
+        *page(contents, out),
+        *(write_parquet_files(contents, out) if options.parquet else []),
+    ]
     counts = f"{contents.num_results} results" + (f", {len(contents.left_out)} left out" if contents.left_out else "")
     print(f"{', '.join(shown(path) for path in made)}: {counts}")
     return 0
+
+
+def page(contents: Contents, out: Path) -> list[Path]:
+    """Write board.html; without plotly, say how to install it, and leave the page out."""
+    from benchmark.leaderboard.files import PAGE, write_page
+
+    try:
+        return [write_page(contents, out)]
+    except ImportError as error:
+        print(f"{PAGE} is not written: {error}", file=sys.stderr)
+        return []
+
+
+def picture(options: argparse.Namespace, contents: Contents) -> list[Path]:
+    """Write the file of --picture if it shows something else than the results."""
+    from benchmark.leaderboard.figures.picture import write_picture
+
+    outdated = outdated_picture(options, contents)
+    for path in outdated:
+        write_picture(path, contents.analyses)
+    return outdated
+
+
+def outdated_picture(options: argparse.Namespace, contents: Contents) -> list[Path]:
+    """The file of --picture, if it shows something else than the results."""
+    from benchmark.leaderboard.figures.picture import picture_is_current
+
+    path: Path | None = options.picture
+    return [path] if path is not None and not picture_is_current(path, contents.analyses) else []
 
 
 def check(options: argparse.Namespace, contents: Contents) -> int:
@@ -135,6 +170,7 @@ def check(options: argparse.Namespace, contents: Contents) -> int:
     from benchmark.leaderboard.files import columns_of, outdated_files, read_text
 
     outdated = outdated_files(contents, options.out or options.results, columns_of(contents, options.columns))
+    outdated += outdated_picture(options, contents)
     outdated += [path for path, text in readme_text(options, contents).items() if read_text(path) != text]
     for path in outdated:
         print(f"outdated: {shown(path)}; run python tools/make_leaderboard.py", file=sys.stderr)

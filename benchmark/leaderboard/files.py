@@ -25,7 +25,7 @@ from benchmark.records.atomic import write_text
 from benchmark.records.boards import board_names, read_board
 from benchmark.records.store import ResultStore, Stored, Unreadable
 
-MARKDOWN, ROWS, COMPARISONS = "LEADERBOARD.md", "leaderboard.csv", "comparisons.csv"
+MARKDOWN, ROWS, COMPARISONS, PAGE = "LEADERBOARD.md", "leaderboard.csv", "comparisons.csv", "board.html"
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,23 @@ def texts_of(contents: Contents, out: Path, columns: Sequence[Column] = ()) -> d
         ROWS: csv_text(row_records(contents.analyses, out), ROW_FIELDS),
         COMPARISONS: csv_text(comparison_records(contents.analyses), COMPARISON_FIELDS),
     }
+
+
+def write_page(contents: Contents, out: Path) -> Path:
+    """Write board.html.
+
+    Args:
+        contents: what it is made from.
+        out: folder of the file; links are relative to it.
+
+    Raises:
+        ImportError: if plotly is not installed; the message says how to install it.
+        OSError: if the file cannot be written.
+    """
+    from benchmark.leaderboard.page.board_page import page_text
+
+    write_text(out / PAGE, page_text(contents.analyses, contents.reported, contents.left_out, out))
+    return out / PAGE
 
 
 def write_leaderboard(results: Path, out: Path, reported: Path, columns: str = "") -> Written:

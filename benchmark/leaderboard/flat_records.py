@@ -71,7 +71,16 @@ def row_records(analyses: Iterable[Analysis], folder: Path) -> list[Record]:
         analyses: tables with their statistics.
         folder: where the file will lie; paths of result files are relative to it.
     """
-    return [record for analysis in analyses for record in _rows(analysis, folder)]
+    return [
+        record
+        for analysis in analyses
+        for record in records_of(analysis, [row for row in analysis.rows if row.cells], folder)
+    ]
+
+
+def records_of(analysis: Analysis, rows: Sequence[Row], folder: Path) -> list[Record]:
+    """One record per given row of a table; a row without a result has no metrics."""
+    return [_row(analysis, row, folder) | entries for row, entries in zip(rows, _metrics(rows), strict=True)]
 
 
 def comparison_records(analyses: Iterable[Analysis]) -> list[Record]:
@@ -123,12 +132,6 @@ def write_parquet(path: Path, records: Sequence[Mapping[str, Any]], fields: Mapp
     schema = pa.schema([(name, kinds[types[name]]) for name in names], {"schema_version": str(SCHEMA_VERSION)})
     with replacing(path) as temporary:
         parquet.write_table(pa.Table.from_pylist([dict(record) for record in records], schema), temporary)
-
-
-def _rows(analysis: Analysis, folder: Path) -> list[Record]:
-    rows = [row for row in analysis.rows if row.cells]
-    metrics = _metrics(rows)
-    return [_row(analysis, row, folder) | entries for row, entries in zip(rows, metrics, strict=True)]
 
 
 def _row(analysis: Analysis, row: Row, folder: Path) -> Record:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmark.leaderboard.analysis import Analysis
 from benchmark.leaderboard.board_tables import (
@@ -18,11 +18,11 @@ from benchmark.leaderboard.board_tables import (
     task_table,
 )
 from benchmark.leaderboard.columns import Column
-from benchmark.leaderboard.notes import board_title, notes_of, other_title
-from benchmark.leaderboard.reported import ReportedTable
+from benchmark.leaderboard.notes import board_title, notes_of, other_title, reading_notes
+from benchmark.leaderboard.reported import ReportedTable, reported_lines
 from benchmark.leaderboard.rows import row_key
-from benchmark.leaderboard.summary import board_summary, describe, levels_sentence
-from benchmark.leaderboard.text import ABSENT, format_number, heading, markdown_table, result_link
+from benchmark.leaderboard.summary import board_summary, describe
+from benchmark.leaderboard.text import markdown_table, result_link
 from benchmark.records.escaping import escape_markdown, escape_markdown_code
 from benchmark.records.store import Stored
 
@@ -31,19 +31,6 @@ MAX_FAILURES = 50
 MADE_BY = """\
 Made by `python tools/make_leaderboard.py` from the result files; every number can be followed to the files linked in
 its row. `leaderboard.csv` has every metric unrounded, `comparisons.csv` every comparison with its adjusted p value.
-"""
-HOW_TO_READ = f"""\
-* Arrows say which direction is better. Values are mean ± sample standard deviation over seeds.
-* A gain is the mean over tasks of the relative improvement over a baseline, in percent, paired by seed, with its 95 %
-  t interval; fewer than three common seeds give no interval. Over single-task networks it is Δm.
-* *Methods in general* takes the mean gain of each method as one sample of all methods. *These methods* holds for the
-  named methods only; its interval uses the spread over seeds within each. The analysis of variance (ANOVA) tests
-  if all methods gain the same.
-* {levels_sentence()}
-* A rank set holds the ranks that a row can have, from all pairwise comparisons of rows (Holm, 5 %). Bold marks the rows
-  that are not significantly worse than the row with the highest mean, and nothing else. An incomplete row has no rank.
-* Training minutes are steps times the median step time on the idle hardware named in the cost tables, never the wall
-  time of a shared machine.
 """
 
 
@@ -65,15 +52,15 @@ def leaderboard(
         sections.append(("Other runs", 2, _other_runs_note(others)))
         sections += [(other_title(found), 3, table_section(found, folder, columns)) for found in others]
     if reported:
-        published = "\n".join(reported_table(table) for table in reported)
+        published = "\n".join(reported_section(table) for table in reported)
         sections.append(("Published numbers, as published", 2, published))
-    failures = [cell for analysis in analyses for cell in analysis.table.not_done]
+    failures = different_failures(analyses)
     if failures:
         sections.append(("Cells that failed", 2, _failures(failures, folder)))
     head = ["# Leaderboard\n", MADE_BY, "## Summary\n", _summary(boards, others)]
     head += ["## Contents\n", _contents([title for title, level, _ in sections if level == 2])]
     body = [f"{'#' * level} {title}\n\n{text}" for title, level, text in sections]
-    return "\n".join([*head, "## How to read the tables\n", HOW_TO_READ, *body])
+    return "\n".join([*head, "## How to read the tables\n", _bullets(map(_wrapped, reading_notes())), *body])
 
 
 def table_section(analysis: Analysis, folder: Path, columns: Sequence[Column] = ()) -> str:
@@ -94,22 +81,22 @@ def table_section(analysis: Analysis, folder: Path, columns: Sequence[Column] = 
     return "\n".join(part for part in parts if part)
 
 
-def reported_table(table: ReportedTable) -> str:
+def reported_section(table: ReportedTable) -> str:
     """A published table; its rows are neither ranked nor mixed with ours."""
-    kinds = {
-        (task, name): Column(task, name, entry["unit"], entry["higher_is_better"])
-        for row in table.rows
-        for task, entries in row.metrics.items()
-        for name, entry in entries.items()
-    }
-    lines = [["method", "backbone", "source", *(escape_markdown(heading(column)) for column in kinds.values())]]
-    for row in table.rows:
-        values = [_published(row.metrics, column) for column in kinds.values()]
-        lines.append([escape_markdown(row.title), escape_markdown(row.backbone), escape_markdown(row.read_in), *values])
     name = escape_markdown(table.source)
     source = f"[{name}]({table.link})" if table.link else name
     note = f"{escape_markdown(table.title)}. Source: {source}. {escape_markdown(table.note)}\n"
-    return "\n".join([note, markdown_table(lines)])
+    return "\n".join([note, markdown_table(reported_lines(table))])
+
+
+def different_failures(analyses: Iterable[Analysis]) -> list[Stored]:
+    """The cells that failed or diverged, each once."""
+    return list({cell.path: cell for analysis in analyses for cell in analysis.table.not_done}.values())
+
+
+def failure_name(cell: Stored) -> str:
+    """The name of a failed cell in a list of failures."""
+    return f"{cell.result.spec.recipe}: {row_key(cell.result).label} seed {cell.result.spec.seed}"
 
 
 def _summary(boards: Sequence[Analysis], others: Sequence[Analysis]) -> str:
@@ -143,10 +130,9 @@ def _star(analysis: Analysis) -> list[str]:
     return ["A star marks a commit with uncommitted changes."] if dirty else []
 
 
-def _failures(cells: Iterable[Stored], folder: Path) -> str:
-    different = list({cell.path: cell for cell in cells}.values())
+def _failures(different: Sequence[Stored], folder: Path) -> str:
     lines = [
-        f"{cell.result.status}: {result_link(_cell_name(cell), cell, folder)}: {_error(cell)}"
+        f"{cell.result.status}: {result_link(failure_name(cell), cell, folder)}: {_error(cell)}"
         for cell in different[:MAX_FAILURES]
     ]
     if len(different) > MAX_FAILURES:
@@ -154,18 +140,14 @@ def _failures(cells: Iterable[Stored], folder: Path) -> str:
     return _bullets(lines)
 
 
-def _cell_name(cell: Stored) -> str:
-    return f"{cell.result.spec.recipe}: {row_key(cell.result).label} seed {cell.result.spec.seed}"
-
-
 def _error(cell: Stored) -> str:
     text = cell.result.error or ""
     return escape_markdown_code(text if len(text) <= 160 else text[:157] + "...")
 
 
-def _published(metrics: Mapping[str, Mapping[str, Mapping[str, Any]]], column: Column) -> str:
-    entry = metrics.get(column.task, {}).get(column.name)
-    return format_number(entry["value"], column.unit) if entry and entry["value"] is not None else ABSENT
+def _wrapped(text: str) -> str:
+    """A long sentence over several lines of one bullet."""
+    return textwrap.fill(text, 118, subsequent_indent="  ")
 
 
 def _bullets(notes: Iterable[str]) -> str:

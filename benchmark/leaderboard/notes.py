@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmark.leaderboard.analysis import Analysis
 from benchmark.leaderboard.markup import MARKDOWN, Markup
-from benchmark.leaderboard.summary import noise_sentence, power_sentence
+from benchmark.leaderboard.summary import levels_sentence, noise_sentence, power_sentence
 
 
 def board_title(analysis: Analysis, markup: Markup = MARKDOWN) -> str:
@@ -45,3 +45,29 @@ def notes_of(analysis: Analysis, markup: Markup = MARKDOWN) -> list[str]:
     if table.num_stale:
         notes.append(f"{table.num_stale} results were left out: newer results of their rows have other ingredients.")
     return notes
+
+
+READING = """\
+Arrows say which direction is better. Values are mean ± sample standard deviation over seeds.
+
+A gain is the mean over tasks of the relative improvement over a baseline, in percent, paired by seed, with its 95 % t
+interval; fewer than three common seeds give no interval. Over single-task networks it is Δm.
+
+"Methods in general" takes the mean gain of each method as one sample of all methods. "These methods" holds for the
+named methods only; its interval uses the spread over seeds within each. The analysis of variance (ANOVA) tests if all
+methods gain the same.
+
+{levels}
+
+A rank set holds the ranks that a row can have, from all pairwise comparisons of rows (Holm, 5 %). Bold marks the rows
+that are not significantly worse than the row with the highest mean, and nothing else. An incomplete row has no rank.
+
+Training minutes are steps times the median step time on the idle hardware named in the cost tables, never the wall
+time of a shared machine.
+"""
+
+
+def reading_notes() -> list[str]:
+    """How to read the tables, one paragraph each; the same words in every format."""
+    text = READING.format(levels=levels_sentence())
+    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]

@@ -9,6 +9,9 @@ from typing import Annotated
 from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
+from benchmark.leaderboard.columns import Column
+from benchmark.leaderboard.markup import MARKDOWN, Markup
+from benchmark.leaderboard.text import ABSENT, format_number, heading
 from benchmark.records.result_schema import PublishedMetric
 from benchmark.records.validation import CONFIG, Name, RecordError, Text, one_of, parse_json, read_from, validated
 
@@ -71,6 +74,26 @@ class _File:
 
     schema_version: Annotated[int, AfterValidator(one_of(SCHEMA_VERSION))]
     tables: list[ReportedTable]
+
+
+def reported_lines(table: ReportedTable, markup: Markup = MARKDOWN) -> list[list[str]]:
+    """A published table as texts; the first line is its head."""
+    kinds = {
+        (task, name): Column(task, name, entry["unit"], entry["higher_is_better"])
+        for row in table.rows
+        for task, entries in row.metrics.items()
+        for name, entry in entries.items()
+    }
+    lines = [["method", "backbone", "source", *(markup.text(heading(column)) for column in kinds.values())]]
+    for row in table.rows:
+        values = [_published(row.metrics, column) for column in kinds.values()]
+        lines.append([*map(markup.text, (row.title, row.backbone, row.read_in)), *values])
+    return lines
+
+
+def _published(metrics: Mapping[str, Mapping[str, PublishedMetric]], column: Column) -> str:
+    entry = metrics.get(column.task, {}).get(column.name)
+    return format_number(entry["value"], column.unit) if entry and entry["value"] is not None else ABSENT
 
 
 def read_reported(path: Path) -> list[ReportedTable]:

@@ -136,6 +136,6 @@ def levels_sentence() -> str:
     primary, rest = LEVELS.values()
     return (
         f"A comparison is called a gain or a loss only if its p value after Holm is below {primary:g} in the board's "
-        f"primary\n  family, or below {rest:g} in the family of all other comparisons. Together, at most 5 % of boards "
-        "without any effect call\n  anything a gain or a loss."
+        f"primary family, or below {rest:g} in the family of all other comparisons. Together, at most 5 % of boards "
+        "without any effect call anything a gain or a loss."
     )

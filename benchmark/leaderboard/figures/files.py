@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.figure import Figure as Canvas
 
 from benchmark.leaderboard.analysis import Analysis
 from benchmark.leaderboard.figures.all_figures import figures_of
@@ -19,7 +21,7 @@ from benchmark.records.overrides import Overrides
 from benchmark.records.result import safe_name
 
 FORMATS = ("svg", "pdf", "png")
-SETTINGS: Any = {"svg.hashsalt": "figure", "svg.fonttype": "none", "pdf.fonttype": 42, "savefig.dpi": 200}
+SETTINGS: Any = {"svg.hashsalt": "figure", "pdf.fonttype": 42, "savefig.dpi": 200}
 """Text stays text, and the same figure gives the same file."""
 
 
@@ -49,19 +51,31 @@ def write_figures(analyses: Sequence[Analysis], reported: Sequence[ReportedTable
 def write_figure(figure: Figure, folder: Path, stem: str, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Write one figure in each format, and its caption."""
     paths = [folder / f"{stem}.{suffix}" for suffix in formats]
-    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
-        # A character that the font does not have is drawn as a box.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        canvas = draw(figure)
+    with drawing(figure) as canvas:
         for path, suffix in zip(paths, formats, strict=True):
             with replacing(path) as temporary:
-                canvas.savefig(temporary, format=suffix, metadata=_metadata(suffix))
+                canvas.savefig(temporary, format=suffix, metadata=metadata(suffix))
     write_text(folder / f"{stem}.txt", f"{figure.title}. {figure.caption}\n")
     return [*paths, folder / f"{stem}.txt"]
 
 
-def _metadata(suffix: str) -> dict[str, None]:
-    """Without the date, so that the same figure gives the same file."""
+@contextmanager
+def drawing(figure: Figure, width: float = 3.6, letters: str = "none") -> Iterator[Canvas]:
+    """Yield a drawn figure, under the settings for saving it.
+
+    Args:
+        figure: the description.
+        width: of a panel, in inches.
+        letters: how an SVG holds text: "none" as text, "path" as shapes.
+    """
+    with mpl.rc_context({**SETTINGS, "svg.fonttype": letters}), warnings.catch_warnings():
+        # A character that the font does not have is drawn as a box.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield draw(figure, width)
+
+
+def metadata(suffix: str) -> dict[str, Any]:
+    """Metadata without the date, so that the same figure gives the same file."""
     return {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix, {})
 
 

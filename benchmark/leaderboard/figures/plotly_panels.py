@@ -32,13 +32,12 @@ def _dots(panel: DotPanel) -> PlotlyFigure:
         if marks:
             data.append(_marks(style, marks, [position[mark.category] for mark in marks]))
     empty = [name for name in panel.categories if name not in {mark.category for mark in panel.marks}]
-    shapes = [_zero_line()] if panel.zero else []
+    zero = {"zeroline": True, "zerolinecolor": "@text", "zerolinewidth": 1, "rangemode": "tozero"}
     hidden = {} if panel.marks else {"range": [0, 1], "showticklabels": False}
     layout = {
         "height": BORDER + LINE * max(len(panel.categories), 2),
-        "xaxis": {**_axis(panel.axis), "zeroline": False, **hidden},
+        "xaxis": {**_axis(panel.axis), **(zero if panel.zero else {"zeroline": False}), **hidden},
         "yaxis": _categories(panel.categories, reverse=True),
-        "shapes": shapes,
         "annotations": [_absent(position[name], panel.absent) for name in empty],
     }
     return _figure(data, layout)
@@ -48,7 +47,7 @@ def _marks(style: str, marks: Sequence[Mark], positions: Sequence[int]) -> dict[
     trace = {
         **_trace(style),
         "mode": "markers",
-        "x": [mark.value for mark in marks],
+        "x": [_short_number(mark.value) for mark in marks],
         "y": list(positions),
         "hovertext": [_escape(mark.text) for mark in marks],
         "customdata": [mark.row for mark in marks],
@@ -58,8 +57,8 @@ def _marks(style: str, marks: Sequence[Mark], positions: Sequence[int]) -> dict[
         trace["error_x"] = {
             "type": "data",
             "symmetric": False,
-            "array": [0 if high is None else high - value for value, _, high in ends],
-            "arrayminus": [0 if low is None else value - low for value, low, _ in ends],
+            "array": [0 if high is None else _short_number(high - value) for value, _, high in ends],
+            "arrayminus": [0 if low is None else _short_number(value - low) for value, low, _ in ends],
             "color": f"@{style}",
             "thickness": 1.5,
             "width": 4,
@@ -75,14 +74,14 @@ def _map(panel: MapPanel) -> PlotlyFigure:
     ]
     values: list[list[float | None]] = [[None] * len(panel.columns) for _ in panel.rows]
     for row, column, cell in places:
-        values[row][column] = cell.value
+        values[row][column] = None if cell.value is None else _short_number(cell.value)
     names = ("map-low", "map-middle", "map-high") if panel.diverging else ("share-low", "share-high")
     steps = [index / (len(names) - 1) for index in range(len(names))]
     heat = {
         "type": "heatmap",
         "z": values,
-        "zmin": -panel.limit if panel.diverging else 0,
-        "zmax": panel.limit,
+        "zmin": -_short_number(panel.limit) if panel.diverging else 0,
+        "zmax": _short_number(panel.limit),
         "colorscale": [[step, f"@{name}"] for step, name in zip(steps, names, strict=True)],
         "showscale": False,
         "hoverinfo": "skip",
@@ -125,7 +124,7 @@ def _scatter(panel: ScatterPanel) -> PlotlyFigure:
         "hoverinfo": "skip",
     }
     others = [point for point in panel.points if not point.on_front]
-    data = [steps] + [_points(points, style) for points, style in ((front, "gain"), (others, "open")) if points]
+    data = [steps] + [_points(points, style) for points, style in ((others, "open"), (front, "gain")) if points]
     layout = {"height": 340, "xaxis": _axis(panel.x_axis), "yaxis": {**_axis(panel.y_axis), "automargin": True}}
     return _figure(data, layout)
 
@@ -133,21 +132,31 @@ def _scatter(panel: ScatterPanel) -> PlotlyFigure:
 def _points(points: Sequence[Point], style: str) -> dict[str, Any]:
     return {
         **_trace(style),
-        "mode": "markers",
+        **(_names(points) if style == "gain" else {"mode": "markers"}),
         "marker": {"symbol": "circle" if style == "gain" else "circle-open", "size": 8, "color": f"@{style}"},
-        "x": [point.x for point in points],
-        "y": [point.y for point in points],
+        "x": [_short_number(point.x) for point in points],
+        "y": [_short_number(point.y) for point in points],
         "hovertext": [_escape(point.text) for point in points],
         "customdata": [point.row for point in points],
         "error_y": {
             "type": "data",
             "symmetric": False,
-            "array": [0 if point.high is None else point.high - point.y for point in points],
-            "arrayminus": [0 if point.low is None else point.y - point.low for point in points],
+            "array": [0 if point.high is None else _short_number(point.high - point.y) for point in points],
+            "arrayminus": [0 if point.low is None else _short_number(point.y - point.low) for point in points],
             "color": "@line",
             "thickness": 1,
             "width": 2,
         },
+    }
+
+
+def _names(points: Sequence[Point]) -> dict[str, Any]:
+    """The names of points, above and left of them, where the line of steps is not."""
+    return {
+        "mode": "markers+text",
+        "text": [_escape(_short(point.name)) for point in points],
+        "textposition": "top left",
+        "textfont": {"size": 10, "color": "@muted"},
     }
 
 
@@ -187,6 +196,7 @@ def _categories(names: Sequence[str], reverse: bool = False) -> dict[str, Any]:
     """An axis of categories. Its positions are numbers, so that no name is read as a number or a date."""
     ends = [-0.6, len(names) - 0.4]
     return {
+        "ticks": "",
         "tickmode": "array",
         "tickvals": list(range(len(names))),
         "ticktext": [_wrapped(name) for name in names],
@@ -221,19 +231,6 @@ def _absent(position: int, text: str) -> dict[str, Any]:
     }
 
 
-def _zero_line() -> dict[str, Any]:
-    return {
-        "type": "line",
-        "x0": 0,
-        "x1": 0,
-        "yref": "paper",
-        "y0": 0,
-        "y1": 1,
-        "line": {"color": "@text", "width": 1, "dash": "dash"},
-        "layer": "below",
-    }
-
-
 def _outline(row: int, column: int) -> dict[str, Any]:
     return {
         "type": "rect",
@@ -244,6 +241,11 @@ def _outline(row: int, column: int) -> dict[str, Any]:
         "line": {"color": "@muted", "width": 1, "dash": "dash"},
         "layer": "below",
     }
+
+
+def _short_number(value: float) -> float:
+    """A position of a mark: six digits are finer than any screen."""
+    return float(f"{value:.6g}")
 
 
 def _escape(text: str) -> str:

@@ -14,6 +14,7 @@ from benchmark.leaderboard.figures.description import DotPanel, Figure, MapPanel
 from benchmark.leaderboard.figures.files import write_figure, write_figures
 from benchmark.leaderboard.figures.gains import forests_of_regularizers, method_map, negative_transfer
 from benchmark.leaderboard.figures.pareto import pareto
+from benchmark.leaderboard.figures.picture import picture_is_current, picture_of, write_picture
 from benchmark.leaderboard.figures.plotly_panels import plotly_figure
 from benchmark.leaderboard.figures.published import published_figures
 from benchmark.leaderboard.figures.seeds import seed_strips
@@ -231,3 +232,19 @@ def test_figures_of_the_boards_are_written_with_captions_and_always_alike(board:
     empty = board_of(make_plan(ROWS), [])
     names = {path.name for path in write_figures([empty, *other], [], tmp_path / "all")}
     assert names == {f"board-coverage.{suffix}" for suffix in ("svg", "pdf", "png", "txt")}
+
+
+def test_the_picture_of_the_readme_is_current_until_a_result_changes(board: Analysis, tmp_path: Path) -> None:
+    path = tmp_path / "board.svg"
+    write_picture(path, [board])
+    assert picture_is_current(path, [board])
+    more = [*(cell for row in board.rows for cell in row.cells), *cells_with("mtan", "aux", [20.0, 40.0, 50.0])]
+    assert not picture_is_current(path, [board_of(make_plan(ROWS, range(4)), more)])
+
+
+def test_the_picture_of_a_board_without_a_result_is_its_coverage(tmp_path: Path) -> None:
+    empty = board_of(make_plan(ROWS), [])
+    assert {cell.value for cell in picture_of([empty]).panels[0].cells.values()} == {None}
+    assert picture_of([]) is None
+    with pytest.raises(ValueError, match="no board to draw"):
+        write_picture(tmp_path / "board.svg", [])
