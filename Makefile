@@ -26,10 +26,10 @@ CHECK_PYTHON := import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or
 	"as in: make demo PYTHON=python3.11")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo board test lint format unit coverage slow docs clean gpu-check
+.PHONY: help demo board test lint format unit coverage slow docs board-models clean gpu-check
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 DEMO := $(BIN)/python tools/run_grid.py --recipe $(DEMO_RECIPE) --seeds $(DEMO_SEEDS) --workers $(DEMO_WORKERS) \
 	--out $(DEMO_OUT) --work $(DEMO_OUT)/work $(DEMO_FLAGS)
@@ -69,6 +69,9 @@ gpu-check: $(INSTALLED) ## check the suite on one GPU in under ten minutes; GPU_
 docs: $(INSTALLED) ## build the documentation site into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "open build/site/index.html"
+
+board-models: $(INSTALLED) ## collect the trained models of the boards in results/models
+	$(BIN)/python tools/board_models.py
 
 clean: ## remove caches and the results of `make demo`; .venv and data stay
 	rm -rf results/demo* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info

@@ -93,6 +93,7 @@ class Registry(mmengine.registry.Registry):
         self.kind = kind
         self.package = package
         self._entries: dict[str, Entry] = {}
+        self._families: dict[str, Callable[[str], Entry]] = {}
         self._discovered = False
 
     def register(
@@ -124,6 +125,31 @@ class Registry(mmengine.registry.Registry):
 
         return add
 
+    def register_family(self, family: str) -> Callable[[Callable[[str], Entry]], Callable[[str], Entry]]:
+        """Function decorator that adds entries "family:member" which are made when they are asked for.
+
+        Args:
+            family: part of the name before the colon. The function maps the part after it to an entry, and raises
+                `UnknownNameError` for an unknown one.
+        """
+
+        def add(find: Callable[[str], Entry]) -> Callable[[str], Entry]:
+            self._families[family] = find
+            return find
+
+        return add
+
+    def is_family(self, name: str) -> bool:
+        """True if entries of the form "name:member" exist."""
+        self._discover()
+        return name in self._families
+
+    @property
+    def families(self) -> Mapping[str, Callable[[str], Entry]]:
+        """Functions that find the members of each family."""
+        self._discover()
+        return self._families
+
     def names(self, *patterns: str) -> list[str]:
         """Registered names in alphabetical order; with patterns, the matching names in the order of the patterns.
 
@@ -154,6 +180,9 @@ class Registry(mmengine.registry.Registry):
             UnknownNameError: if the name is not registered.
         """
         self._discover()
+        family, colon, member = name.partition(":")
+        if colon and family in self._families:
+            return self._families[family](member)
         if name not in self._entries:
             raise self._unknown(name)
         return self._entries[name]
@@ -253,21 +282,35 @@ def _line_in(error: BaseException, file: Path) -> str:
 
 
 SCRATCH, IMAGENET = "scratch", "imagenet"
+WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".tar")
+"""Endings of files with weights of a backbone."""
 
 
 def split_backbone(backbone: str) -> tuple[str, str]:
-    """Name and weights of "resnet18:imagenet"; without a colon, the weights are "scratch".
+    """Name and weights of "resnet18:imagenet" or "timm:convnext_atto:FILE"; the weights are "scratch" by default.
+
+    The part before the first colon may be a family of backbones, see `Registry.register_family`.
 
     Raises:
-        ValueError: for other weights than "scratch" and "imagenet".
+        ValueError: for other weights than "scratch", "imagenet" and the path of a file.
     """
-    name, _, weights = backbone.partition(":")
+    first, _, rest = backbone.partition(":")
+    name, weights = first, rest
+    if BACKBONES.is_family(first):
+        model, _, weights = rest.partition(":")
+        name = f"{first}:{model}"
     weights = weights or SCRATCH
-    if weights not in (SCRATCH, IMAGENET):
+    if weights not in (SCRATCH, IMAGENET) and not is_weights_file(weights):
         raise ValueError(
-            f"backbone {backbone!r} asks for weights {weights!r}; use {name}:{SCRATCH} or {name}:{IMAGENET}"
+            f"backbone {backbone!r} asks for weights {weights!r}; use {name}:{SCRATCH}, {name}:{IMAGENET} or "
+            f"{name}:FILE with a .safetensors or .pth file"
         )
     return name, weights
+
+
+def is_weights_file(weights: str) -> bool:
+    """True if the weights of a backbone are the path of a file; the file may be missing."""
+    return weights.endswith(WEIGHTS_SUFFIXES)
 
 
 METHODS = Registry("method", "mtl_methods", parent=mmseg.registry.MODELS)

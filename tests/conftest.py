@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -65,16 +64,20 @@ def small_rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained_cell(small_rooms: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Result file of a cell of the smoke recipe: four steps; its weights lie in its work folder."""
+def trained_cell(small_rooms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Result file of an identified cell of the smoke recipe: four steps; its weights lie in its work folder."""
     from benchmark.records.result import RunSpec
     from benchmark.records.store import ResultStore
     from benchmark.training.cell import run_cell
+    from benchmark.training.dependencies import identify
 
     store = ResultStore(tmp_path_factory.mktemp("trained") / "results")
-    spec = RunSpec("smoke", "hard_sharing", "none", "resnet18", ("semseg", "depth", "normals", "boundary"), 0)
-    with pytest.MonkeyPatch.context() as patch, store.hold(spec) as lease:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MTL_DATA", str(small_rooms))
-        result = run_cell(spec, store.work_folder(spec))
-        assert result.status == "done", result.error
-        yield store.publish(result, lease)
+        spec = identify(
+            RunSpec("smoke", "hard_sharing", "none", "resnet18", ("semseg", "depth", "normals", "boundary"), 0)
+        )
+        with store.hold(spec) as lease:
+            result = run_cell(spec, store.work_folder(spec))
+            assert result.status == "done", result.error
+            return store.publish(result, lease)

@@ -105,7 +105,7 @@ def test_python_of_the_results_page_runs(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_data_set_class_of_the_docs_is_read(tmp_path: Path) -> None:
     """Two frames of 32x48 with a depth of 2 metres."""
-    (example,) = blocks(CHECKOUT / "docs" / "your_data.md", "python")
+    (example,) = (text for text in blocks(CHECKOUT / "docs" / "your_data.md", "python") if "DATASETS" in text)
     (tmp_path / "my_data.py").write_text(example.replace('"my_rooms"', '"docs_rooms"'))
     import_file(tmp_path / "my_data.py")
     try:

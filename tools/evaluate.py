@@ -88,16 +88,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def score_cell(options: argparse.Namespace) -> None:
     """Score the weights of a cell, print new and stored metrics, and store the new ones with --store."""
+    from benchmark.inference.weights import cell_weights
     from benchmark.records.atomic import write_text
     from benchmark.records.store import stored_cell
     from benchmark.training.cell import evaluate_cell, scored_again
-    from benchmark.training.model_files import MODEL_FILE
     from benchmark.training.trust import trusted_spec
 
     started = time.time()
     stored, folder = stored_cell(options.result, options.work)
     spec = trusted_spec(stored, options.recipe)
-    metrics, data = evaluate_cell(spec, options.weights or folder / MODEL_FILE, folder)
+    weights = options.weights or cell_weights(options.result, stored, options.work)
+    if options.store and not weights.is_relative_to(folder):
+        raise ValueError(f"--store needs the weights of the training in {folder}, found {weights}")
+    metrics, data = evaluate_cell(spec, weights, folder)
     if options.store:
         write_text(options.result, scored_again(stored, started, options.imports, metrics, data).to_text())
     print(f"{stored.run_id} on {data['id']}, {data['frames']} frames")

@@ -45,6 +45,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--columns", default="", metavar="METRICS", help="metrics to show, such as depth/delta1,semseg/pixAcc"
     )
+    parser.add_argument(
+        "--rank-by",
+        default="",
+        metavar="METRICS",
+        help="metrics that rank their tasks, such as depth/absRel (default: the board's, else the primary metrics)",
+    )
     parser.add_argument("--readme", type=Path, metavar="FILE", help="also rewrite the marked block of this file")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="also write the picture of the first board as SVG")
     parser.add_argument("--parquet", action="store_true", help="also write leaderboard.parquet and comparisons.parquet")
@@ -67,12 +73,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     # No object here is cyclic, and with 10,000 results the collector takes a fifth of the time.
     gc.disable()
+    from benchmark.leaderboard.columns import chosen_ranking
     from benchmark.leaderboard.files import read_contents
 
     if not options.results.is_dir():
         return refuse("make_leaderboard.py", ValueError(f"no folder {options.results}; --results names one with runs/"))
     try:
-        contents = read_contents(options.results, options.reported)
+        contents = read_contents(options.results, options.reported, chosen_ranking(options.rank_by))
         for unreadable in contents.left_out:
             print(f"left out: {unreadable.reason}", file=sys.stderr)
         code = act(options, contents)

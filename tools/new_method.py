@@ -10,21 +10,14 @@ it to the other tools and the tests by --import.
 from __future__ import annotations
 
 import argparse
-import keyword
-import re
 import sys
-import time
 from pathlib import Path
 from string import Template
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from tools.command_line import WRONG_USE, Parser, shown  # noqa: E402
-
-METHODS_FOLDER = CHECKOUT / "mtl_methods"
-SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-QUOTABLE = re.compile(r'[^"\\\n\r]+')
+from tools.stub_files import Stub, parse_stub_arguments, write_stub  # noqa: E402
 
 STUB = Template('''\
 """$title: one sentence on the idea.
@@ -70,103 +63,36 @@ class $class_name(Method):
         predictions = {name: upsample_to(head(features), size) for name, head in self.heads.items()}
         return MultiTaskOutput(predictions, (features,))
 ''')
-IMPORTED_BY_THE_STUB = ("Tensor", "Method", "MultiTaskOutput", "TaskSet")
 
 
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Command line."""
-    parser = Parser(__doc__)
-    parser.add_argument("name", metavar="NAME", help="name on the command line and of the file, in snake_case")
-    parser.add_argument("--title", help="name in tables, as in the paper (default: NAME in CamelCase)")
-    parser.add_argument(
-        "--paper",
-        default="https://arxiv.org/abs/...",
-        metavar="LINK",
-        help="link to the paper (default: a placeholder)",
-    )
-    parser.add_argument(
-        "--year", type=int, default=time.localtime().tm_year, help="year of publication (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--folder", type=Path, default=METHODS_FOLDER, metavar="DIR", help="folder of the file (default: mtl_methods)"
-    )
-    return parser.parse_args(arguments)
-
-
-def check_name(name: str) -> None:
-    """Refuse a name that cannot be the name of a method.
-
-    Raises:
-        ValueError: with the reason.
-    """
-    if not SNAKE_CASE.fullmatch(name) or keyword.iskeyword(name) or name == "all":
-        raise ValueError(f"{name!r} cannot name a method; choose a snake_case name such as 'pad_net'")
-    if camel_case(name) in IMPORTED_BY_THE_STUB:
-        raise ValueError(f"{name!r} would name the class {camel_case(name)}, which is taken; choose another name")
-    for taken in (METHODS_FOLDER / f"{name}.py", METHODS_FOLDER / name):
-        if taken.exists():
-            raise ValueError(f"the method {name!r} already exists, {shown(taken)}; choose another name")
-
-
-def check_text(option: str, text: str) -> None:
-    """Refuse a text that does not fit between quotation marks.
-
-    Raises:
-        ValueError: with the option and the text.
-    """
-    if not QUOTABLE.fullmatch(text):
-        raise ValueError(f"{option} must be one line without quotation marks and backslashes, found {text!r}")
-
-
-def camel_case(name: str) -> str:
-    """my_method -> MyMethod."""
-    return "".join(word.capitalize() for word in name.split("_"))
-
-
-def write_stub(folder: Path, name: str, title: str, paper: str, year: int) -> Path:
-    """Write the stub.
-
-    Raises:
-        FileExistsError: if the file exists; it is not changed.
-        FileNotFoundError: if the folder is missing.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no folder {folder}; --folder names one that exists")
-    path = folder / f"{name}.py"
-    text = STUB.substitute(name=name, title=title, paper=paper, year=year, class_name=camel_case(name))
-    with path.open("x", encoding="utf-8") as file:
-        file.write(text)
-    return path
-
-
-def next_steps(path: Path) -> str:
+def next_steps(path: Path, outside: str) -> str:
     """The next steps, as commands."""
-    outside = "" if path.resolve().parent == METHODS_FOLDER else f" --import {shown(path)}"
     return (
-        f"wrote {shown(path)}; it trains unchanged. Next:\n"
         "  1. fill in its header, then make it the method\n"
         f"  2. pytest tests/contract -k {path.stem}{outside}\n"
         f"  3. python tools/run_grid.py --recipe smoke --methods {path.stem}{outside}"
     )
 
 
+METHOD_STUB = Stub(
+    tool="new_method.py",
+    kind="method",
+    example="pad_net",
+    folder=CHECKOUT / "mtl_methods",
+    template=STUB,
+    imported=("Tensor", "Method", "MultiTaskOutput", "TaskSet"),
+    next_steps=next_steps,
+)
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Command line."""
+    return parse_stub_arguments(METHOD_STUB, __doc__, arguments)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Write the file. Exit code 0, or 2 for wrong arguments."""
-    options = parse_arguments(arguments)
-    title = camel_case(options.name) if options.title is None else options.title
-    try:
-        check_name(options.name)
-        check_text("--title", title)
-        check_text("--paper", options.paper)
-        path = write_stub(options.folder, options.name, title, options.paper, options.year)
-    except FileExistsError as error:
-        print(f"new_method.py: {error.filename} already exists and is not changed", file=sys.stderr)
-        return WRONG_USE
-    except (ValueError, OSError) as error:
-        print(f"new_method.py: {error}", file=sys.stderr)
-        return WRONG_USE
-    print(next_steps(path))
-    return 0
+    return write_stub(METHOD_STUB, parse_arguments(arguments))
 
 
 if __name__ == "__main__":

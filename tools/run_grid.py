@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SIGNAL_EXIT = 128
 RETRYABLE = ("failed", "diverged")
+LISTED = ("methods", "regularizers", "backbones", "datasets", "losses", "metrics", "recipes", "boards", "tasks")
 FORGETTABLE = ("stale", "failed", "all")
 
 
@@ -40,6 +41,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--recipe", help="name of a recipe, or path of your own")
     what.add_argument("--board", metavar="NAME", help="run the cells of OUT/boards/NAME.toml in their order")
+    what.add_argument("--list", choices=LISTED, metavar="KIND", help=f"list the names of a kind: {', '.join(LISTED)}")
     parser.add_argument(
         "--methods",
         metavar="A,B",
@@ -196,6 +198,20 @@ def print_only(grid: Sequence[RunSpec], store: ResultStore, options: argparse.Na
         print_plan(grid, store)
 
 
+def print_names(options: argparse.Namespace) -> int:
+    """Run --list. Exit code 0, or 2 if a file of the user cannot be imported."""
+    from benchmark.cards.listing import listing
+    from benchmark.records.escaping import escape_terminal
+    from benchmark.registry import import_files
+
+    try:
+        import_files(options.imports)
+        print(escape_terminal("\n".join(listing(options.list, options.out))))
+    except (ValueError, KeyError, OSError, ImportError) as error:
+        return refuse(error)
+    return 0
+
+
 def print_plan(grid: Sequence[RunSpec], store: ResultStore) -> None:
     """List the cells with their state."""
     from benchmark.grid.stale import MISSING, state_of
@@ -264,6 +280,8 @@ def refuse(error: object) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run the grid. The module's docstring lists the exit codes."""
     options = parse_arguments(arguments)
+    if options.list:
+        return print_names(options)
     from benchmark.grid.stale import replaced
     from benchmark.records.store import ResultStore, StoreError
     from benchmark.training.requests import checked_cells

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.inference.describing import describe_result
 from benchmark.inference.description import METADATA_KEY, ModelDescription, TaskDescription
 from benchmark.inference.model import TrainedModel
+from benchmark.inference.model_card import CONFIG_FILE
 from benchmark.inference.weights import cell_weights
 from benchmark.records.result import RunResult
 from benchmark.records.store import read_result
@@ -17,7 +19,6 @@ from benchmark.training.imported import CARD_FILE, read_card, turn_axes
 from benchmark.training.model_files import MODEL_FILE, CheckpointError, load_model, read_metadata
 from benchmark.training.trust import trusted_spec
 
-CONFIG_FILE = "config.json"
 HUB = "hf://"
 
 
@@ -47,26 +48,50 @@ def load(
         OSError, ValueError, KeyError, ImportError: if there is no such model, or it does not fit; in one line.
     """
     import_files(imports)
-    if str(source).startswith(HUB):
-        source = downloaded(str(source).removeprefix(HUB))
-    path = Path(source)
-    if path.is_dir():
-        description, file = _of_folder(path)
-    elif path.suffix == ".safetensors":
-        description, file = _of_weights(path)
-    elif path.is_file():
-        chosen = None if weights is None else Path(weights)
-        description, file = _of_result(path, chosen, None if work is None else Path(work), recipe)
-    else:
-        raise CheckpointError(
-            f"{source}: no such file or folder; name a result file RUN_ID.json, a folder with {MODEL_FILE}, or "
-            f"{HUB}owner/name"
-        )
+    found = find_model(source, weights=weights, work=work, recipe=recipe)
+    description, file = found.description, found.weights
     model = description.build(accelerate and device == "cpu")
     load_model(model, file)
     if description.signs:
         turn_axes(model.method, description.signs)
     return TrainedModel(model, description, device)
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """A trained model on disk.
+
+    Args:
+        description: its network.
+        weights: file of its weights.
+        result: its result; None if the source is no result file.
+    """
+
+    description: ModelDescription
+    weights: Path
+    result: RunResult | None = None
+
+
+def find_model(
+    source: str | Path, *, weights: str | Path | None = None, work: str | Path | None = None, recipe: str | None = None
+) -> FoundModel:
+    """Find description and weights of a model, without building it; arguments and errors as in `load`."""
+    if str(source).startswith(HUB):
+        source = downloaded(str(source).removeprefix(HUB))
+    path = Path(source)
+    if path.is_dir():
+        return FoundModel(*_of_folder(path))
+    if path.suffix == ".safetensors":
+        return FoundModel(*_of_weights(path))
+    if path.is_file():
+        result = read_result(path)
+        file = Path(weights) if weights else cell_weights(path, result, None if work is None else Path(work))
+        description = describe_weights(file) or describe_result(result, trusted_spec(result, recipe))
+        return FoundModel(description, file, result)
+    raise CheckpointError(
+        f"{source}: no such file or folder; name a result file RUN_ID.json, a folder with {MODEL_FILE}, or "
+        f"{HUB}owner/name"
+    )
 
 
 def downloaded(repository: str) -> Path:
@@ -93,26 +118,6 @@ def describe_weights(file: Path) -> ModelDescription | None:
     """
     text = read_metadata(file).get(METADATA_KEY)
     return None if text is None else ModelDescription.from_text(text, f"{file}, metadata")
-
-
-def result_and_description(
-    path: Path, work: Path | None = None, recipe: str | None = None
-) -> tuple[RunResult, ModelDescription]:
-    """A stored result and the description of its model, by its weights if they are there and hold one."""
-    result = read_result(path)
-    try:
-        found = describe_weights(cell_weights(path, result, work))
-    except CheckpointError:
-        found = None
-    return result, found or describe_result(result, trusted_spec(result, recipe))
-
-
-def _of_result(
-    path: Path, weights: Path | None, work: Path | None, recipe: str | None
-) -> tuple[ModelDescription, Path]:
-    result = read_result(path)
-    file = weights or cell_weights(path, result, work)
-    return describe_weights(file) or describe_result(result, trusted_spec(result, recipe)), file
 
 
 def _of_weights(file: Path) -> tuple[ModelDescription, Path]:

@@ -9,6 +9,8 @@ from benchmark.records.store import ResultStore
 from benchmark.records.validation import RecordError
 from benchmark.training.model_files import MODEL_FILE, CheckpointError
 
+MANIFEST = "models.json"
+"""Digests of the published models, below the folder of results."""
 MODELS_FOLDER = "models"
 """Folder of the published models, below the folder of results; ignored by git."""
 

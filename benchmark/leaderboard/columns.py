@@ -42,13 +42,19 @@ class Column:
         return entry["value"] if entry is not None and entry["unit"] == self.unit else None
 
 
-def ranking_columns(tasks: Sequence[str], results: Sequence[RunResult]) -> tuple[Column, ...]:
+def ranking_columns(
+    tasks: Sequence[str], results: Sequence[RunResult], chosen: Mapping[str, str] | None = None
+) -> tuple[Column, ...]:
     """The metric that ranks each task.
 
-    `benchmark.tasks` names it for standard tasks. Another task takes the first primary metric of a standard task that
-    it has, else its first metric.
+    Args:
+        tasks: the tasks.
+        results: results that have the metrics.
+        chosen: metric by task, in place of the default. The default of standard tasks stands in `benchmark.tasks`.
+            Another task takes the first primary metric of a standard task that it has, else its first metric.
     """
-    return tuple(column for task in tasks if (column := _ranking_column(task, results)) is not None)
+    found = (_ranking_column(task, results, (chosen or {}).get(task, "")) for task in tasks)
+    return tuple(column for column in found if column is not None)
 
 
 def measured_columns(columns: Iterable[Column], results: Sequence[RunResult]) -> tuple[Column, ...]:
@@ -92,12 +98,28 @@ def values_by_seed(cells: Iterable[Stored], columns: Iterable[Column]) -> dict[i
     }
 
 
-def _ranking_column(task: str, results: Sequence[RunResult]) -> Column | None:
+def chosen_ranking(text: str) -> dict[str, str]:
+    """Metric by task from "depth/absRel,semseg/pixAcc".
+
+    Raises:
+        ValueError: for an entry without a slash.
+    """
+    pairs = [key.strip().partition("/") for key in text.split(",") if key.strip()]
+    for task, slash, name in pairs:
+        if not (task and slash and name):
+            raise ValueError(f"--rank-by: found {task + slash + name!r}, expected TASK/METRIC such as depth/absRel")
+    return {task: name for task, _, name in pairs}
+
+
+def _ranking_column(task: str, results: Sequence[RunResult], chosen: str) -> Column | None:
     known = STANDARD_TASKS.get(task)
     for result in results:
         metrics = result.metrics.get(task, {})
         primary = (metric for metric in _PRIMARY_METRICS if metric in metrics)
-        name = known.primary_metric if known else next(primary, next(iter(metrics), ""))
+        name = chosen or (known.primary_metric if known else next(primary, next(iter(metrics), "")))
         if name in metrics:
             return Column(task, name, metrics[name]["unit"], metrics[name]["higher_is_better"])
+    if chosen:
+        # Nothing has this metric, so nothing is ranked by it.
+        return Column(task, chosen, "", True)
     return Column(task, known.primary_metric, "", known.higher_is_better) if known else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,12 +54,13 @@ class Written:
     contents: Contents
 
 
-def read_contents(results: Path, reported: Path) -> Contents:
+def read_contents(results: Path, reported: Path, ranking: Mapping[str, str] | None = None) -> Contents:
     """Read results, boards and published numbers, and compute the statistics.
 
     Args:
         results: folder with `runs/` and, if there are boards, `boards/`.
         reported: file of published numbers; it may be absent.
+        ranking: metric by task that ranks it, in place of the board's and of the default.
 
     Raises:
         RecordError: if a board or the published numbers cannot be read.
@@ -67,16 +68,17 @@ def read_contents(results: Path, reported: Path) -> Contents:
     found = list(ResultStore(results).results())
     stored = [entry for entry in found if isinstance(entry, Stored)]
     left_out = tuple(entry for entry in found if isinstance(entry, Unreadable))
-    analyses = tuple(analyses_of(stored, results))
+    analyses = tuple(analyses_of(stored, results, ranking))
     return Contents(analyses, tuple(read_reported(reported)), len(stored), left_out)
 
 
-def analyses_of(stored: Sequence[Stored], results: Path) -> list[Analysis]:
+def analyses_of(stored: Sequence[Stored], results: Path, ranking: Mapping[str, str] | None = None) -> list[Analysis]:
     """Tables of results with their statistics, boards first.
 
     Args:
         stored: the results.
         results: folder with the boards, below `boards/`.
+        ranking: see `read_contents`.
 
     Raises:
         RecordError: if a board cannot be read.
@@ -85,7 +87,7 @@ def analyses_of(stored: Sequence[Stored], results: Path) -> list[Analysis]:
     # statsmodels collects garbage at every call of its corrections; results are none, and there may be thousands.
     gc.freeze()
     try:
-        return analyse(tables(stored, plans))
+        return analyse(tables(stored, plans, ranking))
     finally:
         gc.unfreeze()
 

@@ -55,6 +55,7 @@ class Plan:
         settings: overrides that all its cells share, except overrides of a regularizer.
         primary: declared comparisons as (row, baseline).
         caveats: what a reader must know, one sentence each.
+        ranking: metric that ranks a task, where it is not the default.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Plan:
     settings: Overrides = field(default_factory=Overrides)
     primary: frozenset[tuple[RowKey, RowKey]] = frozenset()
     caveats: tuple[str, ...] = ()
+    ranking: Mapping[str, str] = field(default_factory=dict)
 
 
 def plans_of(board: Board) -> list[Plan]:
@@ -86,6 +88,7 @@ def plans_of(board: Board) -> list[Plan]:
             shared,
             declared[shared],
             board.caveats,
+            board.ranking,
         )
         for shared, rows in parts.items()
     ]

@@ -14,17 +14,26 @@ from benchmark.records.result import DONE
 from benchmark.records.store import Stored
 
 
-def tables(results: Iterable[Stored], plans: Sequence[Plan] = ()) -> list[Table]:
-    """All tables: one per board in the order of `plans`, then one per setting of the results on no board."""
+def tables(
+    results: Iterable[Stored], plans: Sequence[Plan] = (), ranking: Mapping[str, str] | None = None
+) -> list[Table]:
+    """All tables: one per board in the order of `plans`, then one per setting of the results on no board.
+
+    Args:
+        results: the results.
+        plans: the boards.
+        ranking: metric by task that ranks it, in place of the board's and of the default.
+    """
+    chosen = dict(ranking or {})
     left = list(results)
     boards = []
     for plan in plans:
         own = [cell for cell in left if _belongs(cell, plan)]
-        board = _board(plan, own)
+        board = _board(plan, own, chosen)
         used = {id(cell) for cell in _cells(board)}
         left = [cell for cell in left if id(cell) not in used]
         boards.append(board)
-    return [*boards, *_other_tables(left)]
+    return [*boards, *_other_tables(left, chosen)]
 
 
 def _belongs(cell: Stored, plan: Plan) -> bool:
@@ -39,7 +48,7 @@ def _belongs(cell: Stored, plan: Plan) -> bool:
     )
 
 
-def _board(plan: Plan, cells: Sequence[Stored]) -> Table:
+def _board(plan: Plan, cells: Sequence[Stored], ranking: Mapping[str, str]) -> Table:
     done = [cell for cell in cells if cell.result.status == DONE]
     current, num_stale = current_cells(_of_one_setting(done))
     settings = [setting_of(cell.result) for cell in current or cells]
@@ -51,7 +60,7 @@ def _board(plan: Plan, cells: Sequence[Stored]) -> Table:
     for cell in not_done:
         failed[row_key(cell.result)][cell.result.spec.seed] = cell.result.status
     rows = tuple(Row(key, by_row.get(key, ()), seeds, failed.get(key)) for key, seeds in plan.rows.items())
-    return _table(setting, rows, not_done, plan, num_stale)
+    return _table(setting, rows, not_done, {**plan.ranking, **ranking}, plan, num_stale)
 
 
 def _of_one_setting(cells: Sequence[Stored]) -> list[Stored]:
@@ -85,7 +94,7 @@ def _finished(cell: Stored) -> tuple[bool, str]:
     return cell.result.spec.ingredients is not None, str(cell.result.provenance.get("finished") or "")
 
 
-def _other_tables(results: Iterable[Stored]) -> list[Table]:
+def _other_tables(results: Iterable[Stored], ranking: Mapping[str, str]) -> list[Table]:
     done: dict[Setting, list[Stored]] = defaultdict(list)
     not_done: list[Stored] = []
     for cell in results:
@@ -95,26 +104,33 @@ def _other_tables(results: Iterable[Stored]) -> list[Table]:
             not_done.append(cell)
     failed = _settings_of_failures(not_done, done)
     return [
-        _other_table(setting, done.get(setting, []), failed.get(setting, []))
+        _other_table(setting, done.get(setting, []), failed.get(setting, []), ranking)
         for setting in sorted({*done, *failed}, key=_order)
     ]
 
 
-def _other_table(setting: Setting, cells: Sequence[Stored], not_done: Sequence[Stored]) -> Table:
+def _other_table(
+    setting: Setting, cells: Sequence[Stored], not_done: Sequence[Stored], ranking: Mapping[str, str]
+) -> Table:
     if not setting.names_data:
         alone = sorted(cells, key=lambda cell: (_name(row_key(cell.result)), cell.result.spec.seed))
-        return _table(setting, tuple(Row(row_key(cell.result), (cell,)) for cell in alone), not_done)
+        return _table(setting, tuple(Row(row_key(cell.result), (cell,)) for cell in alone), not_done, ranking)
     current, num_stale = current_cells(cells)
     by_row = _by_row(current)
     rows = tuple(Row(key, by_row[key]) for key in sorted(by_row, key=_name))
-    return _table(setting, rows, not_done, num_stale=num_stale)
+    return _table(setting, rows, not_done, ranking, num_stale=num_stale)
 
 
 def _table(
-    setting: Setting, rows: tuple[Row, ...], not_done: Sequence[Stored], plan: Plan | None = None, num_stale: int = 0
+    setting: Setting,
+    rows: tuple[Row, ...],
+    not_done: Sequence[Stored],
+    ranking: Mapping[str, str],
+    plan: Plan | None = None,
+    num_stale: int = 0,
 ) -> Table:
     results = [cell.result for row in rows for cell in row.cells]
-    columns = ranking_columns(setting.tasks, results)
+    columns = ranking_columns(setting.tasks, results, ranking)
     return Table(setting, columns, measured_columns(columns, results), rows, tuple(not_done), plan, num_stale)
 
 

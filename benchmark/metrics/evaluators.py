@@ -10,6 +10,7 @@ from benchmark.metrics.base import TaskMetric
 from benchmark.metrics.boundary import BoundaryMetric
 from benchmark.metrics.depth import DepthMetric
 from benchmark.metrics.normals import NormalsMetric
+from benchmark.metrics.own_evaluator import OwnMetrics
 from benchmark.metrics.saliency import SaliencyMetric
 from benchmark.metrics.semseg import SegmentationMetric
 from benchmark.registry import offered_by
@@ -42,3 +43,10 @@ def build_metric(task: str, dataset: str | None = None, root: str | None = None,
     """
     offered = NYUV2_TASKS if dataset is None else offered_by(dataset, root)
     return metric_of(offered[task], **options)
+
+
+@METRICS.register_module(name="OwnMetricsOf")
+def build_own_metrics(task: str, dataset: str | None = None, root: str | None = None, **options: Any) -> OwnMetrics:
+    """Build the evaluator of the metrics that files of the user register; arguments as in `build_metric`."""
+    offered = NYUV2_TASKS if dataset is None else offered_by(dataset, root)
+    return OwnMetrics(offered[task], **options)

@@ -5,6 +5,7 @@ recipe = "nyuv2_lite"
 version = 2                                  # version of the recipe; a board holds one version
 caveats = ["Predictions are scored at 120x160."]
 settings = { "train_cfg.max_iters" = 1500 }  # settings of every cell; optional
+ranking = { depth = "absRel" }               # metric that ranks a task, where it is not the default; optional
 
 [[cells]]
 methods = ["single_task", "hard_sharing"]
@@ -118,6 +119,7 @@ class Board(_Strict):
         caveats: sentences under the table.
         cells: blocks in the order of running.
         comparisons: the primary family of hypotheses.
+        ranking: metric that ranks a task, where it is not the default.
     """
 
     name: str
@@ -129,6 +131,7 @@ class Board(_Strict):
     caveats: tuple[str, ...] = ()
     cells: tuple[Block, ...] = Field(min_length=1)
     comparisons: tuple[Comparison, ...] = ()
+    ranking: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _comparisons_have_cells(self) -> Board:

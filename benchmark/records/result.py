@@ -92,7 +92,9 @@ class RunSpec:
 
         Without ingredients, as in old results, the hash of the request is used.
         """
-        readable = safe_name(f"{self.method}+{self.regularizer}-{self.backbone}")
+        # Weights from a file are named without its folder.
+        backbone = ":".join(PurePath(part).name for part in self.backbone.split(":"))
+        readable = safe_name(f"{self.method}+{self.regularizer}-{backbone}")
         digest = self.ingredients.digest if self.ingredients else sha256(self.to_text().encode()).hexdigest()
         # File systems take names of 255 bytes; ".json" and the marks of temporary files are added to this name.
         return f"{readable[:150]}-s{self.seed}-{digest[:10]}"

@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 
 from benchmark.losses import check_losses
+from benchmark.metrics.own import METRICS
 from benchmark.records.result import TEST, VAL, RunSpec
 from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS, split_backbone
 from benchmark.tasks import suggest
@@ -143,10 +144,7 @@ def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any
         train_dataloader=_dataloader(recipe, spec, "train", persistent=True),
         test_dataloader=_dataloader(recipe, spec, "test", persistent=False)
         | dict(sampler=dict(type="DefaultSampler", shuffle=False, round_up=False)),
-        test_evaluator=[
-            dict(type="MetricOf", dataset=recipe.dataset, root=str(data_root(recipe)), task=name, **exchange())
-            for name in spec.tasks
-        ],
+        test_evaluator=_evaluators(recipe, spec),
         optim_wrapper=dict(recipe.optim_wrapper),
         param_scheduler=_with_length(recipe.param_scheduler, recipe.train_cfg.max_iters),
         default_hooks=dict(recipe.default_hooks),
@@ -163,6 +161,15 @@ def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any
         experiment_name=f"{spec.run_id}-{os.getpid()}-{next(_COMPOSED)}",
         work_dir=str(folder),
     )
+
+
+def _evaluators(recipe: Config, spec: RunSpec) -> list[dict[str, Any]]:
+    """The metrics of the tasks, and the metrics that files of the user add."""
+    tasks = tasks_of(recipe.dataset, chosen_tasks(recipe, spec), data_root(recipe))
+    own = [name for name, task in tasks.items() if METRICS.of_task(task)]
+    kinds = [*(("MetricOf", name) for name in spec.tasks), *(("OwnMetricsOf", name) for name in own)]
+    common = dict(dataset=recipe.dataset, root=str(data_root(recipe)), **exchange())
+    return [dict(type=kind, task=name, **common) for kind, name in kinds]
 
 
 def exchange() -> dict[str, str]:

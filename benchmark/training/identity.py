@@ -7,7 +7,7 @@ import inspect
 import json
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +19,16 @@ from benchmark.records.identity import Ingredients, flat, has_effect, normalised
 from benchmark.records.overrides import Overrides
 from benchmark.records.provenance import CHECKOUT
 from benchmark.records.result import RunSpec
-from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS, SCRATCH, Entry, split_backbone
+from benchmark.registry import (
+    BACKBONES,
+    DATASETS,
+    METHODS,
+    REGULARIZERS,
+    SCRATCH,
+    Entry,
+    is_weights_file,
+    split_backbone,
+)
 from benchmark.tasks import Task
 from benchmark.training.builders import tasks_of
 from benchmark.training.compiling import compile_options
@@ -70,8 +79,8 @@ def ingredients_of(spec: RunSpec, needs: Mapping[str, str]) -> Ingredients:
     }
     versions = {part: entry.version for part, entry in entries.items()}
     versions |= {"recipe": int(recipe.get("version", 1)), "training": TRAINING_VERSION}
-    files = dict(_user_files([*entries.values(), *_datasets(recipe)]))
-    files |= _named_files(recipe.method, recipe.regularizer)
+    files = dict(_user_files([*entries.values(), *_datasets(recipe)], _losses(spec, recipe)))
+    files |= _named_files(recipe.method, recipe.regularizer, {"weights": split_backbone(spec.backbone)[1]})
     return Ingredients(effective_settings(spec, recipe), versions, files, data_identity(recipe), dict(needs))
 
 
@@ -81,7 +90,7 @@ def effective_settings(spec: RunSpec, recipe: Config) -> dict[str, Any]:
         "recipe": spec.folder,
         "method": spec.method,
         "regularizer": spec.regularizer,
-        "backbone": ":".join(split_backbone(spec.backbone)),
+        "backbone": _backbone_without_folder(spec.backbone),
         "split": spec.split,
         "tasks": list(spec.tasks),
     }
@@ -191,6 +200,12 @@ def _named_files(*options: Mapping[str, Any]) -> dict[str, str]:
     return {Path(path).name: source_digest(path) for path in paths}
 
 
+def _backbone_without_folder(backbone: str) -> str:
+    """Name and weights of a backbone. A file of weights is identified by its name, and by its hash in `files`."""
+    name, weights = split_backbone(backbone)
+    return f"{name}:{Path(weights).name if is_weights_file(weights) else weights}"
+
+
 def _is_file(value: Any) -> bool:
     return isinstance(value, str) and bool(Path(value).suffix) and Path(value).is_file()
 
@@ -230,9 +245,16 @@ def _datasets(recipe: Config) -> list[Entry]:
     return [DATASETS.entry(name) for name, _ in _data_folders(recipe)]
 
 
-def _user_files(entries: list[Entry]) -> Iterator[tuple[str, str]]:
-    """Name and hash of the user's files that register the entries, and of the user's modules that these import."""
-    modules = [sys.modules.get(entry.factory.__module__) for entry in entries]
+def _losses(spec: RunSpec, recipe: Config) -> list[Callable[..., Any]]:
+    """Losses of the tasks of a cell."""
+    chosen = {name: recipe.tasks[name] for name in spec.tasks}
+    return [LOSSES[task.loss] for task in tasks_of(recipe.dataset, chosen, data_root(recipe)).values()]
+
+
+def _user_files(entries: list[Entry], losses: list[Callable[..., Any]]) -> Iterator[tuple[str, str]]:
+    """Name and hash of the user's files that register entries and losses, and of the user's modules they import."""
+    owners = [*(entry.factory for entry in entries), *losses]
+    modules = [sys.modules.get(owner.__module__) for owner in owners]
     files: dict[Path, None] = {}
     for module in modules:
         _add_own(module, files)

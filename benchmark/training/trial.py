@@ -1,7 +1,7 @@
 """Check of the networks of a grid before it starts: weights, constructors, and a small image.
 
-Entries of the suite are built on the meta device, to find wrong options. A method or a regularizer of the user also
-runs on a small batch, and its errors are reported with file and line.
+Entries of the suite are built on the meta device, to find wrong options. Code of the user (a method, a regularizer, a
+backbone, a loss or a metric) also runs on a small batch, and its errors are reported with file and line.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from torch import Tensor
 
 from benchmark.contracts import MultiTaskOutput
 from benchmark.cost.batches import random_batch
+from benchmark.losses import LOSSES
+from benchmark.metrics.own import METRICS
+from benchmark.metrics.own_evaluator import measured
 from benchmark.records.result import RunSpec
-from benchmark.registry import BACKBONES, METHODS, REGULARIZERS, SCRATCH, Entry, split_backbone
+from benchmark.registry import BACKBONES, METHODS, REGULARIZERS, SCRATCH, split_backbone
 from benchmark.tasks import TaskSet
 from benchmark.training.builders import build_training_module, tasks_of
 from benchmark.training.compose import chosen_tasks, module_options
@@ -51,21 +54,37 @@ def try_cells(specs: Iterable[RunSpec]) -> None:
 
 
 def _try(spec: RunSpec) -> None:
-    entries = (METHODS.entry(spec.method), REGULARIZERS.entry(spec.regularizer))
-    own = any(map(_of_user, entries))
+    recipe = load_recipe(spec.recipe, spec.overrides)
+    tasks = tasks_of(recipe.dataset, chosen_tasks(recipe, spec), data_root(recipe))
+    own = _needs_a_batch(spec, tasks)
     where = f"{spec.method}+{spec.regularizer}"
+    untrained = dict(backbone=f"{split_backbone(spec.backbone)[0]}:{SCRATCH}", seed=0, compile_options=None)
     with _one_line_errors(where), torch.random.fork_rng(devices=[]), torch.device("cpu" if own else "meta"):
-        module, tasks = _build(spec)
+        module = build_training_module(**module_options(recipe, spec) | untrained)
+    _try_metrics(tasks)
     if own:
         with _one_line_errors(where), torch.random.fork_rng(devices=[]):
             _try_batch(module, tasks)
 
 
-def _build(spec: RunSpec) -> tuple[TrainingModule, TaskSet]:
-    recipe = load_recipe(spec.recipe, spec.overrides)
-    untrained = dict(backbone=f"{split_backbone(spec.backbone)[0]}:{SCRATCH}", seed=0, compile_options=None)
-    module = build_training_module(**module_options(recipe, spec) | untrained)
-    return module, tasks_of(recipe.dataset, chosen_tasks(recipe, spec), data_root(recipe))
+def _needs_a_batch(spec: RunSpec, tasks: TaskSet) -> bool:
+    """True for code of the user, and for networks of timm, some of which refuse image sizes."""
+    parts = [METHODS.entry(spec.method), REGULARIZERS.entry(spec.regularizer)]
+    parts.append(BACKBONES.entry(split_backbone(spec.backbone)[0]))
+    owners = [*(entry.factory for entry in parts), *(LOSSES[task.loss] for task in tasks.values())]
+    return any(map(_of_user, owners)) or BACKBONES.is_family(spec.backbone.partition(":")[0])
+
+
+def _try_metrics(tasks: TaskSet) -> None:
+    """Run the metrics of the user on a random image."""
+    batch = random_batch(tasks, 1, SIZE)
+    for name, task in tasks.items():
+        target = batch["targets"][name]
+        valid = task.valid(target)[0]
+        image = target if task.target_channels is None else target[0]
+        for metric in METRICS.of_task(task):
+            with _one_line_errors(f"metric {metric.name}"):
+                measured(metric, image, image, valid)
 
 
 def _try_batch(module: TrainingModule, tasks: TaskSet) -> None:
@@ -100,8 +119,9 @@ def check_output(output: Any, tasks: TaskSet, images: tuple[int, ...]) -> None:
             raise ValueError(f"the prediction of {name} must have shape {expected}, found {tuple(prediction.shape)}")
 
 
-def _of_user(entry: Entry) -> bool:
-    file = getattr(sys.modules.get(entry.factory.__module__), "__file__", None)
+def _of_user(owner: Any) -> bool:
+    """True if a class or function lies in a file of the user."""
+    file = getattr(sys.modules.get(owner.__module__), "__file__", None)
     return file is not None and is_own(Path(file).resolve())
 
 

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from benchmark.metrics import described, metric_of
 from benchmark.metrics.evaluators import METRIC_OF_READOUT
+from benchmark.metrics.own import METRICS, OwnMetric
+from benchmark.metrics.own_evaluator import OwnMetrics
 from benchmark.tasks import STANDARD_TASKS, Task, TaskSet
 from benchmark.training.model import data_samples
 
@@ -26,6 +28,42 @@ def task(request: pytest.FixtureRequest) -> Task:
     """Every task with a distinct name."""
     found: Task = request.param
     return found
+
+
+def own_cases() -> list[Any]:
+    """Every metric of a user's file, with every task that it measures."""
+    return [
+        pytest.param(metric, task, id=f"{metric.name}-{task.name}")
+        for metric in METRICS.values()
+        for task in STANDARD_TASKS.values()
+        if metric.measures(task)
+    ]
+
+
+def own_values(task: Task, samples: Sequence[SegDataSample], batch_size: int = 2) -> dict[str, float]:
+    """The users' metrics of a task over the samples, in batches."""
+    evaluator = OwnMetrics(task)
+    for start in range(0, len(samples), batch_size):
+        evaluator.process({}, [sample.to_dict() for sample in samples[start : start + batch_size]])
+    values: dict[str, float] = evaluator.evaluate(len(samples))
+    return values
+
+
+@pytest.mark.parametrize(("metric", "task"), own_cases())
+def test_a_metric_of_a_user_keeps_the_contract(metric: OwnMetric, task: Task) -> None:
+    """Any batch size and order; unlabelled pixels do not count; a perfect prediction is at least as good."""
+    key, targets = f"{task.name}/{metric.name}", targets_of(task)
+    samples = samples_of(task, raw_predictions(task), targets)
+    expected = own_values(task, samples)[key]
+    assert own_values(task, random.Random(0).sample(samples, len(samples)), 3)[key] == expected
+    hidden = ~task.valid(targets)[:, None]
+    changed = torch.where(hidden, torch.full_like(raw_predictions(task), 9.0), raw_predictions(task))
+    assert own_values(task, samples_of(task, changed, targets))[key] == expected, "it counts unlabelled pixels"
+    best = own_values(task, samples_of(task, perfect(task, targets), targets))[key]
+    assert best >= expected if metric.higher_is_better else best <= expected
+    assert described(key) == (metric.unit, metric.higher_is_better)
+    missing = torch.full_like(targets, 0 if task.readout in ("value", "direction") else 255)
+    assert key not in own_values(task, samples_of(task, raw_predictions(task), missing)), "the weight must be 0"
 
 
 def test_every_kind_of_prediction_has_a_metric() -> None:

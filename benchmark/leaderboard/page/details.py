@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from benchmark.leaderboard.rows import Row
 from benchmark.leaderboard.text import format_p, relative_path
 from benchmark.records.store import Stored
 
+CHECKOUT = Path(__file__).resolve().parents[3]
 DIGITS = 6
 """Significant digits of the values of single seeds; the linked result files have all."""
 DECIMALS = 5
@@ -71,6 +73,7 @@ def _cell(cell: Stored, folder: Path, texts: Texts, limits: tuple[int, tuple[str
     return {
         "seed": cell.result.spec.seed,
         "path": one_line(relative_path(folder, cell.path)),
+        "reproduce": one_line(f"python tools/reproduce.py {shlex.quote(_from_checkout(cell.path))}"),
         "commit": one_line(str(origin.get("commit") or "not recorded")),
         "dirty": bool(origin.get("dirty")),
         "command": texts.add(str(command) if command else "not recorded"),
@@ -79,6 +82,11 @@ def _cell(cell: Stored, folder: Path, texts: Texts, limits: tuple[int, tuple[str
         "versions": texts.add(_pairs(versions) if isinstance(versions, Mapping) else "not recorded"),
         "curves": curves_of(cell, *limits),
     }
+
+
+def _from_checkout(path: Path) -> str:
+    """A path as it is typed in the checkout; as it is for a file elsewhere."""
+    return relative_path(CHECKOUT, path.absolute()) if path.absolute().is_relative_to(CHECKOUT) else str(path)
 
 
 def _values(row: Row) -> list[list[Any]]:

@@ -15,7 +15,7 @@ import timm
 from torch import Tensor, nn
 
 from benchmark.contracts import FeatureSpec
-from benchmark.registry import BACKBONES, IMAGENET
+from benchmark.registry import BACKBONES, IMAGENET, SCRATCH
 from mtl_methods._shared.backbones.interface import Backbone, StagePyramid
 from mtl_methods._shared.backbones.normalisation import Renormalise
 from mtl_methods._shared.backbones.weights import WeightsError, in_order, load_file, load_full_match
@@ -32,6 +32,8 @@ def efficientnet_lite0(weights: str) -> Backbone:
     trunk = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     if weights == IMAGENET:
         load_full_match(trunk, in_order(packaged_state(), trunk), source=PACKAGE)
+    elif weights != SCRATCH:
+        load_full_match(trunk, load_file(weights), source=weights)
     # These weights were trained on pixels in -1..1.
     renormalise = Renormalise(trunk.default_cfg["mean"], trunk.default_cfg["std"])
     stem = nn.Sequential(renormalise, trunk.conv_stem, trunk.bn1)

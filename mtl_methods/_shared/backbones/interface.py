@@ -92,12 +92,12 @@ def make_backbone(backbone: str) -> Backbone:
     """Build a backbone by its name in the suite.
 
     Args:
-        backbone: `name` or `name:weights`, such as "resnet18" or "efficientnet_lite0:imagenet"; the weights are
-            "scratch" by default.
+        backbone: `name` or `name:weights`, such as "resnet18", "efficientnet_lite0:imagenet",
+            "resnet18:weights.safetensors" or "timm:convnext_atto"; the weights are "scratch" by default.
 
     Raises:
         UnknownNameError: if there is no such backbone.
-        ValueError: if the weights are neither "scratch" nor "imagenet".
+        ValueError: if the weights are neither "scratch" nor "imagenet" nor a file.
         WeightsError: if the weights are not available or do not fit.
     """
     name, weights = split_backbone(backbone)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.contracts import FeatureSpec
-from benchmark.registry import BACKBONES, IMAGENET
+from benchmark.registry import BACKBONES, SCRATCH
 from mtl_methods._shared.backbones.interface import Backbone
 from mtl_methods._shared.backbones.normalisation import Renormalise
 from mtl_methods._shared.backbones.weights import timm_trunk
@@ -57,11 +57,11 @@ def vit_with_class_token(model: str, weights: str, **options: Any) -> Backbone:
 
     Args:
         model: architecture name in timm.
-        weights: "scratch" or "imagenet".
+        weights: "scratch", "imagenet" or the path of a file.
         options: keywords of the architecture.
     """
     trunk = timm_trunk(model, weights, TAG, num_classes=0, **options)
-    if weights == IMAGENET:
+    if weights != SCRATCH:
         fold_renormalisation(trunk.patch_embed.proj, Renormalise(trunk.default_cfg["mean"], trunk.default_cfg["std"]))
     *first, last = _groups(trunk)
     stages = [*(TokenStage(group) for group in first), LastTokenStage(last)]

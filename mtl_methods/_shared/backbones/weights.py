@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pickle import UnpicklingError
 from typing import Any
 
+import safetensors.torch
 import timm
 import torch
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import LocalEntryNotFoundError
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from benchmark.registry import IMAGENET, SCRATCH
@@ -26,7 +29,7 @@ def timm_trunk(model: str, weights: str, tag: str, **options: object) -> Any:
 
     Args:
         model: architecture name in timm.
-        weights: "scratch" or "imagenet".
+        weights: "scratch", "imagenet" or the path of a file.
         tag: name of one of timm's sets of ImageNet weights.
         options: keywords of the architecture; they may leave parts of the classifier out.
 
@@ -36,6 +39,8 @@ def timm_trunk(model: str, weights: str, tag: str, **options: object) -> Any:
     trunk = timm.create_model(model, pretrained=False, **options)
     if weights == IMAGENET:
         load_full_match(trunk, downloaded_state(f"{model}.{tag}"), source=f"timm {model}.{tag}")
+    elif weights != SCRATCH:
+        load_full_match(trunk, load_file(weights), source=weights)
     return trunk
 
 
@@ -115,12 +120,22 @@ def load_full_match(network: nn.Module, state: Mapping[str, Tensor], source: str
 
 
 def load_file(path: str) -> Mapping[str, Tensor]:
-    """A state dict from a file, tensors only.
+    """A state dict from a .safetensors file, or from a file of torch, without running code in it.
 
     Raises:
-        WeightsError: if the file holds anything else.
+        WeightsError: if the file is missing or holds anything else.
     """
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        if path.endswith(".safetensors"):
+            return safetensors.torch.load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise WeightsError(f"{path}: no readable weights ({type(error).__name__}: {reason})") from error
+    for key in ("state_dict", "model"):
+        # Training code often wraps the weights.
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
     if not isinstance(state, Mapping):
         raise WeightsError(f"{path} holds a {type(state).__name__}, not a state dict")
     return state

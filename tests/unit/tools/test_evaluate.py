@@ -20,7 +20,7 @@ SPEC = RunSpec("smoke", "hard_sharing", "none", "resnet18", ("semseg",), 0)
         (None, "No such file"),
         ("{", "not readable as JSON"),
         ("[]", "found [], expected a mapping"),
-        (RunResult(SPEC, "done").to_text(), "no such checkpoint"),
+        (RunResult(SPEC, "done").to_text(), "no weights of hard_sharing+none-resnet18-s0"),
         (RunResult(SPEC, "done").to_text().replace('"seed": 0', '"seed": "\\u001b[31m"'), "spec.seed: found"),
     ],
 )

@@ -78,9 +78,9 @@ function showControls(rows, columns) {
   if (byId("search").value !== state.q) byId("search").value = state.q;
   const ids = new Set(columns.map((column) => column.id));
   for (const box of byId("columns").querySelectorAll("input")) box.checked = ids.has(box.value);
-  const count = rows.length === numRows ? `${numRows} rows` : `${rows.length} of ${numRows} rows`;
+  const count = rows.length === numRows ? `${numRows} ${numRows === 1 ? "row" : "rows"}` : `${rows.length} of ${numRows} rows`;
   if (byId("count").textContent !== count) byId("count").textContent = count;
-  byId("csv").textContent = `Download these ${rows.length} rows as CSV`;
+  byId("csv").textContent = `Download ${rows.length === 1 ? "this row" : `these ${rows.length} rows`} as CSV`;
   const figures = state.figures || state.board;
   if (figures) byId("figures-of").value = figures;
   else byId("figures-of").selectedIndex = 0;

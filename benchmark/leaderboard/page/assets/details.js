@@ -58,8 +58,10 @@ function originList(own, all) {
   const list = element("dl");
   for (const cell of own.cells) {
     const link = element("a", { href: cell.path.split("/").map(encodeURIComponent).join("/") }, cell.path);
-    const commit = `commit ${cell.commit.slice(0, 12)}${cell.dirty ? " with uncommitted changes" : ""}, finished ${cell.finished}, made by`;
-    list.append(element("dt", {}, `seed ${cell.seed}`), element("dd", {}, link, element("br"), commit, element("code", { class: "command" }, all.texts[cell.command])));
+    const commit = `commit ${cell.commit.slice(0, 12)}${cell.dirty ? " with uncommitted changes" : ""}, finished ${cell.finished}. To run it again:`;
+    const recorded = element("details", {}, element("summary", {}, "Recorded command"), element("code", { class: "command" }, all.texts[cell.command]));
+    const parts = [link, element("br"), commit, element("code", { class: "command" }, cell.reproduce), recorded];
+    list.append(element("dt", {}, `seed ${cell.seed}`), element("dd", {}, ...parts));
   }
   for (const name of ["hardware", "versions"]) {
     const texts = unique(own.cells.map((cell) => all.texts[cell[name]]));

@@ -213,7 +213,8 @@ def test_details_show_each_seed_and_the_command(board: Analysis, opened: Opened)
     row = next(row for row in board.rows if row.key.label == "mti_net+aux")
     for cell in row.cells:
         assert f"seed {cell.result.spec.seed} {cell.result.metrics['semseg']['mIoU']['value']:.2f}" in text
-    assert "python tools/train.py --spec" in text
+    assert "python tools/reproduce.py results/runs/smoke/mti_net+aux-b-s0-" in text
+    assert "python tools/train.py --spec" in opened.page.text_content("tr.details")
     assert "p after Holm" in text
     assert "Depth has 8 bits." in text
 

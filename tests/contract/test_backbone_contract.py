@@ -1,15 +1,25 @@
-"""Every registered backbone, run as a whole and stage by stage."""
+"""Contract of every registered backbone, run as a whole and stage by stage, and under every method."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
+from scenes import build_method, random_batch, total
 
-from benchmark.registry import BACKBONES, UnknownNameError
+from benchmark.registry import BACKBONES, METHODS, UnknownNameError
+from benchmark.tasks import NYUV2_TASKS
+from benchmark.training.model import MultiTaskModel
 from mtl_methods._shared.backbones import Backbone, make_backbone, make_stages
+from mtl_methods._shared.backbones.weights import WeightsError
 
+TIMM = ("timm:convnext_atto", "timm:mobilenetv3_small_100", "timm:pvt_v2_b0")
+"""Members of the family "timm" of different kinds: a chain of stages, an inverted-residual network, a transformer."""
 # The large ones share their code with a small one.
-NAMES = [name for name in BACKBONES.names() if not BACKBONES.entry(name).large]
+NAMES = [*(name for name in BACKBONES.names() if not BACKBONES.entry(name).large), *TIMM]
 SIZES = [(64, 96), (75, 101), (33, 32)]
 
 
@@ -132,3 +142,81 @@ def test_parameter_count_is_the_published_one(name: str, parameters: int):
 def test_misspelt_backbone_is_answered_with_near_matches():
     with pytest.raises(UnknownNameError, match="Did you mean 'resnet18'"):
         make_backbone("resnt18")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", METHODS.names())
+@pytest.mark.parametrize("backbone_name", TIMM)
+def test_every_method_trains_two_steps_on_models_of_timm(backbone_name: str, name: str):
+    """A method without parameters, such as the constant, has only its losses."""
+    model = MultiTaskModel(build_method(name, backbone=backbone_name), NYUV2_TASKS).train()
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, 1e-4) if trained else None
+    for step in range(2):
+        loss = total(model(**random_batch(NYUV2_TASKS, seed=step), mode="loss"))
+        assert torch.isfinite(loss)
+        if optimizer is not None:
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert all(parameter.grad is not None for parameter in trained)
+
+
+@torch.no_grad()
+def test_maps_of_a_timm_model_are_those_of_timm():
+    torch.manual_seed(0)
+    mine = make_backbone("timm:convnext_atto").eval()
+    torch.manual_seed(0)
+    theirs = timm.create_model("convnext_atto", features_only=True).eval()
+    images = random_images(64, 96)
+    for found, expected in zip(mine(images), theirs(images), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_timm_model_without_a_chain_of_stages_is_one_stage():
+    """timm's HRNet exchanges features between branches; the map of stride 2 is left out."""
+    backbone = build("timm:hrnet_w18_small")
+    assert (len(backbone.stages), backbone.parallel) == (1, True)
+    assert [spec.stride for spec in backbone.feature_specs] == [4, 8, 16, 32]
+    assert [tuple(level.shape[-2:]) for level in backbone(random_images(75, 101))] == [
+        (-(-75 // stride), -(-101 // stride)) for stride in (4, 8, 16, 32)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("timm:convnext_atom", r"timm .* has no 'convnext_atom'\. Did you mean 'convnext_atto"),
+        ("timm:gmlp_s16_224", "timm gives no feature maps of it"),
+        ("timm:convnext_atto:coco", "use timm:convnext_atto:scratch, timm:convnext_atto:imagenet or"),
+        ("timm:convnext_atto:gone.pth", r"gone\.pth: no readable weights"),
+    ],
+)
+def test_a_wrong_timm_backbone_is_answered_in_one_line(name: str, message: str):
+    with pytest.raises((ValueError, KeyError, RuntimeError), match=message) as error:
+        make_backbone(name)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [("timm:mobilenetv3_small_100", "mobilenetv3_small_100"), ("resnet18", "resnet18")]
+)
+@pytest.mark.parametrize("ending", ["safetensors", "pth"])
+def test_weights_come_from_a_local_file(name: str, model: str, ending: str, tmp_path: Path):
+    """The file holds a whole classifier of timm, whose last layers are left out."""
+    state = timm.create_model(model).state_dict()
+    file = tmp_path / f"weights.{ending}"
+    if ending == "pth":
+        torch.save({"state_dict": state}, file)
+    else:
+        save_file({key: tensor.contiguous() for key, tensor in state.items()}, file)
+    backbone = make_backbone(f"{name}:{file}")
+    first = next(parameter for parameter in backbone.parameters() if parameter.ndim == 4)
+    assert any(torch.equal(tensor, first) for tensor in state.values() if tensor.shape == first.shape)
+
+
+def test_a_local_file_of_another_network_is_refused(tmp_path: Path):
+    torch.save(timm.create_model("resnet18").state_dict(), tmp_path / "weights.pth")
+    with pytest.raises(WeightsError, match=r"weights\.pth: .* tensors match by name and shape"):
+        make_backbone(f"timm:convnext_atto:{tmp_path / 'weights.pth'}")

@@ -1,0 +1,216 @@
+"""Exported graphs of trained models, ONNX and torch.export, each compared with the model before it is kept."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from functools import partial
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmark.inference.model import TrainedModel
+from benchmark.records.atomic import replacing
+
+Size = tuple[int, int]
+Predictions = Sequence[np.ndarray[Any, Any]]
+TOLERANCE = 1e-4
+"""Largest difference from the model, as a share of the standard deviation of a prediction."""
+OPSET = 18
+ONNX_PACKAGES = "onnx onnxruntime onnxscript"
+
+
+class ExportError(RuntimeError):
+    """A model cannot be exported; the message is one line."""
+
+
+class RawPredictions(nn.Module):
+    """A network as a function of images alone.
+
+    Args:
+        model: the model; its raw predictions become a tuple in the order of its tasks.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, H, W) normalised images -> (B, C_task, H, W) per task."""
+        return tuple(self.model(images).predictions.values())
+
+
+def export_onnx(model: TrainedModel, folder: Path, sizes: Sequence[Size], checked: Sequence[Size]) -> list[Path]:
+    """Write model.onnx for images of any size; or one file per size, if the network allows one size only.
+
+    Args:
+        model: model on the CPU, loaded with `accelerate=False`.
+        folder: folder of the files.
+        sizes: (H, W) of the files, if the network allows one size only.
+        checked: (H, W) of images that a graph for any size is compared with the model on.
+
+    Returns:
+        the written files.
+
+    Raises:
+        ExportError: if packages are missing, or a graph differs from the model; in one line.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise ExportError(f"ONNX needs further packages: pip install {ONNX_PACKAGES} ({error})") from error
+    network = RawPredictions(model.model.method).eval()
+    file, tasks = folder / "model.onnx", list(model.tasks)
+    try:
+        trace = partial(_trace, network, size=sizes[0], tasks=tasks, any_size=True)
+        _checked(network, file, checked, trace, _run_onnx)
+    except ExportError:
+        # Shapes inside the network are numbers of the graph, so it holds for one size.
+        files = [folder / f"model_{height}x{width}.onnx" for height, width in sizes]
+        for path, size in zip(files, sizes, strict=True):
+            _static(network, path, size, tasks)
+        return files
+    return [file]
+
+
+def export_program(model: TrainedModel, folder: Path, sizes: Sequence[Size], checked: Sequence[Size]) -> list[Path]:
+    """Write model.pt2 of torch.export for images of any size; or one file per size. Arguments as in `export_onnx`."""
+    network = RawPredictions(model.model.method).eval()
+    file = folder / "model.pt2"
+    try:
+        _checked(network, file, checked, partial(_program, network, size=sizes[0], any_size=True), _run_program)
+    except ExportError:
+        files = [folder / f"model_{height}x{width}.pt2" for height, width in sizes]
+        for path, size in zip(files, sizes, strict=True):
+            _checked(network, path, [size], partial(_program, network, size=size, any_size=False), _run_program)
+        return files
+    return [file]
+
+
+def largest_difference(found: Predictions, expected: Predictions) -> float:
+    """Largest difference of two predictions, in standard deviations of the expected one; infinite for other shapes."""
+    if any(one.shape != other.shape for one, other in zip(found, expected, strict=True)):
+        return math.inf
+    return max(
+        float(np.abs(one - other).max() / max(float(other.std()), 1e-12))
+        for one, other in zip(found, expected, strict=True)
+    )
+
+
+def _static(network: nn.Module, path: Path, size: Size, tasks: list[str]) -> None:
+    """Trace for one size; torch's newer exporter takes longer and serves networks that cannot be traced."""
+    try:
+        trace = partial(_trace, network, size=size, tasks=tasks, any_size=False)
+        _checked(network, path, [size], trace, _run_onnx)
+    except ExportError:
+        _checked(network, path, [size], partial(_capture, network, size=size, tasks=tasks), _run_onnx)
+
+
+def _checked(
+    network: nn.Module,
+    path: Path,
+    sizes: Sequence[Size],
+    write: Callable[[Path], None],
+    run: Callable[[Path, Tensor], Predictions],
+) -> None:
+    """Write a graph, compare it with the network, and keep it if both agree.
+
+    Raises:
+        ExportError: if it cannot be written or run, or differs.
+    """
+    with replacing(path) as temporary:
+        try:
+            with _quiet():
+                write(temporary)
+            for size in sizes:
+                images = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
+                with torch.no_grad():
+                    expected = [prediction.numpy() for prediction in network(images)]
+                with _quiet():
+                    difference = largest_difference(run(temporary, images), expected)
+                if not difference <= TOLERANCE:
+                    raise ExportError(
+                        f"{path.name} differs from the model at {size[0]}x{size[1]} by {difference:.2g} standard "
+                        f"deviations, at most {TOLERANCE:g} are allowed"
+                    )
+        except ExportError:
+            raise
+        except Exception as error:
+            # The exporters and the runtime raise errors of many types, for operations that they do not know.
+            reason = " ".join(str(error).split())[:300]
+            raise ExportError(f"{path.name} cannot be exported ({type(error).__name__}: {reason})") from error
+
+
+def _trace(network: nn.Module, path: Path, size: Size, tasks: list[str], any_size: bool) -> None:
+    axes = {name: {2: "height", 3: "width"} for name in ("images", *tasks)} if any_size else None
+    torch.onnx.export(
+        network,
+        (torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1)),),
+        str(path),
+        dynamo=False,
+        input_names=["images"],
+        output_names=tasks,
+        dynamic_axes=axes,
+        opset_version=OPSET,
+    )
+
+
+def _capture(network: nn.Module, path: Path, size: Size, tasks: list[str]) -> None:
+    images = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
+    torch.onnx.export(
+        network,
+        (images,),
+        str(path),
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+        input_names=["images"],
+        output_names=tasks,
+    )
+
+
+def _program(network: nn.Module, path: Path, size: Size, any_size: bool) -> None:
+    shapes: Mapping[int, Any] = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    images = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
+    program = torch.export.export(network, (images,), dynamic_shapes=(shapes,) if any_size else None)
+    # torch.export refuses names without its ending.
+    target = path.with_name(f"{path.name}.pt2")
+    torch.export.save(program, str(target))
+    target.replace(path)
+
+
+def _run_onnx(path: Path, images: Tensor) -> Predictions:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return list(session.run(None, {"images": images.numpy()}))
+
+
+def _run_program(path: Path, images: Tensor) -> Predictions:
+    with open(path, "rb") as file:
+        program = torch.export.load(file)
+    with torch.no_grad():
+        return [prediction.numpy() for prediction in program.module()(images)]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the progress, graphs and warnings that the exporters print."""
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
