@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from tools.command_line import WRONG_USE, Parser, check_writable, positive, shown  # noqa: E402
+from tools.command_line import WRONG_USE, Parser, add_cell_options, check_writable, pass_cell_options, positive, shown  # noqa: E402
 
 if TYPE_CHECKING:
     from benchmark.grid.cells import Report
@@ -92,6 +92,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--columns", default="", metavar="METRICS", help="metrics of the printed table, as depth/delta1,semseg/pixAcc"
     )
+    add_cell_options(parser)
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--dry-run", action="store_true", help="only check everything and list the cells")
     mode.add_argument(
@@ -289,6 +290,7 @@ def main(arguments: list[str] | None = None) -> int:
         check_writable(options.out)
         requests = requested(options)
         grid, notes = checked_cells(requests)
+        check_cell_options(grid, options)
     except (ValueError, KeyError, OSError, ImportError) as error:
         return refuse(error)
     store = ResultStore(options.out, options.work)
@@ -312,6 +314,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if report.not_done else 0
 
 
+def check_cell_options(grid: Sequence[RunSpec], options: argparse.Namespace) -> None:
+    """Check --devices and --log before anything starts, and pass them to the cells.
+
+    Raises:
+        ConfigError: for devices that do not fit the machine or a batch, and for logs without their packages.
+    """
+    from benchmark.training.compose import check_devices
+    from benchmark.training.follow import chosen_logs
+
+    chosen_logs(options.log)
+    for spec in {(spec.recipe, spec.overrides): spec for spec in grid}.values():
+        check_devices(spec, options.devices)
+    pass_cell_options(options)
+
+
 def run_cells(grid: Sequence[RunSpec], store: ResultStore, options: argparse.Namespace) -> Report:
     """Run the remaining cells as processes on this machine."""
     import torch
@@ -324,7 +341,8 @@ def run_cells(grid: Sequence[RunSpec], store: ResultStore, options: argparse.Nam
 
     store.work.mkdir(parents=True, exist_ok=True)
     machine = hardware()
-    workers = options.workers or default_workers(machine["cores"], machine["memory_gib"], torch.cuda.is_available())
+    cells = default_workers(machine["cores"], machine["memory_gib"], torch.cuda.is_available())
+    workers = options.workers or max(1, cells // options.devices)
     executor = LocalExecutor(store, workers, options.imports)
     needed = {spec: needs_of(spec).cells for spec in grid}
     return run(grid, store, executor, progress_on(sys.stderr), options.retry, needed.__getitem__)
