@@ -14,6 +14,8 @@ from benchmark.records.escaping import escape_terminal
 if TYPE_CHECKING:
     from benchmark.inference.model import TrainedModel
 
+DEVICES_VARIABLE, LOG_VARIABLE = "MTL_DEVICES", "MTL_LOG"
+"""Environment variables with the defaults of --devices and --log."""
 WRONG_USE = 2
 """Exit code of a tool after a request that it cannot fulfil."""
 
@@ -92,6 +94,28 @@ def load_model_of(options: argparse.Namespace) -> TrainedModel:
         imports=options.imports,
         device=options.device,
     )
+
+
+def add_cell_options(parser: argparse.ArgumentParser) -> None:
+    """Add --devices and --log. A launcher passes them to its cells by environment variables, their defaults."""
+    parser.add_argument(
+        "--devices",
+        type=positive,
+        default=os.environ.get(DEVICES_VARIABLE, "1"),
+        metavar="N",
+        help="GPUs, or processes on a CPU, that share each batch of a cell (default: 1)",
+    )
+    parser.add_argument(
+        "--log",
+        default=os.environ.get(LOG_VARIABLE, ""),
+        metavar="A,B",
+        help="also follow trainings in tensorboard, wandb or mlflow: losses, rates, gradient ratios, pictures",
+    )
+
+
+def pass_cell_options(options: argparse.Namespace) -> None:
+    """Set the environment variables of --devices and --log for the cells that this process starts."""
+    os.environ.update({DEVICES_VARIABLE: str(options.devices), LOG_VARIABLE: options.log})
 
 
 def check_writable(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tools.command_line import Parser, positive
+from tools.command_line import Parser, add_cell_options, positive
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 RETRYABLE = ("failed", "diverged")
@@ -22,6 +22,7 @@ def parse_grid_arguments(description: str | None, arguments: list[str] | None) -
     _add_cells(parser.add_argument_group("cells"))
     _add_folders(parser.add_argument_group("folders and tables"))
     _add_execution(parser.add_argument_group("execution"))
+    add_cell_options(parser)
     _add_modes(parser.add_argument_group("in place of running"))
     options = parser.parse_args(arguments)
     modes = ("dry_run", "estimate", "why", "forget", "status")

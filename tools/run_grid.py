@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from tools.command_line import WRONG_USE, check_writable, shown  # noqa: E402
+from tools.command_line import WRONG_USE, check_writable, pass_cell_options, shown  # noqa: E402
 from tools.grid_arguments import parse_grid_arguments  # noqa: E402
 
 if TYPE_CHECKING:
@@ -237,6 +237,7 @@ def main(arguments: list[str] | None = None) -> int:
         check_writable(options.out)
         requests = requested(options)
         plan = plan_grid(requests, ResultStore(options.out, options.work))
+        check_cell_options(plan.cells, options)
     except (ValueError, KeyError, OSError, ImportError) as error:
         return refuse(error)
     for note in [*plan.notes, *replaced(plan.cells, plan.store)]:
@@ -261,6 +262,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if report.not_done else 0
 
 
+def check_cell_options(grid: Sequence[RunSpec], options: argparse.Namespace) -> None:
+    """Check --devices and --log before anything starts, and pass them to the cells.
+
+    Raises:
+        ConfigError: for devices that do not fit the machine or a batch, and for logs without their packages.
+    """
+    from benchmark.training.compose import check_devices
+    from benchmark.training.follow import chosen_logs
+
+    chosen_logs(options.log)
+    for spec in {(spec.recipe, spec.overrides): spec for spec in grid}.values():
+        check_devices(spec, options.devices)
+    pass_cell_options(options)
+
+
 def executor_of(options: argparse.Namespace, plan: GridPlan) -> Executor:
     """The executor of the command line.
 
@@ -280,6 +296,7 @@ def executor_of(options: argparse.Namespace, plan: GridPlan) -> Executor:
         options.cluster,
         minutes_of(plan, options) if options.executor == "slurm" else None,
         plan.needed,
+        options.devices,
     )
     return make_executor(chosen, plan.store)
 

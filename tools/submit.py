@@ -197,8 +197,10 @@ def write_branch(options: argparse.Namespace, base: Path, found: Submission) -> 
         if source.details_path(cell.result.spec).is_file():
             shutil.copyfile(source.details_path(cell.result.spec), store.details_path(cell.result.spec))
     tables = [sys.executable, str(base / "tools" / "make_leaderboard.py"), "--readme", str(base / "README.md")]
-    run(tables, base)
-    git(base, "add", "--all", "results", "README.md")
+    picture = base / "docs" / "pictures" / "board.svg"
+    pictures = [str(picture)] if picture.exists() else []
+    run([*tables, *(f"--picture={path}" for path in pictures)], base)
+    git(base, "add", "--all", "results", "README.md", *pictures)
     git(base, "commit", "--quiet", "--message", commit_message(found))
     print(f"\nbranch {name}: {git(base, 'rev-parse', '--short', 'HEAD')}")
     print(f"send it with: git push YOUR_FORK {name}, then open a pull request on the page that git prints")

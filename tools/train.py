@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tools.command_line import Parser, check_writable, positive, refuse
+from tools.command_line import Parser, add_cell_options, check_writable, refuse
 
 if TYPE_CHECKING:
     from benchmark.records.result import RunResult, RunSpec
@@ -51,19 +51,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         dest="imports",
         help="your own Python file with methods, regularizers, data sets or backbones",
     )
-    parser.add_argument(
-        "--devices",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="GPUs, or processes on a CPU, that share each batch of the recipe (default: 1)",
-    )
-    parser.add_argument(
-        "--log",
-        default="",
-        metavar="A,B",
-        help="also follow the training in tensorboard, wandb or mlflow: losses, rates, gradient ratios, pictures",
-    )
+    add_cell_options(parser)
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: results)")
     parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: OUT/work)")
     return parser.parse_args(arguments)
@@ -143,6 +131,9 @@ def run_process(options: argparse.Namespace) -> int:
             spec = checked_spec(options)
             store = ResultStore(options.out, options.work)
             folder = store.work_folder(spec)
+            if store.finished(spec):
+                print(f"already done: {store.path(spec)}")
+                return 0
             if RESULT_VARIABLE in os.environ or not devices.writes:
                 run_part(spec, folder, options.imports, options.logs)
                 return 0

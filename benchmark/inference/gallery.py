@@ -116,7 +116,7 @@ def choose(cells: Sequence[Cell], metric: str, count: int) -> list[tuple[int, st
     order = sorted(means, key=lambda number: -means[number] if higher else means[number])
     best, worst = order[:count], [number for number in order[::-1][:count] if number not in order[:count]]
     return [
-        (number, f"{kind} {place} by {metric}: {means[number]:.3g} {unit}")
+        (number, f"{kind} {place} by {metric}: {with_unit(means[number], unit)}")
         for kind, numbers in (("best", best), ("worst", worst))
         for place, number in enumerate(numbers, start=1)
     ]
@@ -176,7 +176,12 @@ def _metric_text(task: Task, values: Values) -> str:
     """Ranking metric of the task for one image."""
     name = f"{task.name}/{task.primary_metric}"
     value = values.get(name)
-    return f"{task.primary_metric} {value:.3g} {described(name).unit}" if value is not None else ""
+    return f"{task.primary_metric} {with_unit(value, described(name).unit)}" if value is not None else ""
+
+
+def with_unit(value: float, unit: str) -> str:
+    """A number with three digits and its unit; "1" is no unit."""
+    return f"{value:.3g} {unit}".removesuffix(" 1")
 
 
 def _scale(task: Task, span: tuple[float, float]) -> str:

@@ -40,7 +40,7 @@ from benchmark.training.checkpoints import (
     usable_states,
 )
 from benchmark.training.compose import compose
-from benchmark.training.data_parallel import devices_here, unwrapped
+from benchmark.training.data_parallel import devices_here, send_from_first, unwrapped
 from benchmark.training.dependencies import TRAIN_SECONDS, needs_of, trained_methods
 from benchmark.training.details import DETAILS_FILE, write_details
 from benchmark.training.failures import class_of_error
@@ -259,6 +259,7 @@ def train_runner(runner: Runner, seconds_before: float) -> dict[str, float]:
     if regularizer is not None and type(regularizer).calibrate is not Regularizer.calibrate:
         with torch.random.fork_rng(devices=[]):
             regularizer.calibrate(_training_targets(runner))
+    send_from_first(module)
     if not any(parameter.requires_grad for parameter in method.parameters()):
         return {"train_seconds": 0.0, "seconds_per_step": 0.0}
     before = time.perf_counter()

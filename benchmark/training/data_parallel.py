@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -34,6 +35,8 @@ BUFFERS = next(
     if name in inspect.signature(DistributedDataParallel).parameters
 )
 """Option of DDP to send buffers before each step, which is not needed; torch 2.14 has a new name for it."""
+TIMEOUT = timedelta(hours=1)
+"""Longest wait of one device for another, such as for the first one to save. The launcher notices a death at once."""
 NAMED = 8
 """Largest number of parameters that an error names."""
 
@@ -89,7 +92,7 @@ def process_group() -> Iterator[Devices]:
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if backend == "nccl" else None
     if device is not None:
         torch.cuda.set_device(device)
-    dist.init_process_group(backend, device_id=device)
+    dist.init_process_group(backend, device_id=device, timeout=TIMEOUT)
     try:
         yield devices_here()
     finally:
@@ -148,6 +151,16 @@ def sum_gradients(bucket: Any) -> torch.futures.Future[Tensor]:
     work: Any = dist.all_reduce(bucket.buffer(), async_op=True)
     summed: torch.futures.Future[Tensor] = work.get_future().then(lambda future: future.value()[0])
     return summed
+
+
+def send_from_first(module: nn.Module) -> None:
+    """Set parameters and buffers on all devices to those of the first one.
+
+    Devices that compute the same, such as a calibration, may still differ in the last bits.
+    """
+    if devices_here().count > 1:
+        for tensor in (*module.parameters(), *module.buffers()):
+            dist.broadcast(tensor.detach(), src=0)
 
 
 def unwrapped(module: Any) -> Any:

@@ -35,7 +35,8 @@ def changes_now(result: RunResult) -> list[str]:
         request = normalised_request(replace(trusted_spec(result), ingredients=None))
         now = ingredients_of(request, old.needs)
     except KeyError as error:
-        raise ConfigError(f"{error.args[0]} Add its file to this checkout and train from there.") from None
+        reason = str(error.args[0]).partition(" Registered:")[0]
+        raise ConfigError(f"{reason} Add its file to this checkout and train from there.") from None
     return replace(now, data=old.data).changes_since(old)
 
 

@@ -13,7 +13,7 @@ WORST_SHARE, WORST_ANGLE = 0.5, 45.0
 NO_LABEL = 0.35
 """Grey of pixels without a label."""
 LEGENDS = {
-    "class": "white: another class",
+    "class": "bright: another class",
     "value": f"0 to {WORST_SHARE:.0%} of the label",
     "direction": f"0 to {WORST_ANGLE:g} degrees",
     "probability": "difference of probabilities, 0 to 1",

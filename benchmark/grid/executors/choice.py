@@ -42,6 +42,7 @@ class ExecutorOptions:
         cluster: file with the keys of a cluster, see docs/grid.md.
         minutes: time of the longest cell, for the time limit of a batch system.
         needed: cells that a cell starts or learns from, whose weights go to machines without the launcher's folders.
+        devices: devices of one cell, see --devices of tools/train.py.
     """
 
     name: str = "local"
@@ -54,6 +55,7 @@ class ExecutorOptions:
     cluster: str | Path | None = None
     minutes: float | None = None
     needed: Callable[[RunSpec], Sequence[RunSpec]] = no_cells
+    devices: int = 1
 
 
 def make_executor(options: ExecutorOptions, store: ResultStore) -> Executor:
@@ -85,11 +87,13 @@ def require(package: str, extra: str) -> None:
 
 def _local(options: ExecutorOptions, store: ResultStore) -> Executor:
     gpus, machine = visible_gpus(), hardware()
-    per_cell = options.gpus_per_cell if options.gpus_per_cell is not None else (1.0 if gpus else 0.0)
+    per_cell = options.gpus_per_cell if options.gpus_per_cell is not None else (float(options.devices) if gpus else 0.0)
     if per_cell > len(gpus):
         raise ExecutorError(f"--gpus-per-cell {per_cell:g}: this machine has {len(gpus)} GPUs")
     slots = int(len(gpus) / per_cell) if per_cell else None
-    workers = options.workers or default_workers(machine["cores"], machine["memory_gib"], slots)
+    fitting = default_workers(machine["cores"], machine["memory_gib"], slots)
+    # On a CPU, a cell on several devices computes in as many processes.
+    workers = options.workers or (fitting if gpus else max(1, fitting // options.devices))
     if slots is not None and workers > slots:
         raise ExecutorError(f"--workers {workers}: {len(gpus)} GPUs take {slots} cells; lower --gpus-per-cell")
     return LocalExecutor(store, workers, options.imports, gpus=gpus, gpus_per_cell=per_cell)

@@ -27,7 +27,7 @@ from benchmark.batch_parts import (
 )
 from benchmark.losses import LOSSES
 from benchmark.losses.registry import Losses
-from benchmark.training.data_parallel import SummedDataParallel
+from benchmark.training.data_parallel import SummedDataParallel, send_from_first
 from benchmark.training.whole_batch_layers import use_whole_batch
 
 PARTS = 2
@@ -173,7 +173,14 @@ def parallel_values() -> dict[str, Any]:
     module = SummedDataParallel(frozen)
     module(own_rows(torch.arange(12.0).view(4, 3))).backward()
     module.complete_gradients()
-    return {"error": text, "gradients": {name: weight.grad for name, weight in frozen.named_parameters()}}
+    torch.manual_seed(dist.get_rank())
+    sent = nn.Conv2d(2, 3, 3).to(memory_format=torch.channels_last)
+    send_from_first(sent)
+    return {
+        "error": text,
+        "sent": sent.weight.detach(),
+        "gradients": {name: weight.grad for name, weight in frozen.named_parameters()},
+    }
 
 
 def part(index: int, folder: Path) -> None:
@@ -243,6 +250,12 @@ def test_gradients_are_sums_over_devices_and_a_regularizer_may_leave_weights_out
             assert found["gradients"][f"{part_name}.weight"].tolist() == [[18, 22, 26]]
             assert found["gradients"][f"{part_name}.bias"].tolist() == [4]
         assert found["gradients"]["regularizer.of_other_steps.weight"] is None
+
+
+def test_weights_of_the_first_device_are_sent_to_all(of_parts: list[dict[str, Any]]) -> None:
+    torch.manual_seed(0)
+    assert all(torch.equal(found["sent"], nn.Conv2d(2, 3, 3).weight) for found in [of_parts[0]])
+    assert torch.equal(of_parts[0]["sent"], of_parts[1]["sent"])
 
 
 def test_parameters_without_a_gradient_are_named(of_parts: list[dict[str, Any]]) -> None:

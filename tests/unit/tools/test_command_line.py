@@ -6,7 +6,9 @@ import io
 import sys
 from pathlib import Path
 
-from tools.command_line import Parser, refuse, shown
+import pytest
+
+from tools.command_line import Parser, add_cell_options, pass_cell_options, refuse, shown
 
 
 def test_any_text_can_be_printed_to_a_stream_of_any_encoding(monkeypatch):
@@ -28,3 +30,16 @@ def test_paths_below_the_current_folder_are_shown_relative(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     assert shown(tmp_path / "a" / "b") == str(Path("a", "b"))
     assert shown(Path("/elsewhere")) == "/elsewhere"
+
+
+def test_a_launcher_passes_devices_and_logs_to_its_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Set, so that they are restored after the test.
+    monkeypatch.setenv("MTL_DEVICES", "1")
+    monkeypatch.setenv("MTL_LOG", "")
+    launcher = Parser("launcher")
+    add_cell_options(launcher)
+    assert vars(launcher.parse_args([])) == {"devices": 1, "log": ""}
+    pass_cell_options(launcher.parse_args(["--devices", "4", "--log", "wandb"]))
+    cell = Parser("cell")
+    add_cell_options(cell)
+    assert vars(cell.parse_args([])) == {"devices": 4, "log": "wandb"}

@@ -90,6 +90,18 @@ def test_a_result_of_other_code_is_refused(checkout, capsys):
     assert "not what this checkout would train: method hard_sharing version 7 -&gt; 1" in capsys.readouterr().out
 
 
+def test_a_result_of_a_method_that_is_not_in_the_checkout_is_refused(checkout, capsys):
+    path = write(checkout / "results", 1, 22.0)
+    text = json.loads(path.read_text())
+    text["spec"]["method"] = "no_such_method"
+    path.unlink()
+    result = RunResult.from_json(text)
+    ResultStore(checkout / "results").path(result.spec).write_text(result.to_text())
+    assert submit.main([str(checkout / "results"), "--check"]) == 1
+    message = "no method named 'no_such_method'. Add its file to this checkout and train from there."
+    assert message in capsys.readouterr().out
+
+
 def test_a_pull_request_that_removes_results_says_so(checkout, capsys, tmp_path):
     write(tmp_path / "offer", 1, 22.0)
     folders = [str(tmp_path / "offer"), "--results", str(checkout / "results"), "--check"]
