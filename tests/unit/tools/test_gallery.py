@@ -86,7 +86,9 @@ def test_images_are_ordered_by_the_mean_over_cells():
     assert [number for number, _ in choose(cells, "depth/rmse@pixel", 2)] == [1, 0, 2]
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"no json"), gzip.compress(b"[]\n")])
+@pytest.mark.parametrize(
+    "content", [b"no gzip", gzip.compress(b"no json"), gzip.compress(b"[]\n")], ids=["no gzip", "no JSON", "no details"]
+)
 def test_damaged_details_are_named(content, tmp_path):
     (tmp_path / "run.details.jsonl.gz").write_bytes(content)
     with pytest.raises(RecordError, match=r"run\.details\.jsonl\.gz: not readable") as error:

@@ -13,7 +13,7 @@ from benchmark.tasks import NYUV2_TASKS
 
 
 @pytest.mark.parametrize("size", [(61, 83), (30, 40), (17, 9)])
-@pytest.mark.parametrize("task", NYUV2_TASKS.values(), ids=str)
+@pytest.mark.parametrize("task", NYUV2_TASKS.values(), ids=lambda task: task.name)
 def test_strips_equal_the_whole(task, size, monkeypatch):
     monkeypatch.setattr(resizing, "STRIP_VALUES", 5 * task.channels * size[1])
     prediction = torch.randn(task.channels, 30, 40, generator=torch.Generator().manual_seed(0))
