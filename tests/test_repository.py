@@ -157,9 +157,14 @@ def test_every_package_that_the_code_imports_is_declared() -> None:
     names = {name for path in files if path.suffix == ".py" for name in imported_by(path)} - ours
     packages = packages_distributions()
     # Extras that a tool asks for by name where they are missing.
-    known = {*declared(), *declared("parquet"), *declared("docs"), *declared("onnx")}
+    known = {*declared(), *(name for extra in ("docs", "onnx", "parquet", "ray", "slurm") for name in declared(extra))}
     missing = {name for name in names if not {canonicalize_name(found) for found in packages.get(name, [name])} & known}
     assert not missing, "add their packages to [project] dependencies in pyproject.toml, or remove the imports"
+
+
+def test_the_base_set_holds_no_package_of_a_cluster() -> None:
+    locked_names = {canonicalize_name(line.name) for line in locked()}
+    assert not {"ray", "submitit"} & {*declared(), *locked_names}
 
 
 def test_the_lock_has_one_version_of_each_requirement_in_its_range() -> None:

@@ -14,139 +14,55 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from tools.command_line import WRONG_USE, Parser, add_cell_options, check_writable, pass_cell_options, positive, shown  # noqa: E402
+from tools.command_line import WRONG_USE, check_writable, pass_cell_options, shown  # noqa: E402
+from tools.grid_arguments import parse_grid_arguments  # noqa: E402
 
 if TYPE_CHECKING:
     from benchmark.grid.cells import Report
+    from benchmark.grid.executors import Executor
+    from benchmark.launch import GridPlan
     from benchmark.records.result import RunSpec
     from benchmark.records.store import ResultStore
     from benchmark.training.requests import Request
 
 SIGNAL_EXIT = 128
-RETRYABLE = ("failed", "diverged")
-LISTED = ("methods", "regularizers", "backbones", "datasets", "losses", "metrics", "recipes", "boards", "tasks")
-FORGETTABLE = ("stale", "failed", "all")
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
-    parser = Parser(__doc__)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--recipe", help="name of a recipe, or path of your own")
-    what.add_argument("--board", metavar="NAME", help="run the cells of OUT/boards/NAME.toml in their order")
-    what.add_argument("--list", choices=LISTED, metavar="KIND", help=f"list the names of a kind: {', '.join(LISTED)}")
-    parser.add_argument(
-        "--methods",
-        metavar="A,B",
-        help="names or wildcards such as '*net' (default: all, without searches such as atrc_search)",
-    )
-    parser.add_argument("--regularizers", metavar="A,B", help="names or wildcards (default: none)")
-    parser.add_argument("--seeds", type=seeds, nargs="+", metavar="N", help="seeds, as 0 1 2 or 0,1,2 (default: 0)")
-    parser.add_argument("--backbone", help="name or name:weights (default: the recipe's)")
-    parser.add_argument("--tasks", metavar="A,B", help="task names (default: the recipe's)")
-    parser.add_argument(
-        "--split",
-        choices=("test", "val"),
-        help="test (default), or val: train without the validation frames and score these",
-    )
-    parser.add_argument(
-        "--workers",
-        type=positive,
-        metavar="N",
-        help="cells at a time, which share the cores (default: 1 with a GPU, else one per core, limited by memory)",
-    )
-    parser.add_argument(
-        "--out", type=Path, default=CHECKOUT / "results", metavar="DIR", help="folder of results (default: results)"
-    )
-    parser.add_argument("--work", type=Path, metavar="DIR", help="folder of logs and checkpoints (default: OUT/work)")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="change a setting of the recipe; may be given several times",
-    )
-    parser.add_argument(
-        "--import",
-        action="append",
-        default=[],
-        metavar="FILE",
-        dest="imports",
-        help="your own Python file with methods, regularizers, data sets or backbones",
-    )
-    parser.add_argument(
-        "--retry",
-        type=statuses,
-        default=("failed",),
-        metavar="STATUS",
-        help="stored failures to run again: failed, diverged, both with a comma, or none (default: failed)",
-    )
-    parser.add_argument(
-        "--columns", default="", metavar="METRICS", help="metrics of the printed table, as depth/delta1,semseg/pixAcc"
-    )
-    add_cell_options(parser)
-    mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--dry-run", action="store_true", help="only check everything and list the cells")
-    mode.add_argument(
-        "--status", action="store_true", help="only count the cells that are done, missing, stale, failed"
-    )
-    mode.add_argument(
-        "--forget",
-        choices=FORGETTABLE,
-        help="list the results to remove: older results that a cell replaces, failed ones, or all; --yes removes them",
-    )
-    parser.add_argument("--yes", action="store_true", help="with --forget: remove the listed results")
-    return parser.parse_args(arguments)
-
-
-def seeds(text: str) -> list[int]:
-    """Parse one or several seeds, separated by commas."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    wrong = [part for part in parts if not part.isdecimal()]
-    if wrong or not parts:
-        raise argparse.ArgumentTypeError(f"a seed is an integer of 0 or more, found {(wrong or [text])[0]!r}")
-    return [int(part) for part in parts]
-
-
-def statuses(text: str) -> tuple[str, ...]:
-    """Parse the statuses of --retry."""
-    chosen = () if text == "none" else tuple(name.strip() for name in text.split(","))
-    for name in chosen:
-        if name not in RETRYABLE:
-            raise argparse.ArgumentTypeError(f"expected failed, diverged or none, found {name!r}")
-    return chosen
+    return parse_grid_arguments(__doc__, arguments)
 
 
 def requested(options: argparse.Namespace) -> list[Request]:
-    """The requests of the command line: one request, or the requests of a board.
+    """The requests of the command line, of a board or of a grid file.
 
     Raises:
         ValueError, OSError, ImportError: for a wrong request, in one line.
     """
+    from benchmark.launch import requests_of_board, requests_of_file
     from benchmark.metrics.catalogue import described
-    from benchmark.records.boards import read_board
-    from benchmark.records.overrides import Overrides
     from benchmark.registry import import_files
-    from benchmark.training.recipe_keys import parse_overrides
-    from benchmark.training.requests import Request, of_board
+    from benchmark.training.requests import Request
+    from benchmark.training.sweeps import variants_of
 
     import_files(options.imports)
     for key in names(options.columns, "--columns") if options.columns else ():
         described(key)
-    chosen = ("methods", "regularizers", "seeds", "backbone", "tasks", "split", "overrides")
-    if options.board:
+    if options.board or options.grid:
+        chosen = ("methods", "regularizers", "seeds", "backbone", "tasks", "split", "overrides")
         given = [name for name in chosen if getattr(options, name)]
         if given:
-            raise ValueError(f"--board selects the cells to run; leave out --{given[0].replace('overrides', 'set')}")
-        return of_board(read_board(options.out, options.board))
+            file = "--board" if options.board else "--grid"
+            raise ValueError(f"{file} selects the cells to run; leave out --{given[0].replace('overrides', 'set')}")
+        return requests_of_board(options.out, options.board) if options.board else requests_of_file(Path(options.grid))
     return [
         Request(
             options.recipe,
@@ -155,23 +71,10 @@ def requested(options: argparse.Namespace) -> list[Request]:
             [seed for group in options.seeds or [[0]] for seed in group],
             options.backbone,
             names(options.tasks, "--tasks") if options.tasks else (),
-            Overrides(parse_overrides(options.overrides)),
+            variants_of(options.recipe, options.overrides),
             options.split or "test",
         )
     ]
-
-
-def prepare_data(requests: Sequence[Request]) -> None:
-    """Generate the data sets of the recipes, or check that they exist, before the first cell starts.
-
-    Raises:
-        ValueError, OSError: if data are missing and cannot be generated; the message has the remedy.
-    """
-    from benchmark.training.identity import ensure_data
-    from benchmark.training.requests import recipes_of
-
-    for recipe in recipes_of(requests):
-        ensure_data(recipe)
 
 
 def names(text: str, option: str) -> list[str]:
@@ -186,16 +89,51 @@ def names(text: str, option: str) -> list[str]:
     return found
 
 
-def print_only(grid: Sequence[RunSpec], store: ResultStore, options: argparse.Namespace) -> None:
-    """Run --dry-run, --status or --forget."""
-    from benchmark.grid.stale import status_text
+def prepare_data(requests: Sequence[Request]) -> None:
+    """Generate the data sets of the recipes, or check that they exist, before the first cell starts."""
+    from benchmark.launch import prepare_data
 
+    prepare_data(requests)
+
+
+def print_only(plan: GridPlan, options: argparse.Namespace) -> bool:
+    """Run --dry-run, --status, --watch, --why, --estimate or --forget; False if the cells are to be run."""
     if options.forget:
-        forget(grid, store, options.forget, options.yes)
+        forget(plan.cells, plan.store, options.forget, options.yes)
+    elif options.watch:
+        watch(plan, options.watch)
     elif options.status:
-        print(status_text(grid, store))
+        from benchmark.grid.status import status_text
+
+        print(status_text(plan.cells, plan.store))
+    elif options.why:
+        from benchmark.grid.explain import explanation, find_cell
+
+        print(explanation(find_cell(plan.cells, options.why), plan.store, plan.needed))
+    elif options.estimate:
+        from benchmark.cost.estimate import estimate_text
+
+        print(estimate_text(plan.cells, plan.store, options.workers, options.imports))
+    elif options.dry_run:
+        print_plan(plan.cells, plan.store)
     else:
-        print_plan(grid, store)
+        return False
+    return True
+
+
+def watch(plan: GridPlan, seconds: float) -> None:
+    """Draw the status again and again until every cell has a result, or until Ctrl-C."""
+    from benchmark.grid.status import watch_text
+
+    clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() else ""
+    ended = False
+    try:
+        while not ended:
+            text, ended = watch_text(plan.cells, plan.store, shutil.get_terminal_size().lines)
+            print(f"{clear}{text}", flush=True)
+            time.sleep(0 if ended else seconds)
+    except KeyboardInterrupt:
+        print()
 
 
 def print_names(options: argparse.Namespace) -> int:
@@ -214,9 +152,10 @@ def print_names(options: argparse.Namespace) -> int:
 
 def print_plan(grid: Sequence[RunSpec], store: ResultStore) -> None:
     """List the cells with their state."""
-    from benchmark.grid.stale import MISSING, state_of
+    from benchmark.grid.stale import MISSING, OlderResults, state_of
 
-    states = {spec: state_of(spec, store) for spec in grid}
+    older = OlderResults(store)
+    states = {spec: state_of(spec, older) for spec in grid}
     for spec, state in states.items():
         print(f"{'to run' if state == MISSING else state:8s} {spec.run_id}")
     print(f"{len(grid)} cells, {sum(state != 'done' for state in states.values())} not done")
@@ -249,8 +188,14 @@ def print_report(report: Report) -> None:
         print("stopped; the same command continues with the cells that are left", file=sys.stderr)
 
 
-def print_leaderboard(store: ResultStore, recipe: str, columns: str) -> None:
+def print_leaderboard(store: ResultStore, recipe: str, columns: str, told: Collection[str]) -> None:
     """Write the leaderboard's files, print the tables of one recipe and the paths of all files.
+
+    Args:
+        store: store of the results.
+        recipe: name of the recipe.
+        columns: metrics to show, with commas; empty for the ranking metrics.
+        told: run_ids of cells whose failure the progress has shown.
 
     Raises:
         ValueError: for a metric in `columns` that no result has.
@@ -266,7 +211,7 @@ def print_leaderboard(store: ResultStore, recipe: str, columns: str) -> None:
     chosen = columns_of(written.contents, columns)
     for analysis in written.contents.analyses:
         if analysis.table.setting.recipe == recipe and (analysis.table.results or analysis.table.not_done):
-            print(terminal_table(analysis, width, chosen))
+            print(terminal_table(analysis, width, chosen, told))
     print(f"leaderboard: {shown(written.markdown)} and {shown(written.csv)}")
     print(f"results: {shown(store.root / 'runs')}, logs: {shown(store.work)}")
 
@@ -282,31 +227,34 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     if options.list:
         return print_names(options)
+    from benchmark.grid.executors import ExecutorError
+    from benchmark.grid.progress import progress_on
     from benchmark.grid.stale import replaced
+    from benchmark.launch import plan_grid, run_plan
     from benchmark.records.store import ResultStore, StoreError
-    from benchmark.training.requests import checked_cells
 
     try:
         check_writable(options.out)
         requests = requested(options)
-        grid, notes = checked_cells(requests)
-        check_cell_options(grid, options)
+        plan = plan_grid(requests, ResultStore(options.out, options.work))
+        check_cell_options(plan.cells, options)
     except (ValueError, KeyError, OSError, ImportError) as error:
         return refuse(error)
-    store = ResultStore(options.out, options.work)
-    for note in [*notes, *replaced(grid, store)]:
+    for note in [*plan.notes, *replaced(plan.cells, plan.store)]:
         print(note, file=sys.stderr)
-    if not grid:
+    plan = plan.only(options.only)
+    if not plan.cells:
         return refuse("no cell to run")
     try:
-        if options.dry_run or options.status or options.forget:
-            print_only(grid, store, options)
+        if print_only(plan, options):
             return 0
-        if any(store.version(spec) is None for spec in grid):
+        executor = executor_of(options, plan)
+        if any(plan.store.version(spec) is None for spec in plan.cells):
             prepare_data(requests)
-        report = run_cells(grid, store, options)
-        print_leaderboard(store, requests[0].recipe, options.columns)
-    except (StoreError, ValueError, OSError) as error:
+        report = run_plan(plan, executor, progress_on(sys.stderr), options.retry, options.limit)
+        told = {spec.run_id for spec in report.not_done}
+        print_leaderboard(plan.store, requests[0].recipe, options.columns, told)
+    except (StoreError, ExecutorError, ValueError, OSError) as error:
         return refuse(error)
     print_report(report)
     if report.stopped_by is not None:
@@ -329,23 +277,39 @@ def check_cell_options(grid: Sequence[RunSpec], options: argparse.Namespace) -> 
     pass_cell_options(options)
 
 
-def run_cells(grid: Sequence[RunSpec], store: ResultStore, options: argparse.Namespace) -> Report:
-    """Run the remaining cells as processes on this machine."""
-    import torch
+def executor_of(options: argparse.Namespace, plan: GridPlan) -> Executor:
+    """The executor of the command line.
 
-    from benchmark.grid.cells import run
-    from benchmark.grid.executors.local import LocalExecutor, default_workers
-    from benchmark.grid.progress import progress_on
-    from benchmark.records.provenance import hardware
-    from benchmark.training.dependencies import needs_of
+    Raises:
+        ExecutorError: if it cannot be used here, in one line.
+    """
+    from benchmark.grid.executors.choice import ExecutorOptions, make_executor
 
-    store.work.mkdir(parents=True, exist_ok=True)
-    machine = hardware()
-    cells = default_workers(machine["cores"], machine["memory_gib"], torch.cuda.is_available())
-    workers = options.workers or max(1, cells // options.devices)
-    executor = LocalExecutor(store, workers, options.imports)
-    needed = {spec: needs_of(spec).cells for spec in grid}
-    return run(grid, store, executor, progress_on(sys.stderr), options.retry, needed.__getitem__)
+    chosen = ExecutorOptions(
+        options.executor,
+        options.workers,
+        tuple(options.imports),
+        options.gpus_per_cell,
+        options.cpus_per_cell,
+        options.memory_per_cell,
+        options.ray_address,
+        options.cluster,
+        minutes_of(plan, options) if options.executor == "slurm" else None,
+        plan.needed,
+        options.devices,
+    )
+    return make_executor(chosen, plan.store)
+
+
+def minutes_of(plan: GridPlan, options: argparse.Namespace) -> float | None:
+    """Estimated minutes of the longest cell; None if the file of the cluster names them, or if they are not known."""
+    from benchmark.grid.executors.cluster_file import read_cluster
+
+    if read_cluster(options.cluster).slurm.minutes is not None:
+        return None
+    from benchmark.cost.estimate import estimate, longest_minutes
+
+    return longest_minutes(estimate(plan.cells, plan.store, options.workers, options.imports)[0])
 
 
 if __name__ == "__main__":

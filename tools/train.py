@@ -152,17 +152,24 @@ def run_process(options: argparse.Namespace) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the cell. Exit code 0 if its result is done, 1 if it failed or diverged, 2 for a wrong request."""
+    """Run the cell.
+
+    Exit code 0 if its result is done, 1 if it failed or diverged, 2 for a wrong request, 75 if its result could not be
+    stored, 85 if it was interrupted by SIGUSR1 and its state is saved.
+    """
     options = parse_arguments(arguments)
     from torch.distributed import is_torchelastic_launched
 
     from benchmark.records.escaping import escape_terminal
+    from benchmark.records.failures import INTERRUPTED_EXIT_CODE, RETRY_EXIT_CODE
     from benchmark.records.store import ResultStore, StoreError
     from benchmark.records.validation import RecordError
     from benchmark.training.checkpoints import OtherDevicesError, remove_training_state
     from benchmark.training.details import DETAILS_FILE
     from benchmark.training.device_processes import RefusedError
+    from benchmark.training.interruption import CellInterruptedError, listen
 
+    listen()
     try:
         check_writable(options.out)
         if is_torchelastic_launched():
@@ -174,6 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if store.finished(spec):
             print(f"already done: {store.path(spec)}")
+            remove_training_state(store.work_folder(spec))
             return 0
         store.check_writable(spec)
         folder = store.work_folder(spec)
@@ -183,11 +191,14 @@ def main(arguments: list[str] | None = None) -> int:
         if result.status == "done":
             # Delete the state after storing: if storing fails, the next start evaluates but does not train again.
             remove_training_state(folder)
+    except CellInterruptedError as error:
+        print(f"interrupted: {error}")
+        return INTERRUPTED_EXIT_CODE
     except (RefusedError, OtherDevicesError) as error:
         return refuse("train.py", error)
     except (StoreError, RecordError, OSError) as error:
         refuse("train.py", error)
-        return 1
+        return RETRY_EXIT_CODE
     print(escape_terminal(f"{result.status}: {path if result.error is None else f'{result.error} ({path})'}"))
     return 0 if result.status == "done" else 1
 

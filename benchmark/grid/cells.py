@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.grid.executors import Executor
+from benchmark.grid.failures import FailureRules
 from benchmark.grid.loop import LEFT, Dependencies, GridLoop, independent
 from benchmark.grid.progress import Outcome, Progress
 from benchmark.grid.signals import StopSignals
@@ -102,6 +103,8 @@ def run(
     progress: Progress,
     retry: Collection[str] = (FAILED,),
     depends_on: Dependencies = independent,
+    rules: FailureRules | None = None,
+    limit: int | None = None,
 ) -> Report:
     """Run the cells that are not done, and wait for the cells that other launchers run.
 
@@ -112,9 +115,11 @@ def run(
         progress: display of the progress.
         retry: statuses of cells to run again; a cell that is done is never run again.
         depends_on: cells that must be done before a cell can start.
+        rules: consequences of failures; by default two retries after failures of the infrastructure.
+        limit: largest number of cells to run; None for all.
     """
-    loop = GridLoop(grid, store, executor, progress, depends_on)
-    loop.plan(retry)
+    loop = GridLoop(grid, store, executor, progress, depends_on, rules)
+    loop.plan(retry, limit)
     with StopSignals() as signals:
         loop.work(signals)
     return Report({spec: loop.outcomes[spec] for spec in grid}, signals.first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,17 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 60.0
 """Seconds between two lines about running cells if the stream is not a terminal."""
+MOST_BARS = 16
+"""Number of cells with a bar; a cluster may run hundreds."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Status of a cell (done, failed, diverged or left to run) and the reason in one line."""
+    """Status of a cell (done, failed, diverged or left to run), the reason in one line, and the class of a failure."""
 
     status: str
     error: str | None = None
+    error_class: str | None = None
 
 
 class Progress(Protocol):
@@ -79,7 +83,7 @@ class LineProgress:
 
     def advanced(self, spec: RunSpec, step: int, steps: int) -> None:
         """A running cell has done `step` of `steps` steps."""
-        began, _ = self.cells[spec]
+        began, _ = self.cells.get(spec, (time.monotonic(), 0.0))
         self.cells[spec] = (began, step / max(1, steps))
         if time.monotonic() - self.last_line >= self.interval:
             self.last_line = time.monotonic()
@@ -145,12 +149,15 @@ class TerminalProgress:
     def started(self, spec: RunSpec, log: Path) -> None:
         """A cell was started."""
         if spec in self.cells:
-            self.bars.remove_task(self.cells[spec])
-        self.cells[spec] = self.bars.add_task(name_of(spec), total=None)
+            self.bars.remove_task(self.cells.pop(spec))
+        self._add_bar(spec)
 
     def advanced(self, spec: RunSpec, step: int, steps: int) -> None:
         """A running cell has done `step` of `steps` steps."""
-        self.bars.update(self.cells[spec], completed=step, total=steps)
+        if spec not in self.cells:
+            self._add_bar(spec)
+        if spec in self.cells:
+            self.bars.update(self.cells[spec], completed=step, total=steps)
         self._draw()
 
     def ended(self, spec: RunSpec, outcome: Outcome) -> None:
@@ -169,12 +176,25 @@ class TerminalProgress:
         """The grid has ended."""
         self.bars.stop()
 
+    def _add_bar(self, spec: RunSpec) -> None:
+        if len(self.cells) < MOST_BARS:
+            self.cells[spec] = self.bars.add_task(name_of(spec), total=None)
+
     def _draw(self) -> None:
         running = [self.bars.tasks[self.bars.task_ids.index(task)] for task in self.cells.values()]
         shares = sum(task.completed / task.total for task in running if task.total)
         if self.bars.tasks:
             self.bars.update(self.grid, completed=self.over + shares, description=f"grid {self.over}/{self.left}")
         self.bars.refresh()
+
+
+def read_progress(folder: Path) -> tuple[int, int] | None:
+    """Steps done and total steps of a cell, from its progress.json; None if the file is missing."""
+    try:
+        progress = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+        return int(progress["step"]), int(progress["steps"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def name_of(spec: RunSpec) -> str:

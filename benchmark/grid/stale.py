@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from glob import escape
+from collections.abc import Iterable
+from glob import escape, glob
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +15,57 @@ from benchmark.records.store import ResultStore, Stored, StoreError, read_result
 from benchmark.records.validation import RecordError
 
 MISSING, STALE, UNREADABLE = "missing", "stale", "unreadable"
-STATES = (DONE, MISSING, STALE, "failed", "diverged", UNREADABLE)
 UNIDENTIFIED = "stored before cells were identified by their content"
 
 
-def state_of(spec: RunSpec, store: ResultStore) -> str:
+class OlderResults:
+    """Results of the same requests with other ingredients, which cells of a grid replace.
+
+    The folders are listed once, since listing thousands of files for each cell would take minutes.
+
+    Args:
+        store: store of the results.
+    """
+
+    def __init__(self, store: ResultStore) -> None:
+        self.store = store
+        self._folders: dict[Path, dict[str, list[Path]]] = {}
+
+    def of(self, spec: RunSpec) -> list[Stored]:
+        """Results that a cell replaces, in the order of their names."""
+        found = []
+        for path in self._files(self.store.path(spec).parent).get(_prefix(spec.run_id), []):
+            try:
+                result = read_result(path)
+            except (RecordError, OSError):
+                continue
+            if result.run_id != spec.run_id and _request(result.spec) == _request(spec):
+                found.append(Stored(result, path))
+        return found
+
+    def _files(self, folder: Path) -> dict[str, list[Path]]:
+        if folder not in self._folders:
+            by_prefix: dict[str, list[Path]] = {}
+            for path in sorted(glob(str(folder.with_name(escape(folder.name)) / "*.json"))):
+                by_prefix.setdefault(_prefix(Path(path).stem), []).append(Path(path))
+            self._folders[folder] = by_prefix
+        return self._folders[folder]
+
+
+def _prefix(run_id: str) -> str:
+    """A run_id without its digest."""
+    return run_id.rpartition("-")[0]
+
+
+def state_of(spec: RunSpec, older: OlderResults) -> str:
     """State of an identified cell: its status; or "stale" if only older results exist, "missing", "unreadable"."""
     try:
-        result = store.read(spec)
+        outline = older.store.outline(spec)
     except RecordError:
         return UNREADABLE
-    if result is not None:
-        return result.status
-    return STALE if older_results(spec, store) else MISSING
-
-
-def older_results(spec: RunSpec, store: ResultStore) -> list[Stored]:
-    """Results of the same request with other ingredients, which this cell replaces."""
-    prefix = spec.run_id.rpartition("-")[0]
-    found = []
-    for path in sorted(store.path(spec).parent.glob(f"{escape(prefix)}-*.json")):
-        try:
-            result = read_result(path)
-        except (RecordError, OSError):
-            continue
-        if result.run_id != spec.run_id and _request(result.spec) == _request(spec):
-            found.append(Stored(result, path))
-    return found
+    if outline is not None:
+        return outline["status"]
+    return STALE if older.of(spec) else MISSING
 
 
 def reason(older: RunSpec, spec: RunSpec) -> str:
@@ -54,34 +78,14 @@ def reason(older: RunSpec, spec: RunSpec) -> str:
 def replaced(grid: Iterable[RunSpec], store: ResultStore) -> list[str]:
     """Numbers of cells that replace older results, one line for each reason."""
     counts: Counter[str] = Counter()
+    results = OlderResults(store)
     for spec in grid:
         if store.version(spec) is None:
-            counts.update({reason(older.result.spec, spec) for older in older_results(spec, store)[-1:]})
+            counts.update({reason(older.result.spec, spec) for older in results.of(spec)[-1:]})
     return [
         f"{count} {'cells replace' if count > 1 else 'cell replaces'} older results: {why}"
         for why, count in counts.items()
     ]
-
-
-def status_text(grid: Sequence[RunSpec], store: ResultStore) -> str:
-    """Counts of the states, a line for each method and regularizer, and the reasons of stale cells."""
-    states = {spec: state_of(spec, store) for spec in grid}
-    rows: dict[str, Counter[str]] = {}
-    for spec, state in states.items():
-        rows.setdefault(_row(spec), Counter())[state] += 1
-    shown = [state for state in STATES if state in states.values() or state in STATES[:4]]
-    width = max(map(len, ("", *rows)))
-    lines = [" ".join([" " * width, *(f"{state:>10s}" for state in shown)])]
-    lines += [
-        " ".join([f"{row:{width}s}", *(f"{counts[state]:10d}" for state in shown)]) for row, counts in rows.items()
-    ]
-    total = Counter(states.values())
-    lines.append(f"{len(grid)} cells: " + ", ".join(f"{total[state]} {state}" for state in shown))
-    for spec, state in states.items():
-        if state == STALE:
-            older = older_results(spec, store)[-1].result
-            lines.append(f"stale: {older.run_id}: {reason(older.spec, spec)}")
-    return "\n".join(lines)
 
 
 def forgettable(grid: Iterable[RunSpec], store: ResultStore, which: str) -> list[tuple[RunSpec, Path]]:
@@ -94,10 +98,11 @@ def forgettable(grid: Iterable[RunSpec], store: ResultStore, which: str) -> list
             and the results that are done.
     """
     chosen = []
+    results = OlderResults(store)
     for spec in grid:
         if which in ("stale", "all"):
-            chosen += [(older.result.spec, older.path) for older in older_results(spec, store)]
-        state = state_of(spec, store)
+            chosen += [(older.result.spec, older.path) for older in results.of(spec)]
+        state = state_of(spec, results)
         if state not in (MISSING, STALE) and (which == "all" or (which == "failed" and state != DONE)):
             chosen.append((spec, store.path(spec)))
     return chosen
@@ -118,11 +123,6 @@ def forget(spec: RunSpec, path: Path, store: ResultStore) -> None:
         shutil.rmtree(store.work_folder(spec), ignore_errors=True)
     finally:
         lease.release()
-
-
-def _row(spec: RunSpec) -> str:
-    """Name of a cell without its seed."""
-    return " ".join(filter(None, (f"{spec.method}+{spec.regularizer}", str(spec.overrides))))
 
 
 def _request(spec: RunSpec) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from rich import box
 from rich.console import Console
@@ -23,13 +23,14 @@ Cells = tuple[str, Callable[[Row], str]]
 UNLIMITED = 10_000
 
 
-def terminal_table(analysis: Analysis, width: int, columns: Sequence[Column] = ()) -> str:
+def terminal_table(analysis: Analysis, width: int, columns: Sequence[Column] = (), told: Collection[str] = ()) -> str:
     """A table of name, gain and rank; with metrics and parameters where the terminal is wide enough.
 
     Args:
         analysis: rows with their statistics.
         width: characters of a line.
         columns: metrics to show in place of the ranking metrics, on a terminal of any width.
+        told: run_ids of cells whose failure the reader knows already.
     """
     text = io.StringIO()
     console = Console(file=text, width=max(width, 20), color_system=None, highlight=False)
@@ -40,6 +41,8 @@ def terminal_table(analysis: Analysis, width: int, columns: Sequence[Column] = (
         fitting = (table for table in choices if Measurement.get(console, options, table).maximum <= width)
         console.print(next(fitting, choices[-1]))
     for cell in analysis.table.not_done:
+        if cell.result.run_id in told:
+            continue
         failure = f"{cell.result.status}: {cell.result.run_id}: {cell.result.error}"
         console.print(Text(escape_terminal(failure)), soft_wrap=True)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines() if line.strip())

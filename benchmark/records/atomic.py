@@ -7,17 +7,31 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOCK_SECONDS = 30.0
 """Longest wait for a lock; a lock is held for milliseconds."""
+STALE_SECONDS = 3600.0
+"""Age at which a temporary file certainly has no writer: a file is written in seconds."""
+SUFFIX = ".tmp"
+TOKEN_BYTES = 6
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file atomically: a reader sees the old or the new text, also after a crash."""
     with replacing(path) as temporary:
         _write(temporary, text)
+
+
+def write_short_lived_text(path: Path, text: str) -> None:
+    """Write a file atomically for running processes, without waiting for the disk; a crash may leave it empty."""
+    temporary = _temporary(path)
+    try:
+        _write(temporary, text)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def create_text(path: Path, text: str) -> bool:
@@ -45,7 +59,7 @@ def create_text(path: Path, text: str) -> bool:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; its file replaces `path` if the block ends without an error.
 
-    The file is synced before it is renamed, the folder after it.
+    The file is synced before it is renamed. After a power failure the old file may be back, but never a part of a file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
@@ -56,7 +70,23 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+
+
+def temporary_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Temporary files of writers in a folder, each after the name of the file that it was to become."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            name, _, token = entry.name.removesuffix(SUFFIX).rpartition(".")
+            if entry.name.startswith(".") and entry.name.endswith(SUFFIX) and len(token) == 2 * TOKEN_BYTES:
+                yield name[1:], Path(entry.path)
+
+
+def is_abandoned(temporary: Path) -> bool:
+    """Return True for a temporary file that is older than `STALE_SECONDS`."""
+    try:
+        return time.time() - temporary.stat().st_mtime > STALE_SECONDS
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -89,7 +119,8 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name[:150]}.{secrets.token_hex(6)}.tmp")
+    # File systems take names of 255 bytes; the names of results are shorter than 200.
+    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(TOKEN_BYTES)}{SUFFIX}")
 
 
 def _write(path: Path, text: str) -> None:
@@ -106,18 +137,3 @@ def _create(path: Path, text: str) -> bool:
         path.unlink(missing_ok=True)
         raise
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable, on systems that can open folders."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        # Some network file systems refuse to sync a folder; the rename itself is done.
-        return
-    finally:
-        os.close(descriptor)

@@ -1,10 +1,8 @@
-"""Boards: files `results/boards/NAME.toml` with the cells of a table, in the order of running, and its comparisons.
+"""Grid files and boards: the cells of a grid in TOML, in the order of running.
 
-title = "NYU-v2 on a CPU"
 recipe = "nyuv2_lite"
-version = 2                                  # version of the recipe; a board holds one version
-caveats = ["Predictions are scored at 120x160."]
 settings = { "train_cfg.max_iters" = 1500 }  # settings of every cell; optional
+sweep = { "optim_wrapper.optimizer.lr" = [0.001, 0.0025] }  # settings with several values: cells for each; optional
 ranking = { depth = "absRel" }               # metric that ranks a task, where it is not the default; optional
 
 [[cells]]
@@ -12,6 +10,14 @@ methods = ["single_task", "hard_sharing"]
 regularizers = ["none", "three_d_aware"]
 seeds = [0, 1, 2, 3, 4]
 settings = { "regularizer.samples" = 32 }    # settings of this block; optional
+sweep = { "regularizer.weight" = [0.1, 0.3] }
+
+A grid of one block may have `methods`, `regularizers` and `seeds` at the top in place of [[cells]]. A board is such a
+file below `results/boards`; it has a title, holds one version of its recipe, and declares its comparisons:
+
+title = "NYU-v2 on a CPU"
+version = 2
+caveats = ["Predictions are scored at 120x160."]
 
 [[comparisons]]
 regularizer = "three_d_aware"
@@ -23,10 +29,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from typing_extensions import Self
 
 from benchmark.records.overrides import Overrides
 from benchmark.records.result import NO_REGULARIZER
@@ -38,13 +46,14 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["BOARDS", "Block", "Board", "Comparison", "Row", "board_names", "read_board"]
+__all__ = ["BOARDS", "Block", "Board", "Comparison", "GridFile", "Row", "board_names", "read_board", "read_grid_file"]
 
 BOARDS = Path("boards")
 """Folder of the boards below the folder of results."""
 
 Names = tuple[str, ...]
-Seed = int
+Sweep = dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]]
+Kind = TypeVar("Kind", "GridFile", "Board")
 
 
 class Row(NamedTuple):
@@ -74,6 +83,7 @@ class Block(_Strict):
     regularizers: Names = Field(default=(NO_REGULARIZER,), min_length=1)
     seeds: tuple[int, ...] = Field(min_length=1)
     settings: dict[str, Any] = {}
+    sweep: Sweep = {}
 
     @field_validator("methods", "regularizers", "seeds")
     @classmethod
@@ -106,35 +116,33 @@ class Comparison(_Strict):
     settings: dict[str, Any] = {}
 
 
-class Board(_Strict):
-    """The cells of one table, for one version of one recipe.
-
-    Args:
-        name: name of the board's file, without ending.
-        title: heading of the table.
-        recipe: name of a shipped recipe.
-        version: version of the recipe.
-        split: "test" or "val".
-        settings: recipe settings that differ in every cell.
-        caveats: sentences under the table.
-        cells: blocks in the order of running.
-        comparisons: the primary family of hypotheses.
-        ranking: metric that ranks a task, where it is not the default.
-    """
+class _Cells(_Strict):
+    """Entries of a grid file and of a board."""
 
     name: str
-    title: str
     recipe: str
-    version: int = Field(ge=1)
     split: Literal["test", "val"] = "test"
+    backbone: str | None = None
+    tasks: Names = ()
     settings: dict[str, Any] = {}
+    sweep: Sweep = {}
     caveats: tuple[str, ...] = ()
     cells: tuple[Block, ...] = Field(min_length=1)
     comparisons: tuple[Comparison, ...] = ()
     ranking: dict[str, str] = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_block(cls, values: Any) -> Any:
+        """Read a grid without [[cells]] as one block."""
+        block = [key for key in ("methods", "regularizers", "seeds") if key in values]
+        if not block or "cells" in values:
+            return values
+        rest = {key: value for key, value in values.items() if key not in block}
+        return rest | {"cells": [{"seeds": [0]} | {key: values[key] for key in block}]}
+
     @model_validator(mode="after")
-    def _comparisons_have_cells(self) -> Board:
+    def _comparisons_have_cells(self) -> Self:
         pairs = {(row.method, row.regularizer) for row in self.rows()}
         for wanted in self.comparisons:
             for method in wanted.methods:
@@ -143,10 +151,11 @@ class Board(_Strict):
                         raise ValueError(f"comparisons: no cell {method}+{regularizer}")
         return self
 
-    def settings_of(self, block: Block, regularizer: str) -> Overrides:
-        """Settings of a block's cells, without settings of the regularizer if it is "none"."""
-        chosen = Overrides({**self.settings, **block.settings})
-        return chosen if regularizer != NO_REGULARIZER else chosen.split("regularizer")[1]
+    def variants(self, block: Block) -> list[Overrides]:
+        """Settings of the cells of a block: one for each combination of the values of its sweeps."""
+        swept = {**self.sweep, **block.sweep}
+        fixed = {**self.settings, **block.settings}
+        return [Overrides({**fixed, **dict(zip(swept, values, strict=True))}) for values in product(*swept.values())]
 
     def rows(self) -> list[Row]:
         """The distinct rows, each with the seeds of all its blocks."""
@@ -159,7 +168,48 @@ class Board(_Strict):
         for block in self.cells:
             for method in block.methods:
                 for regularizer in block.regularizers:
-                    yield Row(method, regularizer, self.settings_of(block, regularizer), block.seeds)
+                    for settings in self.variants(block):
+                        # A cell without a regularizer has no settings of it.
+                        own = settings if regularizer != NO_REGULARIZER else settings.split("regularizer")[1]
+                        yield Row(method, regularizer, own, block.seeds)
+
+
+class GridFile(_Cells):
+    """Cells of one recipe.
+
+    Args:
+        name: name of the file, without ending.
+        recipe: name of a shipped recipe, or path of the user's own recipe file.
+        split: "test" or "val".
+        backbone: name or name:weights; None for the recipe's backbone.
+        tasks: task names; empty for the recipe's tasks.
+        settings: recipe settings that differ in every cell.
+        sweep: recipe settings with several values each.
+        cells: blocks in the order of running.
+        title: heading, for a board.
+        version: version of the recipe; None for the present one.
+        caveats, comparisons, ranking: see `Board`.
+    """
+
+    title: str = ""
+    version: int | None = Field(default=None, ge=1)
+
+
+class Board(_Cells):
+    """The cells of one table, for one version of one recipe.
+
+    Args:
+        title: heading of the table.
+        version: version of the recipe.
+        caveats: sentences under the table.
+        comparisons: the primary family of hypotheses.
+        ranking: metric that ranks a task, where it is not the default.
+
+    The other arguments are those of `GridFile`.
+    """
+
+    title: str
+    version: int = Field(ge=1)
 
 
 def board_names(root: Path) -> list[str]:
@@ -180,9 +230,23 @@ def read_board(root: Path, name: str) -> Board:
     known = board_names(root)
     if name not in known:
         raise RecordError(f"no board named {name!r}.{suggest(name, known)} Boards: {', '.join(known) or 'none'}")
-    path = root / BOARDS / f"{name}.toml"
+    return _read(Board, root / BOARDS / f"{name}.toml")
+
+
+def read_grid_file(path: Path) -> GridFile:
+    """Read a grid file, or the file of a board.
+
+    Raises:
+        RecordError: if the file is missing, not TOML, or has a wrong entry; in one line.
+    """
+    return _read(GridFile, path)
+
+
+def _read(kind: type[Kind], path: Path) -> Kind:
     try:
-        return Board(name=name, **tomllib.loads(path.read_text(encoding="utf-8")))
+        return kind(name=path.stem, **tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise RecordError(f"{path}: not readable: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
         raise RecordError(f"{path}: not readable as TOML: {error}") from None
     except ValidationError as error:
@@ -195,6 +259,6 @@ def _first_fault(error: ValidationError) -> str:
     key = ".".join(map(str, fault["loc"]))
     if fault["type"] == "extra_forbidden":
         known = {"cells": Block.model_fields, "comparisons": Comparison.model_fields}
-        return f"unknown key {key}.{suggest(fault['loc'][-1], known.get(str(fault['loc'][0]), Board.model_fields))}"
+        return f"unknown key {key}.{suggest(fault['loc'][-1], known.get(str(fault['loc'][0]), GridFile.model_fields))}"
     found = "" if fault["type"] == "missing" else f", found {str(fault['input'])[:80]}"
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}{found}" if key else str(fault["msg"])

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -85,7 +86,7 @@ class Ingredients:
     data: Values = field(default_factory=dict)
     needs: Texts = field(default_factory=dict)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the ingredients, as hexadecimal text; equal for all seeds."""
         return sha256(canonical_json(self.to_json()).encode()).hexdigest()

@@ -18,10 +18,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmark.records.atomic import create_text, write_text
+from benchmark.records.atomic import create_text, write_short_lived_text
 
 LIFETIME_SECONDS = 120.0
 """Much longer than the interval of heartbeats, to tolerate a busy disk and clocks that differ by a minute."""
@@ -29,6 +30,8 @@ UNWRITTEN_SECONDS = 10.0
 """Age at which an unreadable lease is stale. On file systems without links, a new lease is empty for a moment."""
 ENVIRONMENT_VARIABLE = "MTL_LEASE"
 """Environment variable that passes a launcher's lease to the process of a cell."""
+FOLDER_VARIABLE = "MTL_LEASES"
+"""Environment variable with the folder of leases of a process whose launcher holds the cell elsewhere."""
 SUFFIX = ".lease"
 
 
@@ -55,7 +58,9 @@ class Lease:
 
     def held(self) -> bool:
         """Return False once another process has claimed the cell."""
-        return newest(self.folder, self.run_id) == self.generation and read(self.path).get("token") == self.token
+        # A successor creates the next generation before it removes this one; listing the folder would take longer.
+        successor = self.folder / f"{self.run_id}.{self.generation + 1}{SUFFIX}"
+        return not successor.exists() and read(self.path).get("token") == self.token
 
     def heartbeat(self) -> bool:
         """Send a heartbeat; return False once another process has claimed the cell."""
@@ -72,7 +77,15 @@ class Lease:
         Raises:
             OSError: if the file cannot be written.
         """
-        write_text(self.path, json.dumps({**read(self.path), "worker": process(pid)}))
+        self.note(worker=process(pid))
+
+    def note(self, **entries: Any) -> None:
+        """Add entries to the file, such as the job of a batch system, for whoever reads the state of the grid.
+
+        Raises:
+            OSError: if the file cannot be written.
+        """
+        write_short_lived_text(self.path, json.dumps({**read(self.path), **entries}))
 
     def release(self) -> None:
         """Free the cell, unless another process has claimed it. A file that cannot be removed expires."""
@@ -98,10 +111,17 @@ def acquire(folder: Path, run_id: str, lifetime: float = LIFETIME_SECONDS) -> Le
     """
     folder.mkdir(parents=True, exist_ok=True)
     generation = newest(folder, run_id)
-    if generation and not _is_stale(folder / f"{run_id}.{generation}{SUFFIX}"):
+    if generation and not is_stale(folder / f"{run_id}.{generation}{SUFFIX}"):
         return None
     lease = Lease(folder, run_id, generation + 1, secrets.token_hex(8))
-    owner = {"run_id": run_id, "token": lease.token, "lifetime": lifetime, **_place(), "owner": process(os.getpid())}
+    owner = {
+        "run_id": run_id,
+        "token": lease.token,
+        "lifetime": lifetime,
+        "claimed": time.time(),
+        **_place(),
+        "owner": process(os.getpid()),
+    }
     if not create_text(lease.path, json.dumps(owner)):
         return None
     for old in range(1, generation + 1):
@@ -139,6 +159,17 @@ def inherited(folder: Path, run_id: str) -> Lease | None:
     generation, _, rest = os.environ.get(ENVIRONMENT_VARIABLE, "").partition(" ")
     token, _, cell = rest.partition(" ")
     return Lease(folder, run_id, int(generation), token) if cell == run_id and generation.isdecimal() else None
+
+
+def all_leases(folder: Path) -> dict[str, Path]:
+    """The newest lease file of every cell, by run_id."""
+    found: dict[str, tuple[int, Path]] = {}
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            run_id, _, number = entry.name.removesuffix(SUFFIX).rpartition(".")
+            if entry.name.endswith(SUFFIX) and number.isdecimal():
+                found[run_id] = max(found.get(run_id, (0, Path())), (int(number), Path(entry.path)))
+    return {run_id: path for run_id, (_, path) in found.items()}
 
 
 def newest(folder: Path, run_id: str) -> int:
@@ -191,7 +222,8 @@ def _generations(folder: Path, run_id: str) -> Iterator[int]:
                 yield int(number)
 
 
-def _is_stale(path: Path) -> bool:
+def is_stale(path: Path) -> bool:
+    """Return True for a lease that any process may take over: expired, or of processes that have ended."""
     content = read(path)
     try:
         silent = time.time() - path.stat().st_mtime
@@ -207,6 +239,11 @@ def _is_stale(path: Path) -> bool:
 
 
 def _place() -> dict[str, str | None]:
+    return _place_of(os.getpid())
+
+
+@cache
+def _place_of(pid: int) -> dict[str, str | None]:
     """Host, and on Linux boot and PID namespace: if all are equal, process numbers are comparable.
 
     None where /proc does not show them.

@@ -18,6 +18,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
+from benchmark.records.failures import DIVERGED as DIVERGED_CLASS
+from benchmark.records.failures import FAILURE_CLASSES
 from benchmark.records.identity import Ingredients
 from benchmark.records.overrides import Overrides
 from benchmark.records.result_schema import SCHEMA_VERSION, Metric, Provenance, ResultFile
@@ -99,7 +101,7 @@ class RunSpec:
         # File systems take names of 255 bytes; ".json" and the marks of temporary files are added to this name.
         return f"{readable[:150]}-s{self.seed}-{digest[:10]}"
 
-    @property
+    @cached_property
     def folder(self) -> str:
         """Name of the folder that holds the results of this recipe."""
         return safe_name(PurePath(self.recipe).stem)[:150]
@@ -151,6 +153,7 @@ class RunResult:
         provenance: origin of the numbers: commit, dirty, command, versions, hardware, data {id, fingerprint},
             recipe_sha256, started, finished; earlier_parts of an interrupted training, see `checkpoints.parts_before`.
         error: one line; None if the status is done.
+        error_class: cause of a failure, see `benchmark.records.failures`; None without a failure and in old results.
         diagnostics: numbers by name that the regularizer logged, see `Regularizer.diagnostics`.
 
     Raises:
@@ -167,6 +170,7 @@ class RunResult:
     )
     error: Text | None = None
     diagnostics: Numbers = Field(default_factory=dict)
+    error_class: Annotated[Text, AfterValidator(one_of(*FAILURE_CLASSES))] | None = None
 
     @field_validator("metrics")
     @classmethod
@@ -202,6 +206,7 @@ class RunResult:
             "cost": self.cost,
             "provenance": self.provenance,
             "error": self.error,
+            **({"error_class": self.error_class} if self.error_class else {}),
             **({"diagnostics": self.diagnostics} if self.diagnostics else {}),
         }
 
@@ -232,9 +237,13 @@ class RunResult:
         return cls.from_json(data, source)
 
 
-def failure(spec: RunSpec, status: str, error: str, provenance: Mapping[str, Any]) -> RunResult:
+def failure(
+    spec: RunSpec, status: str, error: str, provenance: Mapping[str, Any], error_class: str | None = None
+) -> RunResult:
     """The result of a cell that failed or diverged; the error becomes one line."""
-    return RunResult(spec, status, provenance=provenance, error=" ".join(error.split()) or "no error message")
+    line = " ".join(error.split()) or "no error message"
+    cause = DIVERGED_CLASS if status == DIVERGED else error_class
+    return RunResult(spec, status, provenance=provenance, error=line, error_class=cause)
 
 
 def safe_name(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, with_config
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from benchmark.records.validation import CONFIG, Count, Flag, Name, Number, Text, one_of
 
@@ -60,6 +60,24 @@ class Provenance(CodeState, total=False):
     earlier_parts: list[CodeState]
     scored: dict[str, Any]
     cost: CostOrigin
+
+
+class TimesOfResult(TypedDict, total=False):
+    """Start and end of a cell, in ISO 8601."""
+
+    started: Any
+    finished: Any
+
+
+class Outline(TypedDict):
+    """Entries of a result file that the state of a cell is read from; other entries are not looked at."""
+
+    schema_version: Annotated[int, Field(strict=True), AfterValidator(one_of(SCHEMA_VERSION))]
+    run_id: Name
+    status: Text
+    error: NotRequired[Text | None]
+    error_class: NotRequired[Text | None]
+    provenance: TimesOfResult
 
 
 class ResultFile(TypedDict):

@@ -9,23 +9,27 @@ All state is derived from these files; there is no database.
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from glob import escape, glob
 from pathlib import Path
 
 from benchmark.records import leases
-from benchmark.records.atomic import locked, replacing, write_text
+from benchmark.records.atomic import is_abandoned, locked, replacing, temporary_files, write_text
 from benchmark.records.escaping import escape_terminal
 from benchmark.records.leases import Lease
 from benchmark.records.result import DONE, RunResult, RunSpec
-from benchmark.records.validation import RecordError
+from benchmark.records.result_schema import Outline
+from benchmark.records.validation import RecordError, adapter_of, read_from
 
 Version = tuple[int, int]
+STATE_FILES = ("training_state.pt", "training_state.previous.pt")
+"""Names of the newest and the previous training state in the work folder of a cell."""
 MAX_BYTES = 16 << 20
 """Size of the largest file that is read as a result."""
 
@@ -70,6 +74,11 @@ class ResultStore:
         """File of a cell's result."""
         return self.root / "runs" / spec.folder / f"{spec.run_id}.json"
 
+    @property
+    def leases(self) -> Path:
+        """Folder of the leases."""
+        return Path(os.environ.get(leases.FOLDER_VARIABLE) or self.work / "leases")
+
     def work_folder(self, spec: RunSpec) -> Path:
         """Folder of a cell's log, progress and checkpoints."""
         return self.work / spec.folder / spec.run_id
@@ -88,10 +97,43 @@ class ResultStore:
         except OSError as error:
             raise RecordError(f"{path}: not readable: {error.strerror or error}") from None
 
+    def outline(self, spec: RunSpec) -> Outline | None:
+        """Status, error and times of a stored result, without a check of its other entries; None if it has none.
+
+        Raises:
+            RecordError: if the file cannot be read.
+        """
+        path = self.path(spec)
+        try:
+            with read_from(str(path)):
+                outline: Outline = adapter_of(Outline).validate_json(path.read_bytes())
+                return outline
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise RecordError(f"{path}: not readable: {error.strerror or error}") from None
+
     def finished(self, spec: RunSpec) -> bool:
         """Return True if the cell is done, so that it is never run again."""
         result = self.read(spec)
         return result is not None and result.status == DONE
+
+    def remove_leftovers(self, done: Iterable[RunSpec]) -> None:
+        """Remove training states and temporary files of cells that are done, and old temporary files of other cells.
+
+        A process that is killed between two steps leaves such files.
+        """
+        specs = {spec.run_id: spec for spec in done}
+        for spec in specs.values():
+            remove_files(self.work_folder(spec), STATE_FILES)
+        folders = {self.path(spec).parent for spec in specs.values()} | {self.leases}
+        for folder in folders:
+            for name, temporary in temporary_files(folder):
+                # Names are a run_id and an ending; a run_id may have dots.
+                parts = name.split(".")
+                is_done = any(".".join(parts[:count]) in specs for count in range(1, len(parts)))
+                if is_done or is_abandoned(temporary):
+                    temporary.unlink(missing_ok=True)
 
     def version(self, spec: RunSpec) -> Version | None:
         """A value that changes whenever the result of a cell is stored; None if it has none."""
@@ -124,7 +166,7 @@ class ResultStore:
 
     def claim(self, spec: RunSpec) -> Lease | None:
         """The right to run a cell; None while another process holds it."""
-        return leases.acquire(self.work / "leases", spec.run_id, self.lease_seconds)
+        return leases.acquire(self.leases, spec.run_id, self.lease_seconds)
 
     @contextmanager
     def hold(self, spec: RunSpec) -> Iterator[Lease]:
@@ -133,14 +175,14 @@ class ResultStore:
         Raises:
             StoreError: if another process holds the cell.
         """
-        lease = leases.inherited(self.work / "leases", spec.run_id)
+        lease = leases.inherited(self.leases, spec.run_id)
         if lease is not None:
             # The launcher sends heartbeats and frees the cell.
             yield lease
             return
         lease = self.claim(spec)
         if lease is None:
-            raise StoreError(f"{spec.run_id}: another process is running this cell (see {self.work / 'leases'})")
+            raise StoreError(f"{spec.run_id}: another process is running this cell (see {self.leases})")
         with leases.kept_alive(lease, interval=self.lease_seconds / 12):
             yield lease
 
@@ -186,6 +228,17 @@ class ResultStore:
                     shutil.copyfile(details, temporary)
             write_text(path, result.to_text())
         return path
+
+
+def remove_files(folder: Path, names: Iterable[str]) -> None:
+    """Remove files of a folder, and temporary files from which they were to be made; a file that resists stays."""
+    wanted = set(names)
+    with suppress(OSError):
+        for name in wanted:
+            (folder / name).unlink(missing_ok=True)
+        for name, temporary in temporary_files(folder):
+            if name in wanted:
+                temporary.unlink(missing_ok=True)
 
 
 def read_result(path: Path) -> RunResult:

@@ -60,6 +60,8 @@ def json_value(value: Any) -> Any:
     Raises:
         ValueError: if the value is not strict JSON.
     """
+    if value is None or isinstance(value, (bool, int)):
+        return value
     try:
         canonical_json(value)
     except (TypeError, ValueError, RecursionError):

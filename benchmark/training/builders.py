@@ -68,23 +68,27 @@ def build_training_module(
     are replaced by equal, faster layers for a CPU.
     """
     accelerate = accelerate and compile_options is None
-    task_set = tasks_of(dataset, tasks, root)
-    model = build_model(method, backbone, task_set, method_options, accelerate)
-    options = dict(regularizer_options)
-    ratio = calibrated_ratio(options.get("weight"))
-    if ratio is not None:
-        del options["weight"]
-    with torch.random.fork_rng():
-        torch.manual_seed(seed + REGULARIZER_SEED_OFFSET)
-        built_regularizer = REGULARIZERS.create(regularizer, task_set, model.method.feature_specs, **options)
-    if accelerate and built_regularizer is not None:
-        resolve_name(ACCELERATE)(built_regularizer)
+    model = build_model(method, backbone, tasks_of(dataset, tasks, root), method_options, accelerate)
     if compile_options is not None:
         model.method.compile(**compile_options)
+    module = with_regularizer(model, regularizer, regularizer_options, seed, accelerate)
+    return in_memory_format(module, getattr(torch, memory_format))
+
+
+def with_regularizer(
+    model: MultiTaskModel, regularizer: str, options: Mapping[str, Any], seed: int, accelerate: bool
+) -> TrainingModule:
+    """Build the regularizer of a model, with random numbers of its own, and the training module of both."""
+    ratio = calibrated_ratio(options.get("weight"))
+    kept = {name: value for name, value in options.items() if name != "weight" or ratio is None}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed + REGULARIZER_SEED_OFFSET)
+        built = REGULARIZERS.create(regularizer, model.tasks, model.method.feature_specs, **kept)
+    if accelerate and built is not None:
+        resolve_name(ACCELERATE)(built)
     # A regularizer with weight 0 needs no memory, state or optimizer.
     calibration = None if ratio is None else Calibration(ratio)
-    module = TrainingModule(model, built_regularizer, seed + REGULARIZER_SEED_OFFSET, calibration)
-    return in_memory_format(module, getattr(torch, memory_format))
+    return TrainingModule(model, built, seed + REGULARIZER_SEED_OFFSET, calibration)
 
 
 def in_memory_format(module: Trained, memory_format: torch.memory_format) -> Trained:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import resource
 import sys
@@ -25,6 +26,7 @@ from benchmark.contracts import Method, Regularizer
 from benchmark.inference.describing import describe_cell
 from benchmark.inference.description import METADATA_KEY
 from benchmark.metrics import described as meaning_of
+from benchmark.records.failures import OUT_OF_MEMORY
 from benchmark.records.provenance import code_state
 from benchmark.records.result import RunResult, RunSpec, failure
 from benchmark.records.validation import MAX_NUMBER
@@ -41,12 +43,14 @@ from benchmark.training.compose import compose
 from benchmark.training.data_parallel import devices_here, send_from_first, unwrapped
 from benchmark.training.dependencies import TRAIN_SECONDS, needs_of, trained_methods
 from benchmark.training.details import DETAILS_FILE, write_details
+from benchmark.training.failures import class_of_error
 from benchmark.training.follow import follow
 from benchmark.training.loops import DivergedError
 from benchmark.training.model import DIAGNOSTIC
 from benchmark.training.model_files import MODEL_FILE, REGULARIZER_FILE, load_model, save_model, save_regularizer
 from benchmark.training.origin import Origin, data_provenance, pairs_provenance
 from benchmark.training.recipe_files import load_recipe
+from benchmark.training.splitting import PARTS, reason_against_parts, train_in_parts
 
 Metrics = dict[str, dict[str, dict[str, Any]]]
 DIAGNOSED_STEPS = 100
@@ -72,8 +76,22 @@ def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = (), lo
     folder.mkdir(parents=True, exist_ok=True)
     code_state()
     origin = Origin(spec, time.time(), tuple(imports))
+    result = _attempt(spec, folder, origin, logs, parts=1)
+    if result.error_class != OUT_OF_MEMORY:
+        return result
+    obstacle = reason_against_parts(spec)
+    if obstacle is not None:
+        return replace(result, error=f"{result.error}; not tried in parts of a batch, since {obstacle}")
+    print(f"out of memory; again with each batch in {PARTS} parts", flush=True)
+    free_memory()
+    result = _attempt(spec, folder, origin, logs, PARTS)
+    return replace(result, provenance={**result.provenance, "batch_parts": PARTS})
+
+
+def _attempt(spec: RunSpec, folder: Path, origin: Origin, logs: Sequence[str], parts: int) -> RunResult:
+    """Train and evaluate with each batch in some parts; any error of a cell is a result."""
     try:
-        return _measure(spec, folder, origin, logs)
+        return _measure(spec, folder, origin, logs, parts)
     except DivergedError as error:
         return failure(spec, "diverged", str(error), origin.provenance())
     except OtherDevicesError:
@@ -82,9 +100,16 @@ def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = (), lo
         if devices_here().count > 1:
             # The other devices wait for this one, so their launcher ends them and stores the error.
             raise
-        # Any error of a cell is a result: the traceback goes to the cell's log, one line into the result.
+        # The traceback goes to the cell's log, one line into the result.
         sys.excepthook(type(error), error, error.__traceback__)
-        return failure(spec, "failed", one_line(error), origin.provenance())
+        return failure(spec, "failed", one_line(error), origin.provenance(), class_of_error(error))
+
+
+def free_memory() -> None:
+    """Free the memory of a failed attempt."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def evaluate_cell(
@@ -140,8 +165,10 @@ def scored_again(
     return replace(stored, metrics=metrics, provenance={**stored.provenance, "scored": scored})
 
 
-def _measure(spec: RunSpec, folder: Path, origin: Origin, logs: Sequence[str]) -> RunResult:
+def _measure(spec: RunSpec, folder: Path, origin: Origin, logs: Sequence[str], parts: int) -> RunResult:
     runner, state = runner_at_latest_state(spec, folder, logs)
+    if parts > 1:
+        train_in_parts(runner.model, parts)
     cost: dict[str, Any] = _start(runner, spec, folder)
     origin.parts = parts_before(state)
     module = unwrapped(runner.model)

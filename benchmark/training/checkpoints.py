@@ -8,10 +8,12 @@ and the logged values.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
 import random
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,14 +27,18 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from benchmark.records.atomic import replacing
+from benchmark.records.failures import INFRASTRUCTURE, class_of_os_error
 from benchmark.records.provenance import code_state
+from benchmark.records.store import STATE_FILES, remove_files
 from benchmark.training.averaging import AveragingHook
 from benchmark.training.data_parallel import devices_here, unwrapped
+from benchmark.training.interruption import CellInterruptedError, is_requested
 from benchmark.training.model_files import CheckpointError
 from benchmark.training.recipe_keys import ConfigError
 
-STATE_FILE = "training_state.pt"
-PREVIOUS_FILE = "training_state.previous.pt"
+STATE_FILE, PREVIOUS_FILE = STATE_FILES
+RESERVE_BYTES = 64 << 20
+"""Room that a checkpoint leaves on the disk, for logs and results."""
 DIGEST_BYTES = hashlib.sha256().digest_size
 STATE_KEYS = frozenset(
     ("iteration", "parts", "run_id", "data", "module", "averaged", "optimizer", "schedulers", "random", "logged")
@@ -72,13 +78,38 @@ def restore_random_states(states: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state(states["cuda"][torch.cuda.current_device() % len(states["cuda"])])
 
 
-def write_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write the SHA-256 digest of a training state's bytes, then the bytes."""
+def write_state(path: Path, state: Mapping[str, Any], previous: Path | None = None) -> None:
+    """Write the SHA-256 digest of a training state's bytes, then the bytes.
+
+    Args:
+        path: file to write.
+        state: the training state.
+        previous: new name of the present file; None to replace it.
+
+    Raises:
+        OSError: if the disk has no room for the file; the present files stay.
+    """
     content = io.BytesIO()
     torch.save(dict(state), content)
-    with replacing(path) as temporary, open(temporary, "xb") as file:
-        file.write(hashlib.sha256(content.getbuffer()).digest())
-        file.write(content.getbuffer())
+    check_room(path.parent, len(content.getbuffer()))
+    with replacing(path) as temporary:
+        with open(temporary, "xb") as file:
+            file.write(hashlib.sha256(content.getbuffer()).digest())
+            file.write(content.getbuffer())
+        if previous is not None and path.exists():
+            os.replace(path, previous)
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Refuse to write a file that would fill the disk.
+
+    Raises:
+        OSError: naming the room that is missing.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < size + RESERVE_BYTES:
+        wanted = f"{free / 2**20:.0f} MiB are free, {(size + RESERVE_BYTES) / 2**20:.0f} MiB are wanted"
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {wanted}", str(folder))
 
 
 def read_state(path: Path) -> State:
@@ -261,22 +292,30 @@ class ResumableStateHook(Hook):
         iteration = batch_idx + 1
         accumulated = runner.optim_wrapper._accumulative_counts
         interval = -(-self.interval // accumulated) * accumulated
-        if iteration == runner.train_loop.max_iters or (interval and iteration % interval == 0):
+        interrupted = is_requested() and iteration % accumulated == 0
+        if interrupted or iteration == runner.train_loop.max_iters or (interval and iteration % interval == 0):
             self.save(runner, iteration)
+        if interrupted:
+            raise CellInterruptedError(f"asked to end; the state after iteration {iteration} is saved")
 
     def save(self, runner: Runner, iteration: int) -> None:
-        """Write the state, on the first of several devices; the previous file is kept under another name."""
+        """Write the state, on the first of several devices; the previous file is kept under another name.
+
+        Without room on the disk, the training goes on without this state.
+        """
         if not devices_here().writes:
             return
         newest, previous = self.folder / STATE_FILE, self.folder / PREVIOUS_FILE
         part = {"until": iteration, "seconds": time.perf_counter() - self.began, **code_state()}
         state = training_state(runner, iteration, [*self.parts, part], self.run_id)
-        if newest.exists():
-            os.replace(newest, previous)
-        write_state(newest, state)
+        try:
+            write_state(newest, state, previous)
+        except OSError as error:
+            if class_of_os_error(error) != INFRASTRUCTURE:
+                raise
+            print(f"checkpoint left out at iteration {iteration}: {error}; the training goes on", flush=True)
 
 
 def remove_training_state(folder: Path) -> None:
     """Delete the resume files of a cell whose result is stored; its model file stays."""
-    for name in (STATE_FILE, PREVIOUS_FILE):
-        (folder / name).unlink(missing_ok=True)
+    remove_files(folder, STATE_FILES)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import tempfile
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,18 @@ def read_recipe(path: Path) -> Config:
     Raises:
         ConfigError: for a file that is not a recipe.
     """
+    # mmengine takes some ten milliseconds to read a file, and a grid asks for each recipe many times.
+    return deepcopy(_read_recipe(path.absolute(), _states(path.absolute().parent, RECIPES)))
+
+
+def _states(*folders: Path) -> tuple[tuple[str, int], ...]:
+    """Paths and times of the Python files in which a recipe and its bases may stand."""
+    files = {file for folder in folders for place in (folder, folder / "_base_") for file in place.glob("*.py")}
+    return tuple(sorted((str(file), file.stat().st_mtime_ns) for file in files))
+
+
+@lru_cache(maxsize=64)
+def _read_recipe(path: Path, states: tuple[tuple[str, int], ...]) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
         resolved = _with_absolute_bases(text, path)

@@ -84,16 +84,21 @@ def literal(value: Any) -> Any:
         return value
 
 
-def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
-    """`["train_cfg.max_iters=10"]` -> `{"train_cfg.max_iters": 10}`.
+def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
+    """`["train_cfg.max_iters=10"]` -> `{"train_cfg.max_iters": "10"}`.
 
     Raises:
         ConfigError: for an argument without "=".
     """
-    overrides = {}
+    texts = {}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"--set takes key=value, found {assignment!r}")
-        overrides[key.strip()] = literal(value.strip())
-    return overrides
+        texts[key.strip()] = value.strip()
+    return texts
+
+
+def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
+    """`["train_cfg.max_iters=10"]` -> `{"train_cfg.max_iters": 10}`; see `parse_assignments`."""
+    return {key: literal(text) for key, text in parse_assignments(assignments).items()}

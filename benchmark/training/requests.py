@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mmengine.config import Config
 
 from benchmark.grid.cells import cells, dropped_pairs
-from benchmark.records.boards import Board
+from benchmark.records.boards import Board, GridFile
 from benchmark.records.overrides import Overrides
 from benchmark.records.result import TEST, RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
@@ -31,7 +31,7 @@ class Request:
         seeds: seeds in the order of running.
         backbone: name or name:weights; None for the recipe's backbone.
         tasks: task names; empty for the recipe's tasks.
-        overrides: recipe settings that differ.
+        variants: recipe settings that differ; cells for each of them.
         split: "test" or "val".
     """
 
@@ -41,18 +41,18 @@ class Request:
     seeds: Sequence[int]
     backbone: str | None = None
     tasks: Sequence[str] = ()
-    overrides: Overrides = field(default_factory=Overrides)
+    variants: Sequence[Overrides] = (Overrides(),)
     split: str = TEST
 
 
-def of_board(board: Board) -> list[Request]:
-    """The requests of a board's blocks, in the order of running.
+def of_file(board: Board | GridFile) -> list[Request]:
+    """The requests of the blocks of a board or a grid file, in the order of running.
 
     Raises:
         ConfigError: if the recipe has another version than the board.
     """
     version = int(load_recipe(board.recipe).get("version", 1))
-    if version != board.version:
+    if board.version not in (None, version):
         raise ConfigError(
             f"board {board.name} holds version {board.version} of recipe {board.recipe}, which has version {version} "
             "here; change the board, or check out the code of its version"
@@ -63,8 +63,10 @@ def of_board(board: Board) -> list[Request]:
             block.methods,
             block.regularizers,
             block.seeds,
-            overrides=Overrides({**board.settings, **block.settings}),
-            split=board.split,
+            board.backbone,
+            board.tasks,
+            board.variants(block),
+            board.split,
         )
         for block in board.cells
     ]
@@ -98,24 +100,29 @@ def checked_cells(requests: Sequence[Request]) -> tuple[list[RunSpec], list[str]
 def _cells(request: Request) -> tuple[list[RunSpec], list[str]]:
     methods = METHODS.names(*request.methods)
     regularizers = REGULARIZERS.names(*request.regularizers)
-    backbone, tasks = recipe_defaults(request.recipe, request.overrides)
     plain = [name for name in methods if not METHODS.entry(name).accepts_regularizers]
-    found = cells(
-        request.recipe,
-        methods,
-        regularizers,
-        request.seeds,
-        request.backbone or backbone,
-        request.tasks or tasks,
-        request.overrides,
-        plain,
-        request.split,
-    )
+    found: list[RunSpec] = []
+    for overrides in request.variants:
+        backbone, tasks = recipe_defaults(request.recipe, overrides)
+        found += cells(
+            request.recipe,
+            methods,
+            regularizers,
+            request.seeds,
+            request.backbone or backbone,
+            request.tasks or tasks,
+            overrides,
+            plain,
+            request.split,
+        )
+    position = {seed: number for number, seed in reversed(list(enumerate(request.seeds)))}
+    ordered = dict.fromkeys(sorted(found, key=lambda spec: position[spec.seed]))
     dropped = dropped_pairs(methods, regularizers, plain)
-    return found, [f"left out {method}+{regularizer}: {method} takes no regularizer" for method, regularizer in dropped]
+    notes = [f"left out {method}+{regularizer}: {method} takes no regularizer" for method, regularizer in dropped]
+    return list(ordered), notes
 
 
 def recipes_of(requests: Sequence[Request]) -> list[Config]:
     """The distinct recipes of the requests, with their overrides."""
-    wanted = dict.fromkeys((request.recipe, request.overrides) for request in requests)
+    wanted = dict.fromkeys((request.recipe, variant) for request in requests for variant in request.variants)
     return [load_recipe(recipe, overrides) for recipe, overrides in wanted]

@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 from benchmark.contracts import MultiTaskOutput
 from benchmark.cost.batches import random_batch
@@ -22,17 +24,36 @@ from benchmark.losses import LOSSES
 from benchmark.metrics.own import METRICS
 from benchmark.metrics.own_evaluator import measured
 from benchmark.records.result import RunSpec
+from benchmark.records.validation import canonical_json
 from benchmark.registry import BACKBONES, METHODS, REGULARIZERS, SCRATCH, split_backbone
 from benchmark.tasks import TaskSet
-from benchmark.training.builders import build_training_module, tasks_of
-from benchmark.training.compose import chosen_tasks, module_options
+from benchmark.training.builders import build_model, build_training_module, tasks_of, with_regularizer
+from benchmark.training.compose import module_options
 from benchmark.training.identity import is_own
-from benchmark.training.model import TrainingModule
-from benchmark.training.recipe_files import data_root, load_recipe
+from benchmark.training.model import MultiTaskModel, TrainingModule
+from benchmark.training.recipe_files import load_recipe
 from benchmark.training.recipe_keys import ConfigError
 
 SIZE = (64, 96)
 """(H, W) of the small image."""
+INITIALISERS = frozenset(
+    (
+        *(Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_),
+        *(init.normal_, init.uniform_, init.constant_, init.trunc_normal_),
+        *(init.kaiming_normal_, init.kaiming_uniform_, init.xavier_normal_, init.xavier_uniform_),
+    )
+)
+"""Functions that fill a tensor, their first argument, and return it."""
+
+
+class ShapesOnly(TorchFunctionMode):
+    """Leave initial values out, which have no meaning on the meta device but take most of the time there."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Return the tensor itself in place of filling it."""
+        if function in INITIALISERS:
+            return args[0] if args else next(iter(kwargs.values()))
+        return function(*args, **(kwargs or {}))
 
 
 def try_cells(specs: Iterable[RunSpec]) -> None:
@@ -43,9 +64,16 @@ def try_cells(specs: Iterable[RunSpec]) -> None:
             type or size; in one line.
     """
     weights: dict[str, None] = {}
+    models: dict[str, MultiTaskModel] = {}
     for spec in dict.fromkeys(replace(spec, seed=0) for spec in specs):
         weights.setdefault(spec.backbone)
-        _try(spec)
+        options = _options(spec)
+        tasks = tasks_of(options["dataset"], options["tasks"], options["root"])
+        if _needs_a_batch(spec, tasks):
+            _try_values(spec, options)
+        else:
+            _try_shapes(spec, options, tasks, models)
+        _try_metrics(tasks)
     for backbone in weights:
         name, chosen = split_backbone(backbone)
         if chosen != SCRATCH:
@@ -53,18 +81,30 @@ def try_cells(specs: Iterable[RunSpec]) -> None:
                 BACKBONES.create(name, chosen)
 
 
-def _try(spec: RunSpec) -> None:
-    recipe = load_recipe(spec.recipe, spec.overrides)
-    tasks = tasks_of(recipe.dataset, chosen_tasks(recipe, spec), data_root(recipe))
-    own = _needs_a_batch(spec, tasks)
-    where = f"{spec.method}+{spec.regularizer}"
+def _try_shapes(spec: RunSpec, options: dict[str, Any], tasks: TaskSet, models: dict[str, MultiTaskModel]) -> None:
+    """Build a network of the suite without values; cells that differ in their regularizer share the method."""
+    shared = canonical_json({name: value for name, value in options.items() if not name.startswith("regularizer")})
+    with _one_line_errors(_name(spec)), torch.random.fork_rng(devices=[]), torch.device("meta"), ShapesOnly():
+        if shared not in models:
+            models[shared] = build_model(
+                options["method"], options["backbone"], tasks, options["method_options"], options["accelerate"]
+            )
+        with_regularizer(
+            models[shared], spec.regularizer, options["regularizer_options"], options["seed"], options["accelerate"]
+        )
+
+
+def _try_values(spec: RunSpec, options: dict[str, Any]) -> None:
+    """Build a network with code of the user, and run it on a small batch."""
+    with _one_line_errors(_name(spec)), torch.random.fork_rng(devices=[]):
+        module = build_training_module(**options)
+        _try_batch(module, module.model.tasks)
+
+
+def _options(spec: RunSpec) -> dict[str, Any]:
+    """Keywords of `build_training_module` without pretrained weights."""
     untrained = dict(backbone=f"{split_backbone(spec.backbone)[0]}:{SCRATCH}", seed=0, compile_options=None)
-    with _one_line_errors(where), torch.random.fork_rng(devices=[]), torch.device("cpu" if own else "meta"):
-        module = build_training_module(**module_options(recipe, spec) | untrained)
-    _try_metrics(tasks)
-    if own:
-        with _one_line_errors(where), torch.random.fork_rng(devices=[]):
-            _try_batch(module, tasks)
+    return module_options(load_recipe(spec.recipe, spec.overrides), spec) | untrained
 
 
 def _needs_a_batch(spec: RunSpec, tasks: TaskSet) -> bool:
@@ -117,6 +157,10 @@ def check_output(output: Any, tasks: TaskSet, images: tuple[int, ...]) -> None:
             raise ValueError(f"the prediction of {name} must be a tensor, found {type(prediction).__name__}")
         if tuple(prediction.shape) != expected:
             raise ValueError(f"the prediction of {name} must have shape {expected}, found {tuple(prediction.shape)}")
+
+
+def _name(spec: RunSpec) -> str:
+    return f"{spec.method}+{spec.regularizer}"
 
 
 def _of_user(owner: Any) -> bool:

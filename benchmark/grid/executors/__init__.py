@@ -7,22 +7,44 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from benchmark.records.failures import CODE
 from benchmark.records.leases import Lease
-from benchmark.records.result import RunSpec
+from benchmark.records.result import RunResult, RunSpec
+
+
+class ExecutorError(RuntimeError):
+    """An executor that cannot be used here; the message is one line with the remedy."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A cell whose process has ended; `how` is one line with exit code or signal and last line of the log."""
+    """A cell that has ended.
+
+    Args:
+        spec: the cell.
+        how: one line with exit code or signal and last line of the log, for a cell without a result.
+        error_class: class of the failure of a cell without a result.
+        result: result that travelled back, for the launcher to store; None if the cell stores its result itself.
+        details: file with curves and metrics of single images that belongs to `result`.
+    """
 
     spec: RunSpec
     how: str
+    error_class: str = CODE
+    result: RunResult | None = None
+    details: Path | None = None
 
 
 class Executor(Protocol):
-    """Starts cells, each in its own process, which stores the result."""
+    """Starts cells; a cell stores its result under the lease, or `ended` returns it.
 
-    workers: int
+    `workers` is the number of cells that are started at a time. Ray and Slurm have queues of their own, so theirs is
+    larger than the number of cells that compute.
+    """
+
+    @property
+    def workers(self) -> int:
+        """Number of cells that are started at a time."""
 
     def start(self, spec: RunSpec, lease: Lease) -> Path:
         """Start a cell, pass the lease to it and return its log file."""

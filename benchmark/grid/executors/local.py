@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.grid.executors import Ended
+from benchmark.grid.executors.gpus import VISIBLE, GpuShares, free_port
+from benchmark.grid.progress import read_progress
+from benchmark.records.failures import class_of_exit
 from benchmark.records.leases import Lease
 from benchmark.records.provenance import CHECKOUT, available_cores, utc
 from benchmark.records.result import RunSpec
@@ -43,6 +45,7 @@ OUTPUT = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
 class _Cell:
     process: subprocess.Popen[bytes]
     log: Path
+    gpus: tuple[str, ...] = ()
 
 
 class LocalExecutor:
@@ -53,18 +56,28 @@ class LocalExecutor:
         workers: number of cells at a time, which share the cores equally.
         imports: files of the user, which each cell imports first.
         program: script that runs one cell, `--spec JSON --out DIR --work DIR --import FILES`.
+        gpus: GPUs to share out; a cell sees only its own.
+        gpus_per_cell: GPUs of a cell, below 1 if several cells share one; 0 to let every cell see all GPUs.
 
     Raises:
         ValueError: if `workers` is below 1.
     """
 
     def __init__(
-        self, store: ResultStore, workers: int = 1, imports: Sequence[str | Path] = (), program: Path = TRAIN
+        self,
+        store: ResultStore,
+        workers: int = 1,
+        imports: Sequence[str | Path] = (),
+        program: Path = TRAIN,
+        *,
+        gpus: Sequence[str] = (),
+        gpus_per_cell: float = 0.0,
     ) -> None:
         if workers < 1:
             raise ValueError(f"a grid needs at least 1 worker, found {workers}")
         self.store, self.workers, self.imports, self.program = store, workers, tuple(imports), program
         self._cells: dict[RunSpec, _Cell] = {}
+        self._gpus = GpuShares(gpus, gpus_per_cell)
 
     def start(self, spec: RunSpec, lease: Lease) -> Path:
         """Start a cell; its output is appended to its log.
@@ -75,20 +88,13 @@ class LocalExecutor:
         folder = self.store.work_folder(spec)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "progress.json").unlink(missing_ok=True)
-        log = folder / "cell.log"
-        with open(log, "ab") as output:
-            output.write(f"=== {utc(time.time())} {spec.run_id}\n".encode())
-            output.flush()
-            # A new process session: Ctrl-C reaches only the launcher, which then ends its cells in order.
-            process = subprocess.Popen(
-                [sys.executable, "-S", str(BOUND), str(os.getpid()), *self.command(spec)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**environment(self.workers), **lease.environment()},
-            )
-        self._cells[spec] = _Cell(process, log)
+        log, gpus = folder / "cell.log", self._gpus.take()
+        try:
+            process = self._process(spec, lease, log, gpus)
+        except OSError:
+            self._gpus.give_back(gpus)
+            raise
+        self._cells[spec] = _Cell(process, log, gpus)
         try:
             lease.add_worker(process.pid)
         except OSError:
@@ -96,41 +102,45 @@ class LocalExecutor:
             raise
         return log
 
+    def _process(self, spec: RunSpec, lease: Lease, log: Path, gpus: Sequence[str]) -> subprocess.Popen[bytes]:
+        with open(log, "ab") as output:
+            output.write(f"=== {utc(time.time())} {spec.run_id}\n".encode())
+            output.flush()
+            # A new process session: Ctrl-C reaches only the launcher, which then ends its cells in order.
+            return subprocess.Popen(
+                [sys.executable, "-S", str(BOUND), str(os.getpid()), *self.command(spec)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**environment(self.workers), **lease.environment(), **_devices(gpus)},
+            )
+
     def command(self, spec: RunSpec) -> list[str]:
         """The command that runs a cell."""
-        command = [
-            sys.executable,
-            str(self.program),
-            "--spec",
-            spec.to_text(),
-            "--out",
-            str(self.store.root),
-            "--work",
-            str(self.store.work),
-        ]
-        for file in self.imports:
-            command += ["--import", str(file)]
-        return command
+        return cell_command(self.program, spec, self.store, self.imports)
 
     def ended(self) -> list[Ended]:
         """Cells whose process has ended since the last call."""
         over = {spec: cell for spec, cell in self._cells.items() if cell.process.poll() is not None}
         self._cells = {spec: cell for spec, cell in self._cells.items() if spec not in over}
-        return [Ended(spec, how_it_ended(cell.process.returncode, cell.log)) for spec, cell in over.items()]
+        for cell in over.values():
+            self._gpus.give_back(cell.gpus)
+        return [
+            Ended(spec, how_it_ended(cell.process.returncode, cell.log), class_of_exit(cell.process.returncode))
+            for spec, cell in over.items()
+        ]
 
     def steps(self, spec: RunSpec) -> tuple[int, int] | None:
         """Steps done and total steps, from the cell's progress.json; None if the file is missing."""
-        try:
-            progress = json.loads((self.store.work_folder(spec) / "progress.json").read_text(encoding="utf-8"))
-            return int(progress["step"]), int(progress["steps"])
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
+        return read_progress(self.store.work_folder(spec))
 
     def cancel(self, spec: RunSpec) -> None:
         """Kill one cell."""
         cell = self._cells.pop(spec)
         _send(cell, signal.SIGKILL)
         cell.process.wait()
+        self._gpus.give_back(cell.gpus)
 
     def stop(self, hurry: Callable[[], bool]) -> None:
         """Ask all cells to end; kill the others after `GRACE_SECONDS` or once `hurry()` returns True."""
@@ -145,18 +155,34 @@ class LocalExecutor:
             self.cancel(spec)
 
 
-def default_workers(cores: int, memory_gib: float | None, gpu: bool) -> int:
+def cell_command(program: Path, spec: RunSpec, store: ResultStore, imports: Sequence[str | Path]) -> list[str]:
+    """The command that runs a cell and stores its result below the root of a store."""
+    command = [sys.executable, str(program), "--spec", spec.to_text()]
+    command += ["--out", str(store.root), "--work", str(store.work)]
+    for file in imports:
+        command += ["--import", str(file)]
+    return command
+
+
+def default_workers(cores: int, memory_gib: float | None, gpu_cells: int | None) -> int:
     """Default number of cells at a time: on a CPU one per core, since a small network gains little from a second core.
 
     Args:
         cores: cores to share.
         memory_gib: memory of the machine; None if it is not known.
-        gpu: True if there is a GPU, which a single cell can fill.
+        gpu_cells: cells that the GPUs take; None for a machine without one.
     """
-    if gpu:
-        return 1
+    if gpu_cells is not None:
+        return max(1, gpu_cells)
     fitting = cores if memory_gib is None else int(memory_gib // CELL_GIB)
     return max(1, min(cores, fitting))
+
+
+def _devices(gpus: Sequence[str]) -> Mapping[str, str]:
+    """Variables of a cell with GPUs of its own; processes of one cell find each other at a port of their own."""
+    if not gpus:
+        return {}
+    return {VISIBLE: ",".join(gpus), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
 
 
 def environment(workers: int, cores: int | None = None) -> Mapping[str, str]:
@@ -172,12 +198,16 @@ def environment(workers: int, cores: int | None = None) -> Mapping[str, str]:
 
 def how_it_ended(returncode: int, log: Path) -> str:
     """One line: exit code or signal, and the last line of the log."""
+    return describe_end(returncode, last_line(log))
+
+
+def describe_end(returncode: int, last: str) -> str:
+    """One line: exit code or signal, and the last line of the log."""
     if returncode < 0:
         how = f"killed by {signal_name(-returncode)}"
         how += ", perhaps for lack of memory" if -returncode == signal.SIGKILL else ""
     else:
         how = f"exit code {returncode}"
-    last = last_line(log)
     return f"{how}; last line of its log: {last}" if last else how
 
 

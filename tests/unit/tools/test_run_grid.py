@@ -2,69 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmark.grid.executors import local
-
 CHECKOUT = Path(__file__).resolve().parents[3]
 TOOL = CHECKOUT / "tools" / "run_grid.py"
 HEAVY = ("torch", "mmengine", "numpy", "rich")
-METHODS = """
-from benchmark.registry import METHODS
-from mtl_methods.hard_sharing import HardSharing
-
-for name in ("quick", "crashes", "flaky"):
-
-    @METHODS.register(name, title=name, paper="none", year=2026)
-    class Fake(HardSharing):
-        pass
-"""
-
-
-@pytest.fixture(scope="module")
-def run_grid():
-    """The tool as a module."""
-    spec = importlib.util.spec_from_file_location("tool_run_grid", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def call(run_grid, tmp_path, monkeypatch, capfd):
-    """`call(*arguments)`: exit code, stdout and stderr of the tool, whose cells are the fakes of the grid's tests."""
-    fake = CHECKOUT / "tests" / "unit" / "benchmark" / "grid" / "fake_cell.py"
-    monkeypatch.setattr(run_grid, "prepare_data", lambda requests: None)
-    monkeypatch.setattr(local.LocalExecutor.__init__, "__defaults__", (1, (), fake))
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        try:
-            recipe = [] if {"--recipe", "--board"} & set(arguments) else ["--recipe", "smoke"]
-            code = run_grid.main([*recipe, "--out", str(tmp_path / "out"), *arguments])
-        except SystemExit as end:
-            code = end.code
-        output = capfd.readouterr()
-        return code, output.out, output.err
-
-    return run
-
-
-@pytest.fixture
-def fakes(run_grid, tmp_path):
-    """Options that register the methods of the fake cell."""
-    from benchmark.registry import METHODS as REGISTRY
-
-    file = tmp_path / "fakes.py"
-    file.write_text(METHODS)
-    yield ["--import", str(file)]
-    for name in ("quick", "crashes", "flaky"):
-        REGISTRY._entries.pop(name, None)
-        REGISTRY._module_dict.pop(name, None)
 
 
 def test_help_imports_no_torch():
@@ -261,9 +207,10 @@ def test_an_edited_method_makes_its_cells_stale_and_a_comment_does_not(call, fak
     arguments = [*fakes, "--methods", "quick", "--seeds", "0,1", "--tasks", "semseg"]
     file = tmp_path / "fakes.py"
     assert call(*arguments)[0] == 0
-    file.write_text(f"# A comment.\n{METHODS}")
+    text = file.read_text()
+    file.write_text(f"# A comment.\n{text}")
     assert call(*arguments, "--dry-run")[1].splitlines()[-1] == "2 cells, 0 not done"
-    file.write_text(METHODS.replace("2026", "2025"))
+    file.write_text(text.replace("2026", "2025"))
     _, out, err = call(*arguments, "--dry-run")
     assert [line.split()[0] for line in out.splitlines()[:2]] == ["stale", "stale"]
     assert "2 cells replace older results: fakes.py changed since" in err

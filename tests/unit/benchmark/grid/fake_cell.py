@@ -1,7 +1,8 @@
 """Substitute for tools/train.py in tests of the grid: same command line, no torch; the method names its behaviour.
 
 Every start is noted in WORK/started.txt. Method names: `quick` is done at once, `slow` takes the seconds of the
-override, `fails` stores a failure, `crashes` and `killed` die without storing anything, `flaky` dies the first time.
+override and continues at its last step after an interruption, `fails` stores a failure, `crashes` and `killed` die
+without storing anything, `flaky` dies the first time.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 
 from benchmark.records.atomic import write_text
+from benchmark.records.failures import INTERRUPTED_EXIT_CODE
 from benchmark.records.result import RunResult, RunSpec, failure
-from benchmark.records.store import ResultStore
+from benchmark.records.store import STATE_FILES, ResultStore, remove_files
 
 
 def main() -> int:
@@ -40,6 +42,7 @@ def main() -> int:
             return 1
         if spec.method == "slow":
             sleep(spec.overrides["seconds"], store.work_folder(spec))
+            remove_files(store.work_folder(spec), STATE_FILES)
         value = {"value": 1.0 + spec.seed, "unit": "%", "higher_is_better": True}
         store.publish(RunResult(spec, "done", {"semseg": {"mIoU": value}}), lease)
     return 0
@@ -53,10 +56,17 @@ def note_start(work: Path, spec: RunSpec) -> int:
 
 
 def sleep(seconds: float, folder: Path) -> None:
-    """Sleep in ten steps, and record them in progress.json."""
-    for step in range(10):
+    """Sleep in ten steps, and record them in progress.json; SIGUSR1 ends the cell between two steps."""
+    asked: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, frame: asked.append(number))
+    state = folder / STATE_FILES[0]
+    for step in range(int(state.read_text()) if state.exists() else 0, 10):
+        print(f"step {step}", flush=True)
         write_text(folder / "progress.json", f'{{"step": {step}, "steps": 10}}')
         time.sleep(seconds / 10)
+        write_text(state, str(step + 1))
+        if asked:
+            sys.exit(INTERRUPTED_EXIT_CODE)
 
 
 if __name__ == "__main__":

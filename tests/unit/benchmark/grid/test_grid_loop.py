@@ -18,6 +18,7 @@ import pytest
 
 from benchmark.grid.cells import cells, run
 from benchmark.grid.executors.local import LocalExecutor
+from benchmark.grid.failures import FailureRules
 from benchmark.grid.progress import LineProgress
 from benchmark.records import leases
 from benchmark.records.result import RunResult, RunSpec, failure
@@ -38,10 +39,11 @@ def grid_of(*methods: str, seeds: int = 1, seconds: float = 0.0) -> list[RunSpec
     return cells("smoke", methods, ["none"], range(seeds), "b", ["semseg"], {"seconds": seconds})
 
 
-def run_here(grid, store, workers: int = 2, **options):
+def run_here(grid, store, workers: int = 2, retries: int = 2, **options):
     executor = LocalExecutor(store, workers, program=HERE / "fake_cell.py")
     with open(store.work / "progress.txt", "a") as stream:
-        return run(grid, store, executor, LineProgress(stream, interval=0.0), **options)
+        rules = FailureRules(retries, first_delay=0.05)
+        return run(grid, store, executor, LineProgress(stream, interval=0.0), rules=rules, **options)
 
 
 def launch(store: ResultStore, methods: str, seeds: int, seconds: float, workers: int = 2) -> subprocess.Popen:
@@ -229,12 +231,27 @@ def test_a_full_disk_fails_one_cell_and_stops_nothing(store, monkeypatch, owner,
         return full_disk() if len(calls) == 1 else original(*arguments)
 
     monkeypatch.setattr(owner, name, first_fails)
-    report = run_here(grid, store, workers=1)
+    report = run_here(grid, store, workers=1, retries=0)
     assert report.outcomes[grid[0]].status == "failed"
     assert message in report.outcomes[grid[0]].error
     assert "No space left on device" in report.outcomes[grid[0]].error
     assert report.outcomes[grid[1]].status == "done"
     assert not list((store.work / "leases").iterdir())
+
+
+@pytest.mark.parametrize("name", ["claim", "publish"])
+def test_a_disk_that_is_full_for_a_moment_costs_nothing(store, monkeypatch, name):
+    grid = grid_of("crashes" if name == "publish" else "quick")
+    original, calls = getattr(ResultStore, name), []
+
+    def first_fails(*arguments: Any) -> Any:
+        calls.append(arguments)
+        return full_disk() if len(calls) == 1 else original(*arguments)
+
+    monkeypatch.setattr(ResultStore, name, first_fails)
+    report = run_here(grid, store, workers=1)
+    assert report.outcomes[grid[0]].status == ("failed" if name == "publish" else "done")
+    assert store.read(grid[0]) is not None or name == "publish"
 
 
 def test_a_failure_that_cannot_be_stored_is_reported(store, monkeypatch):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.records.boards import BOARDS, board_names, read_board
+from benchmark.records.boards import BOARDS, board_names, read_board, read_grid_file
 from benchmark.records.validation import RecordError
 
 RESULTS = Path(__file__).resolve().parents[4] / "results"
@@ -70,6 +70,35 @@ def test_a_wrong_entry_is_named_in_one_line(tmp_path, old, new, message):
         board(tmp_path, TEXT.replace(old, new, 1))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_grid_file_needs_neither_title_nor_version_nor_blocks(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('recipe = "smoke"\nmethods = ["a"]\nregularizers = ["none", "r"]\nseeds = [3, 4]\n')
+    grid = read_grid_file(file)
+    assert (grid.name, grid.version) == ("mine", None)
+    assert [(row.method, row.regularizer, row.seeds) for row in grid.rows()] == [
+        ("a", "none", (3, 4)),
+        ("a", "r", (3, 4)),
+    ]
+
+
+def test_a_sweep_makes_a_row_for_each_combination_and_none_has_one_of_the_regularizer(tmp_path):
+    sweep = 'sweep = { "regularizer.width" = [4, 8], "train_cfg.max_iters" = [3, 5] }\n\n[[comparisons]]'
+    rows = board(tmp_path, TEXT.replace('settings = { "regularizer.width" = 4 }\n\n[[comparisons]]', sweep)).rows()
+    assert {(row.regularizer, str(row.settings)) for row in rows if 2 in row.seeds} == {
+        ("none", "train_cfg.max_iters=3"),
+        ("none", "train_cfg.max_iters=5"),
+        ("r", "regularizer.width=4 train_cfg.max_iters=3"),
+        ("r", "regularizer.width=4 train_cfg.max_iters=5"),
+        ("r", "regularizer.width=8 train_cfg.max_iters=3"),
+        ("r", "regularizer.width=8 train_cfg.max_iters=5"),
+    }
+
+
+def test_a_grid_file_that_is_missing_is_named(tmp_path):
+    with pytest.raises(RecordError, match="none.toml: not readable: No such file"):
+        read_grid_file(tmp_path / "none.toml")
 
 
 def test_an_unknown_board_is_answered_with_the_nearest_name():

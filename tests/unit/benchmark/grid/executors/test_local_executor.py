@@ -12,11 +12,11 @@ SPEC = RunSpec("smoke", "quick", "none", "b", ("semseg",), 0)
 
 
 @pytest.mark.parametrize(
-    ("cores", "memory", "gpu", "workers"),
-    [(8, 64.0, True, 1), (8, 64.0, False, 8), (8, 11.9, False, 2), (2, 1.0, False, 1), (4, None, False, 4)],
+    ("cores", "memory", "gpu_cells", "workers"),
+    [(8, 64.0, 1, 1), (8, 64.0, 4, 4), (8, 64.0, None, 8), (8, 11.9, None, 2), (2, 1.0, None, 1), (4, None, None, 4)],
 )
-def test_the_default_number_of_cells_follows_cores_and_memory(cores, memory, gpu, workers):
-    assert default_workers(cores, memory, gpu) == workers
+def test_the_default_number_of_cells_follows_gpus_cores_and_memory(cores, memory, gpu_cells, workers):
+    assert default_workers(cores, memory, gpu_cells) == workers
 
 
 @pytest.mark.parametrize(("workers", "cores", "threads"), [(1, 8, "8"), (3, 8, "2"), (2, 2, "1"), (16, 8, "1")])

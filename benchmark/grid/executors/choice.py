@@ -1,0 +1,116 @@
+"""Choice of the executor by name. Executors of other packages are imported only when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from pkgutil import resolve_name
+
+from benchmark.grid.executors import Executor, ExecutorError
+from benchmark.grid.executors.gpus import visible_gpus
+from benchmark.grid.executors.in_process import InProcessExecutor
+from benchmark.grid.executors.local import LocalExecutor, default_workers
+from benchmark.records.provenance import hardware
+from benchmark.records.result import RunSpec
+from benchmark.records.store import ResultStore
+
+EXECUTORS = ("local", "in_process", "ray", "slurm")
+RUN_CELL = "benchmark.training.cell:run_cell"
+"""Function that trains a cell; named as text, since this package imports no torch."""
+
+
+def no_cells(spec: RunSpec) -> Sequence[RunSpec]:
+    """The needed cells of a grid of independent cells."""
+    return ()
+
+
+@dataclass(frozen=True)
+class ExecutorOptions:
+    """How and where cells run.
+
+    Args:
+        name: one of `EXECUTORS`.
+        workers: cells at a time; None for as many as the machine or the cluster takes.
+        imports: files of the user, which each cell imports first.
+        gpus_per_cell: GPUs of a cell, a fraction if several cells share one; None for one where there is one.
+        cpus_per_cell: cores of a cell on Ray and Slurm.
+        memory_gib: memory of a cell on Ray and Slurm.
+        ray_address: address of a running Ray cluster; None starts Ray on this machine.
+        cluster: file with the keys of a cluster, see docs/grid.md.
+        minutes: time of the longest cell, for the time limit of a batch system.
+        needed: cells that a cell starts or learns from, whose weights go to machines without the launcher's folders.
+        devices: devices of one cell, see --devices of tools/train.py.
+    """
+
+    name: str = "local"
+    workers: int | None = None
+    imports: tuple[str | Path, ...] = ()
+    gpus_per_cell: float | None = None
+    cpus_per_cell: int = 1
+    memory_gib: float | None = None
+    ray_address: str | None = None
+    cluster: str | Path | None = None
+    minutes: float | None = None
+    needed: Callable[[RunSpec], Sequence[RunSpec]] = no_cells
+    devices: int = 1
+
+
+def make_executor(options: ExecutorOptions, store: ResultStore) -> Executor:
+    """Make the executor of a name.
+
+    Raises:
+        ExecutorError: for an unknown name, a missing package, or a request that it cannot fulfil; in one line.
+    """
+    makers: dict[str, Callable[[ExecutorOptions, ResultStore], Executor]] = {
+        "local": _local,
+        "in_process": _in_process,
+        "ray": _ray,
+        "slurm": _slurm,
+    }
+    if options.name not in makers:
+        raise ExecutorError(f"no executor named {options.name!r}; executors: {', '.join(EXECUTORS)}")
+    return makers[options.name](options, store)
+
+
+def require(package: str, extra: str) -> None:
+    """Refuse to go on without a package.
+
+    Raises:
+        ExecutorError: with the command that installs it.
+    """
+    if find_spec(package) is None:
+        raise ExecutorError(f"--executor {extra} needs the package {package}: python -m pip install {package}")
+
+
+def _local(options: ExecutorOptions, store: ResultStore) -> Executor:
+    gpus, machine = visible_gpus(), hardware()
+    per_cell = options.gpus_per_cell if options.gpus_per_cell is not None else (float(options.devices) if gpus else 0.0)
+    if per_cell > len(gpus):
+        raise ExecutorError(f"--gpus-per-cell {per_cell:g}: this machine has {len(gpus)} GPUs")
+    slots = int(len(gpus) / per_cell) if per_cell else None
+    fitting = default_workers(machine["cores"], machine["memory_gib"], slots)
+    # On a CPU, a cell on several devices computes in as many processes.
+    workers = options.workers or (fitting if gpus else max(1, fitting // options.devices))
+    if slots is not None and workers > slots:
+        raise ExecutorError(f"--workers {workers}: {len(gpus)} GPUs take {slots} cells; lower --gpus-per-cell")
+    return LocalExecutor(store, workers, options.imports, gpus=gpus, gpus_per_cell=per_cell)
+
+
+def _in_process(options: ExecutorOptions, store: ResultStore) -> Executor:
+    run_cell = resolve_name(RUN_CELL)
+    return InProcessExecutor(store, lambda spec, folder: run_cell(spec, folder, options.imports))
+
+
+def _ray(options: ExecutorOptions, store: ResultStore) -> Executor:
+    require("ray", "ray")
+    executor: Executor = import_module("benchmark.grid.executors.ray_cluster").make(options, store)
+    return executor
+
+
+def _slurm(options: ExecutorOptions, store: ResultStore) -> Executor:
+    require("submitit", "slurm")
+    executor: Executor = import_module("benchmark.grid.executors.slurm_cluster").make(options, store)
+    return executor

@@ -1,0 +1,62 @@
+"""GPUs of this machine, shared out to cells without torch."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Sequence
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """Numbers or names of the GPUs that this process may use."""
+    chosen = os.environ.get(VISIBLE)
+    if chosen is not None:
+        return tuple(name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1"))
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(answer.stdout.split()) if answer.returncode == 0 else ()
+
+
+class GpuShares:
+    """Hands out GPUs to cells, and takes them back.
+
+    Args:
+        gpus: names of the GPUs.
+        per_cell: GPUs of a cell; below 1 for several cells on one GPU, 0 for none.
+    """
+
+    def __init__(self, gpus: Sequence[str], per_cell: float) -> None:
+        self.per_cell = per_cell
+        share = per_cell if 0 < per_cell < 1 else 1.0
+        # One after the other, so that cells spread over the GPUs before two of them share one.
+        self._free = [gpu for _ in range(int(1 / share)) for gpu in gpus] if per_cell else []
+
+    def take(self) -> tuple[str, ...]:
+        """The GPUs of one more cell.
+
+        Raises:
+            OSError: if too few are free.
+        """
+        count = max(1, round(self.per_cell)) if self.per_cell else 0
+        if count > len(self._free):
+            raise OSError(f"{len(self._free)} GPUs are free, a cell needs {count}")
+        taken, self._free = self._free[:count], self._free[count:]
+        return tuple(taken)
+
+    def give_back(self, gpus: Sequence[str]) -> None:
+        """Take the GPUs of a cell back."""
+        self._free.extend(gpus)
+
+
+def free_port() -> int:
+    """A port of this machine that no process listens on."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port: int = server.getsockname()[1]
+        return port

@@ -1,0 +1,47 @@
+"""Queue of the cells that wait: in the order of the grid, and some of them until a moment."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from benchmark.records.result import RunSpec
+
+
+class CellQueue:
+    """Waiting cells. A cell that was put back for a while comes before cells that were never taken."""
+
+    def __init__(self, cells: Iterable[RunSpec] = ()) -> None:
+        self._ready = deque(cells)
+        self._delayed: list[tuple[float, int, RunSpec]] = []
+        self._inside = set(self._ready)
+        self._count = 0
+
+    def take(self) -> RunSpec | None:
+        """Remove the next cell that need not wait any more; None if there is none."""
+        if self._delayed and self._delayed[0][0] <= time.monotonic():
+            spec = heapq.heappop(self._delayed)[2]
+        elif self._ready:
+            spec = self._ready.popleft()
+        else:
+            return None
+        self._inside.remove(spec)
+        return spec
+
+    def put_back(self, spec: RunSpec, seconds: float = 0.0) -> None:
+        """Let a cell wait for some seconds."""
+        self._count += 1
+        heapq.heappush(self._delayed, (time.monotonic() + seconds, self._count, spec))
+        self._inside.add(spec)
+
+    def __contains__(self, spec: RunSpec) -> bool:
+        return spec in self._inside
+
+    def __len__(self) -> int:
+        return len(self._inside)
+
+    def __iter__(self) -> Iterator[RunSpec]:
+        yield from (spec for _, _, spec in sorted(self._delayed))
+        yield from self._ready
