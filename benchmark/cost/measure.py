@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -16,6 +15,7 @@ from benchmark.cost.batches import random_batch
 from benchmark.cost.memory import PeakMemory
 from benchmark.cost.target import CostTarget, build, build_shapes
 from benchmark.cost.timing import alternating_seconds
+from benchmark.records.processes import map_in_processes
 from benchmark.records.result import NO_REGULARIZER
 from benchmark.registry import import_files
 from benchmark.training.model import TrainingModule
@@ -122,13 +122,13 @@ def in_own_process(work: Callable[[CostTarget, int], Cost], target: CostTarget, 
     Raises:
         MeasurementError: naming the cell, if it fails or the process dies.
     """
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            return pool.submit(_in_child, work, target, batch).result()
-        except BrokenProcessPool:
-            reason = "its process died, perhaps for lack of memory; try a smaller --batch, --step-batch or --size"
-        except (RuntimeError, ValueError, TypeError, KeyError, NotImplementedError) as error:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    try:
+        (cost,) = map_in_processes(partial(_in_child, work, target), [batch], 1)
+        return cost
+    except BrokenProcessPool:
+        reason = "its process died, perhaps for lack of memory; try a smaller --batch, --step-batch or --size"
+    except (RuntimeError, ValueError, TypeError, KeyError, NotImplementedError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
     name = f"{target.spec.method}+{target.spec.regularizer}"
     raise MeasurementError(f"{name}: {work.__name__.replace('_', ' ')} at batch {batch}: {reason}")
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from benchmark.boundaries.formats.content import DataError
+from benchmark.records.processes import map_in_processes
 from benchmark.visualization.nyu40 import NAMES_40
 from datasets.doctor.tables import read_checksums
 from datasets.layout.frame_files import Array, modality_path, write_frame
@@ -125,16 +124,12 @@ def _mapped(plan: RoomPlan, folder: Path, workers: int) -> Iterator[Iterable[lis
     if workers <= 1:
         yield map(work, rooms)
         return
-    # Spawned, not forked: the caller may hold threads and an accelerator.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            yield pool.map(work, rooms, chunksize=2)
-        except BrokenProcessPool:
-            raise RuntimeError(
-                "a rendering process was killed, perhaps for lack of memory; run it again with fewer workers"
-            ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
+    try:
+        yield map_in_processes(work, rooms, workers, chunksize=2)
+    except BrokenProcessPool:
+        raise RuntimeError(
+            "a rendering process was killed, perhaps for lack of memory; run it again with fewer workers"
+        ) from None
 
 
 def generate(root: Path, plan: RoomPlan, workers: int | None = None) -> DatasetInfo:
