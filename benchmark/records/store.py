@@ -126,6 +126,8 @@ class ResultStore:
         specs = {spec.run_id: spec for spec in done}
         for spec in specs.values():
             remove_files(self.work_folder(spec), STATE_FILES)
+            for _, temporary in temporary_files(self.work_folder(spec)):
+                temporary.unlink(missing_ok=True)
         folders = {self.path(spec).parent for spec in specs.values()} | {self.leases}
         for folder in folders:
             for name, temporary in temporary_files(folder):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import warnings
 from collections.abc import Iterator, Sized
@@ -19,6 +18,7 @@ from torch import nn
 from torch.utils.data import Sampler
 
 from benchmark.contracts import Regularizer
+from benchmark.records.atomic import write_short_lived_text
 from benchmark.training.data_parallel import devices_here
 
 
@@ -142,6 +142,4 @@ class ProgressFileHook(Hook):
         steps = runner.train_loop.max_iters
         if now - self._last >= self.seconds or batch_idx + 1 == steps:
             self._last = now
-            temporary = self.path.with_suffix(".tmp")
-            temporary.write_text(json.dumps({"step": batch_idx + 1, "steps": steps}))
-            os.replace(temporary, self.path)
+            write_short_lived_text(self.path, json.dumps({"step": batch_idx + 1, "steps": steps}))
