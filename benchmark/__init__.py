@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmark.inference.loading import load
-    from benchmark.launch import run_grid
+    from benchmark.training.launch import run_grid
 
 __all__ = ["load", "run_grid"]
 
-MODULES = {"load": "benchmark.inference.loading", "run_grid": "benchmark.launch"}
+MODULES = {"load": "benchmark.inference.loading", "run_grid": "benchmark.training.launch"}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 
 from benchmark.tasks import TaskSet
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""ImageNet statistics of RGB on 0..1, which normalise the images of every `Batch`."""
+
 
 class SecondView(TypedDict):
     """A second posed view of the scene of each sample.
@@ -249,8 +252,9 @@ class Regularizer(nn.Module, ABC):
     """True if `change` is applied in training to the feature maps that the predictions are computed from."""
     by_parts: ClassVar[bool] = False
     """True if `forward` and `change` may receive a part of a batch that is split over devices: `forward` then returns
-    the share of this part in each term, and random numbers of images come from `benchmark.batch_parts.random_rows`.
-    False: every device computes the terms of the whole batch, from the maps and predictions of all devices."""
+    the share of this part in each term, and random numbers of images come from `random_rows` of
+    `benchmark.losses.batch_parts`. False: every device computes the terms of the whole batch, from the maps and
+    predictions of all devices."""
     progress: float = 1.0
     """Completed share of the training: 0 in the first step. Set by the training loop; 1 outside of it."""
 

@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.batch_parts import share
 from benchmark.contracts import Batch, FeatureSpec, Method, MultiTaskOutput, Regularizer
 from benchmark.heads import concatenate_maps, upsample_to
+from benchmark.losses.batch_parts import share
 from benchmark.registry import REGULARIZERS
 from benchmark.tasks import TaskSet
 from regularizers.aux_heads import readable_maps

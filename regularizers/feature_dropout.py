@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from benchmark.batch_parts import random_rows
 from benchmark.contracts import Batch, FeatureSpec, MultiTaskOutput, Regularizer
+from benchmark.losses.batch_parts import random_rows
 from benchmark.registry import REGULARIZERS
 from benchmark.tasks import TaskSet
 

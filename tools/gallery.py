@@ -64,10 +64,10 @@ def build(options: argparse.Namespace) -> Path:
         ValueError: if the results do not belong together.
     """
     from benchmark.inference.gallery import choose, shown_images
+    from benchmark.inference.gallery_page import write_page
     from benchmark.training.compose import SPLIT_NAMES
     from benchmark.training.restore import unaugmented_split
     from benchmark.training.trust import trusted_spec
-    from benchmark.visualization.gallery_page import write_page
 
     cells = read_cells(options)
     first = cells[0]

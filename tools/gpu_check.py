@@ -25,7 +25,7 @@ sys.path.insert(0, str(CHECKOUT))
 from tools.command_line import Parser, check_writable, positive, refuse, shown  # noqa: E402
 
 if TYPE_CHECKING:
-    from benchmark.device_check.findings import Check, Finding
+    from benchmark.cost.device_check.findings import Check, Finding
 
 WIDTHS = (30, 34, 8)
 
@@ -49,7 +49,7 @@ def chosen_recipes(text: str | None) -> list[str]:
     Raises:
         ValueError: for a name of no published recipe.
     """
-    from benchmark.device_check.steps import PUBLISHED
+    from benchmark.cost.device_check.steps import PUBLISHED
     from benchmark.tasks import suggest
     from benchmark.training.recipe_files import recipe_names
 
@@ -65,8 +65,8 @@ def all_checks(options: argparse.Namespace, recipes: list[str], rooms: Path) -> 
     """Name and function of every check. The long list of recipes comes last."""
     from functools import partial
 
-    from benchmark.device_check.steps import Size, compiles, does_not_wait, equals_cpu, recipe_checks
-    from benchmark.device_check.trainings import training_checks
+    from benchmark.cost.device_check.steps import Size, compiles, does_not_wait, equals_cpu, recipe_checks
+    from benchmark.cost.device_check.trainings import training_checks
 
     size = Size(options.device, options.device == "cpu", options.steps)
     short: list[tuple[str, Check]] = [
@@ -80,7 +80,7 @@ def all_checks(options: argparse.Namespace, recipes: list[str], rooms: Path) -> 
 
 def run_checks(options: argparse.Namespace, recipes: list[str]) -> list[Finding]:
     """Print every finding as it is made."""
-    from benchmark.device_check.findings import COLUMNS, findings_of
+    from benchmark.cost.device_check.findings import COLUMNS, findings_of
     from datasets.synthetic.generate import RoomPlan, ensure
 
     found = []
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     import torch
 
-    from benchmark.device_check.findings import PASSED, markdown
+    from benchmark.cost.device_check.findings import PASSED, markdown
     from benchmark.records.atomic import write_text
     from benchmark.records.provenance import command_line
 

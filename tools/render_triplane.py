@@ -128,7 +128,7 @@ def draw_frame(module: TrainingModule, item: dict[str, Any], out: Path, swing: f
     import torch
     from torch.utils.data import default_collate
 
-    from benchmark.normalisation import IMAGENET_MEAN, IMAGENET_STD
+    from benchmark.contracts import IMAGENET_MEAN, IMAGENET_STD
     from benchmark.records.result import safe_name
     from benchmark.visualization.triplane_figures import panel, slices, write_orbit
     from regularizers.three_d_aware.inspection import camera_arc, novel_views, render_image

@@ -28,9 +28,9 @@ from tools.grid_arguments import parse_grid_arguments  # noqa: E402
 if TYPE_CHECKING:
     from benchmark.grid.cells import Report
     from benchmark.grid.executors import Executor
-    from benchmark.launch import GridPlan
     from benchmark.records.result import RunSpec
     from benchmark.records.store import ResultStore
+    from benchmark.training.launch import GridPlan
     from benchmark.training.requests import Request
 
 SIGNAL_EXIT = 128
@@ -47,9 +47,9 @@ def requested(options: argparse.Namespace) -> list[Request]:
     Raises:
         ValueError, OSError, ImportError: for a wrong request, in one line.
     """
-    from benchmark.launch import requests_of_board, requests_of_file
     from benchmark.metrics.catalogue import described
     from benchmark.registry import import_files
+    from benchmark.training.launch import requests_of_board, requests_of_file
     from benchmark.training.requests import Request
     from benchmark.training.sweeps import variants_of
 
@@ -91,7 +91,7 @@ def names(text: str, option: str) -> list[str]:
 
 def prepare_data(requests: Sequence[Request]) -> None:
     """Generate the data sets of the recipes, or check that they exist, before the first cell starts."""
-    from benchmark.launch import prepare_data
+    from benchmark.training.launch import prepare_data
 
     prepare_data(requests)
 
@@ -230,8 +230,8 @@ def main(arguments: list[str] | None = None) -> int:
     from benchmark.grid.executors import ExecutorError
     from benchmark.grid.progress import progress_on
     from benchmark.grid.stale import replaced
-    from benchmark.launch import plan_grid, run_plan
     from benchmark.records.store import ResultStore, StoreError
+    from benchmark.training.launch import plan_grid, run_plan
 
     try:
         check_writable(options.out)

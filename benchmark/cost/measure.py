@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.cost.batches import random_batch
 from benchmark.cost.memory import PeakMemory
 from benchmark.cost.target import CostTarget, build, build_shapes
 from benchmark.cost.timing import alternating_seconds
@@ -20,6 +19,7 @@ from benchmark.records.result import NO_REGULARIZER
 from benchmark.registry import import_files
 from benchmark.training.model import TrainingModule
 from benchmark.training.optim import PartsOptimWrapperConstructor
+from benchmark.training.random_batches import random_batch
 
 Cost = dict[str, float | None]
 Work = Callable[[CostTarget, int], Callable[[], Any]]

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import Method, MultiTaskOutput
-from benchmark.cost.batches import random_batch
 from benchmark.cost.target import CostTarget, build, build_shapes
 from benchmark.training.model import TrainingModule
+from benchmark.training.random_batches import random_batch
 
 GRAPH_SIZE = (64, 96)
 """(H, W) of the images for methods that cannot run on the meta device."""

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from benchmark.contracts import Method, Regularizer
-from benchmark.cost.batches import random_batch
 from benchmark.records.result import NO_REGULARIZER, RunSpec
 from benchmark.registry import METHODS, SCRATCH, split_backbone
 from benchmark.tasks import TaskSet
 from benchmark.training.builders import build_training_module, tasks_of
 from benchmark.training.compiling import compile_options
 from benchmark.training.model import TrainingModule
+from benchmark.training.random_batches import random_batch
 from benchmark.training.recipe_files import data_root, load_recipe
 from benchmark.training.recipe_keys import ConfigError
 

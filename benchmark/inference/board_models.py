@@ -18,7 +18,6 @@ from pydantic import Field, StringConstraints
 from pydantic.dataclasses import dataclass
 from safetensors.torch import load_file, save_file
 
-from benchmark.inference.description import METADATA_KEY
 from benchmark.inference.loading import find_model
 from benchmark.inference.weights import MANIFEST, published_weights
 from benchmark.leaderboard.plan import plans_of
@@ -27,6 +26,7 @@ from benchmark.records.atomic import replacing, write_text
 from benchmark.records.boards import board_names, read_board
 from benchmark.records.store import ResultStore, Stored
 from benchmark.records.validation import CONFIG, Count, Name, one_line_errors, parse_json, read_from, validated
+from benchmark.training.description import METADATA_KEY
 from benchmark.training.model_files import MODEL_FILE, CheckpointError
 
 LARGEST_HALF = float(torch.finfo(torch.float16).max)

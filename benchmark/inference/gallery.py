@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmark.contracts import IMAGENET_MEAN, IMAGENET_STD
 from benchmark.inference.loading import FoundModel
 from benchmark.inference.model import TrainedModel
 from benchmark.metrics.catalogue import described
-from benchmark.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from benchmark.records.result import RunResult
 from benchmark.records.validation import RecordError
 from benchmark.tasks import Task, suggest

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.inference.describing import describe_result
-from benchmark.inference.description import METADATA_KEY, ModelDescription, TaskDescription
 from benchmark.inference.model import TrainedModel
 from benchmark.inference.model_card import CONFIG_FILE
 from benchmark.inference.weights import cell_weights
@@ -15,6 +13,8 @@ from benchmark.records.result import RunResult
 from benchmark.records.store import read_result
 from benchmark.registry import import_files
 from benchmark.tasks import STANDARD_TASKS
+from benchmark.training.describing import describe_result
+from benchmark.training.description import METADATA_KEY, ModelDescription, TaskDescription
 from benchmark.training.imported import CARD_FILE, read_card, turn_axes
 from benchmark.training.model_files import MODEL_FILE, CheckpointError, load_model, read_metadata
 from benchmark.training.trust import trusted_spec

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.inference.description import ModelDescription
 from benchmark.inference.pictures import DEFAULT_SIZE, Pixels, network_input, network_size, read_picture
 from benchmark.inference.resizing import values_at
 from benchmark.records.atomic import replacing
 from benchmark.tasks import TaskSet
+from benchmark.training.description import ModelDescription
 from benchmark.training.model import MultiTaskModel
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmark.inference.description import ModelDescription
 from benchmark.records.atomic import replacing, write_text
 from benchmark.records.escaping import escape_markdown, escape_markdown_code
 from benchmark.records.provenance import CHECKOUT
 from benchmark.records.result import RunResult
 from benchmark.registry import METHODS
+from benchmark.training.description import ModelDescription
 from benchmark.training.model_files import MODEL_FILE
 from benchmark.training.recipe_keys import ConfigError
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchmark.boundaries.formats.content import DataError, is_system_file
 from benchmark.boundaries.formats.images import read_image
-from benchmark.normalisation import IMAGENET_MEAN, IMAGENET_STD
+from benchmark.contracts import IMAGENET_MEAN, IMAGENET_STD
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3) RGB."""

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.batch_parts import num_parts, sum_over_parts
+from benchmark.losses.batch_parts import num_parts, sum_over_parts
 from benchmark.losses.masking import masked, valid_pixels
 from benchmark.losses.registry import LOSSES, choice_error
 

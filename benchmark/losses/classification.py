@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.batch_parts import sum_over_parts
+from benchmark.losses.batch_parts import sum_over_parts
 from benchmark.losses.masking import masked, valid_pixels
 from benchmark.losses.registry import LOSSES
 

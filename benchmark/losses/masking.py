@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchmark.batch_parts import sum_over_parts
+from benchmark.losses.batch_parts import sum_over_parts
 
 SHORTEST = 1e-12
 """Vectors of at most this length have no direction."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.batch_parts import gather_rows, num_parts, share, whole_batch
+from benchmark.losses.batch_parts import gather_rows, num_parts, share, whole_batch
 from benchmark.tasks import suggest
 
 Loss = Callable[..., Tensor]
@@ -39,8 +39,8 @@ class Losses(dict[str, Loss]):
         Args:
             name: name of the loss.
             by_parts: True if the function returns the share of a part in the loss of the batch, see
-                `benchmark.batch_parts`; `valid_pixels` counts the pixels of the batch. Otherwise every device computes
-                the loss of the whole batch, which needs the predictions of all devices.
+                `benchmark.losses.batch_parts`; `valid_pixels` counts the pixels of the batch. Otherwise every device
+                computes the loss of the whole batch, which needs the predictions of all devices.
 
         Raises:
             ValueError: if the name is taken.

@@ -23,8 +23,6 @@ import benchmark.training.builders
 import benchmark.training.loops
 import benchmark.training.optim
 from benchmark.contracts import Method, Regularizer
-from benchmark.inference.describing import describe_cell
-from benchmark.inference.description import METADATA_KEY
 from benchmark.metrics import described as meaning_of
 from benchmark.records.failures import OUT_OF_MEMORY
 from benchmark.records.provenance import code_state
@@ -42,6 +40,8 @@ from benchmark.training.checkpoints import (
 from benchmark.training.compose import compose
 from benchmark.training.data_parallel import devices_here, send_from_first, unwrapped
 from benchmark.training.dependencies import TRAIN_SECONDS, needs_of, trained_methods
+from benchmark.training.describing import describe_cell
+from benchmark.training.description import METADATA_KEY
 from benchmark.training.details import DETAILS_FILE, write_details
 from benchmark.training.failures import class_of_error
 from benchmark.training.follow import follow

@@ -1,8 +1,8 @@
 """Training of one cell on several devices, one process each, so that they see what one device would.
 
 The batch of the recipe is split into equal parts, in the order of its rows. The loss of a part is its share in the loss
-of the batch (`benchmark.batch_parts`), so gradients are summed over devices, where DDP alone would average them. All
-processes have the same random states.
+of the batch (`benchmark.losses.batch_parts`), so gradients are summed over devices, where DDP alone would average them.
+All processes have the same random states.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mmengine.registry import MODEL_WRAPPERS
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from benchmark.batch_parts import split_batch
+from benchmark.losses.batch_parts import split_batch
 from benchmark.training.recipe_keys import ConfigError
 from benchmark.training.whole_batch_layers import use_whole_batch
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmark.batch_parts import num_parts, sum_over_parts
+from benchmark.losses.batch_parts import num_parts, sum_over_parts
 
 Terms = Mapping[str, Tensor]
 

@@ -18,10 +18,10 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from benchmark.batch_parts import share
 from benchmark.contracts import Auxiliary, Batch, Method, MultiTaskOutput, Regularizer
 from benchmark.heads import read_out
 from benchmark.losses import task_loss
+from benchmark.losses.batch_parts import share
 from benchmark.tasks import TaskSet
 from benchmark.training.gradient_calibration import RATIO, Calibration, GradientProbe
 from benchmark.training.part_terms import change_rows, over_parts, share_of_terms

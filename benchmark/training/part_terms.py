@@ -1,4 +1,4 @@
-"""Terms of a regularizer and logged values, if a batch is split over devices (`benchmark.batch_parts`)."""
+"""Terms of a regularizer and logged values, if a batch is split over devices (`benchmark.losses.batch_parts`)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from benchmark.batch_parts import gather_rows, num_parts, own_rows, share, sum_over_parts, whole_batch
 from benchmark.contracts import Batch, MultiTaskOutput, Regularizer
+from benchmark.losses.batch_parts import gather_rows, num_parts, own_rows, share, sum_over_parts, whole_batch
 
 
 def share_of_terms(regularizer: Regularizer, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:

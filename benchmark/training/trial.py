@@ -19,7 +19,6 @@ from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
 from benchmark.contracts import MultiTaskOutput
-from benchmark.cost.batches import random_batch
 from benchmark.losses import LOSSES
 from benchmark.metrics.own import METRICS
 from benchmark.metrics.own_evaluator import measured
@@ -31,6 +30,7 @@ from benchmark.training.builders import build_model, build_training_module, task
 from benchmark.training.compose import module_options
 from benchmark.training.identity import is_own
 from benchmark.training.model import MultiTaskModel, TrainingModule
+from benchmark.training.random_batches import random_batch
 from benchmark.training.recipe_files import load_recipe
 from benchmark.training.recipe_keys import ConfigError
 

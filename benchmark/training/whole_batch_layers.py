@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from benchmark.batch_parts import num_parts, random_rows
 from benchmark.contracts import Regularizer
+from benchmark.losses.batch_parts import num_parts, random_rows
 
 
 def use_whole_batch(network: nn.Module) -> None:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.normalisation import IMAGENET_MEAN, IMAGENET_STD
+from benchmark.contracts import IMAGENET_MEAN, IMAGENET_STD
 from benchmark.tasks import Task, TaskSet
 from benchmark.visualization.colors import Picture, colorize, label_values, prediction_values, span_of
 

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.normalisation import IMAGENET_MEAN, IMAGENET_STD
+from benchmark.contracts import IMAGENET_MEAN, IMAGENET_STD
 from datasets.layout.frame_files import Array
 from datasets.layout.label_kinds import KINDS, STANDARD_KINDS
 

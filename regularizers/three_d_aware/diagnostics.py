@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from benchmark.batch_parts import gather_rows
+from benchmark.losses.batch_parts import gather_rows
 from benchmark.tasks import Task
 from regularizers.three_d_aware.renderer import Rendering
 

@@ -20,8 +20,8 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from benchmark.batch_parts import random_rows
 from benchmark.contracts import Batch, FeatureSpec
+from benchmark.losses.batch_parts import random_rows
 from benchmark.registry import REGULARIZERS
 from benchmark.tasks import TaskSet, suggest
 from regularizers.three_d_aware.camera import Camera, DepthMap

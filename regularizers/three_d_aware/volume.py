@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.batch_parts import random_rows
+from benchmark.losses.batch_parts import random_rows
 
 SMALLEST_TOTAL = 1e-6
 """Lower bound of summed weights in divisions."""

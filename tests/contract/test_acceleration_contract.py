@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.cost.batches import random_batch
 from benchmark.cost.target import CostTarget, build
 from benchmark.records.result import RunSpec
 from benchmark.registry import REGULARIZERS
+from benchmark.training.random_batches import random_batch
 
 TASKS = ("semseg", "depth", "normals", "boundary")
 SIZE = (64, 96)

@@ -22,12 +22,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmark.cards.entries import is_shipped
-from benchmark.cost.batches import random_batch
 from benchmark.cost.measure import optimizer_of
 from benchmark.cost.target import CostTarget, build
 from benchmark.records.result import RunSpec
 from benchmark.registry import BACKBONES, METHODS, REGULARIZERS
 from benchmark.training.identity import TRAINING_VERSION
+from benchmark.training.random_batches import random_batch
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference" / "steps.json"
 BACKBONE, SIZE, STEPS = "resnet18", (32, 64), 3

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from benchmark.normalisation import IMAGENET_MEAN, IMAGENET_STD
+from benchmark.contracts import IMAGENET_MEAN, IMAGENET_STD
 
 
 class Renormalise(nn.Module):

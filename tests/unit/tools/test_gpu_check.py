@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.device_check.findings import Finding, finding, findings_of, markdown
-from benchmark.device_check.steps import Size, does_not_wait, training_step
+from benchmark.cost.device_check.findings import Finding, finding, findings_of, markdown
+from benchmark.cost.device_check.steps import Size, does_not_wait, training_step
 from tools.gpu_check import chosen_recipes, main
 
 
@@ -61,7 +61,7 @@ def test_a_missing_gpu_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, caps
 
 def test_an_operation_that_waits_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that reads its loss, as `float(loss)` does."""
-    import benchmark.device_check.steps as steps
+    import benchmark.cost.device_check.steps as steps
 
     size = Size("cpu", tiny=True)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from benchmark.cost import measure
-from benchmark.cost.batches import random_batch
 from benchmark.cost.measure import (
     MeasurementError,
     all_step_costs,
@@ -17,6 +16,7 @@ from benchmark.cost.measure import (
 )
 from benchmark.cost.target import CostTarget, image_size
 from benchmark.records.result import RunSpec
+from benchmark.training.random_batches import random_batch
 from benchmark.training.recipe_files import load_recipe
 from benchmark.training.recipe_keys import ConfigError
 

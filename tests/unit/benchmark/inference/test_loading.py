@@ -12,8 +12,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import benchmark
-from benchmark.inference.description import METADATA_KEY, ModelDescription
 from benchmark.inference.loading import describe_weights
+from benchmark.training.description import METADATA_KEY, ModelDescription
 from benchmark.training.model_files import MODEL_FILE, CheckpointError
 
 TASKS = ["semseg", "depth", "normals", "boundary"]

@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.cost.batches import random_batch
 from benchmark.records.result import RunSpec
 from benchmark.training.builders import build_training_module
 from benchmark.training.compose import check_spec
@@ -24,6 +23,7 @@ from benchmark.training.gradient_calibration import (
     task_of,
 )
 from benchmark.training.model import TrainingModule
+from benchmark.training.random_batches import random_batch
 from benchmark.training.recipe_keys import ConfigError
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.cost.batches import random_batch
 from benchmark.cost.measure import optimizer_of, training_step
 from benchmark.cost.target import CostTarget, build
 from benchmark.records.result import RunSpec
+from benchmark.training.random_batches import random_batch
 from benchmark.training.recipe_files import load_recipe, recipe_names
 
 SIZE = (64, 96)

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from benchmark.contracts import FeatureSpec, MultiTaskOutput
-from benchmark.cost.batches import random_batch
 from benchmark.records.result import RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
 from benchmark.tasks import NYUV2_TASKS, PASCAL_TASKS, TaskSet
@@ -17,6 +16,7 @@ from benchmark.training.builders import build_training_module
 from benchmark.training.compose import check_spec
 from benchmark.training.model import TrainingModule
 from benchmark.training.optim import PartsOptimWrapperConstructor
+from benchmark.training.random_batches import random_batch
 from benchmark.training.recipe_keys import ConfigError
 from regularizers.three_d_aware.options import LossSchedule, MapOptions
 from regularizers.three_d_aware.regularizer import ThreeDAware

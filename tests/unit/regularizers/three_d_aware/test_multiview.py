@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts import Batch, FeatureSpec, MultiTaskOutput, SecondView
-from benchmark.cost.batches import random_batch
 from benchmark.tasks import NYUV2_TASKS, TaskSet
+from benchmark.training.random_batches import random_batch
 from regularizers.three_d_aware_multiview import ThreeDAwareMultiview, invert_pose, mask_labels, rotate_normals
 
 SPECS = (FeatureSpec(6, 4), FeatureSpec(10, 8))

@@ -14,9 +14,9 @@ from typing import Any
 import torch.distributed as dist
 from torch import Tensor
 
+from benchmark.cost.device_check.findings import Check, Finding, finding
+from benchmark.cost.device_check.steps import SMALLEST, Size, losses_of, training_step
 from benchmark.cost.measure import optimizer_of
-from benchmark.device_check.findings import Check, Finding, finding
-from benchmark.device_check.steps import SMALLEST, Size, losses_of, training_step
 from benchmark.records.result import RunSpec
 from benchmark.training.cell import runner_at_latest_state, train_runner
 from benchmark.training.cell_runner import CellRunner

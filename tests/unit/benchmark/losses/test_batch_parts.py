@@ -15,7 +15,8 @@ from timm.layers import DropPath
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
-from benchmark.batch_parts import (
+from benchmark.losses import LOSSES
+from benchmark.losses.batch_parts import (
     gather_rows,
     num_parts,
     own_rows,
@@ -25,7 +26,6 @@ from benchmark.batch_parts import (
     sum_over_parts,
     whole_batch,
 )
-from benchmark.losses import LOSSES
 from benchmark.losses.registry import Losses
 from benchmark.training.data_parallel import SummedDataParallel, send_from_first
 from benchmark.training.whole_batch_layers import use_whole_batch

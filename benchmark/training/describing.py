@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from benchmark.inference.description import ModelDescription, TaskDescription, describe_tasks, with_files_inlined
 from benchmark.records.result import RunResult, RunSpec
 from benchmark.tasks import STANDARD_TASKS, TaskSet
 from benchmark.training.builders import tasks_of
 from benchmark.training.compose import chosen_tasks
+from benchmark.training.description import ModelDescription, TaskDescription, describe_tasks, with_files_inlined
 from benchmark.training.recipe_files import data_root, load_recipe
 from benchmark.visualization.nyu40 import NAMES_40
 

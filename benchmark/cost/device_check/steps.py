@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmark.cost.batches import random_batch
+from benchmark.cost.device_check.findings import Check, Finding, finding
 from benchmark.cost.measure import optimizer_of
 from benchmark.cost.target import CostTarget, build, image_size
-from benchmark.device_check.findings import Check, Finding, finding
 from benchmark.records.result import RunSpec
 from benchmark.training.optim import PRECISIONS
+from benchmark.training.random_batches import random_batch
 from benchmark.training.recipe_files import load_recipe, recipe_defaults
 
 PUBLISHED = ("nyuv2_", "pascal_")
