@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -188,7 +189,6 @@ def test_a_timm_model_without_a_chain_of_stages_is_one_stage():
     ("name", "message"),
     [
         ("timm:convnext_atom", r"timm .* has no 'convnext_atom'\. Did you mean 'convnext_atto"),
-        ("timm:gmlp_s16_224", "timm gives no feature maps of it"),
         ("timm:convnext_atto:coco", "use timm:convnext_atto:scratch, timm:convnext_atto:imagenet or"),
         ("timm:convnext_atto:gone.pth", r"gone\.pth: no readable weights"),
     ],
@@ -197,6 +197,17 @@ def test_a_wrong_timm_backbone_is_answered_in_one_line(name: str, message: str):
     with pytest.raises((ValueError, KeyError, RuntimeError), match=message) as error:
         make_backbone(name)
     assert "\n" not in str(error.value)
+
+
+def test_a_model_without_feature_maps_is_named_with_the_reason_of_timm(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*args: Any, **options: Any) -> None:
+        raise RuntimeError("features_only\nnot implemented")
+
+    monkeypatch.setattr(timm, "create_model", refuse)
+    with pytest.raises(
+        WeightsError, match="timm:convnext_atto: timm gives no feature maps of it .features_only not imp"
+    ):
+        make_backbone("timm:convnext_atto")
 
 
 @pytest.mark.parametrize(

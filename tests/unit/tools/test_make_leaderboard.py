@@ -32,13 +32,11 @@ def results(tmp_path) -> Path:
     return store.root
 
 
-def test_it_writes_both_files_and_names_what_it_leaves_out(results):
+def test_it_writes_all_files_and_names_what_it_leaves_out(results):
     answer = call("--results", "results", folder=results.parent)
     assert answer.returncode == 0
-    assert (
-        answer.stdout
-        == "results/LEADERBOARD.md, results/leaderboard.csv, results/comparisons.csv: 3 results, 1 left out\n"
-    )
+    files = ("LEADERBOARD.md", "leaderboard.csv", "comparisons.csv", "board.html")
+    assert answer.stdout == f"{', '.join(f'results/{name}' for name in files)}: 3 results, 1 left out\n"
     assert answer.stderr.startswith("left out: results/runs/smoke/other.json: schema_version: found 7, expected 1")
     assert answer.stderr.count("\n") == 1
     assert "single_task" in (results / "LEADERBOARD.md").read_text()

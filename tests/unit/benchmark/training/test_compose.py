@@ -130,7 +130,10 @@ def test_a_misspelt_override_is_refused_with_the_nearest_key(key: str, message: 
         ({"method": "hard_sharin"}, "no method named 'hard_sharin'. Did you mean 'hard_sharing'"),
         ({"regularizer": "aux_head"}, "Did you mean 'aux_heads'"),
         ({"backbone": "resnet81"}, "Did you mean 'resnet18'"),
-        ({"backbone": "resnet18:imagenett"}, "asks for weights 'imagenett'; use resnet18:scratch or resnet18:imagenet"),
+        (
+            {"backbone": "resnet18:imagenett"},
+            "asks for weights 'imagenett'; use resnet18:scratch, resnet18:imagenet or",
+        ),
         ({"tasks": ("semsg",)}, "has no task 'semsg'. Did you mean 'semseg'"),
         ({"method": "constant", "regularizer": "aux_heads"}, "constant has nothing to train"),
         ({"overrides": {"compile": {"backent": "eager"}}}, "compile has no option 'backent'. Did you mean 'backend'"),

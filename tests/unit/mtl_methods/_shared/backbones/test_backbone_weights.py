@@ -28,7 +28,7 @@ def test_weights_are_scratch_unless_named():
 
 
 def test_unknown_weights_are_refused_with_the_choices():
-    with pytest.raises(ValueError, match=r"'coco'; use resnet18:scratch or resnet18:imagenet"):
+    with pytest.raises(ValueError, match=r"'coco'; use resnet18:scratch, resnet18:imagenet or"):
         make_backbone("resnet18:coco")
 
 
