@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,12 +83,7 @@ def analyses_of(stored: Sequence[Stored], results: Path, ranking: Mapping[str, s
         RecordError: if a board cannot be read.
     """
     plans = [plan for name in board_names(results) for plan in plans_of(read_board(results, name))]
-    # statsmodels collects garbage at every call of its corrections; results are none, and there may be thousands.
-    gc.freeze()
-    try:
-        return analyse(tables(stored, plans, ranking))
-    finally:
-        gc.unfreeze()
+    return analyse(tables(stored, plans, ranking))
 
 
 def columns_of(contents: Contents, text: str) -> tuple[Column, ...]:

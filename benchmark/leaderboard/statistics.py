@@ -5,9 +5,11 @@ Every sample holds paired gains in percent, one value per seed. Intervals are tw
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -142,8 +144,19 @@ def holm(p: Sequence[float | None]) -> list[float | None]:
     """
     if not p:
         return []
-    adjusted = multipletests([1.0 if value is None else value for value in p], method="holm")[1]
+    with _few_objects_to_collect():
+        adjusted = multipletests([1.0 if value is None else value for value in p], method="holm")[1]
     return [None if raw is None else float(value) for raw, value in zip(p, adjusted, strict=True)]
+
+
+@contextmanager
+def _few_objects_to_collect() -> Iterator[None]:
+    """statsmodels collects garbage in every correction, which takes a second where torch or many results are loaded."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @cache
