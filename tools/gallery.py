@@ -114,7 +114,7 @@ def read_cells(options: argparse.Namespace) -> list[Cell]:
 
 
 def belongs_to(result: Any) -> tuple[Any, ...]:
-    """What results must share to stand side by side."""
+    """Settings that results must share to be shown side by side."""
     data = result.provenance.get("data") or {}
     return result.spec.folder, result.spec.split, result.spec.tasks, data.get("id")
 

@@ -14,6 +14,7 @@ from benchmark.registry import METHODS, SCRATCH, split_backbone
 from benchmark.tasks import TaskSet
 from benchmark.training.builders import build_training_module, tasks_of
 from benchmark.training.compiling import compile_options
+from benchmark.training.compose import chosen_tasks, module_options
 from benchmark.training.model import TrainingModule
 from benchmark.training.random_batches import random_batch
 from benchmark.training.recipe_files import data_root, load_recipe
@@ -55,7 +56,7 @@ class CostTarget:
     def tasks(self) -> TaskSet:
         """The tasks with the recipe's loss settings."""
         recipe = self.recipe
-        return tasks_of(recipe.dataset, _task_settings(recipe, self.spec), data_root(recipe))
+        return tasks_of(recipe.dataset, chosen_tasks(recipe, self.spec), data_root(recipe))
 
 
 def build(target: CostTarget) -> TrainingModule:
@@ -72,21 +73,8 @@ def build_shapes(target: CostTarget) -> TrainingModule:
 
 
 def _make(target: CostTarget, compiling: dict[str, Any] | None) -> TrainingModule:
-    recipe, spec = target.recipe, target.spec
-    return build_training_module(
-        method=spec.method,
-        method_options=dict(recipe.method),
-        regularizer=spec.regularizer,
-        regularizer_options=dict(recipe.regularizer),
-        dataset=recipe.dataset,
-        root=str(data_root(recipe)),
-        tasks=_task_settings(recipe, spec),
-        backbone=_from_scratch(spec),
-        seed=0,
-        memory_format=recipe.memory_format,
-        compile_options=compiling,
-        accelerate=recipe.accelerate,
-    )
+    spec = replace(target.spec, backbone=_from_scratch(target.spec), seed=0)
+    return build_training_module(**module_options(target.recipe, spec) | dict(compile_options=compiling))
 
 
 def _from_scratch(spec: RunSpec) -> str:
@@ -123,7 +111,3 @@ def image_size(recipe: Any) -> tuple[int, int]:
         if size:
             return int(size[0]), int(size[1])
     raise ConfigError(f"recipe {recipe.filename} takes the size of its images from the data; give --size HxW")
-
-
-def _task_settings(recipe: Any, spec: RunSpec) -> dict[str, dict[str, Any]]:
-    return {name: dict(recipe.tasks[name]) for name in spec.tasks}

@@ -20,7 +20,7 @@ class CellQueue:
         self._count = 0
 
     def take(self) -> RunSpec | None:
-        """Remove the next cell that need not wait any more; None if there is none."""
+        """Remove and return the next cell whose waiting time is over; None without such a cell."""
         if self._delayed and self._delayed[0][0] <= time.monotonic():
             spec = heapq.heappop(self._delayed)[2]
         elif self._ready:

@@ -106,7 +106,7 @@ def faults_of(cell: Stored, folder: Path) -> Iterator[str]:
 
 
 def notes_of(cell: Stored) -> Iterator[str]:
-    """What a reviewer should know about one result."""
+    """Remarks on one result for a reviewer, one line each."""
     if cell.result.provenance.get("dirty"):
         yield f"{cell.result.run_id}: its commit had uncommitted changes, so its code is not known exactly"
     if cell.result.status != DONE:

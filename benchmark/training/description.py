@@ -28,7 +28,7 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 @one_line_errors
 @dataclass(frozen=True, config=CONFIG)
 class TaskDescription:
-    """What a model predicts for one task.
+    """Prediction of a model for one task.
 
     Args:
         channels: channels of the raw prediction.

@@ -170,11 +170,7 @@ def run_grid(
         variants = combinations(fixed | dict(sweep or {})) if settings or sweep else [Overrides()]
         requests = [Request(str(recipe), methods, regularizers, seeds, backbone, tasks, variants, split)]
     plan = plan_grid(requests, ResultStore(out, work)).only(only)
-    if any(not _is_done(cell.state) for cell in cell_states(plan.cells, plan.store)):
+    if any(cell.state != DONE for cell in cell_states(plan.cells, plan.store)):
         prepare_data(requests)
     options = ExecutorOptions(executor, workers, tuple(imports), **executor_options)
     return run_plan(plan, make_executor(options, plan.store), progress_on(sys.stderr), retry, limit)
-
-
-def _is_done(state: str) -> bool:
-    return state == DONE

@@ -40,7 +40,7 @@ WARM_UP = 3
 
 @dataclass(frozen=True)
 class Size:
-    """How large the checked trainings are.
+    """Sizes of the checked trainings.
 
     Args:
         device: "cuda" or "cpu".

@@ -80,7 +80,7 @@ def runs_in_a_group(size: Size) -> Iterator[Finding]:
 
 
 def loads(size: Size, rooms: Path) -> Iterator[Finding]:
-    """Training images per second that the loader delivers, against those that a step in bf16 takes."""
+    """Training images per second: delivered by the loader, and used by a step in bf16."""
     target = size.target(SMALLEST, optim_wrapper__precision="bf16")
     batch_size = len(size.batch(target)["images"])
     _, seconds = losses_of(target, size.batch(target), size.steps)

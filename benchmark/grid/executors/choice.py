@@ -29,7 +29,7 @@ def no_cells(spec: RunSpec) -> Sequence[RunSpec]:
 
 @dataclass(frozen=True)
 class ExecutorOptions:
-    """How and where cells run.
+    """Options of the command line for the executor and its resources.
 
     Args:
         name: one of `EXECUTORS`.

@@ -17,14 +17,14 @@ def protocol(analysis: Analysis) -> str:
 
 
 def legend(*styles: str) -> str:
-    """What the marks mean."""
+    """Meaning of the marks, one sentence each."""
     signs = {"gain": "Filled upward triangle", "loss": "Filled downward triangle", "open": "Open circle"}
     signs |= {"few": "Cross", "seed": "Small dot", "mean": "Bar", "published": "Square"}
     return " ".join(f"{signs[style]}: {STYLES[style]}." for style in styles)
 
 
 def shown_of(total: int) -> str:
-    """How many rows are drawn, where not all are; empty otherwise."""
+    """Number of drawn rows, if some are left out; else empty."""
     return f"The first {MAX_ROWS} of {total} rows are drawn." if total > MAX_ROWS else ""
 
 

@@ -114,7 +114,7 @@ def _comparison(found: Comparison, texts: Texts) -> list[Any]:
 
 
 def _diagnostics(row: Row) -> list[list[Any]]:
-    """What the regularizer logged: name, then one value per seed."""
+    """Logged values of the regularizer: name, then one value per seed."""
     names = dict.fromkeys(name for cell in row.cells for name in cell.result.diagnostics)
     return [[one_line(name), *(_rounded(cell.result.diagnostics.get(name)) for cell in row.cells)] for name in names]
 
