@@ -163,9 +163,9 @@ class Method(nn.Module, ABC):
         Returns:
             the maps themselves, or the changed ones within `changing_features`.
         """
-        return maps if self.feature_change is None else self._changed(maps, first)
+        # Disabled here and not by a decorator, whose import takes seconds that a launcher need not spend.
+        return maps if self.feature_change is None else torch.compiler.disable(self._changed)(maps, first)
 
-    @torch.compiler.disable
     def _changed(self, maps: tuple[Tensor, ...], first: int) -> tuple[Tensor, ...]:
         change = cast(FeatureChange, self.feature_change)
         return tuple(change(first + place, level) for place, level in enumerate(maps))

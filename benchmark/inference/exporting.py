@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from benchmark.inference.model import TrainedModel
 from benchmark.records.atomic import replacing
+from benchmark.records.validation import shortened
 
 Size = tuple[int, int]
 Predictions = Sequence[np.ndarray[Any, Any]]
@@ -145,8 +146,8 @@ def _checked(
             raise
         except Exception as error:
             # The exporters and the runtime raise errors of many types, for operations that they do not know.
-            reason = " ".join(str(error).split())[:300]
-            raise ExportError(f"{path.name} cannot be exported ({type(error).__name__}: {reason})") from error
+            reason = f"{type(error).__name__}: {shortened(error)}"
+            raise ExportError(f"{path.name} cannot be exported ({reason})") from error
 
 
 def _trace(network: nn.Module, path: Path, size: Size, tasks: list[str], any_size: bool) -> None:

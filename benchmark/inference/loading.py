@@ -11,6 +11,7 @@ from benchmark.inference.model_card import CONFIG_FILE
 from benchmark.inference.weights import cell_weights
 from benchmark.records.result import RunResult
 from benchmark.records.store import read_result
+from benchmark.records.validation import shortened
 from benchmark.registry import import_files
 from benchmark.tasks import STANDARD_TASKS
 from benchmark.training.describing import describe_result
@@ -105,8 +106,8 @@ def downloaded(repository: str) -> Path:
     try:
         return Path(snapshot_download(repository, allow_patterns=[CONFIG_FILE, MODEL_FILE]))
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"{HUB}{repository}: cannot be downloaded ({type(error).__name__}: {reason})") from error
+        reason = f"{type(error).__name__}: {shortened(error)}"
+        raise CheckpointError(f"{HUB}{repository}: cannot be downloaded ({reason})") from error
 
 
 def describe_weights(file: Path) -> ModelDescription | None:

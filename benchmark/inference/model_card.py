@@ -14,6 +14,7 @@ from benchmark.records.atomic import replacing, write_text
 from benchmark.records.escaping import escape_markdown, escape_markdown_code
 from benchmark.records.provenance import CHECKOUT
 from benchmark.records.result import RunResult
+from benchmark.records.validation import shortened
 from benchmark.registry import METHODS
 from benchmark.training.description import ModelDescription
 from benchmark.training.model_files import MODEL_FILE
@@ -166,5 +167,4 @@ def push(folder: Path, repository: str, private: bool) -> str:
         return str(api.upload_folder(folder_path=str(folder), repo_id=repository, commit_message="Add the model"))
     except Exception as error:
         # The client of the hub raises the errors of its HTTP library.
-        reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"--push {repository}: {type(error).__name__}: {reason}") from error
+        raise ConfigError(f"--push {repository}: {type(error).__name__}: {shortened(error)}") from error

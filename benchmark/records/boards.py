@@ -27,24 +27,19 @@ methods = ["hard_sharing"]
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from typing_extensions import Self
 
 from benchmark.records.overrides import Overrides
 from benchmark.records.result import NO_REGULARIZER
+from benchmark.records.toml_files import read_toml
 from benchmark.records.validation import RecordError
 from benchmark.tasks import suggest
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["BOARDS", "Block", "Board", "Comparison", "GridFile", "Row", "board_names", "read_board", "read_grid_file"]
 
@@ -53,7 +48,6 @@ BOARDS = Path("boards")
 
 Names = tuple[str, ...]
 Sweep = dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]]
-Kind = TypeVar("Kind", "GridFile", "Board")
 
 
 class Row(NamedTuple):
@@ -230,7 +224,7 @@ def read_board(root: Path, name: str) -> Board:
     known = board_names(root)
     if name not in known:
         raise RecordError(f"no board named {name!r}.{suggest(name, known)} Boards: {', '.join(known) or 'none'}")
-    return _read(Board, root / BOARDS / f"{name}.toml")
+    return read_toml(Board, root / BOARDS / f"{name}.toml", name=name)
 
 
 def read_grid_file(path: Path) -> GridFile:
@@ -239,26 +233,4 @@ def read_grid_file(path: Path) -> GridFile:
     Raises:
         RecordError: if the file is missing, not TOML, or has a wrong entry; in one line.
     """
-    return _read(GridFile, path)
-
-
-def _read(kind: type[Kind], path: Path) -> Kind:
-    try:
-        return kind(name=path.stem, **tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise RecordError(f"{path}: not readable: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
-        raise RecordError(f"{path}: not readable as TOML: {error}") from None
-    except ValidationError as error:
-        raise RecordError(f"{path}: {_first_fault(error)}") from None
-
-
-def _first_fault(error: ValidationError) -> str:
-    """One line for a wrong entry, unknown keys first: key, value expected, value found."""
-    fault = max(error.errors(include_url=False), key=lambda fault: fault["type"] == "extra_forbidden")
-    key = ".".join(map(str, fault["loc"]))
-    if fault["type"] == "extra_forbidden":
-        known = {"cells": Block.model_fields, "comparisons": Comparison.model_fields}
-        return f"unknown key {key}.{suggest(fault['loc'][-1], known.get(str(fault['loc'][0]), GridFile.model_fields))}"
-    found = "" if fault["type"] == "missing" else f", found {str(fault['input'])[:80]}"
-    return f"{key}: {fault['msg'].removeprefix('Value error, ')}{found}" if key else str(fault["msg"])
+    return read_toml(GridFile, path, name=path.stem)

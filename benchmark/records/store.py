@@ -25,7 +25,7 @@ from benchmark.records.escaping import escape_terminal
 from benchmark.records.leases import Lease
 from benchmark.records.result import DONE, RunResult, RunSpec
 from benchmark.records.result_schema import Outline
-from benchmark.records.validation import RecordError, adapter_of, read_from
+from benchmark.records.validation import RecordError, adapter_of, read_from, shortened
 
 Version = tuple[int, int]
 STATE_FILES = ("training_state.pt", "training_state.previous.pt")
@@ -279,5 +279,5 @@ def stored_cell(path: Path, work: Path | None = None) -> tuple[RunResult, Path]:
 
 
 def _one_line(path: Path, error: object) -> str:
-    text = " ".join(str(error).split())
+    text = shortened(error, 1000)
     return escape_terminal(text if str(path) in text else f"{path}: {text}")

@@ -54,6 +54,11 @@ def one_line_text(text: str) -> str:
     return text
 
 
+def shortened(message: object, length: int = 300) -> str:
+    """The text of an error of another library in one line, at most `length` characters."""
+    return " ".join(str(message).split())[:length]
+
+
 def json_value(value: Any) -> Any:
     """Return the value if strict JSON can hold it.
 

@@ -27,7 +27,7 @@ from benchmark.metrics import described as meaning_of
 from benchmark.records.failures import OUT_OF_MEMORY
 from benchmark.records.provenance import code_state
 from benchmark.records.result import RunResult, RunSpec, failure
-from benchmark.records.validation import MAX_NUMBER
+from benchmark.records.validation import MAX_NUMBER, shortened
 from benchmark.training.cell_runner import CellRunner
 from benchmark.training.checkpoints import (
     OtherDevicesError,
@@ -321,6 +321,6 @@ def _described(values: Mapping[str, float]) -> Metrics:
 
 def one_line(error: Exception) -> str:
     """Message of an error in one line; with the type, unless the message was written for users."""
-    line = " ".join(str(error).split())
+    line = shortened(error, 500)
     written_for_users = isinstance(error, (ValueError, OSError, KeyError)) and line
     return (line if written_for_users else f"{type(error).__name__}: {line}")[:500]

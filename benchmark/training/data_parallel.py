@@ -25,7 +25,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from benchmark.losses.batch_parts import split_batch
 from benchmark.training.recipe_keys import ConfigError
-from benchmark.training.whole_batch_layers import use_whole_batch
 
 REGULARIZER = "regularizer."
 """Beginning of the names of a regularizer's weights."""
@@ -113,6 +112,9 @@ class SummedDataParallel(MMDistributedDataParallel):
 
     def __init__(self, module: nn.Module, device_ids: Any = None) -> None:
         del device_ids
+        # Imported here, since torch.compiler and timm take seconds that a launcher need not spend.
+        from benchmark.training.whole_batch_layers import use_whole_batch
+
         use_whole_batch(module)
         apart = [name for name, _ in module.named_parameters() if name.startswith(REGULARIZER)]
         self._set_params_and_buffers_to_ignore_for_model(module, apart)

@@ -22,6 +22,7 @@ from benchmark.grid.executors.local import THREADS, signal_name
 from benchmark.records.atomic import write_text
 from benchmark.records.provenance import available_cores
 from benchmark.records.result import FAILED, RunResult, RunSpec, failure
+from benchmark.records.validation import shortened
 from benchmark.training.cell import one_line, run_cell
 from benchmark.training.checkpoints import OtherDevicesError
 from benchmark.training.data_parallel import devices_here
@@ -139,4 +140,4 @@ def _message(process: ProcessFailure) -> str:
         name = signal_name(-process.exitcode)
         return f"killed by {name}" + (", perhaps for lack of memory" if name == "SIGKILL" else "")
     text = process.message if isinstance(process.message, str) else process.message["message"]
-    return " ".join(str(text).split())[:500]
+    return shortened(text, 500)

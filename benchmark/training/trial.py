@@ -23,7 +23,7 @@ from benchmark.losses import LOSSES
 from benchmark.metrics.own import METRICS
 from benchmark.metrics.own_evaluator import measured
 from benchmark.records.result import RunSpec
-from benchmark.records.validation import canonical_json
+from benchmark.records.validation import canonical_json, shortened
 from benchmark.registry import BACKBONES, METHODS, REGULARIZERS, SCRATCH, split_backbone
 from benchmark.tasks import TaskSet
 from benchmark.training.builders import build_model, build_training_module, tasks_of, with_regularizer
@@ -178,7 +178,7 @@ def _one_line_errors(where: str) -> Iterator[None]:
         raise
     except Exception as error:
         kind = "" if isinstance(error, (ValueError, RuntimeError)) else f"{type(error).__name__}: "
-        raise ConfigError(f"{where}: {kind}{' '.join(str(error).split())}{_place(error)}") from error
+        raise ConfigError(f"{where}: {kind}{shortened(error, 500)}{_place(error)}") from error
 
 
 def _place(error: BaseException) -> str:

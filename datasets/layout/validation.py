@@ -20,8 +20,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from scipy.cluster.hierarchy import DisjointSet
-
 from datasets.layout.manifest_tables import FrameRecord
 
 SHARE = 0.1
@@ -58,6 +56,9 @@ def describe_validation(records: Sequence[FrameRecord]) -> str:
 
 def _groups(ordered: Sequence[FrameRecord]) -> list[list[str]]:
     """Names of the training frames of each group, in the order of names."""
+    # Imported here, since scipy.cluster takes a tenth of the start of a launcher, which prepares no data.
+    from scipy.cluster.hierarchy import DisjointSet
+
     joined = DisjointSet(record.name for record in ordered if record.split == "train")
     first_of_scene: dict[str, str] = {}
     previous: FrameRecord | None = None

@@ -12,7 +12,7 @@ from benchmark.registry import METHODS
 from benchmark.tasks import NYUV2_TASKS, TaskSet
 from benchmark.training.model import MultiTaskModel
 
-BACKBONE = "resnet18"
+BACKBONE = "timm:test_resnet"
 TASK_SETS = {
     "four_tasks": NYUV2_TASKS,
     "two_tasks": NYUV2_TASKS.select(["semseg", "depth"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -38,12 +39,21 @@ def spec(**changes: Any) -> RunSpec:
         recipe="smoke",
         method="hard_sharing",
         regularizer="none",
-        backbone="resnet18",
+        backbone="timm:test_resnet",
         tasks=TASKS,
         seed=0,
         overrides={},
     )
     return RunSpec(**{**values, **changes})
+
+
+@pytest.fixture(scope="module")
+def trained(small_rooms: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
+    """Folder and result of the cell `spec()`; tests only read them."""
+    folder = tmp_path_factory.mktemp("cell") / "trained"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MTL_DATA", str(small_rooms))
+        return folder, run_cell(spec(), folder)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -73,7 +83,7 @@ def test_a_cell_is_measured_and_its_result_can_be_stored(tmp_path: Path) -> None
     assert result.status == "done", result.error
     assert set(result.metrics) == set(TASKS)
     assert result.metrics["depth"]["rmse@pixel"]["unit"] == "m"
-    assert result.cost["parameters_training"] > result.cost["parameters_inference"] > 1e6
+    assert result.cost["parameters_training"] > result.cost["parameters_inference"] > 4e5
     assert result.provenance["data"]["id"].startswith("synthetic-")
     assert RunResult.from_text(result.to_text()) == result
     curve, images = (details_of(tmp_path, kind) for kind in ("step", "image"))
@@ -86,9 +96,10 @@ def test_a_cell_is_measured_and_its_result_can_be_stored(tmp_path: Path) -> None
     assert "before_train_iter" not in log.read_text(), "the log lists every stage of every hook"
 
 
-def test_the_same_seed_gives_the_same_weights_and_numbers(tmp_path: Path) -> None:
-    first, second = (run_cell(spec(), tmp_path / name) for name in ("a", "b"))
-    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+def test_the_same_seed_gives_the_same_weights_and_numbers(tmp_path: Path, trained: tuple[Path, RunResult]) -> None:
+    folder, first = trained
+    second = run_cell(spec(), tmp_path)
+    assert same(weights(folder), weights(tmp_path))
     assert first.metrics == second.metrics
 
 
@@ -139,10 +150,11 @@ def test_an_interrupted_cell_continues_bit_for_bit(
 
 
 def test_a_cell_whose_result_was_not_stored_is_evaluated_and_not_trained_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: tuple[Path, RunResult]
 ) -> None:
     """The training state of the last step remains after `run_cell`; the caller removes it after storing the result."""
-    first = run_cell(spec(), tmp_path)
+    folder, first = trained
+    copytree(folder, tmp_path, dirs_exist_ok=True)
 
     def refuse(*arguments: Any, **options: Any) -> None:
         raise AssertionError("a step was trained again")
@@ -154,32 +166,31 @@ def test_a_cell_whose_result_was_not_stored_is_evaluated_and_not_trained_again(
 
 
 def test_a_state_that_does_not_fit_the_network_starts_the_training_anew(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], trained: tuple[Path, RunResult]
 ) -> None:
-    run_cell(spec(), tmp_path / "whole")
     run_cell(spec(method="single_task"), tmp_path / "other")
     foreign = read_state(tmp_path / "other" / STATE_FILE) | {"run_id": spec().run_id}
     (tmp_path / "cell").mkdir()
     write_state(tmp_path / "cell" / STATE_FILE, foreign)
     assert run_cell(spec(), tmp_path / "cell").status == "done"
     assert "its tensors differ from the tensors of the model" in capfd.readouterr().out
-    assert same(weights(tmp_path / "whole"), weights(tmp_path / "cell"))
+    assert same(weights(trained[0]), weights(tmp_path / "cell"))
 
 
-def test_averaged_weights_are_scored_in_place_of_the_last_ones(tmp_path: Path) -> None:
-    run_cell(spec(), tmp_path / "last")
-    run_cell(spec(overrides={"ema": {"decay": 0.9}}), tmp_path / "average")
-    last, average = (read_state(tmp_path / name / STATE_FILE) for name in ("last", "average"))
+def test_averaged_weights_are_scored_in_place_of_the_last_ones(tmp_path: Path, trained: tuple[Path, RunResult]) -> None:
+    folder, _ = trained
+    run_cell(spec(overrides={"ema": {"decay": 0.9}}), tmp_path)
+    last, average = (read_state(place / STATE_FILE) for place in (folder, tmp_path))
     trained = [
         {name: value for name, value in state["module"].items() if isinstance(value, torch.Tensor)}
         for state in (last, average)
     ]
     assert same(*trained), "averaging must not change the training"
     assert same(
-        {name: value for name, value in weights(tmp_path / "average").items() if value.is_floating_point()},
+        {name: value for name, value in weights(tmp_path).items() if value.is_floating_point()},
         average["averaged"]["average"],
     )
-    assert not same(weights(tmp_path / "last"), weights(tmp_path / "average"))
+    assert not same(weights(folder), weights(tmp_path))
 
 
 def test_a_metric_that_is_not_a_number_is_a_diverged_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,15 +204,14 @@ def test_a_metric_that_is_not_a_number_is_a_diverged_result(tmp_path: Path, monk
     )
 
 
-def test_weight_zero_trains_as_if_there_were_no_regularizer(tmp_path: Path) -> None:
-    run_cell(spec(), tmp_path / "without")
-    run_cell(spec(regularizer="aux_heads", overrides={"regularizer.weight": 0.0}), tmp_path / "zero")
-    assert same(weights(tmp_path / "without"), weights(tmp_path / "zero"))
+def test_weight_zero_trains_as_if_there_were_no_regularizer(tmp_path: Path, trained: tuple[Path, RunResult]) -> None:
+    run_cell(spec(regularizer="aux_heads", overrides={"regularizer.weight": 0.0}), tmp_path)
+    assert same(weights(trained[0]), weights(tmp_path))
 
 
-def test_saved_weights_score_the_same_again(tmp_path: Path) -> None:
-    result = run_cell(spec(), tmp_path)
-    metrics, data = evaluate_cell(spec(), tmp_path / MODEL_FILE, tmp_path / "again")
+def test_saved_weights_score_the_same_again(tmp_path: Path, trained: tuple[Path, RunResult]) -> None:
+    folder, result = trained
+    metrics, data = evaluate_cell(spec(), folder / MODEL_FILE, tmp_path)
     assert metrics == result.metrics
     assert data == result.provenance["data"]
 

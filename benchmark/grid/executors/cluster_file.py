@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.grid.executors import ExecutorError
-from benchmark.tasks import suggest
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from benchmark.records.toml_files import read_toml
+from benchmark.records.validation import RecordError
 
 
 class _Keys(BaseModel):
@@ -87,20 +82,6 @@ def read_cluster(path: str | Path | None) -> Cluster:
     if path is None:
         return Cluster()
     try:
-        return Cluster(**tomllib.loads(Path(path).read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ExecutorError(f"{path}: not readable: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
-        raise ExecutorError(f"{path}: not readable as TOML: {error}") from None
-    except ValidationError as error:
-        raise ExecutorError(f"{path}: {_fault(error)}") from None
-
-
-def _fault(error: ValidationError) -> str:
-    fault = error.errors(include_url=False)[0]
-    key = ".".join(map(str, fault["loc"]))
-    if fault["type"] == "extra_forbidden":
-        fields = {"slurm": SlurmKeys.model_fields, "ray": RayKeys.model_fields}
-        known = fields[str(fault["loc"][0])] if len(fault["loc"]) > 1 else Cluster.model_fields
-        return f"unknown key {key}.{suggest(str(fault['loc'][-1]), known)} Keys: {', '.join(known)}"
-    return f"{key}: {fault['msg']}, found {str(fault['input'])[:80]}"
+        return read_toml(Cluster, Path(path))
+    except RecordError as error:
+        raise ExecutorError(str(error)) from None

@@ -33,6 +33,7 @@ from benchmark.records.leases import Lease
 from benchmark.records.provenance import CHECKOUT
 from benchmark.records.result import RunSpec
 from benchmark.records.store import ResultStore
+from benchmark.records.validation import shortened
 
 RETRIES = 5
 """Starts of a cell after the loss of its node."""
@@ -149,8 +150,7 @@ class RayExecutor:
         try:
             outcome: RemoteOutcome = ray.get(ref)
         except ray.exceptions.RayError as error:
-            line = " ".join(str(error).split())[:300]
-            return Ended(spec, f"lost by Ray: {type(error).__name__}: {line}", INFRASTRUCTURE)
+            return Ended(spec, f"lost by Ray: {type(error).__name__}: {shortened(error)}", INFRASTRUCTURE)
         return receive(spec, outcome, self.store)
 
     def steps(self, spec: RunSpec) -> Steps | None:

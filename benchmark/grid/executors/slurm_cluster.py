@@ -32,6 +32,7 @@ from benchmark.records.leases import Lease, is_dead, process
 from benchmark.records.provenance import CHECKOUT
 from benchmark.records.result import RunSpec
 from benchmark.records.store import ResultStore
+from benchmark.records.validation import shortened
 
 SIGNAL = "USR1"
 """Signal before the time limit, see `benchmark.training.interruption`."""
@@ -282,8 +283,7 @@ def auto_executor(folder: Path, keys: SlurmKeys, parameters: Mapping[str, Any]) 
             known = {key: value for key, value in known.items() if not key.startswith("slurm_")}
         executor.update_parameters(**known)
     except (RuntimeError, ValueError, AssertionError, NotImplementedError) as error:
-        line = " ".join(str(error).split())[:300]
-        raise ExecutorError(f"--executor slurm: {line}; run it where sbatch and srun are found") from None
+        raise ExecutorError(f"--executor slurm: {shortened(error)}; run it where sbatch and srun are found") from None
     return executor
 
 

@@ -15,6 +15,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from benchmark.records.validation import shortened
 from benchmark.registry import IMAGENET, SCRATCH
 
 logger = logging.getLogger(__name__)
@@ -130,8 +131,8 @@ def load_file(path: str) -> Mapping[str, Tensor]:
             return safetensors.torch.load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise WeightsError(f"{path}: no readable weights ({type(error).__name__}: {reason})") from error
+        reason = f"{type(error).__name__}: {shortened(error, 120)}"
+        raise WeightsError(f"{path}: no readable weights ({reason})") from error
     for key in ("state_dict", "model"):
         # Training code often wraps the weights.
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
