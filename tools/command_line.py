@@ -9,13 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from benchmark.grid.executors.local import DEVICES_VARIABLE, LOG_VARIABLE
 from benchmark.records.escaping import escape_terminal
 
 if TYPE_CHECKING:
     from benchmark.inference.model import TrainedModel
 
-DEVICES_VARIABLE, LOG_VARIABLE = "MTL_DEVICES", "MTL_LOG"
-"""Environment variables with the defaults of --devices and --log."""
 WRONG_USE = 2
 """Exit code of a tool after a request that it cannot fulfil."""
 

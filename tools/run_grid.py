@@ -273,7 +273,7 @@ def check_cell_options(grid: Sequence[RunSpec], options: argparse.Namespace) -> 
 
     chosen_logs(options.log)
     for spec in {(spec.recipe, spec.overrides): spec for spec in grid}.values():
-        check_devices(spec, options.devices)
+        check_devices(spec, options.devices, elsewhere=options.executor in ("ray", "slurm"))
     pass_cell_options(options)
 
 

@@ -67,13 +67,18 @@ def check_spec(spec: RunSpec) -> None:
     check_options(regularizer.factory, recipe.regularizer, f"regularizer {spec.regularizer}")
 
 
-def check_devices(spec: RunSpec, count: int) -> None:
+def check_devices(spec: RunSpec, count: int, elsewhere: bool = False) -> None:
     """Compare a number of devices with this machine and with the batch of a cell.
+
+    Args:
+        spec: the cell.
+        count: number of devices.
+        elsewhere: the cell trains on another machine.
 
     Raises:
         ConfigError: if the machine has GPUs, but fewer, or if the batch cannot be split equally.
     """
-    found = torch.cuda.device_count()
+    found = 0 if elsewhere else torch.cuda.device_count()
     if 0 < found < count:
         raise ConfigError(
             f"{count} devices: this machine shows {found} GPUs; CUDA_VISIBLE_DEVICES='' trains on its CPU cores"

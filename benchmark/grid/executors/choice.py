@@ -85,9 +85,28 @@ def require(package: str, extra: str) -> None:
         raise ExecutorError(f"--executor {extra} needs the package {package}: python -m pip install {package}")
 
 
+def gpus_of_cell(options: ExecutorOptions, has_gpus: bool) -> float:
+    """GPUs to reserve for a cell: by default one for each of its devices, where there are GPUs.
+
+    Raises:
+        ExecutorError: if the cell has more devices than GPUs.
+    """
+    gpus = options.gpus_per_cell
+    if gpus is None:
+        return float(options.devices) if has_gpus else 0.0
+    if 0 < gpus < options.devices > 1:
+        raise ExecutorError(f"--devices {options.devices} needs --gpus-per-cell {options.devices}, found {gpus:g}")
+    return gpus
+
+
+def cores_of_cell(options: ExecutorOptions) -> int:
+    """Cores to reserve for a cell on a cluster: at least one for each of its processes."""
+    return max(options.cpus_per_cell, options.devices)
+
+
 def _local(options: ExecutorOptions, store: ResultStore) -> Executor:
     gpus, machine = visible_gpus(), hardware()
-    per_cell = options.gpus_per_cell if options.gpus_per_cell is not None else (float(options.devices) if gpus else 0.0)
+    per_cell = gpus_of_cell(options, bool(gpus))
     if per_cell > len(gpus):
         raise ExecutorError(f"--gpus-per-cell {per_cell:g}: this machine has {len(gpus)} GPUs")
     slots = int(len(gpus) / per_cell) if per_cell else None

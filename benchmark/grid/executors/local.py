@@ -22,6 +22,8 @@ from benchmark.records.store import ResultStore
 
 TRAIN = CHECKOUT / "tools" / "train.py"
 BOUND = Path(__file__).with_name("bound.py")
+DEVICES_VARIABLE, LOG_VARIABLE = "MTL_DEVICES", "MTL_LOG"
+"""Environment variables of a cell with the defaults of --devices and --log of tools/train.py."""
 GRACE_SECONDS = 10.0
 CELL_GIB = 4.0
 """Upper bound of the memory of one cell of the CPU recipes."""

@@ -14,7 +14,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from benchmark.grid.executors import Ended, ExecutorError
-from benchmark.grid.executors.choice import no_cells
+from benchmark.grid.executors.choice import cores_of_cell, gpus_of_cell, no_cells
 from benchmark.grid.executors.cluster_file import read_cluster
 from benchmark.grid.executors.local import TRAIN
 from benchmark.grid.executors.mailbox import receive, share_mark
@@ -22,6 +22,7 @@ from benchmark.grid.executors.remote import (
     RemoteCell,
     RemoteOutcome,
     Steps,
+    cell_variables,
     files_of_user,
     run_in_temporary_folder,
     weights_of,
@@ -127,6 +128,7 @@ class RayExecutor:
             self._mark,
             self.imports,
             weights_of(self.needed(spec), self.store),
+            variables=cell_variables(),
             cores=max(1, int(self.resources.get("num_cpus", 1))),
             program=str(self.program),
         )
@@ -212,11 +214,9 @@ def make(options: Any, store: ResultStore) -> RayExecutor:
             connect = partial(ray.init, runtime_env=environment, log_to_driver=False, logging_level="error")
             connect(address=address) if address else connect(include_dashboard=False)
         except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-            raise ExecutorError(f"Ray at {address or 'this machine'}: {' '.join(str(error).split())[:300]}") from None
-    gpus = options.gpus_per_cell
-    if gpus is None:
-        gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
-    resources: dict[str, Any] = {"num_cpus": options.cpus_per_cell, "num_gpus": gpus}
+            raise ExecutorError(f"Ray at {address or 'this machine'}: {shortened(error)}") from None
+    gpus = gpus_of_cell(options, bool(ray.cluster_resources().get("GPU")))
+    resources: dict[str, Any] = {"num_cpus": cores_of_cell(options), "num_gpus": gpus}
     if options.memory_gib:
         resources["memory"] = int(options.memory_gib * GIB)
     return RayExecutor(store, resources, options.imports, options.workers, needed=options.needed)

@@ -19,7 +19,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.grid.executors.local import BOUND, TRAIN, cell_command, describe_end, environment
+from benchmark.grid.executors.local import (
+    BOUND,
+    DEVICES_VARIABLE,
+    LOG_VARIABLE,
+    TRAIN,
+    cell_command,
+    describe_end,
+    environment,
+)
 from benchmark.grid.progress import read_progress
 from benchmark.records.failures import class_of_exit
 from benchmark.records.leases import FOLDER_VARIABLE
@@ -45,6 +53,7 @@ class RemoteCell:
         mark: name of a file in `work`: where it exists, the folder is shared.
         imports: paths and contents of the files of the user.
         weights: files of needed cells, by path relative to `work`, for machines that do not share it.
+        variables: environment variables of the cell, see `cell_variables`.
         cores: cores of the cell.
         program: script that runs a cell.
     """
@@ -54,6 +63,7 @@ class RemoteCell:
     mark: str
     imports: tuple[tuple[str, bytes], ...] = ()
     weights: Mapping[str, bytes] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     cores: int = 1
     program: str = str(TRAIN)
 
@@ -108,7 +118,11 @@ class CellProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**environment(1, self.cell.cores), FOLDER_VARIABLE: str(self.folder / "leases")},
+            env={
+                **environment(1, self.cell.cores),
+                **self.cell.variables,
+                FOLDER_VARIABLE: str(self.folder / "leases"),
+            },
         )
         reader = threading.Thread(target=self._read, daemon=True)
         reader.start()
@@ -159,8 +173,10 @@ class CellProcess:
         return found
 
     def _read(self) -> None:
-        if self.process is not None and self.process.stdout is not None:
-            for line in self.process.stdout:
+        if self.process is None or self.process.stdout is None:
+            return
+        with self.process.stdout as output:
+            for line in output:
                 text = line.decode("utf-8", errors="replace")
                 self._text.append(text)
                 self._last_line = text.strip()[:300] or self._last_line
@@ -187,6 +203,11 @@ def run_in_temporary_folder(cell: RemoteCell, folder: Path, report: Report) -> R
         return CellProcess(cell, folder, report).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def cell_variables() -> dict[str, str]:
+    """Environment variables of the launcher that carry --devices and --log to cells on other machines."""
+    return {name: os.environ[name] for name in (DEVICES_VARIABLE, LOG_VARIABLE) if name in os.environ}
 
 
 def files_of_user(imports: Sequence[str | Path]) -> tuple[tuple[str, bytes], ...]:

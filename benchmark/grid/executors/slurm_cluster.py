@@ -20,10 +20,11 @@ from shlex import quote
 from typing import Any
 
 from benchmark.grid.executors import Ended, ExecutorError
+from benchmark.grid.executors.choice import cores_of_cell, gpus_of_cell
 from benchmark.grid.executors.cluster_file import SlurmKeys, read_cluster
 from benchmark.grid.executors.local import TRAIN
 from benchmark.grid.executors.mailbox import receive, share_mark
-from benchmark.grid.executors.remote import RemoteCell, RemoteOutcome, Steps, files_of_user
+from benchmark.grid.executors.remote import RemoteCell, RemoteOutcome, Steps, cell_variables, files_of_user
 from benchmark.grid.executors.slurm_job import ENDED, LOG, RECORD, STARTED, SlurmCell, read_json
 from benchmark.grid.progress import read_progress
 from benchmark.records.atomic import write_text
@@ -108,6 +109,7 @@ class SlurmExecutor:
             str(self.store.work.absolute()),
             self._mark,
             self.imports,
+            variables=cell_variables(),
             cores=self.cores,
             program=str(self.program),
         )
@@ -161,7 +163,7 @@ class SlurmExecutor:
     def _not_queued(self, spec: RunSpec, error: Exception) -> Ended:
         del self._jobs[spec]
         (self.store.work_folder(spec) / RECORD).unlink(missing_ok=True)
-        return Ended(spec, f"could not be queued: {' '.join(str(error).split())[:300]}", INFRASTRUCTURE)
+        return Ended(spec, f"could not be queued: {shortened(error)}", INFRASTRUCTURE)
 
     def _end_of(self, spec: RunSpec, job: _Job) -> Ended | None:
         """The end of a job: its result, or its loss; None while it is queued or runs."""
@@ -297,7 +299,7 @@ def make(options: Any, store: ResultStore) -> SlurmExecutor:
     if options.workers:
         keys = keys.model_copy(update={"parallel": options.workers})
     minutes = keys.minutes or options.minutes or DEFAULT_MINUTES
-    parameters = submission_parameters(
-        keys, minutes, options.cpus_per_cell, options.gpus_per_cell or 0.0, options.memory_gib
-    )
-    return SlurmExecutor(store, keys, parameters, options.imports, options.cpus_per_cell)
+    # The machine that queues jobs rarely has the nodes' GPUs, so only --gpus-per-cell asks for them.
+    cores, gpus = cores_of_cell(options), gpus_of_cell(options, has_gpus=False)
+    parameters = submission_parameters(keys, minutes, cores, gpus, options.memory_gib)
+    return SlurmExecutor(store, keys, parameters, options.imports, cores)
