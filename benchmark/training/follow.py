@@ -7,9 +7,10 @@ identity or changes its numbers.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
+from logging import WARNING
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -17,15 +18,17 @@ from urllib.parse import urlparse
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.registry import HOOKS, VISBACKENDS
 from mmengine.runner import Runner
-from mmengine.visualization.vis_backend import MLflowVisBackend, WandbVisBackend, force_init_env
+from mmengine.visualization.vis_backend import BaseVisBackend, MLflowVisBackend, WandbVisBackend, force_init_env
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from benchmark.contracts import Batch
 from benchmark.records.atomic import locked
 from benchmark.records.result import RunSpec
+from benchmark.records.validation import shortened
 from benchmark.tasks import suggest
 from benchmark.training.checkpoints import random_states, restore_random_states
 from benchmark.training.data_parallel import devices_here, unwrapped
@@ -74,8 +77,63 @@ def follow(config: Config, spec: RunSpec, logs: Sequence[str]) -> None:
             tracked_config_keys={},
         ),
     }
-    config.visualizer.vis_backends += [backends[name] for name in logs]
+    config.visualizer.vis_backends += [dict(type="OptionalLog", name=name, log=backends[name]) for name in logs]
     config.custom_hooks.append(dict(type="PicturesHook", interval=PICTURE_INTERVAL, count=PICTURES))
+
+
+@VISBACKENDS.register_module()
+class OptionalLog(BaseVisBackend):
+    """A log whose errors do not end a training: the first one is a warning, and nothing more is sent.
+
+    Args:
+        save_dir: folder of the log.
+        log: configuration of the back-end that receives everything.
+    """
+
+    def __init__(self, save_dir: str, log: Mapping[str, Any]) -> None:
+        super().__init__(save_dir)
+        self._log = VISBACKENDS.build({**log, "save_dir": save_dir})
+        self._ended = False
+
+    @property
+    def experiment(self) -> Any:
+        """The client of the back-end."""
+        return self._log.experiment
+
+    def add_config(self, config: Config, **options: Any) -> None:
+        """Send the configuration."""
+        self._send("add_config", config, **options)
+
+    def add_image(self, name: str, image: Any, step: int = 0, **options: Any) -> None:
+        """Send a picture of a step."""
+        self._send("add_image", name, image, step, **options)
+
+    def add_scalar(self, name: str, value: Any, step: int = 0, **options: Any) -> None:
+        """Send a value of a step."""
+        self._send("add_scalar", name, value, step, **options)
+
+    def add_scalars(self, scalar_dict: dict[str, Any], step: int = 0, file_path: str | None = None, **_: Any) -> None:
+        """Send values of a step."""
+        self._send("add_scalars", scalar_dict, step, file_path)
+
+    def close(self) -> None:
+        """End the log."""
+        self._send("close")
+
+    def _init_env(self) -> None:
+        """Nothing to prepare: the back-end prepares itself."""
+
+    def _send(self, call: str, *values: Any, **options: Any) -> None:
+        if self._ended:
+            return
+        try:
+            getattr(self._log, call)(*values, **options)
+        except Exception as error:  # noqa: BLE001  (clients raise errors of their servers and networks in many types)
+            self._ended = True
+            reason = f"{type(error).__name__}: {shortened(error)}"
+            print_log(
+                f"{type(self._log).__name__} gets nothing more ({reason}); the training goes on", "current", WARNING
+            )
 
 
 @VISBACKENDS.register_module()

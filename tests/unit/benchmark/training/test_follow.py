@@ -107,3 +107,31 @@ def test_logs_receive_losses_rates_ratios_and_pictures_and_change_nothing(
     assert (rendered_depth != 255).any()
     assert packages["wandb"].sent("finish")
     assert list((tmp_path / "work" / "smoke" / "followed").rglob("events.out.tfevents.*"))
+
+
+def test_an_error_of_a_log_is_told_once_and_the_training_goes_on(
+    tmp_path: Path,
+    small_rooms: Path,
+    packages: dict[str, Recorder],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The client of MLflow raises at its first values, that of W&B when it opens; TensorBoard gets its values."""
+    monkeypatch.setenv("MTL_DATA", str(small_rooms))
+    attempts = []
+
+    def fail(*_: Any, **__: Any) -> None:
+        attempts.append(1)
+        raise ConnectionError("no server\nat localhost")
+
+    packages["mlflow"].log_metrics = fail
+    packages["wandb"].init = fail
+    logged = spec(overrides={**spec().overrides, "default_hooks.logger.interval": 2}, regularizer="none")
+    folder = tmp_path / "work" / "smoke" / "cell"
+    result = run_cell(logged, folder, logs=("tensorboard", "wandb", "mlflow"))
+    assert result.status == "done", result.error
+    assert len(attempts) == 2
+    output = capfd.readouterr().out
+    for name in ("WandbLog", "MLflowLog"):
+        assert output.count(f"{name} gets nothing more (ConnectionError: no server at localhost)") == 1
+    assert list(folder.rglob("events.out.tfevents.*"))
