@@ -1,9 +1,11 @@
-"""The grid's tool with cells that compute nothing."""
+"""Tools as functions, and the grid's tool with cells that compute nothing."""
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -21,6 +23,35 @@ for name in ("quick", "crashes", "flaky"):
     class Fake(HardSharing):
         pass
 """
+
+
+class Answer(NamedTuple):
+    """Exit code and output of a tool."""
+
+    returncode: Any
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def answer_of(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """`answer_of(main, *arguments, folder=PATH)`: the answer of a tool that is called in a folder.
+
+    The tool runs in this process: starting one costs seconds of imports.
+    """
+
+    def call(main: Callable[[list[str]], int], *arguments: object, folder: Path | None = None) -> Answer:
+        with monkeypatch.context() as patch:
+            if folder is not None:
+                patch.chdir(folder)
+            capfd.readouterr()
+            try:
+                code: Any = main([str(argument) for argument in arguments])
+            except SystemExit as end:
+                code = end.code
+        return Answer(code, *capfd.readouterr())
+
+    return call
 
 
 @pytest.fixture(scope="module")

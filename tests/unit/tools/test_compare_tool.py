@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchmark.records.result import RunResult, RunSpec
 from benchmark.records.store import ResultStore
-
-TOOL = Path(__file__).resolve().parents[3] / "tools" / "compare.py"
+from tools.compare import main
 
 
 def store_cells(root: Path, miou: float) -> None:
@@ -31,12 +29,13 @@ def folders(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def call(*arguments: str, folder: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(TOOL), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+@pytest.fixture
+def call(answer_of):
+    """`call(*arguments, folder=PATH)`: the answer of the tool."""
+    return partial(answer_of, main)
 
 
-def test_two_folders_are_compared_cell_by_cell(folders):
+def test_two_folders_are_compared_cell_by_cell(folders, call):
     """2 / 20, 2 / 21 and 2 / 22 are 10, 9.524 and 9.091 %: mean 9.54."""
     answer = call("old", "new", folder=folders)
     assert answer.returncode == 0
@@ -45,14 +44,14 @@ def test_two_folders_are_compared_cell_by_cell(folders):
     assert "nothing that is recorded" in answer.stdout
 
 
-def test_a_wrong_name_gets_one_line(folders):
+def test_a_wrong_name_gets_one_line(folders, call):
     answer = call("mtam", "new", "--results", "old", folder=folders)
     assert answer.returncode == 2
     assert answer.stderr.startswith("compare.py: found 'mtam'")
     assert answer.stderr.count("\n") == 1
 
 
-def test_a_metric_that_no_result_has_gets_one_line(folders):
+def test_a_metric_that_no_result_has_gets_one_line(folders, call):
     assert "semseg mIoU" in call("old", "new", "--columns", "semseg/mIoU", folder=folders).stdout
     answer = call("old", "new", "--columns", "depth/delta1", folder=folders)
     assert answer.returncode == 2

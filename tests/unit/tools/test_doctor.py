@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -37,14 +35,8 @@ def test_a_sound_data_set_ends_with_0_and_a_damaged_one_with_1(data, tmp_path, c
 
 
 @pytest.mark.parametrize("options", [["absent"], ["."], [".", "--quick", "0"], ["--quick", "x"], []])
-def test_wrong_use_is_one_line_and_2(tmp_path, options):
-    run = subprocess.run(
-        [sys.executable, str(CHECKOUT / "tools" / "doctor.py"), *options],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_wrong_use_is_one_line_and_2(tmp_path, options, answer_of):
+    run = answer_of(doctor.main, *options, folder=tmp_path)
     assert run.returncode == 2
     assert run.stdout == ""
     assert len(run.stderr.splitlines()) == 1

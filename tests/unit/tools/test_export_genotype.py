@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,14 +12,9 @@ from benchmark.records.result import RunResult, RunSpec
 from benchmark.records.store import ResultStore
 from benchmark.training.model_files import MODEL_FILE
 from mtl_methods.atrc.genotypes import CONTEXTS, resolve
+from tools.export_genotype import main
 
-TOOL = Path(__file__).resolve().parents[3] / "tools" / "export_genotype.py"
 TASKS = ("semseg", "depth")
-
-
-def call(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(TOOL), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def cell(folder: Path, method: str, tensors: dict[str, torch.Tensor]) -> Path:
@@ -52,9 +45,9 @@ def searched(tmp_path) -> Path:
     return cell(tmp_path, "atrc_search", tensors)
 
 
-def test_the_genotype_of_a_search_is_one_that_atrc_takes(searched: Path, tmp_path: Path):
+def test_the_genotype_of_a_search_is_one_that_atrc_takes(searched: Path, tmp_path: Path, answer_of):
     out = tmp_path / "found.json"
-    answer = call(searched, "--out", out)
+    answer = answer_of(main, searched, "--out", out)
     assert answer.returncode == 0, answer.stderr
     assert resolve(str(out), TASKS, 64) == {
         "semseg": {"semseg": "t_label", "depth": "local"},
@@ -64,7 +57,7 @@ def test_the_genotype_of_a_search_is_one_that_atrc_takes(searched: Path, tmp_pat
 
 
 @pytest.mark.parametrize("case", ["another method", "another ending", "no result"])
-def test_what_cannot_be_exported_is_refused_in_one_line(case: str, searched: Path, tmp_path: Path):
+def test_what_cannot_be_exported_is_refused_in_one_line(case: str, searched: Path, tmp_path: Path, answer_of):
     result, out, message = searched, "found.json", "no such file"
     if case == "another method":
         result = cell(tmp_path / "other", "hard_sharing", {"method.heads": torch.zeros(1)})
@@ -73,7 +66,7 @@ def test_what_cannot_be_exported_is_refused_in_one_line(case: str, searched: Pat
         out, message = "found.txt", "must end in .json"
     else:
         result = tmp_path / "nothing.json"
-    answer = call(result, "--out", tmp_path / out)
+    answer = answer_of(main, result, "--out", tmp_path / out)
     assert answer.returncode == 2
     assert message in answer.stderr.lower()
     assert answer.stderr.count("\n") == 1

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchmark.records.result import RunResult, RunSpec
 from benchmark.records.store import ResultStore
+from tools.make_leaderboard import main
 
-TOOL = Path(__file__).resolve().parents[3] / "tools" / "make_leaderboard.py"
 METRICS = {"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": True}}}
 
 
-def call(*arguments: str, folder: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(TOOL), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+@pytest.fixture
+def call(answer_of):
+    """`call(*arguments, folder=PATH)`: the answer of the tool."""
+    return partial(answer_of, main)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def results(tmp_path) -> Path:
     return store.root
 
 
-def test_it_writes_all_files_and_names_what_it_leaves_out(results):
+def test_it_writes_all_files_and_names_what_it_leaves_out(results, call):
     answer = call("--results", "results", folder=results.parent)
     assert answer.returncode == 0
     files = ("LEADERBOARD.md", "leaderboard.csv", "comparisons.csv", "board.html")
@@ -43,19 +43,19 @@ def test_it_writes_all_files_and_names_what_it_leaves_out(results):
     assert "single_task" in (results / "leaderboard.csv").read_text()
 
 
-def test_strict_gives_an_exit_code_for_omitted_files(results):
+def test_strict_gives_an_exit_code_for_omitted_files(results, call):
     assert call("--results", str(results), "--strict", folder=results).returncode == 1
     (results / "runs" / "smoke" / "other.json").unlink()
     assert call("--results", str(results), "--strict", folder=results).returncode == 0
 
 
-def test_the_files_can_go_elsewhere(results, tmp_path):
+def test_the_files_can_go_elsewhere(results, tmp_path, call):
     assert call("--results", str(results), "--out", str(tmp_path / "new"), folder=results).returncode == 0
     text = (tmp_path / "new" / "LEADERBOARD.md").read_text()
     assert "](../results/runs/smoke/single_task" in text
 
 
-def test_wrong_requests_get_one_line(tmp_path):
+def test_wrong_requests_get_one_line(tmp_path, call):
     (tmp_path / "broken.json").write_text("{")
     for arguments, message in [
         (("--results", "none"), "no folder none"),
@@ -68,7 +68,7 @@ def test_wrong_requests_get_one_line(tmp_path):
         assert answer.stderr.count("\n") == 1
 
 
-def test_check_names_what_is_outdated_and_writes_nothing(results):
+def test_check_names_what_is_outdated_and_writes_nothing(results, call):
     assert call("--results", "results", folder=results.parent).returncode == 0
     assert call("--results", "results", "--check", folder=results.parent).returncode == 0
     (results / "leaderboard.csv").write_text("changed")
@@ -78,14 +78,14 @@ def test_check_names_what_is_outdated_and_writes_nothing(results):
     assert (results / "leaderboard.csv").read_text() == "changed"
 
 
-def test_the_readme_block_needs_its_marks(results):
+def test_the_readme_block_needs_its_marks(results, call):
     (results / "README.md").write_text("no marks")
     answer = call("--results", ".", "--readme", "README.md", folder=results)
     assert answer.returncode == 2
     assert "README.md: no block to rewrite" in answer.stderr
 
 
-def test_latex_is_printed_and_chosen_metrics_are_known(results):
+def test_latex_is_printed_and_chosen_metrics_are_known(results, call):
     answer = call("--results", ".", "--latex", "smoke", "--columns", "semseg/mIoU", folder=results)
     assert answer.returncode == 0
     assert "\\toprule" in answer.stdout
@@ -99,7 +99,7 @@ def test_latex_is_printed_and_chosen_metrics_are_known(results):
         assert message in answer.stderr
 
 
-def test_check_compares_with_the_chosen_metrics(results):
+def test_check_compares_with_the_chosen_metrics(results, call):
     chosen = ("--results", "results", "--columns", "semseg/mIoU")
     assert call(*chosen, "--parquet", folder=results.parent).returncode == 0
     assert {path.name for path in results.glob("*.parquet")} == {"leaderboard.parquet", "comparisons.parquet"}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,15 +11,9 @@ from benchmark.records.result import RunResult, RunSpec
 from benchmark.records.store import ResultStore, read_result
 from tools.measure_cost import main
 
-TOOL = Path(__file__).resolve().parents[3] / "tools" / "measure_cost.py"
 METRICS = {"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": True}}}
 TASKS = ("semseg", "depth", "normals", "boundary")
 COUNTED = ("--recipe", "nyuv2_hrnet18", "--methods", "hard_sharing", "--measure", "parameters,macs")
-
-
-def call(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(TOOL), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 def stored(folder: Path, parameters: float) -> Path:
@@ -32,10 +24,12 @@ def stored(folder: Path, parameters: float) -> Path:
         return store.publish(RunResult(spec, "done", METRICS, {"parameters_inference": parameters}), lease)
 
 
-def test_it_counts_prints_and_stores_without_data_or_weights(tmp_path: Path) -> None:
+def test_it_counts_prints_and_stores_without_data_or_weights(tmp_path: Path, answer_of) -> None:
     """Counts of the public code at 480x640: 4,515,556 parameters, 44.644 GFLOPs."""
     result = stored(tmp_path / "results", 4_515_556)
-    answer = call(*COUNTED, "--size", "480x640", "--json", "cost.json", "--store", "results", folder=tmp_path)
+    answer = answer_of(
+        main, *COUNTED, "--size", "480x640", "--json", "cost.json", "--store", "results", folder=tmp_path
+    )
     assert answer.returncode == 0, answer.stderr
     assert "images of 480x640" in answer.stdout
     assert "| 22.322" in answer.stdout
@@ -47,10 +41,10 @@ def test_it_counts_prints_and_stores_without_data_or_weights(tmp_path: Path) -> 
     assert cost["parameters_backbone"] == 3_860_720
 
 
-def test_results_of_another_network_are_left_as_they_are(tmp_path: Path) -> None:
+def test_results_of_another_network_are_left_as_they_are(tmp_path: Path, answer_of) -> None:
     result = stored(tmp_path / "results", 12.0)
     before = result.read_text()
-    answer = call(*COUNTED, "--store", "results", folder=tmp_path)
+    answer = answer_of(main, *COUNTED, "--store", "results", folder=tmp_path)
     assert answer.returncode == 2
     assert "the network has changed since" in answer.stderr
     assert result.read_text() == before
@@ -70,19 +64,8 @@ def test_results_of_another_network_are_left_as_they_are(tmp_path: Path) -> None
         (("--recipe", "smoke", "--methods", "constant", "--store", "."), "no folder of results, it has no runs/"),
     ],
 )
-def test_wrong_requests_get_one_line(
-    arguments: tuple[str, ...],
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    try:
-        code: object = main(list(arguments))
-    except SystemExit as end:
-        code = end.code
-    answer = capsys.readouterr().err
-    assert code == 2
-    assert message in answer
-    assert answer.count("\n") == 1
+def test_wrong_requests_get_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path, answer_of) -> None:
+    answer = answer_of(main, *arguments, folder=tmp_path)
+    assert answer.returncode == 2
+    assert message in answer.stderr
+    assert answer.stderr.count("\n") == 1
