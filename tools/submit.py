@@ -42,7 +42,10 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, help="folder of results, the one that holds runs/")
     parser.add_argument(
-        "--results", type=Path, metavar="DIR", help="stored results to compare with (default: those of the last commit)"
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="stored results to compare with (default: the results of the last commit)",
     )
     parser.add_argument("--check", action="store_true", help="write no branch")
     parser.add_argument("--branch", metavar="NAME", help="name of the branch (default: results/, recipe and a hash)")
@@ -97,7 +100,7 @@ def review(options: argparse.Namespace, results: Path) -> tuple[Submission, int]
 
 
 def check_versions(found: Submission) -> None:
-    """Refuse new results whose ingredients are not those of this checkout."""
+    """Refuse new results whose ingredients differ from this checkout."""
     if not found.new:
         return
     from benchmark.training.present import changes_now

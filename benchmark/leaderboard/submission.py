@@ -42,7 +42,7 @@ class Submission:
     """Results of a folder, sorted by what happens to them.
 
     Args:
-        new: results to add, also those that replace a stored failure.
+        new: results to add, also in place of stored failures.
         same: results that are stored already with equal numbers.
         conflicts: results whose cell is stored with other numbers.
         faults: reasons to refuse, one line each.

@@ -199,7 +199,7 @@ class Board(_Cells):
         comparisons: the primary family of hypotheses.
         ranking: metric that ranks a task, where it is not the default.
 
-    The other arguments are those of `GridFile`.
+    See `GridFile` for the other arguments.
     """
 
     title: str

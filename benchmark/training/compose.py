@@ -113,7 +113,7 @@ def compose(spec: RunSpec, folder: Path, start_iteration: int = 0) -> Config:
         config.launcher = "pytorch"
         config.model_wrapper_cfg = dict(type="SummedDataParallel")
         config.train_dataloader.batch_size = rows
-        # The workers of all devices together are those of the recipe.
+        # The recipe counts the workers of all devices together.
         config.train_dataloader.num_workers = -(-config.train_dataloader.num_workers // devices.count)
     return config
 

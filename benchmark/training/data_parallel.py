@@ -156,7 +156,7 @@ def sum_gradients(bucket: Any) -> torch.futures.Future[Tensor]:
 
 
 def send_from_first(module: nn.Module) -> None:
-    """Set parameters and buffers on all devices to those of the first one.
+    """Copy parameters and buffers of the first device to all devices.
 
     Devices that compute the same, such as a calibration, may still differ in the last bits.
     """

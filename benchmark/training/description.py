@@ -84,7 +84,7 @@ class ModelDescription:
         return validated(cls, parse_json(text), source)
 
     def task_set(self) -> TaskSet:
-        """The tasks; losses and metrics are those of the standard task of the same name or readout."""
+        """The tasks, with losses and metrics of the standard task of the same name or readout."""
         return TaskSet(_task(name, found) for name, found in self.tasks.items())
 
     def build(self, accelerate: bool = True) -> MultiTaskModel:

@@ -34,7 +34,7 @@ class Checks:
         data: id and fingerprint.
         code: ingredients: versions, settings, files of the user.
         files: files of the checkout that take part and changed since the commit of the result, in more than comments
-            and docstrings; those of the method and the regularizer come first.
+            and docstrings; files of the method and the regularizer come first.
         unknown: reasons for which the code of the result is not known exactly.
     """
 

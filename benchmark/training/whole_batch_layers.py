@@ -141,7 +141,7 @@ def _sum_type(maps: Tensor) -> torch.dtype:
 
 
 def _statistics_of_parts(mean: Tensor, variance: Tensor, count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, biased variance and count of all parts, from those of each part."""
+    """Mean, biased variance and count of all parts, from the statistics of each part."""
     own = torch.cat((mean, variance, count))
     gathered = [torch.empty_like(own) for _ in range(num_parts())]
     dist.all_gather(gathered, own)

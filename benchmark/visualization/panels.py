@@ -131,7 +131,7 @@ def _scale_legend(axes: Axes, task: Task, span: tuple[float, float]) -> None:
 
 
 def _direction_legend(axes: Axes) -> None:
-    """A ball in the colours of its normals; the axes are those of the camera."""
+    """A ball in the colours of its normals; the axes belong to the camera."""
     ball = axes.inset_axes((0.3, 0.05, 0.4, 0.9))
     ball.imshow(ball_of_normals())
     ball.set_title("x right, y down, z to the camera", fontsize=7)

@@ -28,7 +28,7 @@ from benchmark.records.result import NO_REGULARIZER, REFERENCE_METHOD
 
 GAIN_AXIS = "gain (%)"
 MEAN_TITLE = "mean over tasks"
-INTERVALS = "Lines are 95 % t intervals of paired gains; without three common seeds there is none."
+INTERVALS = "Lines are 95 % t intervals of paired gains; a row with fewer than three common seeds has no line."
 
 
 def forest_over_reference(analysis: Analysis) -> Figure | None:

@@ -224,7 +224,7 @@ def _table_of(names: Sequence[str], class_mapping: Path | None, path: Path) -> t
     for label, name in enumerate(names, start=1):
         if name not in by_name:
             raise DataError(
-                f"{path}: label {label} is named {name!r}, which is none of the 894 official names; give "
+                f"{path}: label {label} is named {name!r}, which is not one of the 894 official names; give "
                 "--class-mapping classMapping40.mat"
             )
     return (0, *(by_name[name] for name in names or by_name))
