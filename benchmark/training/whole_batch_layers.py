@@ -120,8 +120,8 @@ class _Normalise(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
         maps, weight, mean, variance, total = ctx.saved_tensors
         scale = torch.ones_like(mean) if weight is None else weight
-        # With fixed statistics, the gradient of the maps is scaled by weight / deviation; those of weight and bias are
-        # the two sums over this part that the gradient of the statistics needs.
+        # With fixed statistics, the gradient of the maps is scaled by weight / deviation; the gradients of weight and
+        # bias are the two sums over this part that the gradient of the statistics needs.
         to_maps, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(
             gradient, maps, scale, mean, variance, None, None, False, ctx.eps, [True, True, True]
         )
