@@ -107,7 +107,7 @@ BACKBONE_RATES = {
     "folder_lite": (2.5e-3, 1.0),
     "nyuv2_hrnet18": (0.01, 1.0),
     "nyuv2_hrnet48": (0.01, 1.0),
-    "nyuv2_lite": (4e-3, 0.4),
+    "nyuv2_lite": (8e-3, 0.4),
     "nyuv2_resnet50": (1e-4, 1.0),
     "nyuv2_vit_l": (2e-5, 1.0),
     "pascal_hrnet18": (0.005, 1.0),
