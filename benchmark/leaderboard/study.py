@@ -64,7 +64,10 @@ def study(analyses: Sequence[Analysis], method: str, regularizer: str) -> list[S
         regularizer: its gain over no regularizer is looked at.
     """
     found = [studied for analysis in analyses if (studied := _studied(analysis, method, regularizer))]
-    return sorted(found, key=lambda row: (row.spread_of_an_hour is None, row.spread_of_an_hour or 0, row.settings))
+    return sorted(
+        found,
+        key=lambda row: (row.spread_of_an_hour is None, row.spread_of_an_hour or 0, row.recipe, str(row.settings)),
+    )
 
 
 def study_table(rows: Sequence[Studied]) -> str:

@@ -71,5 +71,13 @@ def test_a_setting_without_cost_or_pair_is_shown_last() -> None:
     assert len(table.splitlines()) == 4
 
 
+def test_settings_without_cost_are_in_the_order_of_their_texts() -> None:
+    found = [
+        cell for rate in (0.2, 0.1) for cell in cells("none", [19.0], None, 100, overrides={"optim_wrapper.lr": rate})
+    ]
+    rows = study(analyse(tables(found)), "hard_sharing", "three_d_aware")
+    assert [row.settings["optim_wrapper.lr"] for row in rows] == [0.1, 0.2]
+
+
 def test_an_empty_study_says_so() -> None:
     assert study_table([]) == "No setting has a result.\n"
