@@ -1,8 +1,8 @@
 """Substitute for tools/train.py in tests of the grid: same command line, no torch; the method names its behaviour.
 
-Every start is noted in WORK/started.txt. Method names: `quick` is done at once, `slow` takes the seconds of the
-override and continues at its last step after an interruption, `fails` stores a failure, `crashes` and `killed` die
-without storing anything, `flaky` dies the first time.
+Every start is noted in WORK/started.txt, every published result in WORK/ended.txt. Method names: `quick` is done at
+once, `slow` takes the seconds of the override and continues at its last step after an interruption, `fails` stores a
+failure, `crashes` and `killed` die without storing anything, `flaky` dies the first time.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ def main() -> int:
             remove_files(store.work_folder(spec), STATE_FILES)
         value = {"value": 1.0 + spec.seed, "unit": "%", "higher_is_better": True}
         store.publish(RunResult(spec, "done", {"semseg": {"mIoU": value}}), lease)
+        with open(Path(options.work) / "ended.txt", "a", encoding="utf-8") as file:
+            file.write(f"{spec.run_id}\n")
     return 0
 
 
