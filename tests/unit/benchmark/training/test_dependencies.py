@@ -33,7 +33,7 @@ def spec(**changes: Any) -> RunSpec:
         recipe="smoke",
         method="cross_stitch",
         regularizer="none",
-        backbone="resnet18",
+        backbone="timm:test_resnet",
         tasks=("semseg", "depth"),
         seed=3,
         overrides={},

@@ -59,7 +59,7 @@ def spec(**changes: Any) -> RunSpec:
         recipe="smoke",
         method="hard_sharing",
         regularizer="three_d_aware",
-        backbone="resnet18",
+        backbone="timm:test_resnet",
         tasks=TASKS,
         seed=0,
         overrides={"train_dataloader.dataset.size": [32, 64], "test_dataloader.dataset.size": [32, 64]},
@@ -118,6 +118,7 @@ def test_an_error_of_a_log_is_told_once_and_the_training_goes_on(
 ) -> None:
     """The client of MLflow raises at its first values, that of W&B when it opens; TensorBoard gets its values."""
     monkeypatch.setenv("MTL_DATA", str(small_rooms))
+    monkeypatch.setattr(follow, "PICTURES", 1)
     attempts = []
 
     def fail(*_: Any, **__: Any) -> None:
