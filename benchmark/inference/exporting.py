@@ -166,11 +166,13 @@ def _trace(network: nn.Module, path: Path, size: Size, tasks: list[str], any_siz
 
 def _capture(network: nn.Module, path: Path, size: Size, tasks: list[str]) -> None:
     images = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
+    # onnxruntime simplifies a graph when it is loaded. torch's optimizer takes many minutes for the graph of PSD.
     torch.onnx.export(
         network,
         (images,),
         str(path),
         dynamo=True,
+        optimize=False,
         external_data=False,
         verbose=False,
         input_names=["images"],
