@@ -37,12 +37,13 @@ products and attention; memory includes the weights; a training step includes th
 """
 
 
-def rank_table(analysis: Analysis, columns: Sequence[Column] = ()) -> str:
+def rank_table(analysis: Analysis, columns: Sequence[Column] = (), rows: Sequence[Row] | None = None) -> str:
     """The first table: method, regularizer, metrics, gain over the reference row, and rank set or number of seeds.
 
     Args:
         analysis: rows with their statistics.
         columns: metrics to show in place of the ranking metrics.
+        rows: rows to show; all rows if None.
     """
     shown: list[Cells] = [
         ("method", lambda row: _bold(analysis, row, escape_markdown(row.key.method))),
@@ -57,7 +58,7 @@ def rank_table(analysis: Analysis, columns: Sequence[Column] = ()) -> str:
         shown.append(("rank", lambda row: _bold(analysis, row, rank_text(analysis, row))))
     else:
         shown.append(("n", lambda row: str(len(row.cells))))
-    return _grid(shown, analysis.rows)
+    return _grid(shown, analysis.rows if rows is None else rows)
 
 
 def delta_text(analysis: Analysis, row: Row) -> str:

@@ -32,5 +32,10 @@ def _block(analyses: Sequence[Analysis]) -> str:
     boards = [analysis for analysis in analyses if analysis.table.plan and analysis.table.results]
     if not boards:
         return "No cell of a board has been run yet.\n"
-    sentences = "".join(f"* {sentence}\n" for sentence in board_summary(boards[0]))
-    return f"**{board_title(boards[0])}**\n\n{sentences}\n{rank_table(boards[0])}"
+    board = boards[0]
+    sentences = list(board_summary(board))
+    started = [row for row in board.rows if row.cells]
+    if len(started) < len(board.rows):
+        sentences.append(f"The table leaves out {len(board.rows) - len(started)} rows that have no result yet.")
+    bullets = "".join(f"* {sentence}\n" for sentence in sentences)
+    return f"**{board_title(board)}**\n\n{bullets}\n{rank_table(board, rows=started)}"

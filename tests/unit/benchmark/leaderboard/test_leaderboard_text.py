@@ -263,6 +263,16 @@ def test_the_readme_block_is_rewritten_and_the_rest_kept(board):
         with_readme_block("# Title\n", [board])
 
 
+def test_the_readme_leaves_out_rows_without_a_result():
+    plan = make_plan([*ROWS, ("invpt", "none"), ("invpt", "aux")], range(3))
+    text = with_readme_block(f"{BEGIN}\n{END}", [board_of(plan, made())])
+    assert "* The table leaves out 2 rows that have no result yet.\n" in text
+    assert not [row for row in lines_of(text) if row[0].strip("*") == "invpt"]
+    whole = with_readme_block(f"{BEGIN}\n{END}", [board_of(make_plan(ROWS, range(3)), made())])
+    assert "leaves out" not in whole
+    assert [row[:2] for row in lines_of(text)] == [row[:2] for row in lines_of(whole)]
+
+
 def test_numbers_are_rounded_as_their_unit_asks():
     assert format_mean_std(Summary(3, 21.504, 0.996), "%") == "21.50 ± 1.00"
     assert format_mean_std(Summary(1, 0.91234, None), "m") == "0.9123"
