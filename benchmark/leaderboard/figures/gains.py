@@ -88,10 +88,10 @@ def method_map(analysis: Analysis) -> Figure | None:
                 GAIN_AXIS,
             )
         )
-    title = f"Gain over {one_line(reference_name(analysis))} by method and regularizer"
+    title = f"Gain over {one_line(reference_name(analysis))} (%)"
     caption = joined(
-        f"{title}, in percent. A triangle marks a gain or a loss that survives Holm; all other cells show neither. "
-        "A dashed cell is part of the board and has no result yet; a blank is no part of it.",
+        f"{title} by method and regularizer. A triangle marks a gain or a loss that survives Holm; all other cells "
+        "show neither. A dashed cell is part of the board and has no result yet; a blank is no part of it.",
         shown_of(len(methods)),
         protocol(analysis),
     )
@@ -208,10 +208,11 @@ def sentence(found: Comparison) -> str:
 def _cell(analysis: Analysis, row: Row, task: str) -> Cell:
     """Gain of a row over the reference row; missing without a common seed."""
     name = row.key.label
-    if row.key == analysis.reference:
+    if row.key == analysis.reference and row.cells:
         return Cell(0.0, "ref", one_line(f"{name}: the reference"), name)
     found = analysis.find(ROW, row.key, analysis.reference, task)
     if found is None or found.estimate is None:
+        # Without a common seed; the reference row itself without a result.
         state = row.progress() if row.planned else "no common seed"
         label = f"{len(row.cells)}/{len(row.planned)}" if row.planned else "\N{EN DASH}"
         return Cell(None, label, one_line(f"{name}: no gain yet, {state}"), name)

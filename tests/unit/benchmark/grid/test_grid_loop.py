@@ -5,27 +5,22 @@ from __future__ import annotations
 import errno
 import json
 import os
-import random
 import signal
-import subprocess
 import sys
 import time
-from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_grids import HERE, grid_of, launch, num_stored, run_here, starts, wait_until
 
-from benchmark.grid.cells import cells, run
+from benchmark.grid.cells import run
 from benchmark.grid.executors.local import LocalExecutor
-from benchmark.grid.failures import FailureRules
 from benchmark.grid.progress import LineProgress
 from benchmark.records import leases
 from benchmark.records.result import RunResult, RunSpec, failure
-from benchmark.records.store import ResultStore, Stored
+from benchmark.records.store import ResultStore
 
-HERE = Path(__file__).parent
 METRICS = {"semseg": {"mIoU": {"value": 1.0, "unit": "%", "higher_is_better": True}}}
 
 
@@ -34,40 +29,6 @@ def store(tmp_path) -> ResultStore:
     store = ResultStore(tmp_path / "results")
     store.work.mkdir(parents=True)
     return store
-
-
-def grid_of(*methods: str, seeds: int = 1, seconds: float = 0.0) -> list[RunSpec]:
-    return cells("smoke", methods, ["none"], range(seeds), "b", ["semseg"], {"seconds": seconds})
-
-
-def run_here(grid, store, workers: int = 2, retries: int = 2, **options):
-    executor = LocalExecutor(store, workers, program=HERE / "fake_cell.py")
-    with open(store.work / "progress.txt", "a") as stream:
-        rules = FailureRules(retries, first_delay=0.05)
-        return run(grid, store, executor, LineProgress(stream, interval=0.0), rules=rules, **options)
-
-
-def launch(store: ResultStore, methods: str, seeds: int, seconds: float, workers: int = 2) -> subprocess.Popen:
-    arguments = [str(argument) for argument in (store.root, workers, methods, seeds, seconds)]
-    command = [sys.executable, str(HERE / "fake_launcher.py"), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def starts(store: ResultStore) -> Counter:
-    """Number of starts of each cell."""
-    lines = (store.work / "started.txt").read_text().splitlines()
-    return Counter(line.split()[0] for line in lines)
-
-
-def wait_until(condition, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-
-
-def num_stored(store: ResultStore) -> int:
-    return len(list(store.root.glob("runs/*/*.json")))
 
 
 def test_every_cell_is_run_once_and_never_again(store):
@@ -300,55 +261,3 @@ def test_each_failure_is_shown_once_with_control_characters_escaped(store):
     assert text.count("as told") == 1
     assert text.count(r"the loss is \x1b[31mNaN") == 1
     assert "\x1b" not in text
-
-
-def stall(launcher: subprocess.Popen, store: ResultStore, seconds: float) -> None:
-    """Stop a launcher for longer than its leases live: their heartbeats become old at once."""
-    launcher.send_signal(signal.SIGSTOP)
-    for path in (store.work / "leases").glob("*.lease"):
-        if leases.read(path).get("owner", {}).get("pid") == launcher.pid:
-            with suppress(FileNotFoundError):
-                os.utime(path, (0, 0))
-    time.sleep(seconds)
-    launcher.send_signal(signal.SIGCONT)
-
-
-@pytest.mark.parametrize(("num_cells", "num_kills"), [(4, 5), pytest.param(24, 60, marks=pytest.mark.slow)])
-def test_random_kills_of_launchers_and_cells_lose_nothing(store, num_cells, num_kills):
-    """Two launchers at random moments: SIGKILLs of them and of cells, and launchers that stall for longer than their
-    leases live; then the same command ends the grid. No cell is published twice.
-    """
-    generator = random.Random(0)
-    grid = grid_of("slow", seeds=num_cells, seconds=0.5)
-    launchers = [launch(store, "slow", num_cells, 0.5) for _ in range(2)]
-    wait_until((store.work / "started.txt").exists)
-    for _ in range(num_kills):
-        time.sleep(generator.uniform(0.05, 0.6))
-        index = generator.randrange(2)
-        pids = [int(line.split()[1]) for line in (store.work / "started.txt").read_text().splitlines()]
-        alive = [pid for pid in pids if not leases.is_dead(leases.process(pid))]
-        chance = generator.random()
-        if alive and chance < 0.5:
-            with suppress(ProcessLookupError):
-                os.kill(generator.choice(alive), signal.SIGKILL)
-        elif launchers[index].poll() is None and chance < 0.7:
-            stall(launchers[index], store, generator.uniform(0.1, 0.5))
-        elif launchers[index].poll() is None:
-            launchers[index].kill()
-        if launchers[index].poll() is not None:
-            launchers[index].communicate()
-            launchers[index] = launch(store, "slow", num_cells, 0.5)
-    for launcher in launchers:
-        launcher.communicate(timeout=120)
-    assert not run_here(grid, store).not_done
-    found = list(store.results())
-    assert all(isinstance(entry, Stored) for entry in found)
-    assert sorted(entry.path for entry in found) == sorted(map(store.path, grid))
-    assert [entry.result.metrics["semseg"]["mIoU"]["value"] for entry in found] == [
-        1.0 + entry.result.spec.seed for entry in found
-    ]
-    published = Counter((store.work / "ended.txt").read_text().split())
-    assert set(published) <= {spec.run_id for spec in grid}
-    assert set(published.values()) == {1}, "a cell was published twice"
-    assert not list(store.root.rglob("*.tmp")), "a half-written file stays"
-    assert not list(store.work.rglob("training_state*")), "the state of a cell that is done stays"

@@ -59,6 +59,16 @@ def test_the_forest_has_the_gain_of_each_method_and_says_which_is_missing(board:
     assert "version 2" in figure.caption
 
 
+def test_a_reference_row_without_a_result_is_drawn_as_missing() -> None:
+    figure = method_map(board_of(make_plan(ROWS, range(4)), cells_with("mtan", "none", [19.0, 38.0])))
+    assert figure is not None
+    panel = figure.panels[0]
+    assert isinstance(panel, MapPanel)
+    cell = panel.cells["single_task", "none"]
+    assert (cell.value, cell.label) == (None, "0/4")
+    assert "0 of 4 seeds" in cell.text
+
+
 def test_a_gain_of_two_seeds_is_a_mark_without_an_interval() -> None:
     cells = cells_with("m", "none", [20.0, 40.0]) + cells_with("m", "aux", [22.0, 44.0])
     (figure,) = forests_of_regularizers(board_of(make_plan([("m", "none"), ("m", "aux")]), cells))
