@@ -107,8 +107,15 @@ def test_onnx_equals_the_model_at_several_image_sizes(name: str, tmp_path: Path)
         assert largest_difference(list(found.values()), expected) <= TOLERANCE
 
 
+SEARCH = pytest.mark.xfail(
+    reason="a search chooses its layers by the values of its weights; export the network of its genotype", strict=True
+)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", METHODS.names())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[SEARCH] if name == "atrc_search" else []) for name in METHODS.names()]
+)
 def test_a_program_of_torch_export_equals_the_model(name: str, tmp_path: Path) -> None:
     model = trained(name)
     for file, size in zip(export_program(model, tmp_path, SIZES[:1], SIZES), SIZES, strict=False):
