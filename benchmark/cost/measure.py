@@ -16,6 +16,7 @@ from benchmark.cost.target import CostTarget, build, build_shapes
 from benchmark.cost.timing import alternating_seconds
 from benchmark.records.processes import map_in_processes
 from benchmark.records.result import NO_REGULARIZER
+from benchmark.records.validation import shortened
 from benchmark.registry import import_files
 from benchmark.training.model import TrainingModule
 from benchmark.training.optim import PartsOptimWrapperConstructor
@@ -128,7 +129,7 @@ def in_own_process(work: Callable[[CostTarget, int], Cost], target: CostTarget, 
     except BrokenProcessPool:
         reason = "its process died, perhaps for lack of memory; try a smaller --batch, --step-batch or --size"
     except (RuntimeError, ValueError, TypeError, KeyError, NotImplementedError) as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        reason = f"{type(error).__name__}: {shortened(error)}"
     name = f"{target.spec.method}+{target.spec.regularizer}"
     raise MeasurementError(f"{name}: {work.__name__.replace('_', ' ')} at batch {batch}: {reason}")
 

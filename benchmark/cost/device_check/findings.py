@@ -11,6 +11,7 @@ import torch
 
 from benchmark.records.escaping import escape_markdown
 from benchmark.records.provenance import code_state, hardware, utc, versions
+from benchmark.records.validation import shortened
 
 PASSED, FAILED, SKIPPED = "passed", "FAILED", "not run"
 COLUMNS = ("check", "subject", "verdict", "found")
@@ -57,7 +58,7 @@ def findings_of(checks: Sequence[tuple[str, Check]], seconds: float) -> Iterator
             yield from check()
         # Any error of a check is a finding, and the next check runs.
         except Exception as error:
-            yield finding(name, "", False, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            yield finding(name, "", False, f"{type(error).__name__}: {shortened(error, 200)}")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

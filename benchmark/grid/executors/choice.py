@@ -94,7 +94,7 @@ def gpus_of_cell(options: ExecutorOptions, has_gpus: bool) -> float:
     gpus = options.gpus_per_cell
     if gpus is None:
         return float(options.devices) if has_gpus else 0.0
-    if 0 < gpus < options.devices > 1:
+    if options.devices > 1 and 0 < gpus < options.devices:
         raise ExecutorError(f"--devices {options.devices} needs --gpus-per-cell {options.devices}, found {gpus:g}")
     return gpus
 

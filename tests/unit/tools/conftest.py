@@ -64,20 +64,15 @@ def run_grid():
 
 
 @pytest.fixture
-def call(run_grid, tmp_path, monkeypatch, capfd):
+def call(run_grid, tmp_path, monkeypatch, answer_of):
     """`call(*arguments)`: exit code, stdout and stderr of the tool, whose cells are the fakes of the grid's tests."""
     fake = CHECKOUT / "tests" / "unit" / "benchmark" / "grid" / "fake_cell.py"
     monkeypatch.setattr(run_grid, "prepare_data", lambda requests: None)
     monkeypatch.setattr(local.LocalExecutor.__init__, "__defaults__", (1, (), fake))
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        try:
-            recipe = [] if {"--recipe", "--board", "--grid"} & set(arguments) else ["--recipe", "smoke"]
-            code = run_grid.main([*recipe, "--out", str(tmp_path / "out"), *arguments])
-        except SystemExit as end:
-            code = end.code
-        output = capfd.readouterr()
-        return code, output.out, output.err
+    def run(*arguments: str) -> Answer:
+        recipe = [] if {"--recipe", "--board", "--grid"} & set(arguments) else ["--recipe", "smoke"]
+        return answer_of(run_grid.main, *recipe, "--out", tmp_path / "out", *arguments)
 
     return run
 

@@ -9,8 +9,6 @@ import pytest
 
 from tools import doctor
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:

@@ -319,7 +319,7 @@ def test_a_scale_is_never_empty() -> None:
 
 @pytest.mark.parametrize(("count", "least"), [(13, 0.06), (41, 0.06), (40, 0.03)])
 def test_no_two_classes_look_alike(count: int, least: float) -> None:
-    """The colours of the 40 classes are those of ScanNet's tools: bookshelf and night stand are 10 of 255 apart."""
+    """The 40 classes have the colours of ScanNet's tools: bookshelf and night stand are 10 of 255 apart."""
     colours = class_colors(count)
     gaps = np.linalg.norm(colours[:, None] - colours[None], axis=-1) + np.eye(count)
     assert gaps.min() > least

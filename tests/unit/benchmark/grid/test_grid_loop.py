@@ -24,13 +24,6 @@ from benchmark.records.store import ResultStore
 METRICS = {"semseg": {"mIoU": {"value": 1.0, "unit": "%", "higher_is_better": True}}}
 
 
-@pytest.fixture
-def store(tmp_path) -> ResultStore:
-    store = ResultStore(tmp_path / "results")
-    store.work.mkdir(parents=True)
-    return store
-
-
 def test_every_cell_is_run_once_and_never_again(store):
     grid = grid_of("quick", seeds=3)
     assert not run_here(grid, store).not_done

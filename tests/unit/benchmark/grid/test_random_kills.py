@@ -9,20 +9,12 @@ import subprocess
 import time
 from collections import Counter
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from fake_grids import grid_of, launch, run_here, wait_until
 
 from benchmark.records import leases
 from benchmark.records.store import ResultStore, Stored
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ResultStore:
-    store = ResultStore(tmp_path / "results")
-    store.work.mkdir(parents=True)
-    return store
 
 
 def stall(launcher: subprocess.Popen, store: ResultStore, seconds: float) -> None:
