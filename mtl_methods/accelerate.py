@@ -9,7 +9,7 @@ device and under `torch.compile` each of them runs as the layer that it replaced
 | 5x5 depthwise convolution | gradient of the weights in two halves of three columns |
 | dilated 3x3 convolution | without the taps that read nothing but padding |
 | large linear layer | oneDNN in place of MKL |
-| bilinear upsampling of small maps (InvPT) | products with two matrices |
+| bilinear upsampling of small maps to padded images | products with two matrices |
 
 EfficientNet-Lite0, 8 images of 120x160, forward and backward on one AVX-512 core with torch 2.14: 0.20 s in plain
 torch, 0.16 s with the 1x1 convolutions replaced, 0.15 s with the depthwise convolutions replaced as well.
@@ -28,7 +28,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 from mtl_methods._shared.dynamic_layers import DynamicConv2d, DynamicLinear
-from mtl_methods.invpt.resizing import UpsampleAndCut, bilinear_matrix
+from mtl_methods._shared.padding import UpsampleAndCut
+from mtl_methods.invpt.resizing import bilinear_matrix
 
 MIN_PRODUCTS = 1 << 24
 """Multiplications from which a linear layer goes to oneDNN, which takes a fixed time to arrange the weights."""
@@ -268,19 +269,23 @@ def by_convolution(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> 
 class MatrixUpsampleAndCut(UpsampleAndCut):
     """`UpsampleAndCut` of small maps as products with one matrix for each axis.
 
-    The backward pass of PyTorch's upsampling is slow for planes: 40 channels of 8 images from 4x4 to 128x128, cut to
-    96x128, take 15 and 32 ms forwards and backwards on one core with torch 2.14; the products take 2 and 2 ms.
+    The backward pass of PyTorch's upsampling is slow: 40 channels of 8 images from 8x10 to 128x160, cut to 120x160, and
+    their cross entropy take 0.12 s forwards and backwards on one core with torch 2.14, with the products 0.04 s.
+    The result is channels-last, which the cross entropy reads without a copy.
     """
 
     def forward(self, maps: Tensor, padded_size: Sequence[int], size: Sequence[int]) -> Tensor:
         """See `UpsampleAndCut`."""
         if not runs_on_cpu(maps) or torch.is_autocast_enabled("cpu") or max(maps.shape[-2:]) > MAX_SIDE:
             return super().forward(maps, padded_size, size)
+        batch, channels, height, width = maps.shape
         rows, columns = (
             bilinear_matrix(length, whole, maps)[:kept]
-            for length, whole, kept in zip(maps.shape[-2:], padded_size, size, strict=True)
+            for length, whole, kept in zip((height, width), padded_size, size, strict=True)
         )
-        return rows @ (maps @ columns.t())
+        wide = columns @ maps.permute(0, 2, 3, 1).reshape(-1, width, channels)
+        upsampled = rows @ wide.view(batch, height, -1)
+        return upsampled.view(batch, *size, channels).permute(0, 3, 1, 2)
 
 
 REPLACEMENTS: dict[type[nn.Module], type[nn.Module]] = {

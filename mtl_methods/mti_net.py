@@ -27,7 +27,7 @@ from mtl_methods._shared.backbones.interface import Backbone
 from mtl_methods._shared.choices import choose
 from mtl_methods._shared.distillation import make_distillation
 from mtl_methods._shared.heads import HighResolutionHead
-from mtl_methods._shared.padding import share_over_images
+from mtl_methods._shared.padding import UpsampleAndCut, share_over_images
 from mtl_methods._shared.residual_blocks import basic_block
 
 SIZE_MULTIPLE = 32
@@ -92,10 +92,12 @@ class MTINet(Method):
         self.heads = nn.ModuleDict(
             {name: HighResolutionHead(sum(channels), task.channels) for name, task in finals.items()}
         )
+        self.upsample = UpsampleAndCut()
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict every task at four scales, and the final tasks from the distilled features of all scales."""
-        size, padded = images.shape[-2:], pad_to_multiple(images, SIZE_MULTIPLE)
+        padded = pad_to_multiple(images, SIZE_MULTIPLE)
+        size, padded_size = images.shape[-2:], padded.shape[-2:]
         pyramid = self.backbone(padded)
         maps = [lateral(level) for lateral, level in zip(self.laterals, pyramid, strict=True)]
         shared, maps = share_over_images(self.share, maps, self.feature_specs, size)
@@ -104,16 +106,19 @@ class MTINet(Method):
         last = {name: head(concatenate_maps([scale[name] for scale in refined])) for name, head in self.heads.items()}
         # The finest prediction of a task without a final prediction is not auxiliary as well.
         predictions = {
-            name: crop(upsample_to(last.get(name, first), padded.shape[-2:]), size)
-            for name, first in initial[0].items()
+            name: self.upsample(last.get(name, first), padded_size, size) for name, first in initial[0].items()
         }
         auxiliary = tuple(
-            Auxiliary(f"scale_{scale}", name, over_image(prediction, padded.shape[-2:], size))
+            Auxiliary(f"scale_{scale}", name, self._over_image(prediction, padded_size, size))
             for scale, of_tasks in enumerate(initial)
             for name, prediction in of_tasks.items()
             if scale or name in last
         )
         return MultiTaskOutput(predictions, shared, auxiliary)
+
+    def _over_image(self, prediction: Tensor, padded_size: Sequence[int], size: Sequence[int]) -> Tensor:
+        """Part of a prediction for padded images that covers the images; unchanged if nothing was padded."""
+        return prediction if tuple(padded_size) == tuple(size) else self.upsample(prediction, padded_size, size)
 
     def _predict_scales(self, maps: Sequence[Tensor]) -> tuple[list[dict[str, Tensor]], list[dict[str, Tensor]]]:
         """Features and initial predictions of the tasks at each scale, finest first; computed from coarse to fine."""
@@ -243,20 +248,6 @@ def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
     """Zeros (the mean colour) on the right and below, up to whole multiples."""
     height, width = images.shape[-2:]
     return F.pad(images, (0, -width % multiple, 0, -height % multiple))
-
-
-def crop(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """The upper left part of a map; the map itself if the sizes are equal."""
-    if tuple(maps.shape[-2:]) == tuple(size):
-        return maps
-    return maps[..., : size[0], : size[1]]
-
-
-def over_image(prediction: Tensor, padded: Sequence[int], size: Sequence[int]) -> Tensor:
-    """Part of a prediction for padded images that covers the images; unchanged if nothing was padded."""
-    if tuple(padded) == tuple(size):
-        return prediction
-    return crop(upsample_to(prediction, padded), size)
 
 
 def _two_blocks(in_channels: int, channels: int) -> nn.Module:

@@ -1,13 +1,22 @@
-"""Feature maps of padded images."""
+"""Feature maps and predictions of padded images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmark.contracts import FeatureSpec, Share
+from benchmark.heads import upsample_to
+
+
+class UpsampleAndCut(nn.Module):
+    """Upsampling to the size of the padded images, cut to the size of the images."""
+
+    def forward(self, maps: Tensor, padded_size: Sequence[int], size: Sequence[int]) -> Tensor:
+        """Maps (B, C, h, w), two sizes (height, width) -> (B, C, *size)."""
+        return upsample_to(maps, padded_size)[..., : size[0], : size[1]]
 
 
 def share_over_images(

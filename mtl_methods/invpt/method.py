@@ -25,10 +25,10 @@ from benchmark.tasks import Task, TaskSet
 from mtl_methods._shared.backbones import make_backbone
 from mtl_methods._shared.backbones.vit import TokenStem
 from mtl_methods._shared.choices import choose
+from mtl_methods._shared.padding import UpsampleAndCut
 from mtl_methods.invpt.aggregation import STRIDE, TaskAggregation
 from mtl_methods.invpt.decoder import Decoder
 from mtl_methods.invpt.encoder import PlainEncoder, make_encoder, start_channels
-from mtl_methods.invpt.resizing import UpsampleAndCut
 
 MULTIPLE = 64
 """Divisor of padded image sizes: the first stage works at stride 32, and its queries are every second pixel."""

@@ -1,22 +1,10 @@
-"""Bilinear upsampling: of predictions to the image, and as matrices for each axis."""
+"""Bilinear upsampling of an axis as a matrix."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
-from benchmark.heads import upsample_to
-
-
-class UpsampleAndCut(nn.Module):
-    """Upsampling to the size of the padded images, cut to the size of the images."""
-
-    def forward(self, maps: Tensor, padded_size: Sequence[int], size: Sequence[int]) -> Tensor:
-        """Maps (B, C, h, w), two sizes (height, width) -> (B, C, *size)."""
-        return upsample_to(maps, padded_size)[..., : size[0], : size[1]]
+from torch import Tensor
 
 
 def bilinear_matrix(length: int, size: int, like: Tensor) -> Tensor:

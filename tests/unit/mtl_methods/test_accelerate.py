@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mtl_methods import accelerate as accelerate_module
 from mtl_methods._shared.dynamic_layers import DynamicConv2d, DynamicLinear
+from mtl_methods._shared.padding import UpsampleAndCut
 from mtl_methods.accelerate import (
     MAX_SIDE,
     AtrousConv2d,
@@ -23,7 +24,6 @@ from mtl_methods.accelerate import (
     PointwiseConv2d,
     accelerate,
 )
-from mtl_methods.invpt.resizing import UpsampleAndCut
 
 CONVOLUTIONS: dict[str, Callable[[], nn.Conv2d]] = {
     "pointwise": lambda: nn.Conv2d(8, 12, 1),
