@@ -16,8 +16,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.boundaries.ground_truth import outlines
-from benchmark.boundaries.thinning import thin
 from datasets.layout.frame_files import Array
 
 CLASSES = (
@@ -158,12 +156,17 @@ def training_boundary(label_map: Array) -> Array:
 
     As published, class changes at which the Laplacian is 0 by chance are missed.
     """
+    from benchmark.boundaries.thinning import thin
+
     crossings = cv2.Laplacian(label_map.astype(np.float64), cv2.CV_64F) != 0
     return _codes(thin(crossings))
 
 
 def evaluation_boundary(label_map: Array) -> Array:
     """Evaluation boundaries of the benchmark tool: the thinned outlines of the classes; codes 0 and 255."""
+    from benchmark.boundaries.ground_truth import outlines
+    from benchmark.boundaries.thinning import thin
+
     return _codes(thin(outlines(label_map)))
 
 

@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from benchmark.boundaries.formats.content import DataError
 from benchmark.boundaries.formats.images import read_numbers
@@ -201,6 +200,9 @@ def pose_of(quaternion: Sequence[float], translation: Sequence[float], where: st
     if not abs(length - 1) <= _UNIT_LENGTH:
         raise DataError(f"{where}: the pose is no rotation and translation, the quaternion has length {length:g}")
     pose = np.eye(4)
+    # Imported here, since it takes half a second, and only the preparation of clips needs it.
+    from scipy.spatial.transform import Rotation
+
     pose[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
     pose[:3, 3] = translation
     return checked(pose, where)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from benchmark.boundaries.ground_truth import outlines
 from datasets.nyuv2.classes import CLASS_IDS_40
 from datasets.synthetic.cameras import Camera, choose_views
 from datasets.synthetic.meshes import times
@@ -124,6 +123,9 @@ def render_room(seed: Sequence[int], number: int, size: tuple[int, int]) -> list
         number: number of the room in its split.
         size: (height, width) of the frames.
     """
+    # Imported here, since importing numba takes a second, and most processes find the rooms rendered.
+    from benchmark.boundaries.ground_truth import outlines
+
     room = furnish([*seed, number], number)
     scene = Scene(room.items, CLASS_IDS_40)
     rng = np.random.default_rng([*seed, number, 1])
