@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from benchmark.grid.executors.choice import EXECUTORS
 from tools.command_line import Parser, add_cell_options, positive
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 RETRYABLE = ("failed", "diverged")
 LISTED = ("methods", "regularizers", "backbones", "datasets", "losses", "metrics", "recipes", "boards", "tasks")
 FORGETTABLE = ("stale", "failed", "all")
-EXECUTORS = ("local", "ray", "slurm", "in_process")
 STATES = ("missing", "stale", "failed", "diverged")
 WATCH_SECONDS = 2.0
 

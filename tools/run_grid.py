@@ -268,12 +268,13 @@ def check_cell_options(grid: Sequence[RunSpec], options: argparse.Namespace) -> 
     Raises:
         ConfigError: for devices that do not fit the machine or a batch, and for logs without their packages.
     """
+    from benchmark.grid.executors.choice import ON_CLUSTERS
     from benchmark.training.compose import check_devices
     from benchmark.training.follow import chosen_logs
 
     chosen_logs(options.log)
     for spec in {(spec.recipe, spec.overrides): spec for spec in grid}.values():
-        check_devices(spec, options.devices, elsewhere=options.executor in ("ray", "slurm"))
+        check_devices(spec, options.devices, elsewhere=options.executor in ON_CLUSTERS)
     pass_cell_options(options)
 
 
@@ -283,7 +284,7 @@ def executor_of(options: argparse.Namespace, plan: GridPlan) -> Executor:
     Raises:
         ExecutorError: if it cannot be used here, in one line.
     """
-    from benchmark.grid.executors.choice import ExecutorOptions, make_executor
+    from benchmark.grid.executors.choice import SLURM, ExecutorOptions, make_executor
 
     chosen = ExecutorOptions(
         options.executor,
@@ -294,7 +295,7 @@ def executor_of(options: argparse.Namespace, plan: GridPlan) -> Executor:
         options.memory_per_cell,
         options.ray_address,
         options.cluster,
-        minutes_of(plan, options) if options.executor == "slurm" else None,
+        minutes_of(plan, options) if options.executor == SLURM else None,
         plan.needed,
         options.devices,
     )

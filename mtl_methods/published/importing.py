@@ -20,11 +20,14 @@ from torch import Tensor
 
 import mtl_methods.published
 from benchmark.contracts import Method
+from benchmark.records.validation import shortened
 from benchmark.registry import METHODS
 from benchmark.tasks import TaskSet
 from mtl_methods.published.description import Published
 from mtl_methods.published.renaming import ImportRefusedError, translate
 
+MOST_CHARACTERS = 160
+"""Length of a quoted message of torch."""
 CONTAINERS = ("state_dict", "model", "model_state_dict", "network")
 """Keys under which public training code stores the state dict in a checkpoint."""
 
@@ -87,13 +90,14 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise ImportRefusedError(f"{path}: no such file") from None
     except pickle.UnpicklingError as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "unreadable"
+        reason = shortened((str(error).strip() or "unreadable").splitlines()[0], MOST_CHARACTERS)
         raise ImportRefusedError(
-            f"{path}: refused, since it holds more than tensors and plain values ({_short(reason)}); "
+            f"{path}: refused, since it holds more than tensors and plain values ({reason}); "
             "save its state_dict alone and import that"
         ) from None
     except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, UnicodeDecodeError, KeyError, IndexError) as error:
-        raise ImportRefusedError(f"{path}: no checkpoint that torch can read ({_short(str(error))})") from None
+        reason = shortened(error, MOST_CHARACTERS)
+        raise ImportRefusedError(f"{path}: no checkpoint that torch can read ({reason})") from None
     return _state_in(content, path)
 
 
@@ -172,8 +176,3 @@ def _state_in(content: Any, path: Path) -> dict[str, Tensor]:
         raise ImportRefusedError(f"{path}: {others[0]!r} is no tensor, so this is no state dict")
     # nn.DataParallel adds a prefix to all names.
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 160 else f"{line[:157]}..."

@@ -17,7 +17,9 @@ from benchmark.records.provenance import hardware
 from benchmark.records.result import RunSpec
 from benchmark.records.store import ResultStore
 
-EXECUTORS = ("local", "in_process", "ray", "slurm")
+SLURM = "slurm"
+ON_CLUSTERS = ("ray", SLURM)
+EXECUTORS = ("local", *ON_CLUSTERS, "in_process")
 RUN_CELL = "benchmark.training.cell:run_cell"
 """Function that trains a cell; named as text, since this package imports no torch."""
 
@@ -68,7 +70,7 @@ def make_executor(options: ExecutorOptions, store: ResultStore) -> Executor:
         "local": _local,
         "in_process": _in_process,
         "ray": _ray,
-        "slurm": _slurm,
+        SLURM: _slurm,
     }
     if options.name not in makers:
         raise ExecutorError(f"no executor named {options.name!r}; executors: {', '.join(EXECUTORS)}")
@@ -130,6 +132,6 @@ def _ray(options: ExecutorOptions, store: ResultStore) -> Executor:
 
 
 def _slurm(options: ExecutorOptions, store: ResultStore) -> Executor:
-    require("submitit", "slurm")
+    require("submitit", SLURM)
     executor: Executor = import_module("benchmark.grid.executors.slurm_cluster").make(options, store)
     return executor
