@@ -129,9 +129,11 @@ class _Normalise(torch.autograd.Function):
         dist.all_reduce(sums)
         inverse = (variance + ctx.eps).rsqrt()
         slope = -scale * inverse.square() * sums[1] / total
-        offset = -scale * inverse * sums[0] / total - slope * mean
+        offset = -scale * inverse * sums[0] / total
         shape = (1, -1, *[1] * (maps.ndim - 2))
-        wide = to_maps.to(mean.dtype).add_(offset.view(shape)).addcmul_(maps.to(mean.dtype), slope.view(shape))
+        # The mean is subtracted first: for channels of little variance, slope * maps - slope * mean would cancel.
+        centred = maps.to(mean.dtype) - mean.view(shape)
+        wide = to_maps.to(mean.dtype).add_(offset.view(shape)).addcmul_(centred, slope.view(shape))
         affine = weight is not None
         return wide.to(maps.dtype), to_weight if affine else None, to_bias if affine else None, None
 

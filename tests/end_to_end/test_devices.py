@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import wait_for_end_of
 from safetensors.torch import load_file
 
 from benchmark.records.store import read_result
@@ -82,7 +83,8 @@ def test_two_devices_compute_the_losses_of_one_in_float64(tmp_path: Path) -> Non
     ]
     for chosen, (one, two) in zip(cells, on_one_and_on_two(cells, tmp_path), strict=True):
         assert largest_difference(one, two, "/loss") < 1e-9, chosen
-        assert largest_difference(one, two, "regularizer_") < 1e-4, chosen
+        if any("regularizer_" in name for name in one):
+            assert largest_difference(one, two, "regularizer_") < 1e-4, chosen
 
 
 @pytest.mark.slow
@@ -112,12 +114,15 @@ def test_two_devices_calibrate_accumulate_and_run_in_bfloat16_as_one_does(tmp_pa
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["hard_sharing", "mti_net", "invpt"])
 def test_two_devices_keep_the_losses_of_one_over_twenty_steps_in_float32(method: str, tmp_path: Path) -> None:
-    """With a small rate, since batch normalisation of few images amplifies rounding, also between two CPUs."""
-    gentle = {"type": "SGD", "lr": 1e-5}
-    cells = [
-        cell(method, regularizer, 20, double=False, optim_wrapper__optimizer=gentle)
-        for regularizer in ("none", "three_d_aware")
-    ]
+    """With a small rate, and maps of at least 3x4 pixels at stride 32: batch normalisation over few pixels amplifies
+    rounding. At 32x64, one process with and without `accelerate` differs by 1e-3 after 20 steps of mti_net.
+    """
+    settings = {
+        "optim_wrapper__optimizer": {"type": "SGD", "lr": 1e-5},
+        "train_dataloader__dataset__size": [96, 128],
+        "train_dataloader__batch_size": 8,
+    }
+    cells = [cell(method, regularizer, 20, double=False, **settings) for regularizer in ("none", "three_d_aware")]
     for one, two in on_one_and_on_two(cells, tmp_path):
         assert len(one["train/loss"]) == 20
         assert largest_difference(one, two, "/loss$") < 1e-5
@@ -153,7 +158,7 @@ def test_a_cell_killed_on_two_devices_resumes_to_the_same_bits_and_not_on_one(tm
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    wait_for_processes(killed)
+    wait_for_end_of(str(killed))
     assert not list((killed / "runs").glob("*/*.json"))
 
     refused = subprocess.run(train(killed, *long, devices=1), capture_output=True, text=True, check=False)
@@ -170,25 +175,6 @@ def test_a_cell_killed_on_two_devices_resumes_to_the_same_bits_and_not_on_one(tm
     first, second = (load_file(folder_of(out) / MODEL_FILE) for out in (calm, killed))
     assert first.keys() == second.keys()
     assert all(first[name].equal(second[name]) for name in first)
-
-
-def wait_for_processes(out: Path) -> None:
-    """Wait until no process has the folder in its command line."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if not any(
-            str(out).encode() in command_line(entry) for entry in Path("/proc").iterdir() if entry.name.isdecimal()
-        ):
-            return
-        time.sleep(0.1)
-    raise AssertionError("processes of the killed cell are still running")
-
-
-def command_line(process: Path) -> bytes:
-    try:
-        return (process / "cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 @pytest.mark.slow
