@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -119,3 +120,38 @@ def test_wrong_requests_get_one_line(checkout, capsys, tmp_path):
     git(checkout, "checkout", "-q", ".")
     assert submit.main([str(checkout / "results"), "--branch", "two..dots"]) == 2
     assert "is not a valid branch name" in capsys.readouterr().err
+
+
+@pytest.fixture
+def offered(trained_cell, tmp_path, monkeypatch, small_rooms):
+    """A copy of a trained cell's folder of results, and an empty folder of stored results."""
+    monkeypatch.setenv("MTL_DATA", str(small_rooms))
+    folder = tmp_path / "offered"
+    shutil.copytree(trained_cell.parents[2], folder)
+    (tmp_path / "stored").mkdir()
+    return folder, tmp_path / "stored"
+
+
+def test_weights_that_have_the_stored_scores_are_accepted(offered, capsys):
+    folder, stored = offered
+    assert submit.main([str(folder), "--check", "--results", str(stored), "--weights", str(folder / "work")]) == 0
+    assert "its weights were scored again, with equal metrics" in capsys.readouterr().out
+
+
+def test_weights_with_other_scores_than_the_stored_ones_are_refused(offered, capsys):
+    folder, stored = offered
+    (path,) = folder.glob("runs/smoke/*.json")
+    content = json.loads(path.read_text())
+    honest = content["metrics"]["depth"]["rmse@pixel"]["value"]
+    content["metrics"]["depth"]["rmse@pixel"]["value"] = honest / 2
+    path.write_text(json.dumps(content))
+    assert submit.main([str(folder), "--check", "--results", str(stored), "--weights", str(folder / "work")]) == 1
+    out = capsys.readouterr().out
+    assert f"depth/rmse@pixel: stored {honest / 2!r}, the weights score {honest!r}" in out
+    assert "cannot be added" in out
+
+
+def test_missing_weights_are_noted(offered, capsys, tmp_path):
+    folder, stored = offered
+    assert submit.main([str(folder), "--check", "--results", str(stored), "--weights", str(tmp_path / "nowhere")]) == 0
+    assert "not scored again, no weights at" in capsys.readouterr().out
