@@ -111,7 +111,7 @@ def _primary(analysis: Analysis, markup: Markup) -> str:
 
 def _statement(found: Comparison, markup: Markup) -> str:
     name = markup.text(comparison_name(found))
-    where = f"{len(found.methods)} methods" if found.kind == GENERAL else markup.text(listed(found.methods))
+    where = _number_of_methods(len(found.methods)) if found.kind == GENERAL else markup.text(listed(found.methods))
     if found.estimate is None or found.estimate.p is None:
         return f"{name}: not enough cells for an interval ({where})"
     verdict = f"a {found.verdict}" if found.verdict else "neither a gain nor a loss is shown"
@@ -119,6 +119,10 @@ def _statement(found: Comparison, markup: Markup) -> str:
         f"{name}: {format_gain(found.estimate)} % ({where}, {format_seeds(found.seeds)} seeds, adjusted p "
         f"{format_p(found.p_adjusted)}), {verdict}"
     )
+
+
+def _number_of_methods(count: int) -> str:
+    return {0: "no method yet", 1: "1 method"}.get(count, f"{count} methods")
 
 
 def _limits(analysis: Analysis, markup: Markup) -> str:
