@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import processes_with, wait_for_end_of
+from processes import processes_with, stall, wait_for_end_of
 from safetensors.torch import load_file
 
-from benchmark.records import leases
 from benchmark.records.store import ResultStore, Stored
 from benchmark.training.checkpoints import STATE_FILE
 from benchmark.training.model_files import MODEL_FILE
@@ -101,14 +100,13 @@ class Chaos:
         return found
 
     def kill(self) -> None:
-        """SIGKILL of a cell, or more rarely of a launcher, which starts anew."""
+        """SIGKILL of a cell, or more rarely of a launcher."""
         cells = self.cells()
         if cells and self.random.random() < 0.75:
             with suppress(ProcessLookupError):
                 os.kill(self.random.choice(cells), signal.SIGKILL)
         else:
             self.random.choice(self.launchers).kill()
-        self.restart()
 
     def restart(self) -> None:
         """Start launchers that have ended anew."""
@@ -117,15 +115,8 @@ class Chaos:
                 self.launchers[index] = self.launch(index)
 
     def stall(self) -> None:
-        """Stop a launcher and make its leases old, as if it had been stopped for longer than they live."""
-        launcher = self.random.choice(self.launchers)
-        launcher.send_signal(signal.SIGSTOP)
-        for path in self.root.rglob("*.lease"):
-            if leases.read(path).get("owner", {}).get("pid") == launcher.pid:
-                with suppress(FileNotFoundError):
-                    os.utime(path, (0, 0))
-        time.sleep(self.random.uniform(0.5, 4.0))
-        launcher.send_signal(signal.SIGCONT)
+        """Stop a launcher for longer than its leases live."""
+        stall(self.random.choice(self.launchers), self.root / "work" / "leases", self.random.uniform(0.5, 4.0))
 
     def damage(self) -> None:
         """Flip a bit of a cell's newest state, or remove the file, after a SIGKILL of the cells."""
@@ -163,12 +154,6 @@ def numbers(store: ResultStore) -> dict[str, tuple[Any, Any]]:
         for entry in entries
         if isinstance(entry, Stored)
     }
-
-
-def parts_of(entry: Stored) -> list[Any]:
-    """Parts of a training before its last start."""
-    parts: list[Any] = entry.result.provenance.get("earlier_parts", [])
-    return parts
 
 
 @pytest.mark.slow
@@ -225,5 +210,7 @@ def check_equal(expected: ResultStore, found: ResultStore, num_cells: int) -> No
         assert all(first[name].equal(second[name]) for name in first)
         log = (folders[1] / "cell.log").read_text(errors="replace")
         assert len(re.findall("^done: ", log, re.MULTILINE)) <= 1, f"{folders[1]}: published twice"
-    resumed = [entry for entry in found.results() if isinstance(entry, Stored) and parts_of(entry)]
+    resumed = [
+        entry for entry in found.results() if isinstance(entry, Stored) and entry.result.provenance.get("earlier_parts")
+    ]
     assert len(resumed) >= num_cells / 4, "the kills did not reach trainings"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -39,13 +38,6 @@ def starts(store: ResultStore) -> Counter:
     """Number of starts of each cell."""
     lines = (store.work / "started.txt").read_text().splitlines()
     return Counter(line.split()[0] for line in lines)
-
-
-def wait_until(condition, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def num_stored(store: ResultStore) -> int:

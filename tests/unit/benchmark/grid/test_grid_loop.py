@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_grids import HERE, grid_of, launch, num_stored, run_here, starts, wait_until
+from fake_grids import HERE, grid_of, launch, num_stored, run_here, starts
+from processes import wait_until
 
 from benchmark.grid.cells import run
 from benchmark.grid.executors.local import LocalExecutor

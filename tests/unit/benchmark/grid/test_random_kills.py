@@ -5,27 +5,16 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import time
 from collections import Counter
 from contextlib import suppress
 
 import pytest
-from fake_grids import grid_of, launch, run_here, wait_until
+from fake_grids import grid_of, launch, run_here
+from processes import stall, wait_until
 
 from benchmark.records import leases
-from benchmark.records.store import ResultStore, Stored
-
-
-def stall(launcher: subprocess.Popen, store: ResultStore, seconds: float) -> None:
-    """Stop a launcher for longer than its leases live: their heartbeats become old at once."""
-    launcher.send_signal(signal.SIGSTOP)
-    for path in (store.work / "leases").glob("*.lease"):
-        if leases.read(path).get("owner", {}).get("pid") == launcher.pid:
-            with suppress(FileNotFoundError):
-                os.utime(path, (0, 0))
-    time.sleep(seconds)
-    launcher.send_signal(signal.SIGCONT)
+from benchmark.records.store import Stored
 
 
 @pytest.mark.parametrize(("num_cells", "num_kills"), [(4, 5), pytest.param(24, 60, marks=pytest.mark.slow)])
@@ -47,7 +36,7 @@ def test_random_kills_of_launchers_and_cells_lose_nothing(store, num_cells, num_
             with suppress(ProcessLookupError):
                 os.kill(generator.choice(alive), signal.SIGKILL)
         elif launchers[index].poll() is None and chance < 0.7:
-            stall(launchers[index], store, generator.uniform(0.1, 0.5))
+            stall(launchers[index], store.work / "leases", generator.uniform(0.1, 0.5))
         elif launchers[index].poll() is None:
             launchers[index].kill()
         if launchers[index].poll() is not None:

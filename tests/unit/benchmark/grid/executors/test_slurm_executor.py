@@ -7,11 +7,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+import processes
 import pytest
 
 from benchmark.grid.cells import cells
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.skipif(find_spec("submitit") is None, reason="needs the
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[4]
+wait_until = partial(processes.wait_until, seconds=90.0)
 
 
 def launch(root: Path, system: str, methods: str, seeds: int, seconds: float) -> subprocess.Popen[str]:
@@ -42,13 +44,6 @@ def starts(store: ResultStore) -> list[tuple[str, int]]:
     except FileNotFoundError:
         return []
     return [(line.split()[0], int(line.split()[1])) for line in lines]
-
-
-def wait_until(condition, seconds: float = 90.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def parent_of(pid: int) -> int:
