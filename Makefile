@@ -19,7 +19,8 @@ DEMO_FLAGS ?=
 GPU_FLAGS ?=
 
 BIN := $(VENV)/bin
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+# Compiled tests are kept for the other processes, whatever the environment says: each would compile them for ten seconds.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 INSTALLED := $(VENV)/.installed
 CHECK_PYTHON := import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or sys.exit( \
 	"found Python %d.%d, the suite needs 3.10 to 3.13: remove $(VENV) if it exists, then name one, " % v + \

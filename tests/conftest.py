@@ -74,9 +74,8 @@ def trained_cell(small_rooms: Path, tmp_path_factory: pytest.TempPathFactory) ->
     store = ResultStore(tmp_path_factory.mktemp("trained") / "results")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MTL_DATA", str(small_rooms))
-        spec = identify(
-            RunSpec("smoke", "hard_sharing", "none", "resnet18", ("semseg", "depth", "normals", "boundary"), 0)
-        )
+        tasks = ("semseg", "depth", "normals", "boundary")
+        spec = identify(RunSpec("smoke", "hard_sharing", "none", "timm:test_resnet", tasks, 0))
         with store.hold(spec) as lease:
             result = run_cell(spec, store.work_folder(spec))
             assert result.status == "done", result.error

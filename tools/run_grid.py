@@ -284,8 +284,10 @@ def executor_of(options: argparse.Namespace, plan: GridPlan) -> Executor:
     Raises:
         ExecutorError: if it cannot be used here, in one line.
     """
-    from benchmark.grid.executors.choice import SLURM, ExecutorOptions, make_executor
+    from benchmark.grid.executors.choice import SLURM, ExecutorOptions, make_executor, require_package
 
+    # Before an estimate for the cluster, which takes a while.
+    require_package(options.executor)
     chosen = ExecutorOptions(
         options.executor,
         options.workers,

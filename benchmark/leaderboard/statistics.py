@@ -93,7 +93,7 @@ def paired_estimates(samples: Sequence[Sample]) -> list[Estimate | None]:
 
 def p_values(samples: Sample) -> Sample:
     """Two-sided p value of the t test against zero, per row of a (K, n) array; 1 for a row of zeros."""
-    return np.nan_to_num(np.asarray(_t_test(samples).pvalue, float), nan=1.0)
+    return _p_values(_t_test(samples))
 
 
 def these_methods(samples: Sequence[Sample]) -> Estimate | None:
@@ -175,6 +175,11 @@ def _t_test(samples: Sample) -> Any:
         return stats.ttest_1samp(samples, 0.0, axis=1)
 
 
+def _p_values(test: Any) -> Sample:
+    """The p values of a t test; 1 for a row of zeros, where it is undefined."""
+    return np.nan_to_num(np.asarray(test.pvalue, float), nan=1.0)
+
+
 def _estimates(group: Sample) -> list[Estimate]:
     """One estimate per row of a (K, n) array. The numbers of a row do not depend on the other rows."""
     n = group.shape[1]
@@ -184,7 +189,8 @@ def _estimates(group: Sample) -> list[Estimate]:
     spreads = group.std(axis=1, ddof=1)
     if n < MIN_SEEDS:
         return [Estimate(n, float(mean), float(std)) for mean, std in zip(means, spreads, strict=True)]
-    interval = _t_test(group).confidence_interval(CONFIDENCE)
+    test = _t_test(group)
+    interval = test.confidence_interval(CONFIDENCE)
     low, high = (np.where(spreads > 0, end, means) for end in (interval.low, interval.high))
-    columns = np.array([means, spreads, low, high, p_values(group)]).T.tolist()
+    columns = np.array([means, spreads, low, high, _p_values(test)]).T.tolist()
     return [Estimate(n, mean, std, low, high, p, n - 1.0) for mean, std, low, high, p in columns]

@@ -30,7 +30,7 @@ from benchmark.training.identity import TRAINING_VERSION
 from benchmark.training.random_batches import random_batch
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference" / "steps.json"
-BACKBONE, SIZE, STEPS = "resnet18", (32, 64), 3
+BACKBONE, SIZE, STEPS = "timm:test_resnet", (32, 64), 3
 TOLERANCE = 1e-5
 """Relative. Networks run in float64, where other processors and faster layers change the 16th digit; in float32, batch
 normalisation amplifies rounding to percents within three steps. The losses themselves are computed in float32."""

@@ -26,6 +26,8 @@ from benchmark.training.model_files import MODEL_FILE, save_model
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAIR_CHECKS: dict[str, Callable[..., None]] = {}
+PARTNERS = ("hard_sharing", "mtan")
+"""Partners of every regularizer in the quick tests: a method that shares one map, and one that shares several."""
 METHODS_THAT_TRAIN = [name for name in METHODS.names() if METHODS.entry(name).accepts_regularizers]
 
 
@@ -36,21 +38,16 @@ def check(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @cache
-def quick_methods() -> set[str]:
-    """The smallest method, and the smallest method with the most feature maps: the partners of the quick tests."""
-    sizes = {}
-    with torch.device("meta"):
-        for name in METHODS_THAT_TRAIN:
-            method = METHODS.create(name, NYUV2_TASKS, BACKBONE)
-            sizes[name] = (len(method.feature_specs), sum(weight.numel() for weight in method.parameters()))
-    smallest = min(sizes, key=lambda name: sizes[name][1])
-    return {smallest, min(sizes, key=lambda name: (-sizes[name][0], sizes[name][1]))}
-
-
-@cache
 def quick_regularizer() -> str:
     """The first regularizer that needs features: the partner of every method in the quick tests."""
     return next(name for name in REGULARIZERS.names() if REGULARIZERS.entry(name).factory.needs_features)
+
+
+def is_quick(method: str, name: str, key: str) -> bool:
+    """True for a check that the quick tests make of this pair."""
+    if key not in ABOUT_THE_PAIR:
+        return method == PARTNERS[0]
+    return method in PARTNERS or name == quick_regularizer()
 
 
 def cases() -> list[Any]:
@@ -61,8 +58,7 @@ def cases() -> list[Any]:
             failures = {**METHODS.entry(method).expected_failures, **REGULARIZERS.entry(name).expected_failures}
             for key in PAIR_CHECKS:
                 marks = [pytest.mark.xfail(reason=failures[key], strict=True)] if key in failures else []
-                depends_on_both = key in ABOUT_THE_PAIR and name == quick_regularizer()
-                if method not in quick_methods() and not depends_on_both:
+                if not is_quick(method, name, key):
                     marks.append(pytest.mark.slow)
                 found.append(pytest.param(method, name, key, id=f"{method}-{name}-{key}", marks=marks))
     return found

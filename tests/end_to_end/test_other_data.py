@@ -49,7 +49,7 @@ def test_every_task_of_the_data_is_learned_measured_and_has_a_column(
     factory: Any = DATASETS.entry(load_recipe(recipe).dataset).factory
     factory.example(tmp_path / "data" / folder)
     tasks = tuple(load_recipe(recipe, overrides).tasks)
-    result = run_cell(RunSpec(recipe, method, "none", "resnet18", tasks, 0, overrides), tmp_path / "cell")
+    result = run_cell(RunSpec(recipe, method, "none", "timm:test_resnet", tasks, 0, overrides), tmp_path / "cell")
     assert result.status == "done", result.error
     assert tuple(result.metrics) == tasks
     (table,) = tables([Stored(result, tmp_path / "cell.json")])

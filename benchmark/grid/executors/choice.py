@@ -20,6 +20,7 @@ from benchmark.records.store import ResultStore
 SLURM = "slurm"
 ON_CLUSTERS = ("ray", SLURM)
 EXECUTORS = ("local", *ON_CLUSTERS, "in_process")
+PACKAGES = {"ray": "ray", SLURM: "submitit"}
 RUN_CELL = "benchmark.training.cell:run_cell"
 """Function that trains a cell; named as text, since this package imports no torch."""
 
@@ -77,14 +78,15 @@ def make_executor(options: ExecutorOptions, store: ResultStore) -> Executor:
     return makers[options.name](options, store)
 
 
-def require(package: str, extra: str) -> None:
-    """Refuse to go on without a package.
+def require_package(executor: str) -> None:
+    """Refuse to go on without the package of an executor.
 
     Raises:
         ExecutorError: with the command that installs it.
     """
-    if find_spec(package) is None:
-        raise ExecutorError(f"--executor {extra} needs the package {package}: python -m pip install {package}")
+    package = PACKAGES.get(executor)
+    if package and find_spec(package) is None:
+        raise ExecutorError(f"--executor {executor} needs the package {package}: python -m pip install {package}")
 
 
 def gpus_of_cell(options: ExecutorOptions, has_gpus: bool) -> float:
@@ -126,12 +128,12 @@ def _in_process(options: ExecutorOptions, store: ResultStore) -> Executor:
 
 
 def _ray(options: ExecutorOptions, store: ResultStore) -> Executor:
-    require("ray", "ray")
+    require_package("ray")
     executor: Executor = import_module("benchmark.grid.executors.ray_cluster").make(options, store)
     return executor
 
 
 def _slurm(options: ExecutorOptions, store: ResultStore) -> Executor:
-    require("submitit", SLURM)
+    require_package(SLURM)
     executor: Executor = import_module("benchmark.grid.executors.slurm_cluster").make(options, store)
     return executor

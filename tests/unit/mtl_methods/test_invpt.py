@@ -72,7 +72,10 @@ def test_preliminary_predictions_have_the_weight_and_the_loss_of_their_task():
     assert all(auxiliary.prediction.shape[2:] == (64, 128) for auxiliary in output.auxiliary)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES.names())
+@pytest.mark.parametrize(
+    "backbone",
+    [pytest.param(name, marks=[pytest.mark.slow] if BACKBONES.entry(name).large else []) for name in BACKBONES.names()],
+)
 def test_every_parameter_gets_a_gradient_on_every_backbone(backbone: str):
     """Without computing: the graph alone says what is connected."""
     with torch.device("meta"):

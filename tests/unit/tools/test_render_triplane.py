@@ -48,7 +48,7 @@ class Store:
     def train(self, regularizer: str, method: str = "hard_sharing", **overrides: Any) -> tuple[RunSpec, Path]:
         """A cell's spec and result file."""
         tasks = ("semseg", "depth", "normals", "boundary")
-        spec = RunSpec("smoke", method, regularizer, "resnet18", tasks, 0, overrides)
+        spec = RunSpec("smoke", method, regularizer, "timm:test_resnet", tasks, 0, overrides)
         with self.store.hold(spec) as lease:
             result = run_cell(spec, self.store.work_folder(spec))
             assert result.status == "done", result.error

@@ -76,7 +76,7 @@ def test_a_picture_of_the_trained_size_is_predicted_as_in_the_evaluation(trained
 def test_weights_describe_their_network(trained_cell: Path) -> None:
     found = describe_weights(weights_of(trained_cell))
     assert found is not None
-    assert (found.method, found.backbone, found.input_size) == ("hard_sharing", "resnet18", (64, 96))
+    assert (found.method, found.backbone, found.input_size) == ("hard_sharing", "timm:test_resnet", (64, 96))
     assert found.run_id == trained_cell.stem
     assert found.data.startswith("synthetic-")
     assert found.tasks["semseg"].classes[:2] == ("wall", "floor")

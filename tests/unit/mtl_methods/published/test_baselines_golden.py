@@ -78,7 +78,10 @@ def test_network_of_one_channel_is_refused_with_the_remedy():
         ("hard_sharing", "hrnet_w18_small_v2", "fcn", list(NYUV2_TASKS), (480, 640), 4_515_556, 44.644),
         ("hard_sharing", "hrnet_w18_small_v2", "fcn", list(NYUV2_TASKS), (425, 560), 4_515_556, 34.951),
         ("hard_sharing", "hrnet_w48", "fcn", list(NYUV2_TASKS), (480, 640), 70_000_305, 378.036),
-        ("hard_sharing", "hrnet_w48", "fcn", list(NYUV2_TASKS), (425, 560), 70_000_305, 297.046),
+        pytest.param(
+            *("hard_sharing", "hrnet_w48", "fcn", list(NYUV2_TASKS), (425, 560), 70_000_305, 297.046),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_size_is_that_of_the_public_implementation(

@@ -1,0 +1,88 @@
+"""Comparison of a method with its accelerated network."""
+
+from __future__ import annotations
+
+import copy
+from pkgutil import resolve_name
+from statistics import median
+from typing import Any
+
+import torch
+from scenes import build_method, predict, random_batch, total
+
+from benchmark.contracts import Method
+from benchmark.registry import ACCELERATE
+from benchmark.tasks import NYUV2_TASKS
+from benchmark.training.model import MultiTaskModel
+
+
+def assert_the_same_when_accelerated(name: str, backbone: str) -> None:
+    """The same parameter objects under the same names; equal predictions, losses and gradients.
+
+    In float64 they are equal to eight digits. In float32, the accelerated network has to be as close to the float64
+    result as plain torch is; there batch normalisation uses fixed statistics, since those of a batch amplify rounding.
+    """
+    fast = build_method(name, backbone=backbone)
+    collect_statistics(fast)
+    parameters, keys = list(fast.parameters()), list(fast.state_dict())
+    plain = copy.deepcopy(fast)
+    resolve_name(ACCELERATE)(fast)
+    assert all(ours is theirs for ours, theirs in zip(fast.parameters(), parameters, strict=True))
+    assert list(fast.state_dict()) == keys
+    exact = outputs_and_gradients(plain, torch.float64)
+    assert max(relative_errors(outputs_and_gradients(fast, torch.float64), exact).values()) < 1e-8
+    exact = outputs_and_gradients(plain, torch.float64, freeze=True)
+    single, plain_single = (
+        relative_errors(outputs_and_gradients(network, torch.float32, freeze=True), exact) for network in (fast, plain)
+    )
+    assert max(single[task] for task in NYUV2_TASKS) < 1e-4
+    for of_all in (max, median):
+        assert of_all(single.values()) < 3 * of_all(plain_single.values()) + 1e-6
+
+
+def outputs_and_gradients(method: Method, dtype: torch.dtype, freeze: bool = False) -> dict[str, torch.Tensor]:
+    """Predictions in eval mode, loss terms and gradients of a training step on one random batch, by name.
+
+    Args:
+        method: the network; a copy of it is converted and used.
+        dtype: type of its weights.
+        freeze: let batch normalisation use its running statistics in the step.
+    """
+    model = MultiTaskModel(copy.deepcopy(method).to(dtype), NYUV2_TASKS)
+    batch = random_batch(NYUV2_TASKS)
+    images = batch["images"].to(dtype, memory_format=torch.channels_last)
+    predictions = predict(model, images)
+    torch.manual_seed(1)
+    model.train()
+    for layer in batch_normalisations(model) if freeze else ():
+        layer.eval()
+    losses: dict[str, torch.Tensor] = model(images=images, targets=batch["targets"], mode="loss")
+    loss = total(losses)
+    if loss.requires_grad:
+        loss.backward()
+    gradients = {key: part.grad for key, part in model.named_parameters() if part.grad is not None}
+    return {name: values.detach() for name, values in {**predictions, **losses, **gradients}.items()}
+
+
+def batch_normalisations(model: torch.nn.Module) -> list[Any]:
+    """The layers of batch normalisation."""
+    return [layer for layer in model.modules() if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)]
+
+
+def collect_statistics(method: Method) -> None:
+    """Set the running statistics to those of a random batch."""
+    for layer in batch_normalisations(method):
+        layer.momentum = 1.0
+    with torch.no_grad():
+        method.train()(random_batch(NYUV2_TASKS)["images"])
+
+
+def relative_errors(values: dict[str, torch.Tensor], exact: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Norm of the difference over the norm of the exact tensor or 1e-3, whichever is larger, by name.
+
+    The floor is for gradients that cancel to zero, such as the gradient of a shift before a batch normalisation.
+    """
+    assert list(values) == list(exact)
+    return {
+        key: float((values[key] - expected).norm() / expected.norm().clamp(min=1e-3)) for key, expected in exact.items()
+    }
