@@ -61,7 +61,8 @@ coverage: $(INSTALLED) ## the tests without the slow ones, with a report of cove
 	$(PYTEST) -m "not slow" --cov --cov-report=term:skip-covered
 
 slow: $(INSTALLED) ## the slow tests
-	$(PYTEST) -m slow
+	# The dump of a test of more than five minutes can crash its process.
+	$(PYTEST) -o faulthandler_timeout=0 -m slow
 
 gpu-check: $(INSTALLED) ## check the suite on one GPU in under ten minutes; GPU_FLAGS="--store results" keeps the table
 	$(BIN)/python tools/gpu_check.py $(GPU_FLAGS)

@@ -102,6 +102,19 @@ def in_memory_format(module: Trained, memory_format: torch.memory_format) -> Tra
     return module
 
 
+def ensure_files(name: str, root: Path) -> None:
+    """Generate the files of a registered data set, or check that they exist.
+
+    A class of a user needs no `ensure`: it reads its files when it is made.
+
+    Raises:
+        ValueError, OSError: if the files are missing and cannot be generated; the message has the remedy.
+    """
+    ensure = getattr(DATASETS.entry(name).factory, "ensure", None)
+    if ensure is not None:
+        ensure(root)
+
+
 @MMENGINE_DATASETS.register_module(name="SplitOf")
 def build_split(name: str, root: str, split: str, tasks: Sequence[str], seed: int, **options: Any) -> Dataset[Any]:
     """Build one split of a registered data set; a data set that can be generated is generated first.
@@ -109,9 +122,8 @@ def build_split(name: str, root: str, split: str, tasks: Sequence[str], seed: in
     Sizes come from a config as lists; a data set expects tuples. With `pairs`, a mapping of `name`, `root`, `gap` and
     `tasks`, pairs of posed views of the named data set are added, with the same options and with the listed tasks.
     """
+    ensure_files(name, Path(root))
     factory: Any = DATASETS.entry(name).factory
-    if hasattr(factory, "ensure"):
-        factory.ensure(Path(root))
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     pairs = options.pop("pairs", None)
     data: Any = factory(root=Path(root), split=split, tasks=tuple(tasks), seed=seed, **options)

@@ -30,7 +30,7 @@ from benchmark.registry import (
     split_backbone,
 )
 from benchmark.tasks import Task
-from benchmark.training.builders import tasks_of
+from benchmark.training.builders import ensure_files, tasks_of
 from benchmark.training.compiling import compile_options
 from benchmark.training.recipe_files import data_root, load_recipe, posed_pairs
 from benchmark.training.recipe_keys import constructor
@@ -123,8 +123,7 @@ def ensure_data(recipe: Config) -> None:
         ValueError, OSError: if the data are missing and cannot be generated; the message has the remedy.
     """
     for dataset, root in _data_folders(recipe):
-        factory: Any = DATASETS.entry(dataset).factory
-        factory.ensure(root)
+        ensure_files(dataset, root)
 
 
 def check_data(recipe: Config) -> None:
@@ -134,9 +133,8 @@ def check_data(recipe: Config) -> None:
         ValueError, OSError: if the data are missing; the message has the remedy.
     """
     for dataset, root in _data_folders(recipe):
-        factory: Any = DATASETS.entry(dataset).factory
-        if not hasattr(factory, "identity"):
-            factory.ensure(root)
+        if not hasattr(DATASETS.entry(dataset).factory, "identity"):
+            ensure_files(dataset, root)
 
 
 def _data_folders(recipe: Config) -> list[tuple[str, Path]]:

@@ -23,7 +23,8 @@ from benchmark.training.checkpoints import PREVIOUS_FILE, STATE_FILE
 from benchmark.training.model_files import MODEL_FILE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-STEPS = 8
+STEPS = 24
+"""A training takes about as long as the start of its process, so that kills at any time reach trainings."""
 GRID = [
     *("--recipe", "smoke", "--methods", "hard_sharing", "--backbone", "timm:test_resnet"),
     *("--regularizers", "none,aux_heads,three_d_aware"),

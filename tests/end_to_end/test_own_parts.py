@@ -17,6 +17,9 @@ import torch
 from safetensors.torch import save_file
 
 from benchmark.records.store import ResultStore, Stored
+from benchmark.registry import DATASETS, import_files
+from benchmark.training.identity import check_data, data_identity, ensure_data
+from benchmark.training.recipe_files import load_recipe
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -118,6 +121,18 @@ def test_every_printed_command_works(folder: Path, small_rooms: Path) -> None:
     assert any("within_10cm" in found.result.metrics["depth"] for found in results)
     table = (folder / "results" / "LEADERBOARD.md").read_text()
     assert "within_10cm" in table
+
+
+def test_the_data_set_class_of_the_page_is_planned_without_further_methods(folder: Path) -> None:
+    import_files([str(folder / "my_data.py")])
+    try:
+        recipe = load_recipe(str(folder / "my_data_recipe.py"), {"root": str(folder / "frames")})
+        check_data(recipe)
+        ensure_data(recipe)
+        assert data_identity(recipe) == {"id": "my_rooms"}
+    finally:
+        DATASETS._entries.pop("my_rooms")
+        DATASETS._module_dict.pop("my_rooms")
 
 
 def test_a_wrong_loss_is_named_with_file_and_line_before_the_training(folder: Path, small_rooms: Path) -> None:
