@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -24,6 +26,7 @@ Size = tuple[int, int]
 Predictions = Sequence[np.ndarray[Any, Any]]
 TOLERANCE = 1e-4
 """Largest difference from the model, as a share of the standard deviation of a prediction."""
+ANY_SIZE_SECONDS = 120.0
 OPSET = 18
 ONNX_PACKAGES = "onnx onnxruntime onnxscript"
 
@@ -83,7 +86,11 @@ def export_onnx(model: TrainedModel, folder: Path, sizes: Sequence[Size], checke
 
 
 def export_program(model: TrainedModel, folder: Path, sizes: Sequence[Size], checked: Sequence[Size]) -> list[Path]:
-    """Write model.pt2 of torch.export for images of any size; or one file per size. Arguments as in `export_onnx`."""
+    """Write model.pt2 of torch.export for images of any size; or one file per size. Arguments as in `export_onnx`.
+
+    Sizes that are formulae, as after padding to multiples of 64, can take torch.export very long: it gets
+    `ANY_SIZE_SECONDS`.
+    """
     network = RawPredictions(model.model.method).eval()
     file = folder / "model.pt2"
     try:
@@ -183,7 +190,8 @@ def _capture(network: nn.Module, path: Path, size: Size, tasks: list[str]) -> No
 def _program(network: nn.Module, path: Path, size: Size, any_size: bool) -> None:
     shapes: Mapping[int, Any] = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     images = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
-    program = torch.export.export(network, (images,), dynamic_shapes=(shapes,) if any_size else None)
+    with _time_limit(ANY_SIZE_SECONDS) if any_size else nullcontext():
+        program = torch.export.export(network, (images,), dynamic_shapes=(shapes,) if any_size else None)
     # torch.export refuses names without its ending.
     target = path.with_name(f"{path.name}.pt2")
     torch.export.save(program, str(target))
@@ -204,6 +212,25 @@ def _run_program(path: Path, images: Tensor) -> Predictions:
         program = torch.export.load(file)
     with torch.no_grad():
         return [prediction.numpy() for prediction in program.module()(images)]
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in a block that takes longer. Threads and Windows have no timer: there it may take longer."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError(f"no graph after {seconds:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @contextmanager

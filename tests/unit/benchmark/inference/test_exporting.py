@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 import benchmark
+from benchmark.inference import exporting
 from benchmark.inference.exporting import TOLERANCE, ExportError, export_onnx, export_program, largest_difference
 from benchmark.inference.loading import find_model
 from benchmark.inference.model import TrainedModel
@@ -72,7 +73,7 @@ def test_a_card_of_imported_weights_needs_no_result(trained_cell: Path) -> None:
 def trained(name: str) -> TrainedModel:
     """A method with random weights, with running statistics of random images."""
     torch.manual_seed(0)
-    method = METHODS.create(name, NYUV2_TASKS, "resnet18")
+    method = METHODS.create(name, NYUV2_TASKS, "timm:test_resnet")
     with torch.no_grad():
         method.train()(torch.randn(4, 3, 64, 96))
     found: Any = None
@@ -124,6 +125,23 @@ def test_a_program_of_torch_export_equals_the_model(name: str, tmp_path: Path) -
             expected = [values.numpy() for values in model.model(images).predictions.values()]
             found = [values.numpy() for values in torch.export.load(file).module()(images)]
         assert largest_difference(found, expected) <= TOLERANCE
+
+
+def test_a_program_for_any_size_that_takes_too_long_becomes_one_for_each_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export, started = torch.export.export, []
+
+    def endless(network: torch.nn.Module, images: Any, dynamic_shapes: Any) -> Any:
+        while dynamic_shapes:
+            started.append(1)
+        return export(network, images)
+
+    monkeypatch.setattr(torch.export, "export", endless)
+    monkeypatch.setattr(exporting, "ANY_SIZE_SECONDS", 0.2)
+    files = export_program(trained("constant"), tmp_path, SIZES[:1], SIZES)
+    assert started
+    assert [file.name for file in files] == ["model_64x96.pt2"]
 
 
 def test_a_graph_that_differs_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
