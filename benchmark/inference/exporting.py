@@ -24,6 +24,7 @@ from benchmark.records.validation import shortened
 
 Size = tuple[int, int]
 Predictions = Sequence[np.ndarray[Any, Any]]
+Graph = Callable[[Tensor], Predictions]
 TOLERANCE = 1e-4
 """Largest difference from the model, as a share of the standard deviation of a prediction."""
 ANY_SIZE_SECONDS = 120.0
@@ -75,7 +76,7 @@ def export_onnx(model: TrainedModel, folder: Path, sizes: Sequence[Size], checke
     file, tasks = folder / "model.onnx", list(model.tasks)
     try:
         trace = partial(_trace, network, size=sizes[0], tasks=tasks, any_size=True)
-        _checked(network, file, checked, trace, _run_onnx)
+        _checked(network, file, checked, trace, _load_onnx)
     except ExportError:
         # Shapes inside the network are numbers of the graph, so it holds for one size.
         files = [folder / f"model_{height}x{width}.onnx" for height, width in sizes]
@@ -94,11 +95,11 @@ def export_program(model: TrainedModel, folder: Path, sizes: Sequence[Size], che
     network = RawPredictions(model.model.method).eval()
     file = folder / "model.pt2"
     try:
-        _checked(network, file, checked, partial(_program, network, size=sizes[0], any_size=True), _run_program)
+        _checked(network, file, checked, partial(_program, network, size=sizes[0], any_size=True), _load_program)
     except ExportError:
         files = [folder / f"model_{height}x{width}.pt2" for height, width in sizes]
         for path, size in zip(files, sizes, strict=True):
-            _checked(network, path, [size], partial(_program, network, size=size, any_size=False), _run_program)
+            _checked(network, path, [size], partial(_program, network, size=size, any_size=False), _load_program)
         return files
     return [file]
 
@@ -117,17 +118,13 @@ def _static(network: nn.Module, path: Path, size: Size, tasks: list[str]) -> Non
     """Trace for one size; torch's newer exporter takes longer and serves networks that cannot be traced."""
     try:
         trace = partial(_trace, network, size=size, tasks=tasks, any_size=False)
-        _checked(network, path, [size], trace, _run_onnx)
+        _checked(network, path, [size], trace, _load_onnx)
     except ExportError:
-        _checked(network, path, [size], partial(_capture, network, size=size, tasks=tasks), _run_onnx)
+        _checked(network, path, [size], partial(_capture, network, size=size, tasks=tasks), _load_onnx)
 
 
 def _checked(
-    network: nn.Module,
-    path: Path,
-    sizes: Sequence[Size],
-    write: Callable[[Path], None],
-    run: Callable[[Path, Tensor], Predictions],
+    network: nn.Module, path: Path, sizes: Sequence[Size], write: Callable[[Path], None], load: Callable[[Path], Graph]
 ) -> None:
     """Write a graph, compare it with the network, and keep it if both agree.
 
@@ -138,12 +135,13 @@ def _checked(
         try:
             with _quiet():
                 write(temporary)
+                graph = load(temporary)
             for size in sizes:
                 images = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
                 with torch.no_grad():
                     expected = [prediction.numpy() for prediction in network(images)]
                 with _quiet():
-                    difference = largest_difference(run(temporary, images), expected)
+                    difference = largest_difference(graph(images), expected)
                 if not difference <= TOLERANCE:
                     raise ExportError(
                         f"{path.name} differs from the model at {size[0]}x{size[1]} by {difference:.2g} standard "
@@ -198,20 +196,24 @@ def _program(network: nn.Module, path: Path, size: Size, any_size: bool) -> None
     target.replace(path)
 
 
-def _run_onnx(path: Path, images: Tensor) -> Predictions:
+def _load_onnx(path: Path) -> Graph:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return list(session.run(None, {"images": images.numpy()}))
+    return lambda images: list(session.run(None, {"images": images.numpy()}))
 
 
-def _run_program(path: Path, images: Tensor) -> Predictions:
+def _load_program(path: Path) -> Graph:
     with open(path, "rb") as file:
-        program = torch.export.load(file)
-    with torch.no_grad():
-        return [prediction.numpy() for prediction in program.module()(images)]
+        module = torch.export.load(file).module()
+
+    @torch.no_grad()
+    def run(images: Tensor) -> Predictions:
+        return [prediction.numpy() for prediction in module(images)]
+
+    return run
 
 
 @contextmanager

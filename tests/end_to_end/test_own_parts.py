@@ -110,17 +110,17 @@ def run(command: str, folder: Path, small_rooms: Path) -> subprocess.CompletedPr
 
 @pytest.mark.slow
 def test_every_printed_command_works(folder: Path, small_rooms: Path) -> None:
-    """In the order of the pages; a table of a metric needs the results of the command before it."""
+    """In the order of the pages; a table of a metric needs the results before it, and later cells rewrite it."""
     for command in commands():
         done = run(command, folder, small_rooms)
         assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         assert "passed" in done.stdout or "-m pytest" not in command, "no contract test was selected"
+        if "make_leaderboard" in command:
+            assert "within_10cm" in (folder / "results" / "LEADERBOARD.md").read_text(), command
     results: list[Any] = [found for found in ResultStore(folder / "results").results() if isinstance(found, Stored)]
     assert len(results) >= 8
     assert all(found.result.status == "done" for found in results)
     assert any("within_10cm" in found.result.metrics["depth"] for found in results)
-    table = (folder / "results" / "LEADERBOARD.md").read_text()
-    assert "within_10cm" in table
 
 
 def test_the_data_set_class_of_the_page_is_planned_without_further_methods(folder: Path) -> None:
