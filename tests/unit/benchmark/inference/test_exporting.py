@@ -70,10 +70,10 @@ def test_a_card_of_imported_weights_needs_no_result(trained_cell: Path) -> None:
     assert text.startswith("---\n")
 
 
-def trained(name: str) -> TrainedModel:
+def trained(name: str, backbone: str = "resnet18") -> TrainedModel:
     """A method with random weights, with running statistics of random images."""
     torch.manual_seed(0)
-    method = METHODS.create(name, NYUV2_TASKS, "timm:test_resnet")
+    method = METHODS.create(name, NYUV2_TASKS, backbone)
     with torch.no_grad():
         method.train()(torch.randn(4, 3, 64, 96))
     found: Any = None
@@ -118,7 +118,7 @@ SEARCH = pytest.mark.xfail(
     "name", [pytest.param(name, marks=[SEARCH] if name == "atrc_search" else []) for name in METHODS.names()]
 )
 def test_a_program_of_torch_export_equals_the_model(name: str, tmp_path: Path) -> None:
-    model = trained(name)
+    model = trained(name, "timm:test_resnet")
     for file, size in zip(export_program(model, tmp_path, SIZES[:1], SIZES), SIZES, strict=False):
         images = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(9))
         with torch.no_grad():
