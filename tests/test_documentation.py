@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from registrations import forget
 
 from benchmark.contracts import Method
 from benchmark.registry import DATASETS, METHODS, import_file
@@ -84,8 +85,7 @@ def test_the_method_of_a_page_trains(tmp_path: Path, page: str, name: str) -> No
         torch.stack([value.square().mean() for value in output.predictions.values()]).sum().backward()
         assert all(parameter.grad is not None for parameter in method.parameters())
     finally:
-        METHODS._entries.pop("readme_method")
-        METHODS._module_dict.pop("readme_method")
+        forget(METHODS, "readme_method")
 
 
 def test_the_manifest_of_the_docs_is_accepted(tmp_path: Path) -> None:
@@ -116,5 +116,4 @@ def test_the_data_set_class_of_the_docs_is_read(tmp_path: Path) -> None:
         data = build_split("docs_rooms", str(tmp_path), "train", ("depth",), 0)
         assert data[0]["targets"]["depth"].mean() == 2
     finally:
-        DATASETS._entries.pop("docs_rooms")
-        DATASETS._module_dict.pop("docs_rooms")
+        forget(DATASETS, "docs_rooms")

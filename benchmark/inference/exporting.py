@@ -28,6 +28,7 @@ Graph = Callable[[Tensor], Predictions]
 TOLERANCE = 1e-4
 """Largest difference from the model, as a share of the standard deviation of a prediction."""
 ANY_SIZE_SECONDS = 120.0
+"""Longest time for a graph of torch.export that takes images of any size."""
 OPSET = 18
 ONNX_PACKAGES = "onnx onnxruntime onnxscript"
 
@@ -89,8 +90,8 @@ def export_onnx(model: TrainedModel, folder: Path, sizes: Sequence[Size], checke
 def export_program(model: TrainedModel, folder: Path, sizes: Sequence[Size], checked: Sequence[Size]) -> list[Path]:
     """Write model.pt2 of torch.export for images of any size; or one file per size. Arguments as in `export_onnx`.
 
-    Sizes that are formulae, as after padding to multiples of 64, can take torch.export very long: it gets
-    `ANY_SIZE_SECONDS`.
+    A graph for any size has formulae in place of sizes, and torch.export may simplify those for a long time, for
+    example after padding to multiples of 64. After `ANY_SIZE_SECONDS` it is stopped.
     """
     network = RawPredictions(model.model.method).eval()
     file = folder / "model.pt2"

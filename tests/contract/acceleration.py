@@ -19,8 +19,9 @@ from benchmark.training.model import MultiTaskModel
 def assert_the_same_when_accelerated(name: str, backbone: str) -> None:
     """The same parameter objects under the same names; equal predictions, losses and gradients.
 
-    In float64 they are equal to eight digits. In float32, the accelerated network has to be as close to the float64
-    result as plain torch is; there batch normalisation uses fixed statistics, since those of a batch amplify rounding.
+    In float64 they are equal to eight digits. In float32, the accelerated network must be as close to the float64
+    result as plain torch is. Batch normalisation then uses its running statistics: with the statistics of the batch,
+    its gradient amplifies rounding errors.
     """
     fast = build_method(name, backbone=backbone)
     collect_statistics(fast)
@@ -70,7 +71,7 @@ def batch_normalisations(model: torch.nn.Module) -> list[Any]:
 
 
 def collect_statistics(method: Method) -> None:
-    """Set the running statistics to those of a random batch."""
+    """Run a random batch in training mode, so that batch normalisation stores its mean and variance."""
     for layer in batch_normalisations(method):
         layer.momentum = 1.0
     with torch.no_grad():

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+from registrations import forget
 from safetensors.torch import save_file
 
 from benchmark.records.store import ResultStore, Stored
@@ -131,8 +132,7 @@ def test_the_data_set_class_of_the_page_is_planned_without_further_methods(folde
         ensure_data(recipe)
         assert data_identity(recipe) == {"id": "my_rooms"}
     finally:
-        DATASETS._entries.pop("my_rooms")
-        DATASETS._module_dict.pop("my_rooms")
+        forget(DATASETS, "my_rooms")
 
 
 def test_a_wrong_loss_is_named_with_file_and_line_before_the_training(folder: Path, small_rooms: Path) -> None:

@@ -75,6 +75,7 @@ def make_executor(options: ExecutorOptions, store: ResultStore) -> Executor:
     }
     if options.name not in makers:
         raise ExecutorError(f"no executor named {options.name!r}; executors: {', '.join(EXECUTORS)}")
+    require_package(options.name)
     return makers[options.name](options, store)
 
 
@@ -128,12 +129,10 @@ def _in_process(options: ExecutorOptions, store: ResultStore) -> Executor:
 
 
 def _ray(options: ExecutorOptions, store: ResultStore) -> Executor:
-    require_package("ray")
     executor: Executor = import_module("benchmark.grid.executors.ray_cluster").make(options, store)
     return executor
 
 
 def _slurm(options: ExecutorOptions, store: ResultStore) -> Executor:
-    require_package(SLURM)
     executor: Executor = import_module("benchmark.grid.executors.slurm_cluster").make(options, store)
     return executor

@@ -10,6 +10,7 @@ import mmseg.registry
 import pytest
 import torch
 from mmengine.registry import MODELS
+from registrations import forget
 
 from benchmark.registry import (
     BACKBONES,
@@ -111,8 +112,7 @@ def test_a_users_file_joins(tmp_path: Path) -> None:
         assert METHODS.entry("own_from_a_file").title == "Own"
         assert import_file(file) is import_file(file)
     finally:
-        METHODS._entries.pop("own_from_a_file")
-        METHODS._module_dict.pop("own_from_a_file")
+        forget(METHODS, "own_from_a_file")
 
 
 def test_a_users_file_may_not_take_a_name_that_is_taken(tmp_path: Path) -> None:
@@ -152,5 +152,4 @@ def test_an_installed_package_joins_through_its_entry_point(monkeypatch: pytest.
     try:
         assert "own_from_a_package" in METHODS.names()
     finally:
-        METHODS._entries.pop("own_from_a_package")
-        METHODS._module_dict.pop("own_from_a_package")
+        forget(METHODS, "own_from_a_package")

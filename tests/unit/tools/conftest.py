@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from registrations import forget
 
 from benchmark.grid.executors import local
 
@@ -85,6 +86,4 @@ def fakes(run_grid, tmp_path):
     file = tmp_path / "fakes.py"
     file.write_text(METHODS)
     yield ["--import", str(file)]
-    for name in ("quick", "crashes", "flaky"):
-        REGISTRY._entries.pop(name, None)
-        REGISTRY._module_dict.pop(name, None)
+    forget(REGISTRY, "quick", "crashes", "flaky")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from registrations import forget
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 TOOL = CHECKOUT / "tools" / "run_grid.py"
@@ -130,8 +131,7 @@ def test_a_faulty_method_of_a_user_is_told_before_anything_runs(call, tmp_path, 
     try:
         code, _, err = call("--import", str(file), "--methods", "mine", "--tasks", "semseg", "--dry-run")
     finally:
-        REGISTRY._entries.pop("mine", None)
-        REGISTRY._module_dict.pop("mine", None)
+        forget(REGISTRY, "mine")
     assert code == 2
     assert message in err
     assert err.count("\n") == 1

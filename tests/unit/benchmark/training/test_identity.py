@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from registrations import forget
 
 from benchmark.records.result import RunSpec
 from benchmark.registry import METHODS, import_file
@@ -43,16 +44,14 @@ def film(tmp_path: Path) -> Iterator[Any]:
     file = tmp_path / "film.py"
 
     def load(text: str) -> None:
-        METHODS._entries.pop("film", None)
-        METHODS._module_dict.pop("film", None)
+        forget(METHODS, "film")
         for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(file)]:
             del sys.modules[name]
         file.write_text(text)
         import_file(file)
 
     yield load
-    METHODS._entries.pop("film", None)
-    METHODS._module_dict.pop("film", None)
+    forget(METHODS, "film")
 
 
 def spec(**changes: Any) -> RunSpec:
