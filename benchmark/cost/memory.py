@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gc
-import resource
-import sys
 from pathlib import Path
 
 import torch
+
+from benchmark.records.resident_memory import peak_resident_bytes
 
 MIB = 2**20
 
@@ -29,11 +29,11 @@ class PeakMemory:
             self.before = torch.cuda.memory_allocated()
         else:
             _reset_peak()
-            self.before = _peak_bytes()
+            self.before = peak_resident_bytes()
 
     def mb(self) -> float:
         """MiB at the peak, minus the memory at construction."""
-        peak = torch.cuda.max_memory_allocated() if self.device == "cuda" else _peak_bytes()
+        peak = torch.cuda.max_memory_allocated() if self.device == "cuda" else peak_resident_bytes()
         return (peak - self.before) / MIB
 
 
@@ -44,15 +44,3 @@ def _reset_peak() -> None:
     except OSError:
         # macOS and some containers cannot reset the peak, which then includes the memory in use now.
         return
-
-
-def _peak_bytes() -> int:
-    """Largest resident memory of this process so far."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        lines = []
-    # On Linux, a child process inherits the ru_maxrss of its parent, so ru_maxrss is only the fallback.
-    peaks = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]
-    unit = 1 if sys.platform == "darwin" else 1024
-    return peaks[0] if peaks else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -49,7 +49,7 @@ ROW_FIELDS: dict[str, type] = {
     "files": str,
     "schema_version": int,
 }
-"""Columns of leaderboard.csv and leaderboard.parquet, before those of metrics and costs."""
+"""Columns of leaderboard.csv and leaderboard.parquet, before the columns of metrics and costs."""
 COMPARISON_FIELDS: dict[str, type] = {
     "board": str,
     "version": int,

@@ -87,4 +87,4 @@ class Metrics(dict[str, OwnMetric]):
 
 
 METRICS = Metrics()
-"""Metrics in addition to those of `benchmark.metrics.catalogue`."""
+"""Metrics in addition to `benchmark.metrics.catalogue`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import math
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from benchmark.contracts import Method, Regularizer
 from benchmark.metrics import described as meaning_of
 from benchmark.records.failures import OUT_OF_MEMORY
 from benchmark.records.provenance import code_state
+from benchmark.records.resident_memory import peak_resident_bytes
 from benchmark.records.result import RunResult, RunSpec, failure
 from benchmark.records.validation import MAX_NUMBER, shortened
 from benchmark.training.cell_runner import CellRunner
@@ -304,9 +304,7 @@ def peak_memory_mb() -> float:
     """Peak memory of this process in MiB: of the GPU if available, else resident memory."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    return peak_resident_bytes() / 2**20
 
 
 def _described(values: Mapping[str, float]) -> Metrics:

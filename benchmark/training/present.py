@@ -20,7 +20,7 @@ SCORE_TOLERANCE = 1e-3
 
 
 def changes_now(result: RunResult) -> list[str]:
-    """Differences between the ingredients of a result and those of its cell in this checkout, except its data.
+    """Differences between the ingredients in a result and its cell's ingredients in this checkout, except the data.
 
     The data need not be here.
 

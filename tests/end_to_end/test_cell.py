@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from benchmark.records.result import RunResult, RunSpec
-from benchmark.training.cell import evaluate_cell, run_cell
+from benchmark.training.cell import evaluate_cell, peak_memory_mb, run_cell
 from benchmark.training.checkpoints import (
     STATE_FILE,
     ResumableStateHook,
@@ -94,6 +94,17 @@ def test_a_cell_is_measured_and_its_result_can_be_stored(tmp_path: Path) -> None
     (log,) = tmp_path.rglob("*.log")
     assert "ResumableStateHook" in log.read_text()
     assert "before_train_iter" not in log.read_text(), "the log lists every stage of every hook"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="measures the memory of the GPU instead")
+def test_the_peak_of_memory_is_in_mib() -> None:
+    """The peak in KiB from the system's own file, and not less than the memory in use now."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("needs /proc")
+    sizes = {line.split(":")[0]: line.split()[1] for line in status.read_text().splitlines() if line.endswith("kB")}
+    assert peak_memory_mb() == pytest.approx(int(sizes["VmHWM"]) / 1024, rel=0.01)
+    assert peak_memory_mb() >= int(sizes["VmRSS"]) / 1024 - 1
 
 
 def test_the_same_seed_gives_the_same_weights_and_numbers(tmp_path: Path, trained: tuple[Path, RunResult]) -> None:

@@ -23,7 +23,7 @@ from benchmark.records.result import NO_REGULARIZER, REFERENCE_METHOD
 
 
 def picture_of(analyses: Sequence[Analysis]) -> Figure | None:
-    """Gain over single-task networks by method and regularizer; the coverage of the board as long as there is none.
+    """Gain over single-task networks by method and regularizer; the coverage of the board while it has no gain.
 
     None if there is no board.
     """

@@ -229,14 +229,14 @@ def test_without_a_label_map_of_normals_no_target_is_read():
 
 # Parameters and operations of the public code at the stated sizes: ../shared/specs/checkpoints.md, section 1.
 PUBLISHED = [
-    ("hrnet_w18_small_v2", None, (480, 640), 5_060_994, 64.072),
+    pytest.param("hrnet_w18_small_v2", None, (480, 640), 5_060_994, 64.072, marks=pytest.mark.slow),
     ("hrnet_w18_small_v2", None, (425, 560), 5_060_994, 50.109),
-    ("hrnet_w48", None, (480, 640), 72_478_947, 461.323),
+    pytest.param("hrnet_w48", None, (480, 640), 72_478_947, 461.323, marks=pytest.mark.slow),
     pytest.param("hrnet_w48", None, (425, 560), 72_478_947, 362.029, marks=pytest.mark.slow),
     ("hrnet_w18_small_v2", "global", (480, 640), 4_734_172, 54.153),
     ("hrnet_w18_small_v2", "local", (480, 640), 4_734_172, 56.079),
     ("hrnet_w18_small_v2", "t_label", (480, 640), 5_060_994, 64.369),
-    ("hrnet_w18_small_v2", "s_label", (480, 640), 5_060_994, 64.369),
+    pytest.param("hrnet_w18_small_v2", "s_label", (480, 640), 5_060_994, 64.369, marks=pytest.mark.slow),
 ]
 
 

@@ -26,7 +26,7 @@ def small(**options: object) -> MTINet:
     [
         ("hrnet_w18_small_v2", {}, 17_960_945, 56.773),
         ("hrnet_w18_small_v2", {"final_tasks": FINALS}, 14_838_121, 45.758),
-        ("hrnet_w48", {}, 165_402_153, 461.140),
+        pytest.param("hrnet_w48", {}, 165_402_153, 461.140, marks=pytest.mark.slow),
     ],
     ids=["hrnet18", "shipped", "hrnet48"],
 )

@@ -13,7 +13,7 @@ from benchmark.contracts import FeatureSpec, Method, MultiTaskOutput
 from benchmark.tasks import NYUV2_TASKS, PASCAL_TASKS, TaskSet
 from regularizers._shared.task_maps import label_map, labelled_share, map_channels, prediction_map
 from regularizers.cross_task_consistency import CrossTaskConsistency
-from regularizers.cross_task_mapping import CrossTaskMapping, disagreement
+from regularizers.cross_task_mapping import CrossTaskMapping, PairMapping, disagreement
 from regularizers.distillation import Distillation
 
 SHARED = (FeatureSpec(8, 4),)
@@ -134,6 +134,21 @@ def test_every_pair_has_a_mapping_of_its_own():
     nn.init.normal_(regularizer.mapping.scale)
     second = regularizer.mapping(maps).view(12, 2, 8, 4, 4)
     assert not torch.allclose(second[0], second[5])
+
+
+def test_a_pair_mapping_by_hand():
+    """On one pixel: negative inputs become 0, then scale and shift of the pair, then negative values become 0."""
+    mapping = PairMapping(pairs=2, width=2, channels=1)
+    with torch.no_grad():
+        mapping.first.weight.zero_()[:, :, 1, 1] = torch.eye(2)
+        mapping.first.bias.zero_()
+        mapping.scale.copy_(torch.tensor([[1.0, 1.0], [2.0, -1.0]]).view(2, 1, 2, 1, 1))
+        mapping.shift.copy_(torch.tensor([[3.0, -1.0], [0.0, 0.0]]).view(2, 1, 2, 1, 1))
+        mapping.last.weight.copy_(torch.tensor([1.0, 10.0]).view(1, 2, 1, 1))
+        mapping.last.bias.fill_(0.5)
+        mapped = mapping(torch.tensor([[-1.0, 2.0], [4.0, 5.0]]).view(2, 1, 2, 1, 1))
+    # max(0, 0 + 3) + 10 max(0, 2 - 1) and max(0, 2 * 4) + 10 max(0, -5), each plus a bias of 0.5.
+    assert mapped.flatten().tolist() == [13.5, 8.5]
 
 
 class Teacher(Method):

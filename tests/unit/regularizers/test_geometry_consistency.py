@@ -101,6 +101,8 @@ def test_depth_may_jump_where_the_guide_does():
     guide = torch.tensor([0.0, 0.0, 2.0, 2.0]).expand(1, 1, 4, 4)
     assert smoothness(depth, guide, ALL) == pytest.approx(4 / 12 * math.exp(-2))
     assert smoothness(5 * depth, guide, ALL) == pytest.approx(4 / 12 * math.exp(-2)), "a larger scene is as smooth"
+    both = torch.cat([guide, guide / 2], dim=1)
+    assert smoothness(depth, both, ALL) == pytest.approx(4 / 12 * math.exp(-2 - 1)), "differences of channels add up"
 
 
 @pytest.mark.parametrize("tasks", [["semseg", "depth"], ["normals"]])

@@ -110,7 +110,10 @@ def test_missing_weights_are_refused_before_anything_runs(call, monkeypatch):
     [
         ("return super().forward(images[..., ::2])", "the prediction of semseg must have shape (2, 40, 64, 96)"),
         ("return super().forward(images).predictions", "forward must return MultiTaskOutput, found dict"),
-        ("output = super().forward(images); del output.predictions['semseg']; return output", "no prediction of task"),
+        (
+            "output = super().forward(images); del output.predictions['semseg']; return output",
+            "'semseg'; predictions: none",
+        ),
         ("return super().forward(images, 3)", "TypeError: "),
         ("return super().forward(images + self.missing)", "has no attribute 'missing' (mine.py, line 6)"),
     ],

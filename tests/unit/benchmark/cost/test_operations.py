@@ -43,7 +43,11 @@ def test_both_products_of_attention_are_counted_on_every_device(device: str) -> 
 
 @pytest.mark.parametrize(
     ("method", "overrides", "gigaflops"),
-    [("hard_sharing", {}, 44.644), ("hard_sharing", {"method.head": "hrnet"}, 31.184), ("mti_net", {}, 56.773)],
+    [
+        ("hard_sharing", {}, 44.644),
+        ("hard_sharing", {"method.head": "hrnet"}, 31.184),
+        pytest.param("mti_net", {}, 56.773, marks=pytest.mark.slow),
+    ],
 )
 def test_networks_of_public_code_cost_half_of_their_operations(method: str, overrides: dict, gigaflops: float) -> None:
     """Counted on the public code at 480x640, without images and losses."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from benchmark.grid import status
 from benchmark.grid.cells import cells
 from benchmark.grid.explain import explanation, find_cell, last_lines
 from benchmark.grid.loop import independent
@@ -60,6 +62,15 @@ def test_every_state_is_found(used, grid):
     assert states[2].step == (30, 120)
     assert states[2].heartbeat < 60
     assert states[2].host == leases.read(states[2].lease)["host"]
+
+
+def test_a_running_cell_has_minutes_since_its_claim_and_seconds_since_its_heartbeat(used, grid, monkeypatch):
+    lease = cell_states(grid, used)[2].lease
+    claimed, heartbeat = json.loads(lease.read_text())["claimed"], lease.stat().st_mtime
+    monkeypatch.setattr(status, "time", SimpleNamespace(time=lambda: claimed + 600))
+    running = cell_states(grid, used)[2]
+    assert running.minutes == pytest.approx(10)
+    assert running.heartbeat == pytest.approx(claimed + 600 - heartbeat)
 
 
 def test_the_table_has_a_line_for_each_cell_and_the_sums(used, grid):

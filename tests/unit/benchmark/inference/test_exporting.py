@@ -13,13 +13,14 @@ import torch
 from safetensors.torch import load_file
 
 import benchmark
+from benchmark.contracts import Method, MultiTaskOutput
 from benchmark.inference import exporting
 from benchmark.inference.exporting import TOLERANCE, ExportError, export_onnx, export_program, largest_difference
 from benchmark.inference.loading import find_model
 from benchmark.inference.model import TrainedModel
 from benchmark.inference.model_card import card_text
 from benchmark.registry import METHODS
-from benchmark.tasks import NYUV2_TASKS
+from benchmark.tasks import NYUV2_TASKS, TaskSet
 from benchmark.training.model import MultiTaskModel
 from tools import export
 
@@ -95,6 +96,7 @@ def test_onnx_equals_the_model_at_several_image_sizes(name: str, tmp_path: Path)
     for position, size in enumerate(SIZES[:2]):
         images = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(9))
         session = onnxruntime.InferenceSession(str(files[position % len(files)]), providers=["CPUExecutionProvider"])
+        assert (session.get_inputs()[0].shape[2:] == list(size)) == (name in ONE_SIZE)
         with torch.no_grad():
             expected = [values.numpy() for values in model.model(images).predictions.values()]
         found = dict(
@@ -106,6 +108,32 @@ def test_onnx_equals_the_model_at_several_image_sizes(name: str, tmp_path: Path)
         )
         assert list(found) == list(NYUV2_TASKS)
         assert largest_difference(list(found.values()), expected) <= TOLERANCE
+
+
+class Ramp(Method):
+    """Brightness times a ramp from left to right, which a traced graph holds for one width."""
+
+    def __init__(self, tasks: TaskSet) -> None:
+        super().__init__(tasks, "none")
+        self.factor = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, images: torch.Tensor) -> MultiTaskOutput:
+        ramp = torch.linspace(0, 1, int(images.shape[-1]))
+        return MultiTaskOutput({"depth": self.factor * images[:, :1] * ramp}, ())
+
+
+def test_a_graph_for_one_image_size_refuses_others(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="needs the packages of ONNX: pip install onnx onnxruntime onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    found: Any = None
+    tasks = NYUV2_TASKS.select(["depth"])
+    model = TrainedModel(MultiTaskModel(Ramp(tasks), tasks), found)
+    file, _ = export_onnx(model, tmp_path, SIZES[:2], SIZES)
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    images = np.ones((1, 3, 64, 96), np.float32)
+    np.testing.assert_allclose(session.run(None, {"images": images})[0][0, 0, 5], np.linspace(0, 1, 96), atol=1e-6)
+    with pytest.raises(Exception, match="Got: 80 Expected: 64"):
+        session.run(None, {"images": images.repeat(2, axis=2)[:, :, :80]})
 
 
 SEARCH = pytest.mark.xfail(
