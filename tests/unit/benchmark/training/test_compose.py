@@ -103,6 +103,14 @@ def test_an_override_reaches_the_runner(tmp_path: Path) -> None:
     assert config.model.tasks.depth.loss_weight == 2.0
 
 
+@pytest.mark.parametrize(("iterations", "end"), [(1000, 50), (20, 20)])
+def test_a_warm_up_is_not_longer_than_the_training(iterations: int, end: int, tmp_path: Path) -> None:
+    config = compose(spec(recipe="nyuv2_lite", overrides={"train_cfg.max_iters": iterations}), tmp_path)
+    warm_up, decay = config.param_scheduler
+    assert (warm_up.begin, warm_up.end) == (0, end)
+    assert decay.end == iterations
+
+
 def test_a_setting_that_a_constructor_takes_may_be_added(tmp_path: Path) -> None:
     config = compose(spec(overrides={"optim_wrapper.optimizer.betas": [0.8, 0.9]}), tmp_path)
     assert list(config.optim_wrapper.optimizer.betas) == [0.8, 0.9]
