@@ -253,6 +253,8 @@ def test_slices_show_the_weights_at_their_depths() -> None:
     """All weight is at 2 m on the left and at 4 m on the right; a ray with one non-zero weight has no entropy."""
     viridis, magma = colormaps["viridis"], colormaps["magma"]
     figure = slices(made_up())
+    # Four depths, expected depth and entropy in two rows, since five tiles fit into one.
+    assert figure.axes[0].get_gridspec().get_geometry() == (2, 3)
     full, none = np.array(viridis(1.0)[:3]), np.array(viridis(0.0)[:3])
     for metres, left, right in (("1.00", none, none), ("2.00", full, none), ("3.00", none, none), ("4.00", none, full)):
         shown = titled(figure, f"{metres} m")

@@ -220,6 +220,20 @@ def test_a_failure_that_cannot_be_stored_is_reported(store, monkeypatch):
     assert report.outcomes[grid[1]].status == "done"
 
 
+def test_the_display_is_updated_twice_a_second(store):
+    asked = []
+
+    class Asked(LocalExecutor):
+        def steps(self, spec: RunSpec) -> tuple[int, int] | None:
+            asked.append(spec)
+            return super().steps(spec)
+
+    executor, started = Asked(store, 1, program=HERE / "fake_cell.py"), time.monotonic()
+    with open(os.devnull, "w") as stream:
+        run(grid_of("slow", seconds=2.0), store, executor, LineProgress(stream))
+    assert 2 <= len(asked) <= 1 + (time.monotonic() - started) / 0.5
+
+
 def test_a_cell_that_another_launcher_has_taken_over_is_waited_for(store):
     """The cell's process ends without a result, since it no longer holds the lease; that is no failure."""
     grid = grid_of("quick")

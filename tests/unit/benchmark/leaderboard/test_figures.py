@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from benchmark.leaderboard.figures.coverage import coverage
 from benchmark.leaderboard.figures.description import DotPanel, Figure, MapPanel, ScatterPanel
 from benchmark.leaderboard.figures.files import write_figure, write_figures
 from benchmark.leaderboard.figures.gains import forests_of_regularizers, method_map, negative_transfer
+from benchmark.leaderboard.figures.matplotlib_panels import draw
 from benchmark.leaderboard.figures.pareto import pareto
 from benchmark.leaderboard.figures.picture import picture_is_current, picture_of, write_picture
 from benchmark.leaderboard.figures.plotly_panels import plotly_figure
@@ -42,6 +44,18 @@ def board() -> Analysis:
         make_cell("single_task", "aux", 3, tasks=("semseg",), version=2, error="loss is <nan>", status="diverged")
     )
     return board_of(make_plan(ROWS, range(4)), cells)
+
+
+def test_open_marks_have_no_face(board: Analysis) -> None:
+    (figure,) = forests_of_regularizers(board)
+    (panel,) = figure.panels
+    (mark,) = panel.marks
+    marks = tuple(replace(mark, value=value, style=style) for value, style in ((1.0, "gain"), (2.0, "open")))
+    canvas = draw(replace(figure, panels=(replace(panel, marks=marks),)))
+    lines = [line for axes in canvas.figure.axes for line in axes.lines if line.get_marker() not in ("", "None", None)]
+    faces = {float(line.get_xdata()[0]): line.get_markerfacecolor() for line in lines}
+    assert faces[2.0] == "none"
+    assert faces[1.0] != "none"
 
 
 def test_the_forest_has_the_gain_of_each_method_and_says_which_is_missing(board: Analysis) -> None:

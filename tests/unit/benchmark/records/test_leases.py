@@ -119,6 +119,15 @@ def test_a_dead_process_that_nobody_has_waited_for_is_dead():
     child.wait()
 
 
+@pytest.mark.parametrize("pid", [0, -1, 2**31, "7", None])
+def test_a_number_of_no_process_is_dead(pid):
+    assert leases.is_dead({"pid": pid, "started": None})
+
+
+def test_the_first_process_of_a_container_can_hold_a_lease():
+    assert not leases.is_dead(leases.process(1))
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000])
 def test_an_unreadable_lease_blocks_its_cell_for_seconds_only(tmp_path, text):
     lease = leases.Lease(tmp_path, "cell", 1, "token")

@@ -11,6 +11,7 @@ import pytest
 from benchmark.records.result import RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
 from benchmark.training.compose import check_spec, compose
+from benchmark.training.data_parallel import Devices
 from benchmark.training.recipe_files import RECIPES, load_recipe, recipe_names
 from benchmark.training.recipe_keys import ConfigError, parse_overrides
 
@@ -101,6 +102,15 @@ def test_an_override_reaches_the_runner(tmp_path: Path) -> None:
     assert config.train_cfg.max_iters == 7
     assert config.param_scheduler[-1].end == 7
     assert config.model.tasks.depth.loss_weight == 2.0
+
+
+def test_devices_share_the_batch_and_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third of four devices: the fifth and sixth sample of eight, and two of seven workers, rounded up."""
+    monkeypatch.setattr("benchmark.training.compose.devices_here", lambda: Devices(4, 2))
+    cell = spec(overrides={"train_dataloader.batch_size": 8, "train_dataloader.num_workers": 7})
+    loader = compose(cell, tmp_path).train_dataloader
+    assert (loader.batch_size, loader.num_workers) == (2, 2)
+    assert (loader.sampler.batch_size, loader.sampler.rows) == (8, (4, 2))
 
 
 @pytest.mark.parametrize(("iterations", "end"), [(1000, 50), (20, 20)])
