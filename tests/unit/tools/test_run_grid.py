@@ -112,7 +112,7 @@ def test_missing_weights_are_refused_before_anything_runs(call, monkeypatch):
         ("return super().forward(images).predictions", "forward must return MultiTaskOutput, found dict"),
         (
             "output = super().forward(images); del output.predictions['semseg']; return output",
-            "'semseg'; predictions: none",
+            "no prediction of task 'semseg'; predictions: none",
         ),
         ("return super().forward(images, 3)", "TypeError: "),
         ("return super().forward(images + self.missing)", "has no attribute 'missing' (mine.py, line 6)"),

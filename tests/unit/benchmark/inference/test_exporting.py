@@ -29,6 +29,13 @@ ONE_SIZE = {"invpt", "mtan", "mti_net", "psd"}
 """Methods whose traced graph holds for one image size."""
 
 
+@pytest.fixture
+def onnxruntime() -> Any:
+    """The package that runs ONNX graphs."""
+    pytest.importorskip("onnx", reason="needs the packages of ONNX: pip install onnx onnxruntime onnxscript")
+    return pytest.importorskip("onnxruntime")
+
+
 def run(*arguments: object) -> int:
     """Exit code of the tool."""
     return export.main([str(argument) for argument in arguments])
@@ -71,23 +78,26 @@ def test_a_card_of_imported_weights_needs_no_result(trained_cell: Path) -> None:
     assert text.startswith("---\n")
 
 
+def model_of(method: Method, tasks: TaskSet) -> TrainedModel:
+    """A model in memory, without the description of a file."""
+    found: Any = None
+    return TrainedModel(MultiTaskModel(method, tasks), found)
+
+
 def trained(name: str, backbone: str = "resnet18") -> TrainedModel:
     """A method with random weights, with running statistics of random images."""
     torch.manual_seed(0)
     method = METHODS.create(name, NYUV2_TASKS, backbone)
     with torch.no_grad():
         method.train()(torch.randn(4, 3, 64, 96))
-    found: Any = None
-    return TrainedModel(MultiTaskModel(method, NYUV2_TASKS), found)
+    return model_of(method, NYUV2_TASKS)
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name == "hard_sharing" else [pytest.mark.slow]) for name in METHODS.names()]
 )
-def test_onnx_equals_the_model_at_several_image_sizes(name: str, tmp_path: Path) -> None:
+def test_onnx_equals_the_model_at_several_image_sizes(name: str, tmp_path: Path, onnxruntime: Any) -> None:
     """The graph is run by onnxruntime, on images other than those that it was traced on."""
-    pytest.importorskip("onnx", reason="needs the packages of ONNX: pip install onnx onnxruntime onnxscript")
-    onnxruntime = pytest.importorskip("onnxruntime")
     model = trained(name)
     files = export_onnx(model, tmp_path, SIZES[:2], SIZES)
     assert [file.name for file in files] == (
@@ -122,13 +132,9 @@ class Ramp(Method):
         return MultiTaskOutput({"depth": self.factor * images[:, :1] * ramp}, ())
 
 
-def test_a_graph_for_one_image_size_refuses_others(tmp_path: Path) -> None:
-    pytest.importorskip("onnx", reason="needs the packages of ONNX: pip install onnx onnxruntime onnxscript")
-    onnxruntime = pytest.importorskip("onnxruntime")
-    found: Any = None
+def test_a_graph_for_one_image_size_refuses_others(tmp_path: Path, onnxruntime: Any) -> None:
     tasks = NYUV2_TASKS.select(["depth"])
-    model = TrainedModel(MultiTaskModel(Ramp(tasks), tasks), found)
-    file, _ = export_onnx(model, tmp_path, SIZES[:2], SIZES)
+    file, _ = export_onnx(model_of(Ramp(tasks), tasks), tmp_path, SIZES[:2], SIZES)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     images = np.ones((1, 3, 64, 96), np.float32)
     np.testing.assert_allclose(session.run(None, {"images": images})[0][0, 0, 5], np.linspace(0, 1, 96), atol=1e-6)
@@ -172,8 +178,8 @@ def test_a_program_for_any_size_that_takes_too_long_becomes_one_for_each_size(
     assert [file.name for file in files] == ["model_64x96.pt2"]
 
 
+@pytest.mark.usefixtures("onnxruntime")
 def test_a_graph_that_differs_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("onnx", reason="needs the packages of ONNX: pip install onnx onnxruntime onnxscript")
     monkeypatch.setattr(exporting, "_load_onnx", lambda path: lambda images: [np.zeros((1, 1, 64, 96))] * 4)
     with pytest.raises(ExportError, match=r"model_64x96\.onnx differs from the model at 64x96 by"):
         export_onnx(trained("constant"), tmp_path, SIZES[:1], SIZES)

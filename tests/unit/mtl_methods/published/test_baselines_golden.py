@@ -61,8 +61,8 @@ def test_network_of_one_channel_is_refused_with_the_remedy():
     assert dict(baselines.describe(renamed).channels) == {"boundary": 1}
 
 
-# Parameters and GFLOPs at the stated size, counted from the public code: ../shared/specs/checkpoints.md.
 ALL = list(NYUV2_TASKS)
+# Parameters and GFLOPs at the stated size, counted from the public code: ../shared/specs/checkpoints.md.
 SIZES = [
     ("single_task", "hrnet_w18_small_v2", "hrnet", ["semseg"], (480, 640), 3_945_270, 22.734),
     ("single_task", "resnet50_dilated", "deeplab", ["semseg"], (480, 640), 39_643_752, 383.436),
