@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Import what the processes of the tests must find ready, then the user's files, before the tests are collected."""
     # mmengine imports yapf, whose first import on a machine caches its grammar where another process may read half of
     # it. This process comes before pytest-xdist's, so that only one ever writes.
-    import mmengine  # noqa: F401
+    import yapf.yapflib.yapf_api  # noqa: F401
 
     files = config.getoption("imports")
     if files:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchmark.contracts import Batch, Method
-from benchmark.registry import METHODS
+from benchmark.registry import METHODS, REGULARIZERS
 from benchmark.tasks import NYUV2_TASKS, TaskSet
 from benchmark.training.model import MultiTaskModel
 
@@ -61,6 +63,11 @@ def build_method(name: str, tasks: TaskSet = NYUV2_TASKS, backbone: str = BACKBO
     method: Method = METHODS.create(name, tasks, backbone)
     method.calibrate([random_targets(tasks, 2, (64, 96), seed=7)])
     return method
+
+
+def short_preparation(regularizer: str) -> dict[str, Any]:
+    """Options of a regularizer that make its preparation short: one pass, if it makes `passes` through the labels."""
+    return {"passes": 1} if "passes" in signature(REGULARIZERS.entry(regularizer).factory).parameters else {}
 
 
 def total(terms: Mapping[str, Tensor]) -> Tensor:

@@ -262,8 +262,16 @@ def test_a_backbone_whose_depthwise_convolutions_are_replaced_is_the_same_when_a
     assert_the_same_when_accelerated("hard_sharing", "efficientnet_lite0")
 
 
-@pytest.mark.parametrize("backbone", BACKBONES.names())
-@pytest.mark.parametrize("name", ["hard_sharing", "mti_net"])
+def with_every_backbone() -> list[Any]:
+    """A method that reads one map and one that reads four; the second with a large backbone is slow."""
+    return [
+        pytest.param(name, backbone, marks=[pytest.mark.slow] if all_scales and BACKBONES.entry(backbone).large else [])
+        for name, all_scales in (("hard_sharing", False), ("mti_net", True))
+        for backbone in BACKBONES.names()
+    ]
+
+
+@pytest.mark.parametrize(("name", "backbone"), with_every_backbone())
 def test_every_backbone_serves_a_method_with_one_map_and_one_with_four(name: str, backbone: str) -> None:
     """Large backbones on the meta device."""
     runs_on(name, backbone, device="meta" if BACKBONES.entry(backbone).large else "cpu")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from scenes import BACKBONE, TASK_SETS, build_method, predict, random_batch, random_targets, total
+from scenes import BACKBONE, TASK_SETS, build_method, predict, random_batch, random_targets, short_preparation, total
 
 from benchmark.contracts import Batch, Regularizer
 from benchmark.records.result import RunSpec
@@ -66,6 +66,7 @@ def cases() -> list[Any]:
 
 def attach(name: str, model: MultiTaskModel, tasks: TaskSet = NYUV2_TASKS, **options: Any) -> TrainingModule:
     """The training module of a model and a regularizer."""
+    options = short_preparation(name) | options
     with torch.random.fork_rng():
         torch.manual_seed(5)
         regularizer = REGULARIZERS.create(name, tasks, model.method.feature_specs, **options)
@@ -183,7 +184,8 @@ def test_it_trains_under_a_recipe(
 ) -> None:
     """Two steps of the real Runner, with the memory layout, optimiser and data of the recipe."""
     monkeypatch.setenv("MTL_DATA", str(small_rooms))
-    overrides = {"train_cfg.max_iters": 2, "checkpoint_interval": 0}
+    overrides: dict[str, Any] = {"train_cfg.max_iters": 2, "checkpoint_interval": 0}
+    overrides |= {f"regularizer.{option}": value for option, value in short_preparation(name).items()}
     cell = RunSpec("smoke", "hard_sharing", name, BACKBONE, ("semseg", "depth", "normals", "boundary"), 0, overrides)
     for needed in needs_of(cell).cells:
         if not (teachers / needed.run_id / MODEL_FILE).is_file():

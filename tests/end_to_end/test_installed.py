@@ -68,6 +68,7 @@ def test_a_data_set_asked_for_beside_another_package_of_the_name_is_refused_in_o
     assert "the folder 'datasets' of the suite is needed, but" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_tool_predicts_beside_a_package_named_datasets(trained_cell: Path, tmp_path: Path):
     """A package of the name on the path, and imported before the tool starts."""
     (tmp_path / "datasets").mkdir()

@@ -135,6 +135,7 @@ def test_the_data_set_class_of_the_page_is_planned_without_further_methods(folde
         forget(DATASETS, "my_rooms")
 
 
+@pytest.mark.slow
 def test_a_wrong_loss_is_named_with_file_and_line_before_the_training(folder: Path, small_rooms: Path) -> None:
     text = (folder / "my_loss.py").read_text().replace("values.sum()", "values.sums()")
     (folder / "wrong_loss.py").write_text(text.replace("charbonnier", "wrong_loss"))

@@ -233,8 +233,8 @@ PUBLISHED = [
     ("hrnet_w18_small_v2", None, (425, 560), 5_060_994, 50.109),
     pytest.param("hrnet_w48", None, (480, 640), 72_478_947, 461.323, marks=pytest.mark.slow),
     pytest.param("hrnet_w48", None, (425, 560), 72_478_947, 362.029, marks=pytest.mark.slow),
-    ("hrnet_w18_small_v2", "global", (480, 640), 4_734_172, 54.153),
-    ("hrnet_w18_small_v2", "local", (480, 640), 4_734_172, 56.079),
+    pytest.param("hrnet_w18_small_v2", "global", (480, 640), 4_734_172, 54.153, marks=pytest.mark.slow),
+    pytest.param("hrnet_w18_small_v2", "local", (480, 640), 4_734_172, 56.079, marks=pytest.mark.slow),
     ("hrnet_w18_small_v2", "t_label", (480, 640), 5_060_994, 64.369),
     pytest.param("hrnet_w18_small_v2", "s_label", (480, 640), 5_060_994, 64.369, marks=pytest.mark.slow),
 ]

@@ -77,10 +77,10 @@ def test_preliminary_predictions_have_the_weight_and_the_loss_of_their_task():
     [pytest.param(name, marks=[pytest.mark.slow] if BACKBONES.entry(name).large else []) for name in BACKBONES.names()],
 )
 def test_every_parameter_gets_a_gradient_on_every_backbone(backbone: str):
-    """Without computing: the graph alone says what is connected."""
-    with torch.device("meta"):
+    """Large backbones without memory: the graph alone says what is connected."""
+    with torch.device("meta" if BACKBONES.entry(backbone).large else "cpu"):
         method = small_method(backbone).train()
-        output = method(torch.empty(2, 3, 72, 104))
+        output = method(torch.zeros(2, 3, 72, 104))
     losses = [prediction.sum() for prediction in output.predictions.values()]
     losses += [auxiliary.prediction.sum() for auxiliary in output.auxiliary]
     torch.stack(losses).sum().backward()

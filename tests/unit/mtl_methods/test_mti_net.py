@@ -24,7 +24,7 @@ def small(**options: object) -> MTINet:
 @pytest.mark.parametrize(
     ("backbone", "options", "parameters", "gflops"),
     [
-        ("hrnet_w18_small_v2", {}, 17_960_945, 56.773),
+        pytest.param("hrnet_w18_small_v2", {}, 17_960_945, 56.773, marks=pytest.mark.slow),
         ("hrnet_w18_small_v2", {"final_tasks": FINALS}, 14_838_121, 45.758),
         pytest.param("hrnet_w48", {}, 165_402_153, 461.140, marks=pytest.mark.slow),
     ],

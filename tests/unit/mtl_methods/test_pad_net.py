@@ -34,7 +34,7 @@ def count(module: nn.Module) -> int:
 # Counted from the public code, ../shared/specs/checkpoints.md, runs padnet_hrnet18 and padnet_hrnet18_shipped2+2.
 @pytest.mark.parametrize(
     ("options", "parameters", "gflops"),
-    [({}, 19_521_848, 620.323), ({"final_tasks": FINALS}, 12_161_332, 337.797)],
+    [pytest.param({}, 19_521_848, 620.323, marks=pytest.mark.slow), ({"final_tasks": FINALS}, 12_161_332, 337.797)],
     ids=["all", "shipped"],
 )
 def test_parameters_and_operations_are_those_of_the_public_code(options: dict, parameters: int, gflops: float):

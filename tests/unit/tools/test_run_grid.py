@@ -140,6 +140,27 @@ def test_a_faulty_method_of_a_user_is_told_before_anything_runs(call, tmp_path, 
     assert err.count("\n") == 1
 
 
+def test_a_faulty_loss_of_a_user_is_named_with_file_and_line_before_anything_runs(call, tmp_path):
+    from benchmark.losses import LOSSES
+
+    file = tmp_path / "my_loss.py"
+    lines = [
+        "from benchmark.losses import LOSSES",
+        '@LOSSES.register("wrong_loss")',
+        "def wrong_loss(prediction, target, valid):",
+        "    return (prediction - target).sums()",
+    ]
+    file.write_text("\n".join(lines))
+    setting = "tasks.depth.loss=wrong_loss"
+    try:
+        code, _, err = call("--import", str(file), "--methods", "hard_sharing", "--set", setting, "--dry-run")
+    finally:
+        LOSSES.pop("wrong_loss", None)
+    assert code == 2
+    assert err.endswith("has no attribute 'sums' (my_loss.py, line 4)\n"), err
+    assert err.count("\n") == 1
+
+
 def test_a_size_is_written_in_any_common_form(call):
     answers = {
         call("--methods", "hard_sharing", "--set", f"train_dataloader.dataset.size={text}", "--dry-run")

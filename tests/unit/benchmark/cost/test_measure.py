@@ -74,7 +74,10 @@ def test_inference_and_steps_are_measured_in_a_separate_process() -> None:
     assert step["step_memory_mb"] > 4 * 3.1e6 * 4 / 2**20
 
 
-def test_a_measurement_that_fails_is_named_in_one_line() -> None:
+@pytest.mark.parametrize("own_process", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_measurement_that_fails_is_named_in_one_line(own_process: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not own_process:
+        monkeypatch.setattr("benchmark.cost.measure.map_in_processes", lambda work, jobs, workers: map(work, jobs))
     unknown = RunSpec("smoke", "hard_sharing", "none", "resnet1", ("depth",), 0)
     with pytest.raises(MeasurementError, match=r"hard_sharing\+none: inference cost at batch 2: .*'resnet1'") as caught:
         in_own_process(inference_cost, CostTarget(unknown, (32, 64)), 2)

@@ -26,7 +26,7 @@ def in_a_process(*arguments: int) -> float:
         return pool.submit(peak_of, *arguments).result()
 
 
-@pytest.mark.parametrize("megabytes", [64, 192])
+@pytest.mark.parametrize("megabytes", [64, pytest.param(192, marks=pytest.mark.slow)])
 def test_a_freed_tensor_counts_in_the_peak(megabytes: int) -> None:
     assert in_a_process(megabytes) == pytest.approx(megabytes, abs=12)
 

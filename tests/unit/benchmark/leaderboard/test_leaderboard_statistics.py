@@ -161,7 +161,7 @@ def coverage(seeds):
     return held / RUNS
 
 
-@pytest.mark.parametrize("methods", [4, 10])
+@pytest.mark.parametrize("methods", [4, pytest.param(10, marks=pytest.mark.slow)])
 def test_the_interval_of_these_methods_covers_in_95_percent(methods):
     assert 0.94 <= coverage([5] * methods) <= 0.96
 

@@ -72,7 +72,9 @@ def option(name: str, genotype: Numbers | None) -> dict[str, str | Genotype]:
     return {"genotype": words}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if "hrnet48" in name else []) for name in CASES]
+)
 @torch.no_grad()
 def test_outputs_are_those_of_the_public_code(name: str):
     run, channels, genotype = CASES[name]
