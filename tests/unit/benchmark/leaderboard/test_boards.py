@@ -175,6 +175,16 @@ def test_rank_sets_by_hand():
     }
 
 
+def test_rows_that_are_missing_enlarge_the_family_of_the_ranks():
+    """A pair with p = 0.02 is significant alone, and not as one of the six pairs of four rows."""
+    half = stats.t.ppf(1 - 0.02 / 2, 4) / 5**0.5
+    noise = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    differences = noise / noise.std(ddof=1) + half
+    assert stats.ttest_1samp(differences, 0).pvalue == pytest.approx(0.02)
+    rows = {"a": dict(enumerate(differences)), "b": dict.fromkeys(range(5), 0.0)}
+    assert [str(rank_sets(rows, count)["b"]) for count in (2, 4)] == ["2", "1-2"]
+
+
 def test_rank_sets_follow_all_pairwise_tests():
     """Against a loop over scipy's paired t tests, with unequal seeds and a row of two seeds."""
     rng = np.random.default_rng(6)

@@ -76,6 +76,11 @@ def test_unlabelled_pixels_are_no_boundaries_on_either_side() -> None:
         assert marked[name] == expected[name]
 
 
+def test_half_a_boundary_is_one() -> None:
+    counts = boundary.boundary_counts(np.array([0.9, 0.9]), np.array([0.5, 0.49]))
+    assert (counts.positive.sum(), counts.negative.sum()) == (1, 1)
+
+
 def test_a_split_that_is_labelled_but_has_no_boundary_scores_zero() -> None:
     predicted, drawn = scene(0)
     found = evaluate([(predicted, np.zeros_like(drawn)), (np.zeros_like(predicted), np.zeros_like(drawn))])

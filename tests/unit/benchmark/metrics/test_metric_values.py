@@ -44,6 +44,11 @@ def test_depth_rmse_weighs_pixels_not_images() -> None:
     assert found["rmse@image"] == pytest.approx(2)
 
 
+def test_an_image_without_a_depth_has_no_weight() -> None:
+    images = [sample("depth", [[[5.0, 9.0]]], [[[2.0, 2.0]]]), sample("depth", [[[1.0, 1.0]]], [[[0.0, 0.0]]])]
+    assert evaluate("depth", images) == evaluate("depth", images[:1])
+
+
 def test_depth_relative_errors_by_hand() -> None:
     """2 m predicted as 1 m, 4 m as 5 m: absRel (1/2 + 1/4) / 2, sqRel (1/2 + 1/4) / 2, ratios 2 and 1.25."""
     found = evaluate("depth", [sample("depth", [[[1.0, 5.0]]], [[[2.0, 4.0]]])])

@@ -38,6 +38,11 @@ def test_an_image_without_anything_salient_has_iou_1_if_nothing_is_reported() ->
     assert metrics(([0.1, 0.0], [0, 0]))["maxF"] == 0
 
 
+def test_iou_takes_probabilities_and_masks_of_a_half_and_more() -> None:
+    """Of 0.52, 0.5 and 0.49, two are reported; the mask of 0.5 is foreground, that of 0.4 is not: 1 of 3 in both."""
+    assert metrics(([0.52, 0.5, 0.49], [0.5, 0.4, 1]))["IoU"] == pytest.approx(100 / 3)
+
+
 def test_a_threshold_is_reached_at_equality_but_not_exceeded() -> None:
     """0.9 in float32 is the last threshold of ASTMT: >= takes it, > does not."""
     at = float(np.float32(0.9))
