@@ -115,19 +115,21 @@ def test_the_same_seed_gives_the_same_weights_and_numbers(tmp_path: Path, traine
 
 
 @pytest.mark.parametrize(
-    ("regularizer", "overrides"),
+    ("method", "regularizer", "overrides"),
     [
-        ("none", {"ema": {"decay": 0.9}}),
+        # Dropout draws from the global random stream.
+        ("atrc", "none", {"ema": {"decay": 0.9}, "method.dropout": 0.5}),
         # A save in the middle of an accumulation is delayed to its end, from iteration 1 to 2.
-        ("aux_heads", {"optim_wrapper.accumulative_counts": 2, "checkpoint_interval": 1}),
-        ("three_d_aware", {"regularizer.weight": "calibrated"}),
+        ("hard_sharing", "aux_heads", {"optim_wrapper.accumulative_counts": 2, "checkpoint_interval": 1}),
+        ("hard_sharing", "three_d_aware", {"regularizer.weight": "calibrated"}),
     ],
+    ids=["dropout", "accumulation", "calibration"],
 )
 def test_an_interrupted_cell_continues_bit_for_bit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, regularizer: str, overrides: dict[str, Any]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, regularizer: str, overrides: dict[str, Any]
 ) -> None:
     """The state is saved after step 2; the run dies at step 3, and the second attempt does steps 3 and 4."""
-    cell = spec(regularizer=regularizer, overrides=overrides)
+    cell = spec(method=method, regularizer=regularizer, overrides=overrides)
     whole = run_cell(cell, tmp_path / "whole")
     save = ResumableStateHook.save
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import time
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -24,20 +26,22 @@ class Grid:
 
     def __init__(self, folder, script):
         self.store, self.script, self.starts = ResultStore(folder), script, Counter()
+        self.times: list[float] = []
         self.text = io.StringIO()
 
     def run_cell(self, spec: RunSpec, folder) -> RunResult:
         outcomes = self.script.get((spec.method, spec.regularizer), [DONE_RESULT])
         status, error, error_class = outcomes[min(self.starts[spec], len(outcomes) - 1)]
         self.starts[spec] += 1
+        self.times.append(time.monotonic())
         if status == "done":
             return RunResult(spec, "done", METRICS)
         return failure(spec, status, error.format(seed=spec.seed), {}, error_class)
 
-    def run(self, methods, regularizers=("none",), seeds=1, **options):
+    def run(self, methods, regularizers=("none",), seeds=1, first_delay=0.01, **options):
         grid = cells("smoke", methods, regularizers, range(seeds), "b", ["semseg"])
         executor = InProcessExecutor(self.store, self.run_cell)
-        rules = FailureRules(first_delay=0.01)
+        rules = FailureRules(first_delay=first_delay)
         return run(grid, self.store, executor, LineProgress(self.text), rules=rules, **options)
 
 
@@ -51,6 +55,15 @@ def test_a_failure_of_the_infrastructure_is_tried_again_with_back_off(tmp_path):
     assert counts(grid.run(["a"])) == {"done": 1}
     assert list(grid.starts.values()) == [3]
     assert grid.text.getvalue().count("again in") == 2
+
+
+def test_an_attempt_waits_for_its_delay(tmp_path):
+    grid = Grid(tmp_path, {("a", "none"): [("failed", "the disk is gone", INFRASTRUCTURE)]})
+    grid.run(["a"], first_delay=0.2)
+    waits = [after - before for before, after in pairwise(grid.times)]
+    assert len(waits) == 2
+    assert waits[0] >= 0.2
+    assert waits[1] >= 0.4
 
 
 def test_retries_end_and_the_class_is_stored(tmp_path):

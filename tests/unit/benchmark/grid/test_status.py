@@ -64,6 +64,12 @@ def test_every_state_is_found(used, grid):
     assert states[2].host == leases.read(states[2].lease)["host"]
 
 
+def test_a_result_of_another_request_is_not_replaced(store, grid):
+    other = replace(grid[0], overrides={"train_cfg.max_iters": 3}, ingredients=Ingredients({"size": 2}, {"method": 1}))
+    store.publish(RunResult(other, "done", METRICS), store.claim(other))
+    assert [cell.state for cell in cell_states([other, grid[0]], store)] == ["done", "missing"]
+
+
 def test_a_running_cell_has_minutes_since_its_claim_and_seconds_since_its_heartbeat(used, grid, monkeypatch):
     lease = cell_states(grid, used)[2].lease
     claimed, heartbeat = json.loads(lease.read_text())["claimed"], lease.stat().st_mtime

@@ -22,6 +22,15 @@ def test_two_rows_are_paired_by_seed():
     assert "mtan+aux over mtan (smoke)" in found.to_text()
 
 
+def test_the_gain_of_each_task_stands_by_its_metric():
+    """+10 % mIoU, 20 % more depth error, 5 % less angle."""
+    first = make_cell("mtan", values={"mIoU": 20.0, "rmse@pixel": 0.5, "mean@pixel": 20.0})
+    second = make_cell("pap", values={"mIoU": 22.0, "rmse@pixel": 0.6, "mean@pixel": 19.0})
+    (found,) = compare([first], [second])
+    assert [column.name for column in found.columns] == ["mIoU", "rmse@pixel", "mean@pixel"]
+    assert [gain.mean for gain in found.gains] == pytest.approx([-5 / 3, 10.0, -20.0, 5.0])
+
+
 def test_two_commits_are_compared_row_by_row():
     old = [make_cell(name, values={"mIoU": 20.0}, provenance={"commit": "a" * 40}) for name in ("mtan", "pap", "psd")]
     new = [

@@ -45,7 +45,7 @@ def test_depth_rmse_weighs_pixels_not_images() -> None:
 
 
 def test_an_image_without_a_depth_has_no_weight() -> None:
-    images = [sample("depth", [[[5.0, 9.0]]], [[[2.0, 2.0]]]), sample("depth", [[[1.0, 1.0]]], [[[0.0, 0.0]]])]
+    images = [sample("depth", [[[5.0, 9.0]]], [[[2.0, 2.0]]]), sample("depth", [[[1.0, 1.0]]], [[[0.0, math.inf]]])]
     assert evaluate("depth", images) == evaluate("depth", images[:1])
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,21 @@ def test_a_result_lies_where_the_readme_says(store):
     assert store.path(spec_of()) == store.root / "runs" / "smoke" / f"{spec_of().run_id}.json"
     assert store.read(spec_of()).metrics == METRICS
     assert json.loads(store.path(spec_of()).read_text())["schema_version"] == 1
+
+
+def test_leftovers_are_files_of_done_cells_and_old_files_of_others(store):
+    done, other = spec_of(0), spec_of(1)
+    folder = store.path(done).parent
+    folder.mkdir(parents=True)
+    of_done, new, old = (
+        folder / f".{spec.run_id}.json.{digit * 12}.tmp" for spec, digit in ((done, "0"), (other, "1"), (other, "2"))
+    )
+    for file in (of_done, new, old):
+        file.touch()
+    two_hours_ago = time.time() - 7200
+    os.utime(old, (two_hours_ago, two_hours_ago))
+    store.remove_leftovers([done])
+    assert list(folder.iterdir()) == [new]
 
 
 def test_only_done_cells_are_finished(store):
