@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -113,6 +114,25 @@ def test_what_cannot_run_again_is_refused_in_one_line(rooms, tmp_path, capsys, t
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_a_second_run_that_fails_is_told_with_the_last_line_of_its_log(rooms, tmp_path, monkeypatch, capsys):
+    """The training ends with code 3."""
+    (path,) = store(tmp_path, result_of(0, 20.0, hardware={**hardware(), "threads": 5}))
+    started = []
+
+    def end(command, *, env, stdout, **options):
+        started.append((command, env["OMP_NUM_THREADS"]))
+        stdout.write(b"first\nno room for the network\n")
+        return SimpleNamespace(returncode=3)
+
+    monkeypatch.setattr(reproduce.subprocess, "run", end)
+    assert reproduce.main([str(path), "--keep", str(tmp_path / "again")]) == 1
+    err = capsys.readouterr().err
+    assert "exit code 3; last line of its log: no room for the network" in err
+    ((command, threads),) = started
+    assert threads == "5", "the threads of the stored run"
+    assert command[-2:] == ["--out", str(tmp_path / "again")]
 
 
 @pytest.mark.slow
