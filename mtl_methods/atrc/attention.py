@@ -59,7 +59,7 @@ def label_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 
 
 def class_contexts(probabilities: Tensor, features: Tensor) -> Tensor:
-    """Mean feature of each class, weighted by where the class is.
+    """Mean feature of each class, with the probabilities of its pixels as weights.
 
     Args:
         probabilities: (B, H * W, K), each class a distribution over the pixels.

@@ -115,9 +115,10 @@ def renamed(state: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tens
 
 
 def layers_of(trunk: Any) -> Iterator[tuple[nn.Module, bool]]:
-    """The layers of a network that runs them one after another, and whether a feature map is the output of each.
+    """The layers of a network that runs them one after another; nothing for a network of another kind.
 
-    Nothing is yielded for a network of another kind.
+    Yields:
+        A layer, and True if its output is a feature map.
     """
     if isinstance(trunk, FeatureListNet):
         for name, layer in trunk.items():

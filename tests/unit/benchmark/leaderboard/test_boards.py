@@ -228,9 +228,27 @@ def test_cells_that_the_board_does_not_ask_for_are_other_runs(change):
 @pytest.mark.parametrize("data", [{"id": "d", "fingerprint": "new"}, {"id": "e", "fingerprint": "f"}, {}], ids=str)
 def test_a_board_never_mixes_data(data):
     """The data of most cells are the board's; unknown data never are."""
-    made = [*cells(), *cells_with("mtan", "none", {0: 90.0}, data=data)]
-    assert board_of(make_plan(ROWS), made).table.setting.fingerprint == "f"
-    assert row_of(board_of(make_plan(ROWS), made), "mtan") == row_of(board_of(make_plan(ROWS), cells()), "mtan")
+    few = cells_with("mtan", "none", {0: 90.0}, data=data)
+    for made in ([*few, *cells()], [*cells(), *few]):
+        assert board_of(make_plan(ROWS), made).table.setting.fingerprint == "f"
+        assert row_of(board_of(make_plan(ROWS), made), "mtan") == row_of(board_of(make_plan(ROWS), cells()), "mtan")
+        _, other = tables(made, [make_plan(ROWS)])
+        assert [row.cells for row in other.rows] == [tuple(few)], "they are shown under other runs"
+
+
+def test_a_board_stays_empty_if_all_results_are_of_another_version():
+    made = cells_with("mtan", "none", [20.0] * 5, version=1)
+    assert board_of(make_plan(ROWS), made).table.results == []
+
+
+def test_a_failure_on_other_data_is_no_failure_of_the_board():
+    """A cell that failed before it knew its data is one."""
+    failed = [
+        make_cell("mtan", seed=8 + number, error="no disk", data=data, tasks=("semseg",), version=2)
+        for number, data in enumerate([{"id": "e", "fingerprint": "g"}, {}])
+    ]
+    board = board_of(make_plan(ROWS, seeds=range(10)), [*cells(), *failed])
+    assert row_of(board, "mtan").not_done == {9: "failed"}
 
 
 def test_only_cells_of_the_newest_ingredients_of_a_row_are_shown():
@@ -298,6 +316,20 @@ def test_a_board_with_several_settings_makes_tables_that_share_one_family():
     (found,) = first.headlines()
     assert found.p_adjusted == pytest.approx(2 * found.estimate.p), "the other half of the family has no cells yet"
     assert [item.family for item in second.headlines()] == [PRIMARY]
+
+
+def test_a_comparison_is_declared_for_its_settings_alone():
+    rows = {"methods": ["mtan"], "regularizers": ["none", "aux"], "seeds": [0, 1, 2]}
+    board = Board(
+        name="b",
+        title="t",
+        recipe="smoke",
+        version=2,
+        cells=(rows, {**rows, "settings": {"share": 0.1}}),
+        comparisons=({"regularizer": "aux", "over": "none", "methods": ["mtan"], "settings": {"share": 0.1}},),
+    )
+    whole, tenth = plans_of(board)
+    assert (len(whole.primary), len(tenth.primary)) == (0, 1)
 
 
 def test_options_of_a_regularizer_make_rows_of_their_own():

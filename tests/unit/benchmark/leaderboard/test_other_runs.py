@@ -93,6 +93,13 @@ def test_results_on_unknown_data_are_not_averaged_or_compared(cell):
     assert (analysis.comparisons, analysis.reference) == ((), None)
 
 
+@pytest.mark.parametrize("data", [{"id": "d"}, {"fingerprint": "f"}], ids=str)
+def test_an_id_or_a_fingerprint_is_enough_to_compare(cell, data):
+    analysis = only([cell("mtan", seed=seed, values={"mIoU": 20.0 + seed}, data=data) for seed in range(3)])
+    assert [len(row.cells) for row in analysis.rows] == [3]
+    assert analysis.reference == RowKey("mtan", "none")
+
+
 def test_settings_of_a_regularizer_make_rows_of_one_table(cell):
     """Gains of 10 % and 20 % over the one row without a regularizer, which has no such settings."""
     results = [cell("mtan", seed=seed, values={"mIoU": 20.0}) for seed in (0, 1)]
