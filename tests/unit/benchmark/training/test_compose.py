@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmark.records.result import RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
-from benchmark.training.compose import check_spec, compose
+from benchmark.training.compose import check_devices, check_spec, compose
 from benchmark.training.data_parallel import Devices
 from benchmark.training.recipe_files import RECIPES, load_recipe, recipe_names
 from benchmark.training.recipe_keys import ConfigError, parse_overrides
@@ -197,3 +198,19 @@ def test_two_runners_of_a_process_never_have_one_name(tmp_path: Path) -> None:
     """mmengine warns of equal names if the same cell is composed twice within a second."""
     cell = RunSpec("smoke", "hard_sharing", "none", "resnet18", ("semseg",), 0)
     assert compose(cell, tmp_path).experiment_name != compose(cell, tmp_path).experiment_name
+
+
+@pytest.mark.parametrize(("gpus", "devices"), [(0, 4), (2, 2), (2, 1)])
+def test_devices_may_be_all_gpus_or_cores(gpus: int, devices: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    check_devices(spec(overrides={"train_dataloader.batch_size": 4}), devices)
+
+
+def test_more_devices_than_gpus_are_refused_unless_the_cell_trains_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    cell = spec(overrides={"train_dataloader.batch_size": 4})
+    with pytest.raises(ConfigError, match=r"^4 devices: this machine shows 2 GPUs; CUDA_VISIBLE_DEVICES='' trains on"):
+        check_devices(cell, 4)
+    check_devices(cell, 4, elsewhere=True)
+    with pytest.raises(ConfigError, match="cannot be split equally over 3 devices"):
+        check_devices(cell, 3, elsewhere=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from registrations import forget
 
 from benchmark.records.result import RunSpec
 from benchmark.registry import METHODS, import_file
+from benchmark.training import identity
 from benchmark.training.dependencies import identify, identify_all, needs_of
 from benchmark.training.recipe_files import RECIPES
 
@@ -91,6 +93,7 @@ def own_recipe(folder: Path, text: str, name: str = "mine") -> str:
         ({}, {"train_cfg.max_iters": 4}),
         ({}, {"train_dataloader.dataset.size": (64, 96)}),
         ({}, {"tasks.depth.loss": "l1"}),
+        ({}, {"tasks.depth.loss_options": {"divisor": "pixels"}}),
         ({}, {"method.head": "fcn"}),
         ({}, {"compile": False}),
     ],
@@ -128,6 +131,30 @@ def test_an_option_at_its_default_is_no_option() -> None:
     default = identify(spec(regularizer="aux_heads", overrides={"regularizer.weight": 0.5, "train_cfg.max_iters": 4.0}))
     assert default.run_id == run_id(regularizer="aux_heads")
     assert not default.overrides
+
+
+def test_a_file_of_weights_is_identified_by_name_and_content(tmp_path: Path) -> None:
+    ids = []
+    for folder, content in (("first", b"1"), ("second", b"1"), ("third", b"2")):
+        file = tmp_path / folder / "mine.safetensors"
+        file.parent.mkdir()
+        file.write_bytes(content)
+        ids.append(run_id(backbone=f"resnet18:{file}").rpartition("-")[2])
+    assert ids[0] == ids[1]
+    assert ids[0] != ids[2]
+
+
+def test_posed_pairs_are_identified_beside_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "data_root", lambda recipe: Path("rooms"))
+    monkeypatch.setattr(identity, "posed_pairs", lambda recipe: {"name": "clip", "root": "views"})
+    monkeypatch.setattr(identity, "_identity", lambda name, root: {"id": name, "fingerprint": f"{root}"})
+    recipe: Any = SimpleNamespace(dataset="synthetic")
+    assert identity.data_identity(recipe) == {
+        "id": "synthetic",
+        "fingerprint": "rooms",
+        "pairs_id": "clip",
+        "pairs_fingerprint": "views",
+    }
 
 
 def test_settings_without_effect_stay_in_the_request() -> None:
