@@ -103,6 +103,14 @@ def test_the_only_array_of_a_file_of_version_73_is_read(tmp_path: Path) -> None:
     assert np.array_equal(found, TRUTH)
 
 
+def test_two_colours_of_equal_sum_are_two_segments(tmp_path: Path) -> None:
+    """Red on the left, green on the right: a boundary before the third column."""
+    colours = np.zeros((4, 5, 3), np.uint8)
+    colours[:, :2, 2] = colours[:, 2:, 1] = 200
+    (found,) = read_truths(write(tmp_path / "a.png", colours), "seism")
+    assert np.unique(np.nonzero(found)[1]).tolist() == [1]
+
+
 def test_a_segmentation_may_be_drawn_in_colours(tmp_path: Path) -> None:
     colours = np.random.default_rng(0).integers(0, 256, (4, 3)).astype(np.uint8)
     labels = np.random.default_rng(1).integers(0, 4, (20, 30))

@@ -81,3 +81,11 @@ def test_an_empty_folder_and_a_missing_file_are_named(tmp_path: Path):
         files_of(tmp_path / "empty_folder")
     with pytest.raises(DataError, match="missing.jpg: no such file or folder"):
         files_of(tmp_path / "missing.jpg")
+
+
+def test_a_picture_that_shrinks_is_averaged():
+    """Columns in the order white, black, black, black become a quarter of white."""
+    picture = np.zeros((64, 256, 3), np.uint8)
+    picture[:, ::4] = 255
+    shrunk = network_input(picture, (64, 64))
+    torch.testing.assert_close(shrunk, network_input(np.full((64, 64, 3), 64, np.uint8), (64, 64)), rtol=0, atol=1e-4)

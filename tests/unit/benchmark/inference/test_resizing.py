@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -28,3 +30,13 @@ def test_strips_equal_the_whole(task, size, monkeypatch):
     else:
         np.testing.assert_allclose(values, expected, atol=1e-4)
         assert values.dtype == np.float32
+
+
+def test_classes_beyond_255_keep_their_numbers():
+    """Class 299 on the left, class 3 on the right."""
+    task = replace(NYUV2_TASKS["semseg"], channels=300)
+    prediction = torch.zeros(300, 2, 2)
+    prediction[299, :, 0] = prediction[3, :, 1] = 1.0
+    values = resizing.values_at(task, prediction, (2, 2))
+    assert values.dtype == np.int16
+    assert values.tolist() == [[299, 3], [299, 3]]
