@@ -162,7 +162,9 @@ def _changed(spec: RunSpec, **changes: Any) -> RunSpec:
 
 def _needed_overrides(spec: RunSpec, recipe: Config) -> Overrides:
     """Normalised overrides that differ from the recipe; settings that cannot change a number are kept."""
-    plain, chosen = (_leaves(spec, settings) for settings in (load_recipe(spec.recipe), recipe))
+    plain, chosen = (
+        _leaves(spec, settings) | _loss_settings(spec, settings) for settings in (load_recipe(spec.recipe), recipe)
+    )
     kept = {}
     for key, value in spec.overrides.items():
         if not has_effect(key) or _below(plain, key) != _below(chosen, key):
@@ -180,6 +182,17 @@ def _leaves(spec: RunSpec, recipe: Config) -> dict[str, Any]:
     settings |= _options("method", METHODS.entry(spec.method), recipe.method)
     settings |= _options("regularizer", REGULARIZERS.entry(spec.regularizer), recipe.regularizer)
     return {key: normalised(value) for key, value in settings.items()}
+
+
+def _loss_settings(spec: RunSpec, recipe: Config) -> dict[str, Any]:
+    """Loss and loss weight of each task by dotted key, also where the recipe leaves them to the data set."""
+    chosen = {name: recipe.tasks[name] for name in spec.tasks}
+    tasks = tasks_of(recipe.dataset, chosen, data_root(recipe))
+    return {
+        f"tasks.{name}.{setting}": normalised(getattr(task, setting))
+        for name, task in tasks.items()
+        for setting in ("loss", "loss_weight")
+    }
 
 
 def _below(leaves: Mapping[str, Any], key: str) -> dict[str, Any]:

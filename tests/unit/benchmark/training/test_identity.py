@@ -133,6 +133,12 @@ def test_an_option_at_its_default_is_no_option() -> None:
     assert not default.overrides
 
 
+def test_a_loss_that_the_data_set_has_by_default_is_no_option() -> None:
+    """The smoke recipe leaves loss and weight of the depth to the data set."""
+    overrides = {"tasks.depth.loss": "l1", "tasks.depth.loss_weight": 3, "tasks.semseg.loss_weight": 1.0}
+    assert dict(identify(spec(overrides=overrides)).overrides) == {"tasks.depth.loss_weight": 3}
+
+
 def test_a_file_of_weights_is_identified_by_name_and_content(tmp_path: Path) -> None:
     ids = []
     for folder, content in (("first", b"1"), ("second", b"1"), ("third", b"2")):
