@@ -214,3 +214,10 @@ def test_more_devices_than_gpus_are_refused_unless_the_cell_trains_elsewhere(mon
     check_devices(cell, 4, elsewhere=True)
     with pytest.raises(ConfigError, match="cannot be split equally over 3 devices"):
         check_devices(cell, 3, elsewhere=True)
+
+
+@pytest.mark.parametrize(("split", "trained", "scored"), [("test", "train", "test"), ("val", "fit", "val")])
+def test_a_cell_scored_on_val_trains_without_its_frames(split: str, trained: str, scored: str, tmp_path: Path) -> None:
+    config = compose(spec(split=split), tmp_path)
+    assert config.train_dataloader.dataset.split == trained
+    assert config.test_dataloader.dataset.split == scored

@@ -103,6 +103,17 @@ def test_a_joined_split_holds_labelled_frames_and_pairs_in_one_batch(small_rooms
     assert batch["index"].tolist() == [0, len(joined) - 1]
 
 
+@pytest.mark.parametrize(("named", "labelled"), [(("depth",), {"depth"}), (None, set(TASKS))])
+def test_pairs_have_the_labels_of_the_named_tasks_or_of_all(
+    small_rooms: Path, named: tuple[str, ...] | None, labelled: set[str]
+) -> None:
+    pairs = {"name": "synthetic", "root": str(small_rooms / "synthetic"), "gap": 1, "tasks": named}
+    joined = rooms(small_rooms, size=(48, 64), pairs=pairs)
+    targets = joined[len(joined) - 1]["targets"]
+    missing = {"semseg": 255, "depth": 0, "normals": 0, "boundary": 255}
+    assert {name for name, target in targets.items() if (target != missing[name]).any()} == labelled
+
+
 def test_positions_beyond_the_first_epoch_draw_anew_and_repeat_exactly(small_rooms: Path) -> None:
     views = rooms(small_rooms, size=(48, 64), augmentation={"zoom": (1.0, 1.5), "flip": 0.5})
     joined = join_pairs(views, views, TASKS, gap=3)
