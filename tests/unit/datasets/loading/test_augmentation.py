@@ -98,11 +98,11 @@ def test_a_small_frame_is_taken_whole_and_padded():
 
 
 def test_zoom_reaches_every_position_and_keeps_the_size():
-    labels = np.arange(8 * 8).reshape(8, 8)
+    labels = np.arange(4 * 12).reshape(4, 12)
     results = [random_zoom(frame_of(labels), (2.0, 2.0), np.random.default_rng(s)) for s in range(400)]
-    assert {r.size for r in results} == {(8, 8)}
-    assert zoom_window((8, 8), 2.0) == (4, 4)
-    assert {r.semseg[0, 0] for r in results} == {row * 8 + column for row in range(5) for column in range(5)}
+    assert {r.size for r in results} == {(4, 12)}
+    assert zoom_window((4, 12), 2.0) == (2, 6)
+    assert {r.semseg[0, 0] for r in results} == {row * 12 + column for row in range(3) for column in range(7)}
 
 
 def test_flip_happens_with_its_probability():

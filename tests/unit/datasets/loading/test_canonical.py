@@ -11,8 +11,9 @@ from torch.utils.data import DataLoader, default_collate
 
 from benchmark.boundaries.formats.content import DataError
 from benchmark.registry import DATASETS
+from benchmark.tasks import HUMAN_PARTS
 from datasets.layout.frame_files import read_modality
-from datasets.loading.canonical import CanonicalDataset, chosen_frames
+from datasets.loading.canonical import CanonicalDataset, _target, chosen_frames
 
 SIZE = (12, 16)
 ZOOM = {"zoom": (1.0, 2.0), "flip": 0.5, "photometric": 1.0}
@@ -178,6 +179,21 @@ def test_wrong_arguments_are_explained(tiny, options, message):
         CanonicalDataset(tiny, "train", **options)
 
 
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [([[0, 0]], [[255, 255]]), ([[0, 255]], [[255, 255]]), ([[0, 3]], [[0, 3]]), ([[255, 3]], [[255, 3]])],
+)
+def test_a_frame_of_background_alone_is_unlabelled(labels, expected):
+    assert _target(HUMAN_PARTS, np.array(labels, np.uint8)).tolist() == expected
+
+
+def test_a_share_is_spread_over_all_frames():
+    """Frames lie in the order of the recording: the first tenth would be a few rooms."""
+    chosen = np.array(chosen_frames(800, 0.1))
+    counts, _ = np.histogram(chosen, bins=8, range=(0, 800))
+    assert counts.min() >= 3
+
+
 @pytest.mark.parametrize(("share", "count"), [(0.001, 1), (0.25, 200), (0.5, 400), (1.0, 800)])
 def test_a_share_is_nested_in_larger_ones(share, count):
     chosen = list(chosen_frames(800, share))
@@ -225,6 +241,7 @@ def test_the_validation_split_is_evaluated_like_the_test_split(tiny):
     with pytest.raises(ValueError, match="the val split takes no augmentation but pad"):
         CanonicalDataset(tiny, "val", augmentation={"flip": 0.5})
     assert "window" in CanonicalDataset(tiny, "val", augmentation={"pad": (14, 16)})[0]
+    assert "window" not in CanonicalDataset(tiny, "train", augmentation={"pad": (14, 16), "flip": 0.5})[0]
 
 
 def test_a_wrong_file_is_named_by_the_item(tiny):
