@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -200,9 +200,19 @@ def problem_with(root: Path) -> str | None:
         return f"{info.id} is from another version of the generator"
     if fingerprint(digests, records, info.classes) != info.fingerprint:
         return "its tables do not agree with its fingerprint"
-    paths = (modality_path(root, modality, record.name) for record in records for modality in ("images", *info.tasks))
-    missing = [path for path in paths if not path.is_file() or not path.stat().st_size]
-    return f"{missing[0]} is missing" if missing else None
+    names = [record.name for record in records]
+    missing = (path for modality in ("images", *info.tasks) for path in _missing(root, modality, names))
+    first = next(missing, None)
+    return None if first is None else f"{first} is missing"
+
+
+def _missing(root: Path, modality: str, names: Iterable[str]) -> Iterator[Path]:
+    """Files of one modality that are absent or empty. The folder is listed, which is faster than asking for each."""
+    present: set[str] = set()
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(root / modality) as entries:
+        present = {entry.name for entry in entries if entry.is_file() and entry.stat().st_size}
+    suffix = modality_path(root, modality, "name").suffix
+    yield from (root / modality / f"{name}{suffix}" for name in names if f"{name}{suffix}" not in present)
 
 
 def ensure(root: Path, plan: RoomPlan | None = None, workers: int | None = None) -> DatasetInfo:

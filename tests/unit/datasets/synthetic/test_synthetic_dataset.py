@@ -119,6 +119,7 @@ def test_ensure_renders_a_missing_data_set(tmp_path, remade):
     [
         (lambda root: (root / "depth" / "train-0001-0.npy").unlink(), "train-0001-0.npy is missing"),
         (lambda root: (root / "images" / "train-0001-0.png").write_bytes(b""), "train-0001-0.png is missing"),
+        (lambda root: shutil.rmtree(root / "normals"), "normals/test-0000-0.npy is missing"),
         (lambda root: (root / "dataset.json").write_text('{"id": "synth'), "not a JSON file"),
         (lambda root: (root / "dataset.json").unlink(), "no data set found"),
         (lambda root: (root / "frames.csv").unlink(), "frames.csv"),
