@@ -24,6 +24,8 @@ TRAIN = CHECKOUT / "tools" / "train.py"
 BOUND = Path(__file__).with_name("bound.py")
 DEVICES_VARIABLE, LOG_VARIABLE = "MTL_DEVICES", "MTL_LOG"
 """Environment variables of a cell with the defaults of --devices and --log of tools/train.py."""
+SAVE_SECONDS = 30.0
+"""Longest wait for a cell that was asked to save its state: the rest of a step, and the writing."""
 GRACE_SECONDS = 10.0
 CELL_GIB = 4.0
 """Upper bound of the memory of one cell of the CPU recipes."""
@@ -145,16 +147,29 @@ class LocalExecutor:
         self._gpus.give_back(cell.gpus)
 
     def stop(self, hurry: Callable[[], bool]) -> None:
-        """Ask all cells to end; kill the others after `GRACE_SECONDS` or once `hurry()` returns True."""
+        """Ask all cells to save their state and end; then ask them to end; then kill them.
+
+        Args:
+            hurry: returns True to kill the cells at once.
+        """
         for cell in self._cells.values():
-            _send(cell, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS
-        while any(cell.process.poll() is None for cell in self._cells.values()):
-            if hurry() or time.monotonic() > deadline:
-                break
-            time.sleep(0.05)
+            # Not to the processes that it has started, such as its data loaders, which this signal would kill.
+            cell.process.send_signal(signal.SIGUSR1)
+        if not self._have_ended(SAVE_SECONDS, hurry):
+            for cell in self._cells.values():
+                _send(cell, signal.SIGTERM)
+            self._have_ended(GRACE_SECONDS, hurry)
         for spec in list(self._cells):
             self.cancel(spec)
+
+    def _have_ended(self, seconds: float, hurry: Callable[[], bool]) -> bool:
+        """Wait for the end of all cells; False if one still runs after some seconds, or once `hurry()` is True."""
+        deadline = time.monotonic() + seconds
+        while any(cell.process.poll() is None for cell in self._cells.values()):
+            if hurry() or time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
 
 
 def cell_command(program: Path, spec: RunSpec, store: ResultStore, imports: Sequence[str | Path]) -> list[str]:

@@ -20,7 +20,7 @@ from benchmark.grid.executors.local import LocalExecutor
 from benchmark.grid.progress import LineProgress
 from benchmark.records import leases
 from benchmark.records.result import RunResult, RunSpec, failure
-from benchmark.records.store import ResultStore
+from benchmark.records.store import STATE_FILES, ResultStore
 
 METRICS = {"semseg": {"mIoU": {"value": 1.0, "unit": "%", "higher_is_better": True}}}
 
@@ -96,7 +96,7 @@ def test_a_launcher_killed_hard_is_continued_by_the_same_command(store):
 def test_a_stopped_launcher_ends_its_cells_and_gives_them_back(store):
     for number in (signal.SIGINT, signal.SIGTERM):
         (store.work / "started.txt").write_text("")
-        launcher = launch(store, "slow", 3, 30)
+        launcher = launch(store, "slow", 3, 10)
         wait_until(lambda: len(starts(store)) == 2)
         launcher.send_signal(number)
         output, _ = launcher.communicate(timeout=20)
@@ -107,6 +107,17 @@ def test_a_stopped_launcher_ends_its_cells_and_gives_them_back(store):
         assert num_stored(store) == 0
         for line in (store.work / "started.txt").read_text().splitlines():
             assert leases.is_dead(leases.process(int(line.split()[1])))
+
+
+def test_a_stopped_launcher_lets_its_cells_save_their_state(store):
+    """Every step that a cell began is in its state: none has to be done again."""
+    launcher = launch(store, "slow", 2, 3)
+    wait_until(lambda: len(list(store.work.glob(f"smoke/*/{STATE_FILES[0]}"))) == 2)
+    launcher.send_signal(signal.SIGTERM)
+    launcher.communicate(timeout=20)
+    for state in store.work.glob(f"smoke/*/{STATE_FILES[0]}"):
+        begun = [line for line in state.with_name("cell.log").read_text().splitlines() if line.startswith("step ")]
+        assert int(state.read_text()) == len(begun) < 10
 
 
 def test_two_launchers_started_together_run_each_cell_once(store):

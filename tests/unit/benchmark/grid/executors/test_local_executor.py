@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from processes import wait_until
 
+from benchmark.grid.executors import local
 from benchmark.grid.executors.local import LocalExecutor, default_workers, environment, how_it_ended, last_line
 from benchmark.records.result import RunSpec
 from benchmark.records.store import ResultStore
@@ -83,3 +85,46 @@ def test_progress_of_a_cell_is_read_from_its_file(tmp_path):
 def test_no_workers_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="at least 1 worker, found 0"):
         LocalExecutor(ResultStore(tmp_path), 0)
+
+
+STUBBORN = """
+import signal, sys, time
+from pathlib import Path
+
+def end(number, frame):
+    Path({said!r}).write_text("asked to end")
+    sys.exit()
+
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, end if {ends} else signal.SIG_IGN)
+Path({said!r}).write_text("runs")
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("ends", "last"), [(True, "asked to end"), (False, "runs")])
+def test_a_cell_that_saves_nothing_is_asked_to_end_and_killed_in_the_end(tmp_path, monkeypatch, ends, last):
+    monkeypatch.setattr(local, "SAVE_SECONDS", 0.3)
+    monkeypatch.setattr(local, "GRACE_SECONDS", 0.3 if not ends else 10.0)
+    program, said = tmp_path / "stubborn.py", tmp_path / "said.txt"
+    program.write_text(STUBBORN.format(said=str(said), ends=ends))
+    store = ResultStore(tmp_path / "out")
+    executor = LocalExecutor(store, 1, program=program)
+    executor.start(SPEC, store.claim(SPEC))
+    wait_until(lambda: said.exists() and said.read_text() == "runs")
+    (cell,) = executor._cells.values()
+    executor.stop(hurry=lambda: False)
+    assert cell.process.poll() is not None
+    assert said.read_text() == last
+
+
+def test_a_second_request_kills_at_once(tmp_path):
+    program, said = tmp_path / "stubborn.py", tmp_path / "said.txt"
+    program.write_text(STUBBORN.format(said=str(said), ends=True))
+    store = ResultStore(tmp_path / "out")
+    executor = LocalExecutor(store, 1, program=program)
+    executor.start(SPEC, store.claim(SPEC))
+    wait_until(lambda: said.exists() and said.read_text() == "runs")
+    (cell,) = executor._cells.values()
+    executor.stop(hurry=lambda: True)
+    assert cell.process.poll() is not None
