@@ -83,6 +83,8 @@ def test_relative_poses_by_hand() -> None:
     mirror = np.diag([-1.0, 1.0, 1.0])
     assert relative_pose(first, second, np.eye(3), np.eye(3))[:3, 3].tolist() == [-2.0, 0.0, 0.0]
     assert relative_pose(first, second, mirror, mirror)[:3, 3].tolist() == [2.0, 0.0, 0.0]
+    assert relative_pose(first, second, np.eye(3), mirror)[:3, 3].tolist() == [2.0, 0.0, 0.0]
+    assert relative_pose(first, second, mirror, np.eye(3))[:3, 3].tolist() == [-2.0, 0.0, 0.0]
     assert relative_pose(first, second, np.eye(3) / 4, np.eye(3) / 4)[:3, 3].tolist() == [-0.5, 0.0, 0.0]
 
 
