@@ -70,6 +70,11 @@ def short_preparation(regularizer: str) -> dict[str, Any]:
     return {"passes": 1} if "passes" in signature(REGULARIZERS.entry(regularizer).factory).parameters else {}
 
 
+def short_overrides(regularizer: str) -> dict[str, Any]:
+    """The options of `short_preparation` as overrides of a recipe."""
+    return {f"regularizer.{option}": value for option, value in short_preparation(regularizer).items()}
+
+
 def total(terms: Mapping[str, Tensor]) -> Tensor:
     """Sum of loss terms."""
     return torch.stack([term.reshape(()) for term in terms.values()]).sum()

@@ -7,7 +7,7 @@ from statistics import median
 import pytest
 import torch
 from acceleration import relative_errors
-from scenes import short_preparation
+from scenes import short_overrides
 from torch import Tensor
 
 from benchmark.cost.target import CostTarget, build
@@ -34,8 +34,8 @@ def terms_and_gradients(target: CostTarget) -> tuple[dict[str, Tensor], dict[str
 @pytest.mark.parametrize("name", REGULARIZERS.names())
 def test_a_regularizer_is_the_same_when_accelerated(name: str) -> None:
     """To float32 rounding, which batch normalisation amplifies in the backward pass."""
-    short = {f"regularizer.{option}": value for option, value in short_preparation(name).items()}
-    target = CostTarget(RunSpec("nyuv2_lite", "hard_sharing", name, "efficientnet_lite0", TASKS, 0, short), SIZE)
+    spec = RunSpec("nyuv2_lite", "hard_sharing", name, "efficientnet_lite0", TASKS, 0, short_overrides(name))
+    target = CostTarget(spec, SIZE)
     (terms, gradients), (plain_terms, plain_gradients) = (
         terms_and_gradients(each) for each in (target, target.without_acceleration())
     )

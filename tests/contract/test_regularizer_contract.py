@@ -13,7 +13,17 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from scenes import BACKBONE, TASK_SETS, build_method, predict, random_batch, random_targets, short_preparation, total
+from scenes import (
+    BACKBONE,
+    TASK_SETS,
+    build_method,
+    predict,
+    random_batch,
+    random_targets,
+    short_overrides,
+    short_preparation,
+    total,
+)
 
 from benchmark.contracts import Batch, Regularizer
 from benchmark.records.result import RunSpec
@@ -184,8 +194,7 @@ def test_it_trains_under_a_recipe(
 ) -> None:
     """Two steps of the real Runner, with the memory layout, optimiser and data of the recipe."""
     monkeypatch.setenv("MTL_DATA", str(small_rooms))
-    overrides: dict[str, Any] = {"train_cfg.max_iters": 2, "checkpoint_interval": 0}
-    overrides |= {f"regularizer.{option}": value for option, value in short_preparation(name).items()}
+    overrides = {"train_cfg.max_iters": 2, "checkpoint_interval": 0, **short_overrides(name)}
     cell = RunSpec("smoke", "hard_sharing", name, BACKBONE, ("semseg", "depth", "normals", "boundary"), 0, overrides)
     for needed in needs_of(cell).cells:
         if not (teachers / needed.run_id / MODEL_FILE).is_file():

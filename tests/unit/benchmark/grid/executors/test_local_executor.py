@@ -102,29 +102,29 @@ time.sleep(60)
 """
 
 
+def stubborn_cell(folder, ends):
+    """An executor whose only cell saves nothing, its process, and the file that tells what the cell was asked."""
+    program, said = folder / "stubborn.py", folder / "said.txt"
+    program.write_text(STUBBORN.format(said=str(said), ends=ends))
+    store = ResultStore(folder / "out")
+    executor = LocalExecutor(store, 1, program=program)
+    executor.start(SPEC, store.claim(SPEC))
+    wait_until(lambda: said.exists() and said.read_text() == "runs")
+    (cell,) = executor._cells.values()
+    return executor, cell.process, said
+
+
 @pytest.mark.parametrize(("ends", "last"), [(True, "asked to end"), (False, "runs")])
 def test_a_cell_that_saves_nothing_is_asked_to_end_and_killed_in_the_end(tmp_path, monkeypatch, ends, last):
     monkeypatch.setattr(local, "SAVE_SECONDS", 0.3)
     monkeypatch.setattr(local, "GRACE_SECONDS", 0.3 if not ends else 10.0)
-    program, said = tmp_path / "stubborn.py", tmp_path / "said.txt"
-    program.write_text(STUBBORN.format(said=str(said), ends=ends))
-    store = ResultStore(tmp_path / "out")
-    executor = LocalExecutor(store, 1, program=program)
-    executor.start(SPEC, store.claim(SPEC))
-    wait_until(lambda: said.exists() and said.read_text() == "runs")
-    (cell,) = executor._cells.values()
+    executor, process, said = stubborn_cell(tmp_path, ends)
     executor.stop(hurry=lambda: False)
-    assert cell.process.poll() is not None
+    assert process.poll() is not None
     assert said.read_text() == last
 
 
 def test_a_second_request_kills_at_once(tmp_path):
-    program, said = tmp_path / "stubborn.py", tmp_path / "said.txt"
-    program.write_text(STUBBORN.format(said=str(said), ends=True))
-    store = ResultStore(tmp_path / "out")
-    executor = LocalExecutor(store, 1, program=program)
-    executor.start(SPEC, store.claim(SPEC))
-    wait_until(lambda: said.exists() and said.read_text() == "runs")
-    (cell,) = executor._cells.values()
+    executor, process, _ = stubborn_cell(tmp_path, ends=True)
     executor.stop(hurry=lambda: True)
-    assert cell.process.poll() is not None
+    assert process.poll() is not None
