@@ -12,12 +12,12 @@ from benchmark.contracts import Method, Regularizer
 from benchmark.records.result import NO_REGULARIZER, RunSpec
 from benchmark.registry import METHODS, SCRATCH, split_backbone
 from benchmark.tasks import TaskSet
-from benchmark.training.builders import build_training_module, tasks_of
+from benchmark.training.builders import build_training_module, tasks_of_cell
 from benchmark.training.compiling import compile_options
-from benchmark.training.compose import chosen_tasks, module_options
+from benchmark.training.compose import module_options
 from benchmark.training.model import TrainingModule
 from benchmark.training.random_batches import random_batch
-from benchmark.training.recipe_files import data_root, load_recipe
+from benchmark.training.recipe_files import load_recipe
 from benchmark.training.recipe_keys import ConfigError
 
 
@@ -55,8 +55,7 @@ class CostTarget:
     @property
     def tasks(self) -> TaskSet:
         """The tasks with the recipe's loss settings."""
-        recipe = self.recipe
-        return tasks_of(recipe.dataset, chosen_tasks(recipe, self.spec), data_root(recipe))
+        return tasks_of_cell(self.recipe, self.spec)
 
 
 def build(target: CostTarget) -> TrainingModule:

@@ -8,16 +8,19 @@ from pkgutil import resolve_name
 from typing import Any, TypeVar
 
 import torch
+from mmengine.config import Config
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from torch import nn
 from torch.utils.data import Dataset
 
+from benchmark.records.result import RunSpec
 from benchmark.registry import ACCELERATE, DATASETS, JOIN_PAIRS, METHODS, REGULARIZERS, offered_by
 from benchmark.tasks import TaskSet
 from benchmark.training.dataset_contract import check_dataset
 from benchmark.training.gradient_calibration import Calibration, calibrated_ratio
 from benchmark.training.model import MultiTaskModel, TrainingModule
+from benchmark.training.recipe_files import data_root
 
 Trained = TypeVar("Trained", bound=nn.Module)
 REGULARIZER_SEED_OFFSET = 1_000_003
@@ -34,6 +37,11 @@ def tasks_of(dataset: str, settings: Mapping[str, Mapping[str, Any]], root: str 
     """
     offered = offered_by(dataset, root)
     return TaskSet(offered[name].adjusted(**dict(chosen)) for name, chosen in settings.items())
+
+
+def tasks_of_cell(recipe: Config, spec: RunSpec) -> TaskSet:
+    """The tasks of a cell with the loss settings of its recipe, in the order of the cell."""
+    return tasks_of(recipe.dataset, {name: recipe.tasks[name] for name in spec.tasks}, data_root(recipe))
 
 
 def build_model(

@@ -17,7 +17,7 @@ from benchmark.records.result import TEST, VAL, RunSpec
 from benchmark.registry import BACKBONES, DATASETS, METHODS, REGULARIZERS, split_backbone
 from benchmark.tasks import suggest
 from benchmark.training import compiling
-from benchmark.training.builders import tasks_of
+from benchmark.training.builders import tasks_of_cell
 from benchmark.training.data_parallel import Devices, devices_here
 from benchmark.training.gradient_calibration import calibrated_ratio
 from benchmark.training.options import check_options
@@ -57,7 +57,7 @@ def check_spec(spec: RunSpec) -> None:
         hint = suggest(unknown[0], recipe.tasks)
         raise ConfigError(f"recipe {spec.recipe} has no task {unknown[0]!r}.{hint} Tasks: {', '.join(recipe.tasks)}")
     try:
-        check_losses(tasks_of(recipe.dataset, {task: recipe.tasks[task] for task in spec.tasks}, data_root(recipe)))
+        check_losses(tasks_of_cell(recipe, spec))
     except (KeyError, ValueError) as error:
         raise ConfigError(f"recipe {spec.recipe}: {error}") from error
     data = dict(recipe.train_dataloader.dataset)
@@ -171,8 +171,7 @@ def _runner_config(recipe: Config, spec: RunSpec, folder: Path) -> dict[str, Any
 
 def _evaluators(recipe: Config, spec: RunSpec) -> list[dict[str, Any]]:
     """The metrics of the tasks, and the metrics that files of the user add."""
-    tasks = tasks_of(recipe.dataset, chosen_tasks(recipe, spec), data_root(recipe))
-    own = [name for name, task in tasks.items() if METRICS.of_task(task)]
+    own = [name for name, task in tasks_of_cell(recipe, spec).items() if METRICS.of_task(task)]
     kinds = [*(("MetricOf", name) for name in spec.tasks), *(("OwnMetricsOf", name) for name in own)]
     common = dict(dataset=recipe.dataset, root=str(data_root(recipe)), **exchange())
     return [dict(type=kind, task=name, **common) for kind, name in kinds]

@@ -17,12 +17,12 @@ import torch
 from benchmark.contracts import Method
 from benchmark.records.result import NO_REGULARIZER, RunSpec
 from benchmark.registry import METHODS, REGULARIZERS
-from benchmark.training.builders import build_model, tasks_of
+from benchmark.training.builders import build_model, tasks_of_cell
 from benchmark.training.compose import check_spec
 from benchmark.training.identity import ingredients_of, normalised_request
 from benchmark.training.model import MultiTaskModel
 from benchmark.training.model_files import MODEL_FILE, CheckpointError, load_model, read_metadata
-from benchmark.training.recipe_files import data_root, load_recipe
+from benchmark.training.recipe_files import load_recipe
 from benchmark.training.recipe_keys import ConfigError
 
 OWN_SETTINGS = ("method.", "regularizer.")
@@ -119,8 +119,7 @@ def trained_methods(needed: Mapping[str, RunSpec], folder: Path) -> dict[str, Tr
 def build_cell_model(spec: RunSpec) -> MultiTaskModel:
     """The model of a cell with fresh weights."""
     recipe = load_recipe(spec.recipe, spec.overrides)
-    tasks = tasks_of(recipe.dataset, {name: recipe.tasks[name] for name in spec.tasks}, data_root(recipe))
-    return build_model(spec.method, spec.backbone, tasks, recipe.method, recipe.accelerate)
+    return build_model(spec.method, spec.backbone, tasks_of_cell(recipe, spec), recipe.method, recipe.accelerate)
 
 
 @cache

@@ -7,10 +7,9 @@ from typing import Any
 
 from benchmark.records.result import RunResult, RunSpec
 from benchmark.tasks import STANDARD_TASKS, TaskSet
-from benchmark.training.builders import tasks_of
-from benchmark.training.compose import chosen_tasks
+from benchmark.training.builders import tasks_of_cell
 from benchmark.training.description import ModelDescription, TaskDescription, describe_tasks, with_files_inlined
-from benchmark.training.recipe_files import data_root, load_recipe
+from benchmark.training.recipe_files import load_recipe
 from benchmark.visualization.nyu40 import NAMES_40
 
 
@@ -43,7 +42,7 @@ def describe_result(result: RunResult, spec: RunSpec) -> ModelDescription:
     if len(channels) == len(spec.tasks):
         tasks = TaskSet(replace(STANDARD_TASKS[name], channels=count) for name, count in channels.items())
     else:
-        tasks = tasks_of(recipe.dataset, chosen_tasks(recipe, spec), data_root(recipe))
+        tasks = tasks_of_cell(recipe, spec)
     described = {
         name: replace(found, classes=standard_classes(name, found.channels))
         for name, found in describe_tasks(tasks).items()

@@ -30,7 +30,7 @@ from benchmark.registry import (
     split_backbone,
 )
 from benchmark.tasks import Task
-from benchmark.training.builders import ensure_files, tasks_of
+from benchmark.training.builders import ensure_files, tasks_of_cell
 from benchmark.training.compiling import compile_options
 from benchmark.training.recipe_files import data_root, load_recipe, posed_pairs
 from benchmark.training.recipe_keys import constructor
@@ -94,9 +94,7 @@ def effective_settings(spec: RunSpec, recipe: Config) -> dict[str, Any]:
         "split": spec.split,
         "tasks": list(spec.tasks),
     }
-    chosen = {name: recipe.tasks[name] for name in spec.tasks}
-    tasks = tasks_of(recipe.dataset, chosen, data_root(recipe)).values()
-    described = dict(flat({task.name: _loss_of(task) for task in tasks}, "tasks"))
+    described = _loss_settings(spec, recipe)
     kept = {key: value for key, value in _leaves(spec, recipe).items() if has_effect(key)}
     kept = {key: value for key, value in kept.items() if key not in own and not key.startswith("tasks.")}
     return {key: normalised(value) for key, value in sorted((kept | own | described).items())}
@@ -162,6 +160,8 @@ def _changed(spec: RunSpec, **changes: Any) -> RunSpec:
 
 def _needed_overrides(spec: RunSpec, recipe: Config) -> Overrides:
     """Normalised overrides that differ from the recipe; settings that cannot change a number are kept."""
+    if not spec.overrides:
+        return Overrides()
     plain, chosen = (
         _leaves(spec, settings) | _loss_settings(spec, settings) for settings in (load_recipe(spec.recipe), recipe)
     )
@@ -185,14 +185,8 @@ def _leaves(spec: RunSpec, recipe: Config) -> dict[str, Any]:
 
 
 def _loss_settings(spec: RunSpec, recipe: Config) -> dict[str, Any]:
-    """Loss and loss weight of each task by dotted key, also where the recipe leaves them to the data set."""
-    chosen = {name: recipe.tasks[name] for name in spec.tasks}
-    tasks = tasks_of(recipe.dataset, chosen, data_root(recipe))
-    return {
-        f"tasks.{name}.{setting}": normalised(getattr(task, setting))
-        for name, task in tasks.items()
-        for setting in ("loss", "loss_weight")
-    }
+    """Loss settings of each task by dotted key, also where the recipe leaves them to the data set."""
+    return dict(flat({name: _loss_of(task) for name, task in tasks_of_cell(recipe, spec).items()}, "tasks"))
 
 
 def _below(leaves: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -258,8 +252,7 @@ def _datasets(recipe: Config) -> list[Entry]:
 
 def _losses(spec: RunSpec, recipe: Config) -> list[Callable[..., Any]]:
     """Losses of the tasks of a cell."""
-    chosen = {name: recipe.tasks[name] for name in spec.tasks}
-    return [LOSSES[task.loss] for task in tasks_of(recipe.dataset, chosen, data_root(recipe)).values()]
+    return [LOSSES[task.loss] for task in tasks_of_cell(recipe, spec).values()]
 
 
 def _user_files(entries: list[Entry], losses: list[Callable[..., Any]]) -> Iterator[tuple[str, str]]:

@@ -27,11 +27,11 @@ from benchmark.records.validation import (
     read_from,
     validated,
 )
-from benchmark.training.builders import tasks_of
+from benchmark.training.builders import tasks_of_cell
 from benchmark.training.cell import Metrics, evaluate_cell
 from benchmark.training.compose import check_spec
 from benchmark.training.model_files import MODEL_FILE
-from benchmark.training.recipe_files import data_root, load_recipe
+from benchmark.training.recipe_files import load_recipe
 from benchmark.training.recipe_keys import ConfigError
 
 CARD_FILE = "card.json"
@@ -92,7 +92,7 @@ def spec_of(card: ImportedCard, recipe: str, overrides: Mapping[str, Any]) -> Ru
     spec = RunSpec(recipe, card.method, "none", card.backbone, tuple(card.tasks), 0, chosen)
     check_spec(spec)
     settings = load_recipe(recipe, chosen)
-    tasks = tasks_of(settings.dataset, {name: settings.tasks[name] for name in spec.tasks}, data_root(settings))
+    tasks = tasks_of_cell(settings, spec)
     for name, channels in card.tasks.items():
         if tasks[name].channels != channels:
             raise ConfigError(
