@@ -20,6 +20,24 @@ MOST_BARS = 16
 """Number of cells with a bar; a cluster may run hundreds."""
 
 
+@dataclass
+class Part:
+    """What this launcher runs of a cell: its start (monotonic clock), and the shares of the steps done then and now."""
+
+    began: float
+    first: float = 0.0
+    share: float = 0.0
+
+    def reached(self, share: float) -> None:
+        """The cell has done this share of its steps; less than before if it fell back to an earlier checkpoint."""
+        self.first, self.share = min(self.first, share), share
+
+    @property
+    def time_left(self) -> str:
+        """Estimated time left, from the steps that were done since the start."""
+        return time_left(self.began, self.share - self.first, 1 - self.share)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """Status of a cell (done, failed, diverged or left to run), the reason in one line, and the class of a failure."""
@@ -66,9 +84,9 @@ class LineProgress:
 
     def __init__(self, stream: TextIO, interval: float = LINE_SECONDS) -> None:
         self.stream, self.interval = stream, interval
-        self.left, self.over = 0, 0
+        self.left, self.over, self.before = 0, 0, 0.0
         self.since = self.last_line = time.monotonic()
-        self.cells: dict[RunSpec, tuple[float, float]] = {}
+        self.cells: dict[RunSpec, Part] = {}
 
     def begin(self, left: int, total: int) -> None:
         """The grid starts with `left` of `total` cells to run."""
@@ -78,24 +96,23 @@ class LineProgress:
 
     def started(self, spec: RunSpec, log: Path) -> None:
         """A cell was started."""
-        self.cells[spec] = (time.monotonic(), 0.0)
+        self.cells[spec] = Part(time.monotonic(), *2 * [share_done(log.parent)])
         self._write(f"start {name_of(spec)}, log {log}")
 
     def advanced(self, spec: RunSpec, step: int, steps: int) -> None:
         """A running cell has done `step` of `steps` steps."""
-        began, _ = self.cells.get(spec, (time.monotonic(), 0.0))
-        self.cells[spec] = (began, step / max(1, steps))
+        self.cells.setdefault(spec, Part(time.monotonic())).reached(step / max(1, steps))
         if time.monotonic() - self.last_line >= self.interval:
             self.last_line = time.monotonic()
-            for running, (start, share) in self.cells.items():
-                self._write(f"  ... {name_of(running)} {share:.0%}, {time_left(start, share)}")
+            for running, part in self.cells.items():
+                self._write(f"  ... {name_of(running)} {part.share:.0%}, {part.time_left}")
             self._write(f"  ... grid {self._summary()}")
 
     def ended(self, spec: RunSpec, outcome: Outcome) -> None:
         """A cell has ended, here or at another launcher."""
-        began, _ = self.cells.pop(spec, (time.monotonic(), 0.0))
-        self.over += 1
-        took = clock(time.monotonic() - began)
+        part = self.cells.pop(spec, Part(time.monotonic()))
+        self.over, self.before = self.over + 1, self.before + part.first
+        took = clock(time.monotonic() - part.began)
         self._write(f"{ending(spec, outcome)} after {took}; grid {self._summary()}")
 
     def note(self, line: str) -> None:
@@ -106,8 +123,10 @@ class LineProgress:
         """The grid has ended."""
 
     def _summary(self) -> str:
-        share = (self.over + sum(part for _, part in self.cells.values())) / max(1, self.left)
-        return f"{self.over}/{self.left}, {time_left(self.since, share)}"
+        parts = self.cells.values()
+        done = self.over - self.before + sum(part.share - part.first for part in parts)
+        to_do = self.left - self.over - sum(part.share for part in parts)
+        return f"{self.over}/{self.left}, {time_left(self.since, done, to_do)}"
 
     def _write(self, line: str) -> None:
         print(escape_terminal(line), file=self.stream, flush=True)
@@ -136,7 +155,7 @@ class TerminalProgress:
         columns = (name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), left, TimeRemainingColumn())
         # The loop of the grid draws the bars, since starting processes from a program with threads is unsafe.
         self.bars = Progress(*columns, console=Console(file=stream), auto_refresh=False, speed_estimate_period=600)
-        self.over, self.left = 0, 0
+        self.over, self.left, self.before = 0, 0, 0.0
         self.cells: dict[RunSpec, TaskID] = {}
 
     def begin(self, left: int, total: int) -> None:
@@ -150,7 +169,7 @@ class TerminalProgress:
         """A cell was started."""
         if spec in self.cells:
             self.bars.remove_task(self.cells.pop(spec))
-        self._add_bar(spec)
+        self._add_bar(spec, read_progress(log.parent))
 
     def advanced(self, spec: RunSpec, step: int, steps: int) -> None:
         """A running cell has done `step` of `steps` steps."""
@@ -176,15 +195,22 @@ class TerminalProgress:
         """The grid has ended."""
         self.bars.stop()
 
-    def _add_bar(self, spec: RunSpec) -> None:
+    def _add_bar(self, spec: RunSpec, earlier: tuple[int, int] | None = None) -> None:
+        """A bar that begins at the steps that an earlier part of the training has done."""
         if len(self.cells) < MOST_BARS:
-            self.cells[spec] = self.bars.add_task(name_of(spec), total=None)
+            step, steps = earlier or (0, None)
+            self.cells[spec] = self.bars.add_task(name_of(spec), completed=step, total=steps)
+            self.before += step / steps if steps else 0.0
 
     def _draw(self) -> None:
         running = [self.bars.tasks[self.bars.task_ids.index(task)] for task in self.cells.values()]
         shares = sum(task.completed / task.total for task in running if task.total)
         if self.bars.tasks:
-            self.bars.update(self.grid, completed=self.over + shares, description=f"grid {self.over}/{self.left}")
+            # Of the work of this launcher, so that the time left does not count steps of an earlier one.
+            done, total = self.over + shares - self.before, max(1, self.left) - self.before
+            self.bars.update(
+                self.grid, completed=max(0.0, done), total=total, description=f"grid {self.over}/{self.left}"
+            )
         self.bars.refresh()
 
 
@@ -207,11 +233,17 @@ def ending(spec: RunSpec, outcome: Outcome) -> str:
     return f"{outcome.status} {name_of(spec)}" + ("" if outcome.status == DONE else f": {outcome.error}")
 
 
-def time_left(since: float, share: float) -> str:
-    """Estimated time left if `share` of the work was done since `since`, a time of the monotonic clock."""
-    if share >= 1:
+def share_done(folder: Path) -> float:
+    """Share of a cell's steps that an earlier part of its training has done; 0 for a new cell."""
+    step, steps = read_progress(folder) or (0, 1)
+    return step / max(1, steps)
+
+
+def time_left(since: float, done: float, to_do: float) -> str:
+    """Estimated time left, if `done` of the work was done since `since`, a time of the monotonic clock."""
+    if to_do <= 0:
         return "nearly done"
-    return f"{clock((time.monotonic() - since) * (1 - share) / share)} left" if share > 0 else "time left not known yet"
+    return f"{clock((time.monotonic() - since) * to_do / done)} left" if done > 0 else "time left not known yet"
 
 
 def clock(seconds: float) -> str:

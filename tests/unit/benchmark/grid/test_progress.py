@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from pathlib import Path
 
@@ -43,6 +44,66 @@ def test_lines_tell_of_every_event_and_the_time_left(now):
         "  ... mtan+none seed 1 50%, 0:01:40 left",
         "  ... grid 1/2, 0:00:33 left",
     ]
+
+
+def continued(folder: Path, step: int, steps: int) -> Path:
+    """Log in the work folder of a cell that an earlier launcher has trained for some steps."""
+    folder.mkdir()
+    (folder / "progress.json").write_text(json.dumps({"step": step, "steps": steps}))
+    return folder / "cell.log"
+
+
+def test_the_time_left_of_a_continued_cell_does_not_count_its_earlier_steps(now, tmp_path):
+    """60 of 1000 steps take 60 s, 240 are left; of 3 cells 0.06 is done in 60 s and 2.24 are left: 2240 s."""
+    stream = io.StringIO()
+    lines = LineProgress(stream, interval=60)
+    lines.begin(left=3, total=3)
+    lines.started(FIRST, continued(tmp_path / "first", 700, 1000))
+    now[0] += 1
+    lines.advanced(FIRST, 700, 1000)
+    now[0] += 59
+    lines.advanced(FIRST, 760, 1000)
+    assert stream.getvalue().splitlines()[-2:] == [
+        "  ... mtan+none seed 0 76%, 0:04:00 left",
+        "  ... grid 0/3, 0:37:20 left",
+    ]
+    now[0] += 240
+    lines.ended(FIRST, Outcome("done"))
+    assert stream.getvalue().splitlines()[-1] == "done mtan+none seed 0 after 0:05:00; grid 1/3, 0:33:20 left", (
+        "0.3 cells in 300 s: 2 take 2000 s"
+    )
+
+
+def test_a_cell_that_falls_back_to_an_earlier_checkpoint_is_timed_from_there(now, tmp_path):
+    """It had done 700 steps, but continues at 500: 100 steps in 100 s, 400 are left."""
+    stream = io.StringIO()
+    lines = LineProgress(stream, interval=60)
+    lines.begin(left=1, total=1)
+    lines.started(FIRST, continued(tmp_path / "first", 700, 1000))
+    now[0] += 50
+    lines.advanced(FIRST, 500, 1000)
+    now[0] += 50
+    lines.advanced(FIRST, 600, 1000)
+    assert "  ... mtan+none seed 0 60%, 0:06:40 left" in stream.getvalue()
+
+
+def test_bars_of_continued_cells_begin_where_they_stood(tmp_path, monkeypatch):
+    """Two cells that stand at 0.7 and 0.5, of three: 1.8 are to do. After 0.18 more, the grid's bar stands at 10 %."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    stream = io.StringIO()
+    bars = TerminalProgress(stream)
+    bars.begin(left=3, total=3)
+    bars.started(FIRST, continued(tmp_path / "first", 700, 1000))
+    bars.started(SECOND, continued(tmp_path / "second", 500, 1000))
+    bars.advanced(FIRST, 700, 1000)
+    assert [task.percentage for task in bars.bars.tasks] == [0, 70, 50]
+    bars.advanced(FIRST, 880, 1000)
+    assert bars.bars.tasks[0].percentage == pytest.approx(10)
+    bars.ended(FIRST, Outcome("done"))
+    bars.advanced(SECOND, 500, 1000)
+    assert bars.bars.tasks[0].percentage == pytest.approx(100 / 6), "0.3 of 1.8"
+    bars.close()
 
 
 def test_a_terminal_gets_a_bar_for_the_grid_and_one_for_each_running_cell(monkeypatch):
