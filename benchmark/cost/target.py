@@ -8,17 +8,16 @@ from typing import Any
 
 import torch
 
-from benchmark.contracts import Method, Regularizer
 from benchmark.records.result import NO_REGULARIZER, RunSpec
-from benchmark.registry import METHODS, SCRATCH, split_backbone
+from benchmark.registry import SCRATCH, split_backbone
 from benchmark.tasks import TaskSet
 from benchmark.training.builders import build_training_module, tasks_of_cell
 from benchmark.training.compiling import compile_options
 from benchmark.training.compose import module_options
 from benchmark.training.model import TrainingModule
-from benchmark.training.random_batches import random_batch
 from benchmark.training.recipe_files import load_recipe
 from benchmark.training.recipe_keys import ConfigError
+from benchmark.training.stand_ins import prepare_with_stand_ins
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class CostTarget:
 def build(target: CostTarget) -> TrainingModule:
     """The network on its device, calibrated on random labels, ready for a first step."""
     module = _make(target, compile_options(target.recipe))
-    _prepare(module, target)
+    prepare_with_stand_ins(module, _from_scratch(target.spec), target.recipe.regularizer, target.size)
     return module.to(target.device)
 
 
@@ -79,22 +78,6 @@ def _make(target: CostTarget, compiling: dict[str, Any] | None) -> TrainingModul
 def _from_scratch(spec: RunSpec) -> str:
     """The backbone with random weights, which need no download and have the same cost."""
     return f"{split_backbone(spec.backbone)[0]}:{SCRATCH}"
-
-
-def _prepare(module: TrainingModule, target: CostTarget) -> None:
-    """Calibrate on random labels, and give the regularizer untrained teachers if it needs some."""
-    parts = [part for part in (module.model.method, module.regularizer) if part is not None]
-    for part in parts:
-        if type(part).calibrate not in (Method.calibrate, Regularizer.calibrate):
-            part.calibrate([random_batch(target.tasks, 1, target.size)["targets"]])
-    if module.regularizer is not None:
-        backbone = _from_scratch(target.spec)
-        needed = module.regularizer.needs(backbone, dict(target.recipe.regularizer))
-        teachers = {
-            name: METHODS.create(name, target.tasks, backbone, **options).eval() for name, options in needed.items()
-        }
-        if teachers:
-            module.regularizer.start_from(teachers)
 
 
 def image_size(recipe: Any) -> tuple[int, int]:

@@ -33,6 +33,7 @@ from benchmark.training.model import MultiTaskModel, TrainingModule
 from benchmark.training.random_batches import random_batch
 from benchmark.training.recipe_files import load_recipe
 from benchmark.training.recipe_keys import ConfigError
+from benchmark.training.stand_ins import prepare_with_stand_ins
 
 SIZE = (64, 96)
 """(H, W) of the small image."""
@@ -98,6 +99,7 @@ def _try_values(spec: RunSpec, options: dict[str, Any]) -> None:
     """Build a network with code of the user, and run it on a small batch."""
     with _one_line_errors(_name(spec)), torch.random.fork_rng(devices=[]):
         module = build_training_module(**options)
+        prepare_with_stand_ins(module, options["backbone"], options["regularizer_options"], SIZE)
         _try_batch(module, module.model.tasks)
 
 

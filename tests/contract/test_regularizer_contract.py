@@ -33,6 +33,7 @@ from benchmark.training.cell import run_cell
 from benchmark.training.dependencies import needs_of
 from benchmark.training.model import MultiTaskModel, TrainingModule
 from benchmark.training.model_files import MODEL_FILE, save_model
+from benchmark.training.trial import try_cells
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAIR_CHECKS: dict[str, Callable[..., None]] = {}
@@ -201,6 +202,13 @@ def test_it_trains_under_a_recipe(
             assert run_cell(needed, teachers / needed.run_id).status == "done"
     result = run_cell(cell, teachers / cell.run_id)
     assert result.status == "done", result.error
+
+
+@pytest.mark.parametrize("name", REGULARIZERS.names())
+def test_a_grid_tries_it_with_code_of_a_user(name: str, small_rooms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network of timm is run on a small batch before a grid starts, as a method of a user is."""
+    monkeypatch.setenv("MTL_DATA", str(small_rooms))
+    try_cells([RunSpec("smoke", "hard_sharing", name, BACKBONE, tuple(NYUV2_TASKS), 0, short_overrides(name))])
 
 
 @pytest.mark.parametrize("name", REGULARIZERS.names())
