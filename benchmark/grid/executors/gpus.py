@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Sequence
+from itertools import takewhile
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -14,7 +15,9 @@ def visible_gpus() -> tuple[str, ...]:
     """Numbers or names of the GPUs that this process may use."""
     chosen = os.environ.get(VISIBLE)
     if chosen is not None:
-        return tuple(name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1"))
+        names = (name.strip() for name in chosen.split(","))
+        # CUDA ends the list at an invalid number.
+        return tuple(takewhile(lambda name: name not in ("", "-1"), names))
     command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

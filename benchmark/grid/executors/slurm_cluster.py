@@ -271,7 +271,8 @@ def auto_executor(folder: Path, keys: SlurmKeys, parameters: Mapping[str, Any]) 
     """
     # submitit reads the variable when it is imported.
     os.environ[SIGNAL_VARIABLE] = SIGNAL
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH"))))
+    paths = [str(CHECKOUT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, paths)))
     submitit = importlib.import_module("submitit")
     options: dict[str, Any] = {}
     if keys.system == "slurm":

@@ -19,7 +19,7 @@ from benchmark.grid.cells import cells
 from benchmark.grid.executors import ExecutorError
 from benchmark.grid.executors.choice import ExecutorOptions
 from benchmark.grid.executors.cluster_file import SlurmKeys, read_cluster
-from benchmark.grid.executors.slurm_cluster import SlurmExecutor, make
+from benchmark.grid.executors.slurm_cluster import SlurmExecutor, auto_executor, make
 from benchmark.grid.status import cell_states
 from benchmark.records.leases import Lease
 from benchmark.records.result import RunSpec
@@ -178,6 +178,13 @@ def test_a_second_launcher_takes_the_jobs_over(tmp_path, slurm_commands):
         second.start(spec, Lease(store.leases, spec.run_id, 1, "other"))
     assert second.ended() == []
     assert not slurm_commands.exists(), "nothing is queued again"
+
+
+def test_jobs_find_the_suite_before_the_paths_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["/mine", "", "/other"]))
+    for _ in range(2):
+        auto_executor(tmp_path, SlurmKeys(system="debug"), {})
+        assert os.environ["PYTHONPATH"].split(os.pathsep) == [str(CHECKOUT), "/mine", "/other"]
 
 
 def test_a_machine_without_slurm_is_told_in_one_line(tmp_path, monkeypatch):
