@@ -18,6 +18,11 @@ Readout = Literal["class", "value", "direction", "probability", "mask"]
 """Kind of prediction. It decides how a label is stored (`datasets.layout.label_kinds`) and how it is measured."""
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, such as "1 cell" and "2 cells"."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def suggest(name: object, known: Iterable[str]) -> str:
     """The text " Did you mean 'x'?" with the known name nearest to a misspelt name; empty if no name is near."""
     near = get_close_matches(str(name), list(known), n=1, cutoff=0.5)

@@ -17,6 +17,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
+from benchmark.tasks import counted  # noqa: E402
 from tools.command_line import Parser, refuse  # noqa: E402
 
 
@@ -50,7 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
     for line in missing:
         print(line, file=sys.stderr)
     size = sum(entry.bytes for entry in models.values()) / 2**20
-    print(f"{len(models)} models, {size:.0f} MiB; {len(missing)} rows without weights on this machine")
+    without = counted(len(missing), "row")
+    print(f"{counted(len(models), 'model')}, {size:.0f} MiB; {without} without weights on this machine")
     return 0
 
 

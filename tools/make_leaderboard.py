@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
+from benchmark.tasks import counted  # noqa: E402
 from tools.command_line import Parser, refuse, shown  # noqa: E402
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def write(options: argparse.Namespace, contents: Contents) -> int:
         *page(contents, out),
         *(write_parquet_files(contents, out) if options.parquet else []),
     ]
-    counts = f"{contents.num_results} results" + (f", {len(contents.left_out)} left out" if contents.left_out else "")
+    left_out = f", {len(contents.left_out)} left out" if contents.left_out else ""
+    counts = counted(contents.num_results, "result") + left_out
     print(f"{', '.join(shown(path) for path in made)}: {counts}")
     return 0
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
+from benchmark.tasks import counted  # noqa: E402
 from tools.command_line import WRONG_USE, check_writable, pass_cell_options, shown  # noqa: E402
 from tools.grid_arguments import parse_grid_arguments  # noqa: E402
 
@@ -158,7 +159,7 @@ def print_plan(grid: Sequence[RunSpec], store: ResultStore) -> None:
     states = {spec: state_of(spec, older) for spec in grid}
     for spec, state in states.items():
         print(f"{'to run' if state == MISSING else state:8s} {spec.run_id}")
-    print(f"{len(grid)} cells, {sum(state != 'done' for state in states.values())} not done")
+    print(f"{counted(len(grid), 'cell')}, {sum(state != 'done' for state in states.values())} not done")
 
 
 def forget(grid: Sequence[RunSpec], store: ResultStore, which: str, confirmed: bool) -> None:
@@ -174,7 +175,8 @@ def forget(grid: Sequence[RunSpec], store: ResultStore, which: str, confirmed: b
         if confirmed:
             forget(spec, path, store)
         print(f"{'removed' if confirmed else 'would remove'} {shown(path)}")
-    print(f"{len(chosen)} results" + ("" if confirmed or not chosen else "; --yes removes them with their checkpoints"))
+    remedy = "" if confirmed or not chosen else "; --yes removes them with their checkpoints"
+    print(f"{counted(len(chosen), 'result')}{remedy}")
 
 
 def print_report(report: Report) -> None:

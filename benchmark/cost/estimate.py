@@ -18,6 +18,7 @@ from benchmark.grid.executors.local import default_workers
 from benchmark.records.provenance import available_cores, hardware
 from benchmark.records.result import DONE, RunResult, RunSpec
 from benchmark.records.store import ResultStore, Stored
+from benchmark.tasks import counted
 from benchmark.training.recipe_files import load_recipe
 from benchmark.training.recipe_keys import ConfigError
 
@@ -116,8 +117,9 @@ def _sums(rows: Sequence[RowEstimate], workers: int, store: ResultStore) -> Iter
     unit, cores = ("GPU hours", 1) if on_gpu else ("core hours", max(1, available_cores() // workers))
     at_a_time = min(workers, cells)
     yield (
-        f"{cells} cells to run: {hours * cores:.2f} {unit}, {hours / at_a_time:.2f} hours with {at_a_time} at a time"
-        + (f", without {unknown} cells of unknown time" if unknown else "")
+        f"{counted(cells, 'cell')} to run: {hours * cores:.2f} {unit}, "
+        f"{hours / at_a_time:.2f} hours with {at_a_time} at a time"
+        + (f", without {counted(unknown, 'cell')} of unknown time" if unknown else "")
     )
     # Two states of each running cell, and a third while one is written.
     running = 3 * sum(sorted((row.state_bytes for row in rows for _ in range(row.cells)), reverse=True)[:at_a_time])

@@ -17,6 +17,7 @@ from benchmark.records.leases import all_leases, is_stale, read
 from benchmark.records.result import DIVERGED, DONE, FAILED, RunSpec
 from benchmark.records.store import ResultStore
 from benchmark.records.validation import RecordError
+from benchmark.tasks import counted
 
 RUNNING, QUEUED = "running", "queued"
 STATES = (DONE, MISSING, STALE, FAILED, DIVERGED, UNREADABLE, RUNNING, QUEUED)
@@ -123,7 +124,7 @@ def total(states: Sequence[CellState]) -> str:
     """Number of cells in each state, in one line."""
     counts = Counter(cell.state for cell in states)
     shown = [state for state in STATES if counts[state] or state in ALWAYS_SHOWN]
-    return f"{len(states)} cells: " + ", ".join(f"{counts[state]} {state}" for state in shown)
+    return f"{counted(len(states), 'cell')}: " + ", ".join(f"{counts[state]} {state}" for state in shown)
 
 
 def cell_table(states: Sequence[CellState]) -> list[str]:

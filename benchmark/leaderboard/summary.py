@@ -9,6 +9,7 @@ from benchmark.leaderboard.comparisons import GENERAL, LEVELS, Comparison
 from benchmark.leaderboard.markup import MARKDOWN, Markup
 from benchmark.leaderboard.rows import Setting
 from benchmark.leaderboard.text import format_gain, format_p, format_seeds, listed
+from benchmark.tasks import counted
 
 LARGE_SHARE = 0.8
 """Share of the variance of the mean gain that the tasks named as its main part explain."""
@@ -122,7 +123,7 @@ def _statement(found: Comparison, markup: Markup) -> str:
 
 
 def _number_of_methods(count: int) -> str:
-    return {0: "no method yet", 1: "1 method"}.get(count, f"{count} methods")
+    return counted(count, "method") if count else "no method yet"
 
 
 def _limits(analysis: Analysis, markup: Markup) -> str:

@@ -15,6 +15,7 @@ from benchmark.leaderboard.rows import Row
 from benchmark.leaderboard.statistics import Estimate
 from benchmark.leaderboard.summary import reference_name
 from benchmark.leaderboard.text import format_gain
+from benchmark.tasks import counted
 
 
 class Cost(NamedTuple):
@@ -49,7 +50,7 @@ def pareto(analysis: Analysis) -> Figure | None:
         "Mean gain against cost; up and left is better. The line of steps joins the rows that no other row exceeds in "
         "both, by their means alone: it is no statement of significance. Lines are 95 % t intervals.",
         f"Costs were measured by tools/measure_cost.py at {where}." if where else "",
-        f"{missing} rows without costs measured there are not drawn." if missing else "",
+        f"Left out: {counted(missing, 'row')} without costs measured there." if missing else "",
         protocol(analysis),
     )
     return Figure("pareto", "Gain against cost", caption, panels)

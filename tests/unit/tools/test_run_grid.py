@@ -249,13 +249,19 @@ def test_an_edited_method_makes_its_cells_stale_and_a_comment_does_not(call, fak
 def test_results_are_removed_after_confirmation(call, fakes, tmp_path):
     arguments = [*fakes, "--methods", "quick,crashes", "--tasks", "semseg"]
     call(*arguments)
+    (failed,) = tmp_path.glob("out/work/smoke/crashes*")
+    (result,) = tmp_path.glob("out/runs/smoke/crashes*.json")
+    details = result.with_suffix(".details.jsonl.gz")
+    details.write_bytes(b"")
     _, out, _ = call(*arguments, "--forget", "failed")
+    assert failed.exists()
     assert len([line for line in out.splitlines() if line.startswith("would remove")]) == 1
     assert len(list(tmp_path.glob("out/runs/smoke/*.json"))) == 2
     _, out, _ = call(*arguments, "--forget", "failed", "--yes")
     assert "removed" in out
-    assert "1 results" in out
-    assert [path.name[:5] for path in tmp_path.glob("out/runs/smoke/*.json")] == ["quick"]
+    assert "1 result" in out
+    assert [path.name[:5] for path in tmp_path.glob("out/runs/smoke/*")] == ["quick"]
+    assert not failed.exists(), "its log and its checkpoints"
     call(*arguments, "--forget", "all", "--yes")
     assert not list(tmp_path.glob("out/runs/smoke/*.json"))
 

@@ -33,7 +33,7 @@ def test_failed_cells_alone_are_run_and_a_limit_is_kept(call, fakes, tmp_path):
     assert len(list(tmp_path.glob("out/runs/smoke/*.json"))) == 1
     call(*arguments)
     assert "2 cells: 1 done, 0 missing, 0 stale, 1 failed" in call(*arguments, "--status")[1]
-    assert "1 cells: 0 done, 0 missing, 0 stale, 1 failed" in call(*arguments, "--only", "failed", "--status")[1]
+    assert "1 cell: 0 done, 0 missing, 0 stale, 1 failed" in call(*arguments, "--only", "failed", "--status")[1]
     assert call(*arguments, "--only", "failed")[0] == 0
     assert "no cell to run" in call(*arguments, "--only", "failed")[2]
 
@@ -56,7 +56,7 @@ def test_why_explains_one_cell(call, fakes):
 def test_a_watched_grid_that_has_ended_is_shown_once(call, fakes):
     arguments = [*fakes, "--methods", "quick", "--tasks", "semseg"]
     call(*arguments)
-    assert "1 cells: 1 done" in call(*arguments, "--watch", "0.1")[1]
+    assert "1 cell: 1 done" in call(*arguments, "--watch", "0.1")[1]
 
 
 @pytest.mark.parametrize(("executor", "package"), [("ray", "ray"), ("slurm", "submitit")])

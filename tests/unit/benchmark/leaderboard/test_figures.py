@@ -93,7 +93,9 @@ def test_a_gain_of_two_seeds_is_a_mark_without_an_interval() -> None:
 def test_a_difference_that_is_noise_is_no_gain() -> None:
     cells = cells_with("m", "none", [20.0, 40.0, 30.0]) + cells_with("m", "aux", [22.0, 38.0, 30.5])
     (figure,) = forests_of_regularizers(board_of(make_plan([("m", "none"), ("m", "aux")], range(3)), cells))
-    assert [mark.style for mark in figure.panels[0].marks] == ["open"]
+    (mark,) = figure.panels[0].marks
+    assert mark.style == "open"
+    assert mark.text.endswith("neither a gain nor a loss is shown")
 
 
 def test_the_map_draws_a_missing_cell_as_missing(board: Analysis) -> None:
@@ -136,12 +138,13 @@ def test_costs_of_another_machine_are_not_drawn_with_the_others(board: Analysis)
     cells += cells_with("mtan", "aux", [1.0, 1.0, 1.0, 1.0], **elsewhere)
     figure = pareto(board_of(make_plan(ROWS, range(4)), cells))
     assert "mtan+aux" not in {point.name for point in figure.panels[0].points}
-    assert "1 rows without costs measured there" in figure.caption
+    assert "1 row without costs measured there" in figure.caption
 
 
 def test_coverage_counts_cells_and_gives_the_reasons_of_failures(board: Analysis) -> None:
     figure = coverage(board)
     cells = figure.panels[0].cells
+    assert (cells["single_task", "aux"].value, cells["single_task", "none"].value) == (0.75, 1.0)
     assert cells["single_task", "aux"].label == "3/4 \N{MULTIPLICATION SIGN}1"
     assert cells["mtan", "aux"].value is None
     assert "11 of 16 cells are done" in figure.caption
