@@ -45,11 +45,12 @@ def outputs_and_gradients(method: Method, dtype: torch.dtype, freeze: bool = Fal
     """Predictions in eval mode, loss terms and gradients of a training step on one random batch, by name.
 
     Args:
-        method: the network; a copy of it is converted and used.
+        method: the network; it is as before afterwards.
         dtype: type of its weights.
         freeze: let batch normalisation use its running statistics in the step.
     """
-    model = MultiTaskModel(copy.deepcopy(method).to(dtype), NYUV2_TASKS)
+    before = {name: tensor.clone() for name, tensor in method.state_dict().items()}
+    model = MultiTaskModel(method.to(dtype), NYUV2_TASKS)
     batch = random_batch(NYUV2_TASKS)
     images = batch["images"].to(dtype, memory_format=torch.channels_last)
     predictions = predict(model, images)
@@ -62,6 +63,8 @@ def outputs_and_gradients(method: Method, dtype: torch.dtype, freeze: bool = Fal
     if loss.requires_grad:
         loss.backward()
     gradients = {key: part.grad for key, part in model.named_parameters() if part.grad is not None}
+    model.zero_grad()
+    method.float().load_state_dict(before)
     return {name: values.detach() for name, values in {**predictions, **losses, **gradients}.items()}
 
 

@@ -34,7 +34,7 @@ def terms_and_gradients(target: CostTarget) -> tuple[dict[str, Tensor], dict[str
 @pytest.mark.parametrize("name", REGULARIZERS.names())
 def test_a_regularizer_is_the_same_when_accelerated(name: str) -> None:
     """To float32 rounding, which batch normalisation amplifies in the backward pass."""
-    spec = RunSpec("nyuv2_lite", "hard_sharing", name, "efficientnet_lite0", TASKS, 0, short_overrides(name))
+    spec = RunSpec("nyuv2_lite", "hard_sharing", name, "timm:test_efficientnet", TASKS, 0, short_overrides(name))
     target = CostTarget(spec, SIZE)
     (terms, gradients), (plain_terms, plain_gradients) = (
         terms_and_gradients(each) for each in (target, target.without_acceleration())

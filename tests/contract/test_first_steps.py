@@ -90,7 +90,12 @@ def fault(found: dict[str, float], entry: dict[str, Any] | None, versions: dict[
     return f"{'; '.join(moved)}: raise the version of one of {named}" if moved else None
 
 
-@pytest.mark.parametrize(("method", "regularizer"), PAIRS)
+def pairs() -> list[Any]:
+    """Every pair. A method alone, whose code runs in its other pair too, is slow."""
+    return [pytest.param(*pair, marks=[pytest.mark.slow] if pair[1] == "none" else []) for pair in PAIRS]
+
+
+@pytest.mark.parametrize(("method", "regularizer"), pairs())
 def test_first_losses_stay_unless_a_version_is_raised(method: str, regularizer: str) -> None:
     entry = json.loads(REFERENCE.read_text()).get(f"{method}+{regularizer}")
     found = fault(last_losses(method, regularizer), entry, versions_of(method, regularizer))

@@ -66,14 +66,19 @@ def run_grid():
 
 @pytest.fixture
 def call(run_grid, tmp_path, monkeypatch, answer_of):
-    """`call(*arguments)`: exit code, stdout and stderr of the tool, whose cells are the fakes of the grid's tests."""
+    """`call(*arguments)`: exit code, stdout and stderr of the tool, whose cells are the fakes of the grid's tests.
+
+    Unless the arguments say otherwise: the smoke recipe; the fakes, which are tried with values, on a small backbone.
+    """
     fake = CHECKOUT / "tests" / "unit" / "benchmark" / "grid" / "fake_cell.py"
     monkeypatch.setattr(run_grid, "prepare_data", lambda requests: None)
     monkeypatch.setattr(local.LocalExecutor.__init__, "__defaults__", (1, (), fake))
 
     def run(*arguments: str) -> Answer:
-        recipe = [] if {"--recipe", "--board", "--grid"} & set(arguments) else ["--recipe", "smoke"]
-        return answer_of(run_grid.main, *recipe, "--out", tmp_path / "out", *arguments)
+        names_cells = {"--recipe", "--board", "--grid"} & set(arguments)
+        recipe = [] if names_cells else ["--recipe", "smoke"]
+        backbone = ["--backbone", "timm:test_resnet"] if "--import" in arguments and not names_cells else []
+        return answer_of(run_grid.main, *recipe, *backbone, "--out", tmp_path / "out", *arguments)
 
     return run
 
