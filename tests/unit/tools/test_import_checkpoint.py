@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts import MultiTaskOutput
+from benchmark.inference.loading import load
 from benchmark.records.validation import RecordError
 from benchmark.registry import DATASETS
 from benchmark.training.builders import build_split
@@ -74,6 +75,20 @@ def test_a_public_checkpoint_becomes_a_model_with_a_card(public_state, tmp_path,
     assert "published.pth.tar, format mtl_pytorch, sha256" in page
     learnt = sum(t.numel() for name, t in public_state.items() if "running" not in name and "num_batches" not in name)
     assert json.loads((out / CARD_FILE).read_text())["parameters"] == learnt
+
+
+@torch.no_grad()
+def test_the_folder_of_imported_weights_is_loaded_with_its_card(public_state, tmp_path):
+    """A grey picture; the normals of the published network point up, ours down."""
+    out = tmp_path / "imported"
+    import_checkpoint.main(["--format", "mtl_pytorch", saved(public_state, tmp_path), "--out", str(out)])
+    prediction = load(out).predict(np.full((64, 96, 3), 128, np.uint8), size=(64, 96))
+    grey = (128 / 255 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
+    method = import_state("mtl_pytorch", public_state, DATASETS.entry("synthetic").factory.tasks, {}).method
+    published = method(grey.view(1, 3, 1, 1).expand(1, 3, 64, 96)).predictions
+    np.testing.assert_allclose(prediction["depth"], published["depth"][0, 0], rtol=1e-3, atol=1e-4)
+    turned = torch.nn.functional.normalize(published["normals"][0], dim=0) * torch.tensor([1, -1, 1]).view(3, 1, 1)
+    np.testing.assert_allclose(np.moveaxis(prediction["normals"], -1, 0), turned, atol=1e-3)
 
 
 @torch.no_grad()

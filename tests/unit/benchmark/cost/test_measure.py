@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from benchmark.cost import measure
 from benchmark.cost.measure import (
     MeasurementError,
     all_step_costs,
     in_own_process,
+    inference,
     inference_cost,
+    step_cost,
     step_time_ratio,
     training_step,
     trains,
@@ -30,6 +33,20 @@ def target(method: str = "hard_sharing", regularizer: str = "none", **changes: o
 def test_a_training_step_changes_the_weights_and_shows_losses_of_both() -> None:
     losses = training_step(target(regularizer="aux_heads"), 2)()
     assert {"loss_semseg", "loss_depth", "loss_aux_heads_semseg"} <= set(losses)
+
+
+def test_inference_is_timed_in_eval_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[torch.nn.Module] = []
+    build = measure.build
+    monkeypatch.setattr(measure, "build", lambda measured: built.append(build(measured)) or built[-1])
+    predictions = inference(target(), 2)().predictions
+    assert not built[0].model.training
+    assert not predictions["depth"].requires_grad
+
+
+def test_a_cost_is_the_median_over_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "alternating_seconds", lambda works, runs, device: [[3.0, 90.0, 4.0]])
+    assert step_cost(target(), 2)["step_seconds"] == 4.0
 
 
 def test_every_target_is_valid_and_in_range() -> None:

@@ -47,7 +47,8 @@ def make_cell(method: str, regularizer: str = "none", seed: int = 0, values: Any
     if error is not None:
         result = failure(spec, changes.pop("status", "failed"), error, origin)
     else:
-        result = RunResult(spec, "done", metrics, changes.pop("cost", {}), origin)
+        cost, diagnostics = changes.pop("cost", {}), changes.pop("diagnostics", {})
+        result = RunResult(spec, "done", metrics, cost, origin, diagnostics=diagnostics)
     assert not changes, f"unknown changes: {changes}"
     return Stored(result, Path("results/runs") / spec.folder / f"{spec.run_id}.json")
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from made_up_results import board_of, cells_with, make_cell, make_plan
@@ -16,6 +17,7 @@ from benchmark.leaderboard.latex import latex_table
 from benchmark.leaderboard.markdown import leaderboard, table_section
 from benchmark.leaderboard.readme import BEGIN, END, with_readme_block
 from benchmark.leaderboard.statistics import Estimate, Summary
+from benchmark.leaderboard.summary import noise_sentence
 from benchmark.leaderboard.tables import tables
 from benchmark.leaderboard.terminal import terminal_table
 from benchmark.leaderboard.text import format_gain, format_mean_std, format_p, relative_path
@@ -151,6 +153,20 @@ def test_the_summary_says_the_state_the_comparisons_and_the_limits(board):
     assert summary[1].startswith("* aux over none: +11.")
     assert summary[2].startswith("* The board cannot say if two rows differ by less than about ")
     assert re.search(r"The noise of the mean gain is mostly the noise of semseg \(\d+ %\)\.$", summary[2])
+
+
+@pytest.mark.parametrize(
+    ("noise", "main"),
+    [
+        # Squares 9, 4 and 1: the first explains 64 % of their sum, both of them 93 %.
+        ({"c": 1.0, "a": 3.0, "b": 2.0}, "a and b (93 %)"),
+        ({"b": 2.0, "a": 6.0}, "a (90 %)"),
+        ({"a": 1.0, "b": 1.0, "c": 1.0}, "a, b and c (100 %)"),
+    ],
+)
+def test_the_noise_of_the_mean_gain_names_tasks_until_80_percent_are_explained(noise, main):
+    sentence = noise_sentence(SimpleNamespace(noise=noise))
+    assert sentence.endswith(f"The noise of the mean gain is mostly the noise of {main}.")
 
 
 def test_words_follow_adjusted_p_values():

@@ -63,6 +63,13 @@ def test_details_have_every_seed_command_and_comparison(board, page: str) -> Non
     assert {"single_task", "mti_net"} <= baselines
 
 
+def test_a_diagnostic_that_a_seed_lacks_is_a_gap_in_its_place() -> None:
+    found = [{"seconds": 3.0}, {"seconds": 4.0, "ray_entropy": 2.5}, {}]
+    cells = [make_cell("m", "aux", seed, diagnostics=values) for seed, values in enumerate(found)]
+    (row,) = block(page_text(analyse(tables(cells, [])), [], [], OUT), "details-data")["rows"]
+    assert row["diagnostics"] == [["seconds", 3.0, 4.0, None], ["ray_entropy", None, 2.5, None]]
+
+
 def test_a_page_of_no_result_says_so() -> None:
     empty = page_text([], [], [], OUT)
     assert "No cell has been run yet." in empty

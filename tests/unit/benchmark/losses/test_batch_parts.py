@@ -98,7 +98,7 @@ def layers() -> nn.Sequential:
         nn.Conv2d(6, 4, 1),
         nn.Dropout2d(0.4),
         nn.BatchNorm2d(4, affine=False, momentum=None),
-        DropPath(0.5),
+        DropPath(0.3),
     )
     return network.double()
 

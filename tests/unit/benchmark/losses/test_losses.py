@@ -269,8 +269,11 @@ def test_unknown_names_are_answered_with_near_ones() -> None:
         check_losses(TaskSet([BOUNDARY.adjusted(loss_options={"positiv_weight": 0.8})]))
     with pytest.raises(ValueError, match=r"divisor must be one of 'pixels', 'components', found 'pixel'"):
         task_loss(NORMALS, torch.ones(1, 3, 1, 1), torch.ones(1, 3, 1, 1), loss_options={"divisor": "pixel"})
-    with pytest.raises(ValueError, match=r"positive_weight must lie between 0 and 1, or be None, found 1"):
-        task_loss(BOUNDARY, torch.ones(1, 1, 1, 1), torch.ones(1, 1, 1, 1), loss_options={"positive_weight": 1})
+    for weight in (0, 1):
+        with pytest.raises(ValueError, match=f"positive_weight must lie between 0 and 1, or be None, found {weight}"):
+            task_loss(
+                BOUNDARY, torch.ones(1, 1, 1, 1), torch.ones(1, 1, 1, 1), loss_options={"positive_weight": weight}
+            )
     check_losses(NYUV2_TASKS)
 
 

@@ -57,7 +57,7 @@ def test_rows_join_the_seeds_of_their_blocks_and_none_has_no_settings_of_the_reg
         ("recipe =", "recipee =", "unknown key recipee. Did you mean 'recipe'"),
         ("regularizers =", "regularisers =", "unknown key cells.0.regularisers. Did you mean 'regularizers'"),
         ("version = 1", "version = 0", "version: Input should be greater than or equal to 1, found 0"),
-        ("version = 1", "", "version: Field required"),
+        ("version = 1", "", "version: Field required$"),
         ("seeds = [0, 1]", "seeds = [0, -1]", "cells.0.seeds: a seed is an integer of 0 or more"),
         ("seeds = [0, 1]", "seeds = [0, 0]", "cells.0.seeds: names a value twice"),
         ('methods = ["a", "b"]', "methods = []", "cells.0.methods: "),
@@ -68,7 +68,7 @@ def test_rows_join_the_seeds_of_their_blocks_and_none_has_no_settings_of_the_reg
 def test_a_wrong_entry_is_named_in_one_line(tmp_path, old, new, message):
     with pytest.raises(RecordError) as caught:
         board(tmp_path, TEXT.replace(old, new, 1))
-    assert message in str(caught.value)
+    assert message in f"{caught.value}$", "$ is its end"
     assert "\n" not in str(caught.value)
 
 

@@ -148,7 +148,9 @@ def test_a_copy_of_a_result_does_not_count_as_another_seed(store, copy):
     shutil.copy(home, home.with_name(copy))
     found = list(store.results())
     assert [entry.path for entry in found if isinstance(entry, Stored)] == [home]
-    assert [entry.path.name for entry in found if isinstance(entry, Unreadable)] == [copy]
+    (second,) = [entry for entry in found if isinstance(entry, Unreadable)]
+    assert second.path.name == copy
+    assert second.reason == f"{second.path}: the cell of {home} again, expected each once"
 
 
 def test_a_file_in_the_place_of_a_result_is_never_overwritten(store):

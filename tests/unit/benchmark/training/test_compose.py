@@ -158,6 +158,12 @@ def test_a_misspelt_override_is_refused_with_the_nearest_key(key: str, message: 
         ({"overrides": {"compile": {"backent": "eager"}}}, "compile has no option 'backent'. Did you mean 'backend'"),
         ({"overrides": {"accelerate": "yes"}}, "setting 'accelerate': found 'yes', expected a valid boolean"),
         ({"overrides": {"compile": 3}}, "compile is True, False or a mapping of backend, .*; found 3"),
+        (
+            {"overrides": {"default_hooks.timer": {"type": "mmengine.hooks.IterTimerHook"}}},
+            "setting 'default_hooks'.*type must be a registered name, found 'mmengine.hooks.IterTimerHook'",
+        ),
+        ({"overrides": {"vis_backends": [{"type": "os.system"}]}}, "type must be a registered name, found 'os.system'"),
+        ({"overrides": {"train_dataloader.dataset.share": 0}}, "found 0, expected greater than 0"),
         ({"overrides": {"method.width": 3}}, "method hard_sharing has no option 'width'"),
         ({"overrides": {"regularizer.wieght": 3}, "regularizer": "aux_heads"}, "Did you mean 'weight'"),
         ({"overrides": {"tasks.depth.loss": "l2_of_log"}}, "l2_of_log"),

@@ -52,6 +52,10 @@ FAULTS = {
     ),
     "channels last": (Rooms(images=torch.zeros(*SIZE, 3)), "images of item 0 is 6x8x3"),
     "numpy": (Rooms(images=torch.zeros(3, *SIZE).numpy()), "images of item 0 is ndarray"),
+    "pose in place of intrinsics": (
+        Rooms(intrinsics=torch.eye(4)),
+        "intrinsics of item 0 is 4x4 torch.float32, expected 3x3",
+    ),
     "depth without channel": (
         Rooms(targets={"depth": torch.ones(SIZE)}),
         "target 'depth' of item 0 is 6x8 torch.float32, expected 1x6x8",

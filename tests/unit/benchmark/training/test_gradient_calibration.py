@@ -87,6 +87,14 @@ def test_a_regularizer_that_reaches_no_feature_is_not_measured_for_ever() -> Non
         calibration.measure([linear(other, 1.0)], [linear(maps, 1.0)], [maps])
 
 
+def test_a_step_without_a_gradient_on_the_features_does_not_count_in_the_mean() -> None:
+    """Ratio 2 in one of two steps: 0.3 / 2, not 0.3 / 1."""
+    maps, other, calibration = features(), features(), Calibration(0.3, steps=2)
+    for term in (linear(other, 1.0), linear(maps, 2.0)):
+        calibration.measure([term], [linear(maps, 1.0)], [maps])
+    assert calibration.factor() == pytest.approx(0.15)
+
+
 @contextmanager
 def gradients_forbidden() -> Iterator[None]:
     """Fail on `torch.autograd.grad`."""

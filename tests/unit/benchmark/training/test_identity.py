@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from registrations import forget
 
+from benchmark.records.identity import source_digest
 from benchmark.records.result import RunSpec
 from benchmark.registry import METHODS, import_file
 from benchmark.training import identity
@@ -239,6 +241,12 @@ def test_a_module_that_a_users_file_imports_counts_too(
     finally:
         sys.modules.pop("film_layers", None)
     assert second.ingredients.changes_since(first.ingredients) == ["film_layers.py changed since"]
+
+
+@pytest.mark.parametrize("content", [b"def f(:", b"a = 1\0"])
+def test_a_python_file_that_cannot_be_parsed_counts_by_its_bytes(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_bytes(content)
+    assert source_digest(tmp_path / "broken.py") == sha256(content).hexdigest()
 
 
 def test_a_file_named_by_an_option_counts_by_its_content(tmp_path: Path) -> None:

@@ -119,12 +119,12 @@ def test_pairs_have_the_labels_of_the_named_tasks_or_of_all(
 def test_positions_beyond_the_first_epoch_draw_anew_and_repeat_exactly(small_rooms: Path) -> None:
     views = rooms(small_rooms, size=(48, 64), augmentation={"zoom": (1.0, 1.5), "flip": 0.5})
     joined = join_pairs(views, views, TASKS, gap=3)
-    position = len(joined) - 1
-    first, again, later = joined[position], joined[position], joined[position + len(joined)]
-    assert torch.equal(first["images"], again["images"])
-    assert torch.equal(first["second_view"]["pose"], again["second_view"]["pose"])
-    assert later["name"] == first["name"]
-    assert not torch.equal(first["images"], later["images"])
+    for position in (0, len(joined) - 1):
+        first, again, later = joined[position], joined[position], joined[position + len(joined)]
+        assert torch.equal(first["images"], again["images"])
+        assert torch.equal(first["second_view"]["pose"], again["second_view"]["pose"])
+        assert later["name"] == first["name"]
+        assert not torch.equal(first["images"], later["images"])
 
 
 def test_impossible_pairs_are_refused(small_rooms: Path) -> None:

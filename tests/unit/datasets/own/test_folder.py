@@ -261,8 +261,9 @@ def test_frames_are_read_without_a_cache_where_it_cannot_be_written(example, mon
 def test_data_that_a_killed_process_was_replacing_are_restored(example):
     FolderDataset.ensure(example)
     (example / "prepared").rename(example / ".prepared.old")
-    (example / ".prepared.building").mkdir()
+    for leftover in (".prepared.building", ".prepared.unpacking"):
+        (example / leftover).mkdir()
     stamp = (example / ".prepared.old" / "dataset.json").stat().st_mtime_ns
     FolderDataset.ensure(example)
     assert (example / "prepared" / "dataset.json").stat().st_mtime_ns == stamp
-    assert not list(example.glob(".prepared.[bo]*"))
+    assert not list(example.glob(".prepared.[bou]*"))
