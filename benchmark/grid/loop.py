@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from benchmark.grid.executors import Ended, Executor
 from benchmark.grid.failures import FailureRules
-from benchmark.grid.progress import Outcome, Progress, ending, name_of
+from benchmark.grid.progress import Outcome, Progress, ending, name_of, read_progress
 from benchmark.grid.queue import CellQueue
 from benchmark.grid.signals import StopSignals
 from benchmark.records.failures import CODE, class_of_os_error
@@ -273,6 +273,8 @@ class GridLoop:
 
     def _start(self, spec: RunSpec, lease: Lease) -> None:
         started = time.time()
+        # The executor removes the file, so that no state shows the steps of an earlier part as those of this one.
+        earlier = read_progress(self.store.work_folder(spec))
         try:
             log = self.executor.start(spec, lease)
         except OSError as error:
@@ -280,7 +282,7 @@ class GridLoop:
             self._settle_ended(ended, lease, started)
             return
         self.running[spec] = (lease, started)
-        self.progress.started(spec, log)
+        self.progress.started(spec, log, earlier)
 
     def _watch(self) -> None:
         """Update the display and send heartbeats, each at its own interval."""

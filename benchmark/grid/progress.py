@@ -14,6 +14,8 @@ from benchmark.records.result import DONE, RunSpec
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+Steps = tuple[int, int]
+"""Steps done, and all steps of a cell."""
 LINE_SECONDS = 60.0
 """Seconds between two lines about running cells if the stream is not a terminal."""
 MOST_BARS = 16
@@ -30,7 +32,8 @@ class Part:
 
     def reached(self, share: float) -> None:
         """The cell has done this share of its steps; less than before if it fell back to an earlier checkpoint."""
-        self.first, self.share = min(self.first, share), share
+        if share:
+            self.first, self.share = min(self.first, share), share
 
     @property
     def time_left(self) -> str:
@@ -53,11 +56,11 @@ class Progress(Protocol):
     def begin(self, left: int, total: int) -> None:
         """The grid starts with `left` of `total` cells to run."""
 
-    def started(self, spec: RunSpec, log: Path) -> None:
-        """A cell was started."""
+    def started(self, spec: RunSpec, log: Path, earlier: Steps | None = None) -> None:
+        """A cell was started; `earlier` are the steps that an earlier part of its training has done."""
 
     def advanced(self, spec: RunSpec, step: int, steps: int) -> None:
-        """A running cell has done `step` of `steps` steps."""
+        """A running cell has done `step` of `steps` steps; 0 until it has reported its first one."""
 
     def ended(self, spec: RunSpec, outcome: Outcome) -> None:
         """A cell has ended, here or at another launcher."""
@@ -94,13 +97,14 @@ class LineProgress:
         self.since = self.last_line = time.monotonic()
         self._write(f"{total - left} of {total} cells have a result, {left} to run")
 
-    def started(self, spec: RunSpec, log: Path) -> None:
-        """A cell was started."""
-        self.cells[spec] = Part(time.monotonic(), *2 * [share_done(log.parent)])
+    def started(self, spec: RunSpec, log: Path, earlier: Steps | None = None) -> None:
+        """A cell was started; `earlier` are the steps that an earlier part of its training has done."""
+        step, steps = earlier or (0, 1)
+        self.cells[spec] = Part(time.monotonic(), step / max(1, steps), step / max(1, steps))
         self._write(f"start {name_of(spec)}, log {log}")
 
     def advanced(self, spec: RunSpec, step: int, steps: int) -> None:
-        """A running cell has done `step` of `steps` steps."""
+        """A running cell has done `step` of `steps` steps; 0 until it has reported its first one."""
         self.cells.setdefault(spec, Part(time.monotonic())).reached(step / max(1, steps))
         if time.monotonic() - self.last_line >= self.interval:
             self.last_line = time.monotonic()
@@ -165,17 +169,17 @@ class TerminalProgress:
         self.note(f"{total - left} of {total} cells have a result, {left} to run")
         self.grid = self.bars.add_task(f"grid 0/{left}", total=max(1, left))
 
-    def started(self, spec: RunSpec, log: Path) -> None:
-        """A cell was started."""
+    def started(self, spec: RunSpec, log: Path, earlier: Steps | None = None) -> None:
+        """A cell was started; `earlier` are the steps that an earlier part of its training has done."""
         if spec in self.cells:
             self.bars.remove_task(self.cells.pop(spec))
-        self._add_bar(spec, read_progress(log.parent))
+        self._add_bar(spec, earlier)
 
     def advanced(self, spec: RunSpec, step: int, steps: int) -> None:
-        """A running cell has done `step` of `steps` steps."""
+        """A running cell has done `step` of `steps` steps; 0 until it has reported its first one."""
         if spec not in self.cells:
             self._add_bar(spec)
-        if spec in self.cells:
+        if spec in self.cells and step:
             self.bars.update(self.cells[spec], completed=step, total=steps)
         self._draw()
 
@@ -195,8 +199,7 @@ class TerminalProgress:
         """The grid has ended."""
         self.bars.stop()
 
-    def _add_bar(self, spec: RunSpec, earlier: tuple[int, int] | None = None) -> None:
-        """A bar that begins at the steps that an earlier part of the training has done."""
+    def _add_bar(self, spec: RunSpec, earlier: Steps | None = None) -> None:
         if len(self.cells) < MOST_BARS:
             step, steps = earlier or (0, None)
             self.cells[spec] = self.bars.add_task(name_of(spec), completed=step, total=steps)
@@ -214,7 +217,7 @@ class TerminalProgress:
         self.bars.refresh()
 
 
-def read_progress(folder: Path) -> tuple[int, int] | None:
+def read_progress(folder: Path) -> Steps | None:
     """Steps done and total steps of a cell, from its progress.json; None if the file is missing."""
     try:
         progress = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
@@ -231,12 +234,6 @@ def name_of(spec: RunSpec) -> str:
 def ending(spec: RunSpec, outcome: Outcome) -> str:
     """Outcome of a cell, in one line."""
     return f"{outcome.status} {name_of(spec)}" + ("" if outcome.status == DONE else f": {outcome.error}")
-
-
-def share_done(folder: Path) -> float:
-    """Share of a cell's steps that an earlier part of its training has done; 0 for a new cell."""
-    step, steps = read_progress(folder) or (0, 1)
-    return step / max(1, steps)
 
 
 def time_left(since: float, done: float, to_do: float) -> str:

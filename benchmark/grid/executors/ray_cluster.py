@@ -21,13 +21,12 @@ from benchmark.grid.executors.mailbox import receive, share_mark
 from benchmark.grid.executors.remote import (
     RemoteCell,
     RemoteOutcome,
-    Steps,
     cell_variables,
     files_of_user,
     run_in_temporary_folder,
     weights_of,
 )
-from benchmark.grid.progress import read_progress
+from benchmark.grid.progress import Steps, read_progress
 from benchmark.records.atomic import write_short_lived_text
 from benchmark.records.failures import INFRASTRUCTURE
 from benchmark.records.leases import Lease

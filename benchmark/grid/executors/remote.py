@@ -28,7 +28,7 @@ from benchmark.grid.executors.local import (
     describe_end,
     environment,
 )
-from benchmark.grid.progress import read_progress
+from benchmark.grid.progress import Steps, read_progress
 from benchmark.records.failures import class_of_exit
 from benchmark.records.leases import FOLDER_VARIABLE
 from benchmark.records.provenance import utc
@@ -39,7 +39,6 @@ REPORT_SECONDS = 1.0
 MODEL_FILES = ("model.safetensors", "regularizer.safetensors")
 """Weights in the work folder of a cell, which other cells may start from."""
 
-Steps = tuple[int, int]
 Report = Callable[[str, "Steps | None"], None]
 
 

@@ -24,9 +24,9 @@ from benchmark.grid.executors.choice import cores_of_cell, gpus_of_cell
 from benchmark.grid.executors.cluster_file import SlurmKeys, read_cluster
 from benchmark.grid.executors.local import TRAIN
 from benchmark.grid.executors.mailbox import receive, share_mark
-from benchmark.grid.executors.remote import RemoteCell, RemoteOutcome, Steps, cell_variables, files_of_user
+from benchmark.grid.executors.remote import RemoteCell, RemoteOutcome, cell_variables, files_of_user
 from benchmark.grid.executors.slurm_job import ENDED, LOG, RECORD, STARTED, SlurmCell, read_json
-from benchmark.grid.progress import read_progress
+from benchmark.grid.progress import Steps, read_progress
 from benchmark.records.atomic import write_text
 from benchmark.records.failures import CODE, INFRASTRUCTURE
 from benchmark.records.leases import Lease, is_dead, process

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmark.grid.executors.remote import CellProcess, RemoteCell, Steps
+from benchmark.grid.executors.remote import CellProcess, RemoteCell
+from benchmark.grid.progress import Steps
 from benchmark.records.atomic import write_text
 from benchmark.records.failures import INTERRUPTED_EXIT_CODE
 

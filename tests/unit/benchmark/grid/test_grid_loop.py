@@ -93,6 +93,19 @@ def test_a_launcher_killed_hard_is_continued_by_the_same_command(store):
             assert store.path(spec).read_bytes() == done[spec.run_id]
 
 
+def test_a_continued_cell_is_shown_with_the_steps_that_it_has(store, monkeypatch):
+    """Its progress.json, which the executor removes, is read before."""
+    (spec,) = grid_of("slow", seconds=0.1)
+    folder = store.work_folder(spec)
+    folder.mkdir(parents=True)
+    (folder / "progress.json").write_text('{"step": 7, "steps": 10}')
+    (folder / STATE_FILES[0]).write_text("7")
+    told = []
+    monkeypatch.setattr(LineProgress, "started", lambda self, spec, log, earlier=None: told.append(earlier))
+    assert not run_here([spec], store).not_done
+    assert told == [(7, 10)]
+
+
 def test_a_stopped_launcher_ends_its_cells_and_gives_them_back(store):
     for number in (signal.SIGINT, signal.SIGTERM):
         (store.work / "started.txt").write_text("")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from pathlib import Path
 
@@ -46,22 +45,14 @@ def test_lines_tell_of_every_event_and_the_time_left(now):
     ]
 
 
-def continued(folder: Path, step: int, steps: int) -> Path:
-    """Log in the work folder of a cell that an earlier launcher has trained for some steps."""
-    folder.mkdir()
-    (folder / "progress.json").write_text(json.dumps({"step": step, "steps": steps}))
-    return folder / "cell.log"
-
-
-def test_the_time_left_of_a_continued_cell_does_not_count_its_earlier_steps(now, tmp_path):
+def test_the_time_left_of_a_continued_cell_does_not_count_its_earlier_steps(now):
     """60 of 1000 steps take 60 s, 240 are left; of 3 cells 0.06 is done in 60 s and 2.24 are left: 2240 s."""
     stream = io.StringIO()
     lines = LineProgress(stream, interval=60)
     lines.begin(left=3, total=3)
-    lines.started(FIRST, continued(tmp_path / "first", 700, 1000))
-    now[0] += 1
-    lines.advanced(FIRST, 700, 1000)
-    now[0] += 59
+    lines.started(FIRST, Path("first.log"), (700, 1000))
+    lines.advanced(FIRST, 0, 1)
+    now[0] += 60
     lines.advanced(FIRST, 760, 1000)
     assert stream.getvalue().splitlines()[-2:] == [
         "  ... mtan+none seed 0 76%, 0:04:00 left",
@@ -74,12 +65,12 @@ def test_the_time_left_of_a_continued_cell_does_not_count_its_earlier_steps(now,
     )
 
 
-def test_a_cell_that_falls_back_to_an_earlier_checkpoint_is_timed_from_there(now, tmp_path):
+def test_a_cell_that_falls_back_to_an_earlier_checkpoint_is_timed_from_there(now):
     """It had done 700 steps, but continues at 500: 100 steps in 100 s, 400 are left."""
     stream = io.StringIO()
     lines = LineProgress(stream, interval=60)
     lines.begin(left=1, total=1)
-    lines.started(FIRST, continued(tmp_path / "first", 700, 1000))
+    lines.started(FIRST, Path("first.log"), (700, 1000))
     now[0] += 50
     lines.advanced(FIRST, 500, 1000)
     now[0] += 50
@@ -87,16 +78,16 @@ def test_a_cell_that_falls_back_to_an_earlier_checkpoint_is_timed_from_there(now
     assert "  ... mtan+none seed 0 60%, 0:06:40 left" in stream.getvalue()
 
 
-def test_bars_of_continued_cells_begin_where_they_stood(tmp_path, monkeypatch):
+def test_bars_of_continued_cells_begin_where_they_stood(monkeypatch):
     """Two cells that stand at 0.7 and 0.5, of three: 1.8 are to do. After 0.18 more, the grid's bar stands at 10 %."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
     stream = io.StringIO()
     bars = TerminalProgress(stream)
     bars.begin(left=3, total=3)
-    bars.started(FIRST, continued(tmp_path / "first", 700, 1000))
-    bars.started(SECOND, continued(tmp_path / "second", 500, 1000))
-    bars.advanced(FIRST, 700, 1000)
+    bars.started(FIRST, Path("first.log"), (700, 1000))
+    bars.started(SECOND, Path("second.log"), (500, 1000))
+    bars.advanced(FIRST, 0, 1)
     assert [task.percentage for task in bars.bars.tasks] == [0, 70, 50]
     bars.advanced(FIRST, 880, 1000)
     assert bars.bars.tasks[0].percentage == pytest.approx(10)
