@@ -46,6 +46,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
+@pytest.mark.slow
 def test_six_lines_in_another_folder_predict_beside_other_packages(python: Path, trained_cell: Path, tmp_path: Path):
     Image.fromarray(np.zeros((40, 50, 3), np.uint8)).save(tmp_path / "picture.png")
     code = NOTEBOOK.format(run=str(trained_cell), picture="picture.png")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -89,12 +89,13 @@ ARCHIVES = {
 
 
 @pytest.fixture
-def make(shared: Path, tmp_path: Path) -> Any:
-    """Write a case of a script and return its folder."""
+def make(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Write a case of a script and return its folder. It runs in this process: a new one costs half a second."""
 
     def write(script: str, case: str) -> Path:
         folder = tmp_path / case
-        subprocess.run([sys.executable, str(shared / "cases" / script), case, str(folder)], check=True)
+        monkeypatch.setattr(sys, "argv", [script, case, str(folder)])
+        runpy.run_path(str(shared / "cases" / script), run_name="__main__")
         return folder
 
     return write

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,12 @@ TOLERANCES = {False: 2e-4, True: 2e-3}
 """Share of the standard deviation of an output, by training mode, which divides by the deviations of few positions."""
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+def cases() -> list[Any]:
+    """All cases. Those in training mode are slow; the first steps of every method are in the contract tests."""
+    return [pytest.param(case, id=str(case), marks=[pytest.mark.slow] if case.training else []) for case in CASES]
+
+
+@pytest.mark.parametrize("case", cases())
 def test_outputs_are_the_stored_ones(case: Case) -> None:
     found, stored = digest(case), STORED[str(case)]
     assert list(found) == list(stored)
