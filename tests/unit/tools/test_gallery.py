@@ -7,14 +7,18 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from benchmark.contracts import MultiTaskOutput
+from benchmark.inference import gallery as gallery_pages
 from benchmark.inference.gallery import Cell, choose, read_image_metrics
 from benchmark.records.validation import RecordError
-from benchmark.tasks import BOUNDARY, DEPTH, NORMALS, SEMSEG
+from benchmark.tasks import BOUNDARY, DEPTH, NORMALS, SEMSEG, TaskSet
 from benchmark.visualization.error_maps import NO_LABEL, error_map
 from tools import gallery
 
@@ -101,6 +105,22 @@ def test_images_are_read_in_their_order(tmp_path):
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (tmp_path / "run.details.jsonl.gz").write_bytes(gzip.compress(text.encode()))
     assert read_image_metrics(tmp_path / "run.json") == [{"a/b": None}, {"a/b": 5.0}]
+
+
+def test_the_padding_around_an_image_is_not_shown():
+    """A picture of 4x5 pixels, 2 rows and 3 columns from the corner of a padded one of 10x12."""
+    depth = torch.zeros(1, 10, 12)
+    depth[:, 2:6, 3:8] = torch.arange(1.0, 21.0).view(1, 4, 5)
+    item = {"images": torch.zeros(3, 10, 12), "targets": {"depth": depth}, "window": (2, 3, 4, 5), "name": "padded"}
+    network = SimpleNamespace(
+        model=lambda images: MultiTaskOutput({"depth": depth[None]}), device="cpu", tasks=TaskSet([DEPTH])
+    )
+    cell = Cell("m", None, network, [{"depth/rmse": 0.5}])
+    (shown,) = gallery_pages.shown_images([cell], [item], [(0, "best")])
+    prediction, error = shown.rows["m"]["depth"]
+    assert shown.image.picture.shape == (4, 5, 3)
+    np.testing.assert_array_equal(prediction.picture, shown.truth["depth"].picture)
+    assert error.picture.shape == (4, 5, 3)
 
 
 def test_errors_have_one_scale_per_kind_of_task():

@@ -23,6 +23,8 @@ STRENGTH = np.where(DRAWN, 204, 10).astype(np.uint8)
         (DRAWN.astype(np.uint8), DRAWN, (FAINT,)),
         (DRAWN, DRAWN, ()),
         (STRENGTH, ~DRAWN, (DRAWN_INVERTED,)),
+        # 40 % of the pixels at 1, the others at 0.47: the median is below 0.5, the mean is not.
+        (np.where(np.arange(600).reshape(20, 30) % 5 < 2, 255, 120).astype(np.uint8), DRAWN, ()),
     ],
 )
 def test_inverted_and_faint_maps_raise_a_doubt(strength, truth, expected):

@@ -75,13 +75,16 @@ def test_costs_measured_under_the_same_conditions_are_merged(root: Path) -> None
     assert again.provenance["cost"] == {**ORIGIN, "runs": 3}
 
 
-def test_a_measurement_on_other_hardware_replaces_all_earlier_costs(root: Path) -> None:
+@pytest.mark.parametrize(
+    "change", [{"size": [64, 96]}, {"step_batch": 2}, {"hardware": {"cpu": "Abacus 9", "threads": 2}}], ids=str
+)
+def test_a_measurement_under_other_conditions_replaces_all_earlier_costs(change: dict[str, object], root: Path) -> None:
     """A row must not mix batch 1 of one machine with batch 8 of another."""
     found = stored_again(root)[0]
-    store_cost(found, {"gmacs": 2.0}, {"size": [64, 96]})
+    store_cost(found, {"gmacs": 2.0}, ORIGIN | change)
     again = results_of(root, spec())[0].result
     assert again.cost == {**TRAINED, "gmacs": 2.0}
-    assert again.provenance["cost"] == {"size": [64, 96]}
+    assert again.provenance["cost"] == ORIGIN | change
 
 
 def test_the_cost_of_another_network_is_refused(root: Path) -> None:

@@ -128,7 +128,9 @@ def test_why_tells_what_a_cell_waits_for(used, grid):
     text = explanation(grid[4], used, lambda spec: [grid[1]])
     assert "waits: for a+none seed 1, which is failed" in text
     assert "no log at" in text
-    assert "waits: for a launcher" in explanation(grid[4], used, independent)
+    assert "waits: for a launcher; start the grid\n" in explanation(grid[4], used, independent)
+    assert "waits: for a launcher; start the grid\n" in explanation(grid[3], used, independent), "its result is stale"
+    assert "waits: for a launcher; start the grid again\n" in explanation(grid[1], used, independent)
     assert "error: the disk is gone" in explanation(grid[1], used, independent)
 
 

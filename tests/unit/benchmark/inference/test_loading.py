@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -109,6 +111,22 @@ def test_published_half_precision_weights_are_found(trained_cell: Path, tmp_path
     whole, found = benchmark.load(trained_cell).predict(picture), benchmark.load(result).predict(picture)
     np.testing.assert_allclose(found["depth"], whole["depth"], atol=0.05)
     assert next(benchmark.load(result).model.parameters()).dtype == torch.float32
+
+
+def test_a_model_of_the_hub_is_downloaded_without_its_code(
+    trained_cell: Path, tmp_path: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(weights_of(trained_cell), tmp_path / "model.safetensors")
+    asked: list[tuple[str, list[str]]] = []
+
+    def snapshot_download(repository: str, allow_patterns: list[str]) -> str:
+        asked.append((repository, allow_patterns))
+        return str(tmp_path)
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(snapshot_download=snapshot_download))
+    found = benchmark.load("hf://someone/rooms").predict(picture)
+    assert asked == [("someone/rooms", ["config.json", "model.safetensors"])]
+    np.testing.assert_array_equal(found["depth"], benchmark.load(trained_cell).predict(picture)["depth"])
 
 
 @pytest.mark.parametrize("content", [b"", b"\x08\0\0\0\0\0\0\0{}", b"text in place of weights"])

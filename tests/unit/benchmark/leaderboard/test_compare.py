@@ -44,6 +44,15 @@ def test_two_commits_are_compared_row_by_row():
     assert "data id d -> e" in found[0].changes
 
 
+def test_a_row_is_not_paired_with_other_rows_of_a_folder():
+    """One row against two: equal rows are paired, and no others."""
+    first = cells_with("mtan", "none", [10.0, 20.0])
+    second = [*cells_with("mtan", "none", [11.0, 22.0]), *cells_with("pap", "none", [30.0, 40.0])]
+    for sides in ((first, second), (second, first)):
+        (found,) = compare(*sides)
+        assert (found.first.method, found.second.method) == ("mtan", "mtan")
+
+
 def test_changes_name_ingredients_and_environment():
     first = make_cell("mtan", version=1, settings={"lr": 1}, provenance={"versions": {"torch": "2.8"}})
     second = make_cell("mtan", version=2, settings={"lr": 2}, provenance={"versions": {"torch": "2.9"}})

@@ -43,6 +43,7 @@ def board() -> Analysis:
     cells.append(
         make_cell("single_task", "aux", 3, tasks=("semseg",), version=2, error="loss is <nan>", status="diverged")
     )
+    cells.append(make_cell("mtan", "none", 1, tasks=("semseg",), version=2, settings={"lr": 3}, error="no memory"))
     return board_of(make_plan(ROWS, range(4)), cells)
 
 
@@ -146,6 +147,7 @@ def test_coverage_counts_cells_and_gives_the_reasons_of_failures(board: Analysis
     cells = figure.panels[0].cells
     assert (cells["single_task", "aux"].value, cells["single_task", "none"].value) == (0.75, 1.0)
     assert cells["single_task", "aux"].label == "3/4 \N{MULTIPLICATION SIGN}1"
+    assert cells["mtan", "none"].label == "4/4", "a failure of an earlier version whose seed is done now"
     assert cells["mtan", "aux"].value is None
     assert "11 of 16 cells are done" in figure.caption
     assert "single_task+aux seed 3 diverged: loss is <nan>" in figure.caption

@@ -255,6 +255,11 @@ def test_a_latex_caption_names_the_protocol():
     assert "over n = 1 seed; fewer than 3 seeds give no interval." in caption
 
 
+def test_latex_gives_the_mean_alone_for_one_seed():
+    text = latex_table(*analyse(tables(cells_with("mtan", "none", [21.0]))))
+    assert "\nmtan & none & $21.00$ &" in text
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
 def test_latex_with_hostile_names_compiles(tmp_path):
     """Every name is printed as text, also letters that LaTeX has no font for."""

@@ -63,11 +63,30 @@ def test_details_have_every_seed_command_and_comparison(board, page: str) -> Non
     assert {"single_task", "mti_net"} <= baselines
 
 
+def test_a_figure_has_no_more_columns_than_panels(page: str) -> None:
+    figures = [figure for found in block(page, "figures-data").values() for figure in found]
+    assert figures
+    assert all(1 <= figure["columns"] <= len(figure["panels"]) for figure in figures)
+
+
 def test_a_diagnostic_that_a_seed_lacks_is_a_gap_in_its_place() -> None:
     found = [{"seconds": 3.0}, {"seconds": 4.0, "ray_entropy": 2.5}, {}]
     cells = [make_cell("m", "aux", seed, diagnostics=values) for seed, values in enumerate(found)]
     (row,) = block(page_text(analyse(tables(cells, [])), [], [], OUT), "details-data")["rows"]
     assert row["diagnostics"] == [["seconds", 3.0, 4.0, None], ["ray_entropy", None, 2.5, None]]
+
+
+def test_cells_that_failed_and_that_diverged_are_listed_with_their_errors() -> None:
+    ends = [("failed", "no memory"), ("diverged", "the loss is <NaN>")]
+    cells = [
+        make_cell("m", "none", seed, version=2, status=status, error=error) for seed, (status, error) in enumerate(ends)
+    ]
+    text = page_text([board_of(make_plan([("m", "none")], range(2)), cells)], [], [], OUT)
+    listed = re.findall(r"<li>(\w+): <a [^>]*>([^<]*)</a>: <code>([^<]*)</code>", text[text.index('id="failures"') :])
+    assert [(status, error) for status, _, error in listed] == [
+        ("failed", "no memory"),
+        ("diverged", "the loss is &lt;NaN&gt;"),
+    ]
 
 
 def test_a_page_of_no_result_says_so() -> None:

@@ -267,6 +267,8 @@ def test_unknown_names_are_answered_with_near_ones() -> None:
         LOSSES["crossentropy"]
     with pytest.raises(ValueError, match=r"no option 'positiv_weight'\. Did you mean 'positive_weight'\?"):
         check_losses(TaskSet([BOUNDARY.adjusted(loss_options={"positiv_weight": 0.8})]))
+    with pytest.raises(ValueError, match=r"loss 'balanced_bce' has no option 'target'"):
+        check_losses(TaskSet([BOUNDARY.adjusted(loss_options={"target": 1})]))
     with pytest.raises(ValueError, match=r"divisor must be one of 'pixels', 'components', found 'pixel'"):
         task_loss(NORMALS, torch.ones(1, 3, 1, 1), torch.ones(1, 3, 1, 1), loss_options={"divisor": "pixel"})
     for weight in (0, 1):

@@ -125,6 +125,11 @@ def test_a_cell_that_saves_nothing_is_asked_to_end_and_killed_in_the_end(tmp_pat
 
 
 def test_a_second_request_kills_at_once(tmp_path):
+    """Until then, the steps of an earlier run are not shown as steps of this one."""
+    folder = ResultStore(tmp_path / "out").work_folder(SPEC)
+    folder.mkdir(parents=True)
+    (folder / "progress.json").write_text('{"step": 3, "steps": 10}')
     executor, process, _ = stubborn_cell(tmp_path, ends=True)
+    assert executor.steps(SPEC) is None
     executor.stop(hurry=lambda: True)
     assert process.poll() is not None
