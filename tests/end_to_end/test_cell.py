@@ -22,7 +22,9 @@ from benchmark.training.checkpoints import (
     write_state,
 )
 from benchmark.training.details import DETAILS_FILE
+from benchmark.training.model import TrainingModule
 from benchmark.training.model_files import MODEL_FILE
+from regularizers.aux_heads import AuxHeads
 
 TASKS = ("semseg", "depth", "normals", "boundary")
 
@@ -223,6 +225,25 @@ def test_a_metric_that_is_not_a_number_is_a_diverged_result(tmp_path: Path, monk
 def test_weight_zero_trains_as_if_there_were_no_regularizer(tmp_path: Path, trained: tuple[Path, RunResult]) -> None:
     run_cell(spec(regularizer="aux_heads", overrides={"regularizer.weight": 0.0}), tmp_path)
     assert same(weights(trained[0]), weights(tmp_path))
+
+
+def test_a_regularizer_calibrates_without_random_numbers_of_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first step finds the random stream as without a regularizer, so dropout is the same."""
+    states: list[torch.Tensor] = []
+    step = TrainingModule.train_step
+
+    def train_step(module: TrainingModule, *arguments: Any, **options: Any) -> Any:
+        states.append(torch.get_rng_state())
+        return step(module, *arguments, **options)
+
+    monkeypatch.setattr(TrainingModule, "train_step", train_step)
+    monkeypatch.setattr(AuxHeads, "calibrate", lambda self, targets: torch.rand(sum(1 for _ in targets)))
+    for name in ("none", "aux_heads"):
+        cell = spec(regularizer=name, overrides={"train_cfg.max_iters": 1})
+        assert run_cell(cell, tmp_path / name).status == "done"
+    assert torch.equal(*states)
 
 
 def test_saved_weights_score_the_same_again(tmp_path: Path, trained: tuple[Path, RunResult]) -> None:
