@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from benchmark.records.result import RunSpec
@@ -136,3 +137,20 @@ def test_an_error_of_a_log_is_told_once_and_the_training_goes_on(
     for name in ("WandbLog", "MLflowLog"):
         assert output.count(f"{name} gets nothing more (ConnectionError: no server at localhost)") == 1
     assert list(folder.rglob("events.out.tfevents.*"))
+
+
+def test_pictures_are_sent_at_intervals_and_at_the_last_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every second of five steps and the last one; two images of six, at equal distances."""
+    sent: list[tuple[str, str, int]] = []
+    monkeypatch.setattr(follow, "picture", lambda module, item: item)
+    runner: Any = SimpleNamespace(
+        model=torch.nn.Identity(),
+        train_loop=SimpleNamespace(max_iters=5),
+        test_dataloader=SimpleNamespace(dataset=list("abcdef")),
+        visualizer=SimpleNamespace(add_image=lambda name, image, step: sent.append((name, image, step))),
+    )
+    hook = follow.PicturesHook(interval=2, count=2)
+    for step in range(5):
+        hook.after_train_iter(runner, step)
+    assert [step for name, _, step in sent if name == "predictions/0"] == [2, 4, 5]
+    assert {(name, image) for name, image, _ in sent} == {("predictions/0", "a"), ("predictions/1", "d")}
