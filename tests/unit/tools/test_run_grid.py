@@ -244,6 +244,8 @@ def test_an_edited_method_makes_its_cells_stale_and_a_comment_does_not(call, fak
     assert call(*arguments)[0] == 0
     assert len(list(tmp_path.glob("out/runs/smoke/*.json"))) == 4
     assert "2 cells: 2 done, 0 missing, 0 stale, 0 failed" in call(*arguments, "--status")[1]
+    assert "4 results" in call(*arguments, "--forget", "all", "--yes")[1]
+    assert not list(tmp_path.glob("out/runs/smoke/*")), "results of the older version too"
 
 
 def test_results_are_removed_after_confirmation(call, fakes, tmp_path):

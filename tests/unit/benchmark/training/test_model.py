@@ -233,3 +233,20 @@ def test_data_samples_carry_prediction_target_and_name() -> None:
     assert [sample.name for sample in samples] == ["a", "b"]
     assert torch.equal(samples[1].gt_depth.data, targets["depth"][1])
     assert samples[1].pred_depth.data.shape == (1, 4, 4)
+
+
+def test_the_padding_of_each_image_is_removed_before_it_is_scored() -> None:
+    """Images of 2x3 and 3x2 pixels in a padding of 4x5: predictions and labels, and with the model itself."""
+    values = torch.arange(40.0).view(2, 1, 4, 5) + 1
+    window = torch.tensor([[1, 2, 2, 3], [0, 1, 3, 2]])
+    expected = [values[0, :, 1:3, 2:5], values[1, :, 0:3, 1:3]]
+    for sample, inside in zip(
+        data_samples(TASKS, {"depth": values}, {"depth": values + 1}, window=window), expected, strict=True
+    ):
+        assert torch.equal(sample.pred_depth.data, inside)
+        assert torch.equal(sample.gt_depth.data, inside + 1)
+    model = MultiTaskModel(FixedDepth(), TASKS)
+    found = model(images=torch.zeros(2, 3, 4, 5), targets={"depth": values}, window=window, mode="predict")
+    assert [tuple(sample.pred_depth.data.shape) for sample in found] == [(1, 2, 3), (1, 3, 2)]
+    whole = model(images=torch.zeros(2, 3, 4, 5), targets={"depth": values}, mode="predict")
+    assert [tuple(sample.pred_depth.data.shape) for sample in whole] == 2 * [(1, 4, 5)]
