@@ -257,8 +257,10 @@ def test_only_one_of_many_processes_takes_over_a_stale_lease(tmp_path):
 
 
 def test_the_newest_lease_of_each_cell_is_listed(tmp_path):
-    """Numbers are compared as numbers: 10 is newer than 9."""
-    for name in ("a.2.lease", "a.10.lease", "a.9.lease", "b.c.1.lease", "a.11.tmp", "a.x.lease"):
-        (tmp_path / name).write_text("{}")
-    assert leases.all_leases(tmp_path) == {"a": tmp_path / "a.10.lease", "b.c": tmp_path / "b.c.1.lease"}
+    """Numbers are compared as numbers, 10 is newer than 9. Many cells, since the system lists files in any order."""
+    cells = [f"cell.{letter}" for letter in "abcdefghijkl"]
+    for cell in cells:
+        for end in ("2.lease", "10.lease", "9.lease", "11.tmp", "x.lease"):
+            (tmp_path / f"{cell}.{end}").write_text("{}")
+    assert leases.all_leases(tmp_path) == {cell: tmp_path / f"{cell}.10.lease" for cell in cells}
     assert leases.all_leases(tmp_path / "none") == {}
