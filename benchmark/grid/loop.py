@@ -273,7 +273,7 @@ class GridLoop:
 
     def _start(self, spec: RunSpec, lease: Lease) -> None:
         started = time.time()
-        # The executor removes the file, so that no state shows the steps of an earlier part as those of this one.
+        # Read now: the executor removes the file when it starts the cell.
         earlier = read_progress(self.store.work_folder(spec))
         try:
             log = self.executor.start(spec, lease)

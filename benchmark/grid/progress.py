@@ -24,7 +24,13 @@ MOST_BARS = 16
 
 @dataclass
 class Part:
-    """What this launcher runs of a cell: its start (monotonic clock), and the shares of the steps done then and now."""
+    """A cell at work.
+
+    Args:
+        began: time of its start, of the monotonic clock.
+        first: share of its steps that was done at the start.
+        share: share of its steps that is done now.
+    """
 
     began: float
     first: float = 0.0
@@ -99,13 +105,13 @@ class LineProgress:
 
     def started(self, spec: RunSpec, log: Path, earlier: Steps | None = None) -> None:
         """A cell was started; `earlier` are the steps that an earlier part of its training has done."""
-        step, steps = earlier or (0, 1)
-        self.cells[spec] = Part(time.monotonic(), step / max(1, steps), step / max(1, steps))
+        share = share_of(earlier)
+        self.cells[spec] = Part(time.monotonic(), share, share)
         self._write(f"start {name_of(spec)}, log {log}")
 
     def advanced(self, spec: RunSpec, step: int, steps: int) -> None:
         """A running cell has done `step` of `steps` steps; 0 until it has reported its first one."""
-        self.cells.setdefault(spec, Part(time.monotonic())).reached(step / max(1, steps))
+        self.cells.setdefault(spec, Part(time.monotonic())).reached(share_of((step, steps)))
         if time.monotonic() - self.last_line >= self.interval:
             self.last_line = time.monotonic()
             for running, part in self.cells.items():
@@ -159,8 +165,9 @@ class TerminalProgress:
         columns = (name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), left, TimeRemainingColumn())
         # The loop of the grid draws the bars, since starting processes from a program with threads is unsafe.
         self.bars = Progress(*columns, console=Console(file=stream), auto_refresh=False, speed_estimate_period=600)
-        self.over, self.left, self.before = 0, 0, 0.0
+        self.over, self.left = 0, 0
         self.cells: dict[RunSpec, TaskID] = {}
+        self.first: dict[RunSpec, float] = {}
 
     def begin(self, left: int, total: int) -> None:
         """The grid starts with `left` of `total` cells to run."""
@@ -203,14 +210,15 @@ class TerminalProgress:
         if len(self.cells) < MOST_BARS:
             step, steps = earlier or (0, None)
             self.cells[spec] = self.bars.add_task(name_of(spec), completed=step, total=steps)
-            self.before += step / steps if steps else 0.0
+            self.first[spec] = share_of(earlier)
 
     def _draw(self) -> None:
         running = [self.bars.tasks[self.bars.task_ids.index(task)] for task in self.cells.values()]
         shares = sum(task.completed / task.total for task in running if task.total)
         if self.bars.tasks:
             # Of the work of this launcher, so that the time left does not count steps of an earlier one.
-            done, total = self.over + shares - self.before, max(1, self.left) - self.before
+            before = sum(self.first.values())
+            done, total = self.over + shares - before, max(1, self.left) - before
             self.bars.update(
                 self.grid, completed=max(0.0, done), total=total, description=f"grid {self.over}/{self.left}"
             )
@@ -234,6 +242,12 @@ def name_of(spec: RunSpec) -> str:
 def ending(spec: RunSpec, outcome: Outcome) -> str:
     """Outcome of a cell, in one line."""
     return f"{outcome.status} {name_of(spec)}" + ("" if outcome.status == DONE else f": {outcome.error}")
+
+
+def share_of(steps: Steps | None) -> float:
+    """Share of the steps that is done; 0 while unknown."""
+    done, total = steps or (0, 1)
+    return done / max(1, total)
 
 
 def time_left(since: float, done: float, to_do: float) -> str:

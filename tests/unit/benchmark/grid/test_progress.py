@@ -97,6 +97,18 @@ def test_bars_of_continued_cells_begin_where_they_stood(monkeypatch):
     bars.close()
 
 
+def test_a_cell_that_is_continued_twice_counts_once(monkeypatch):
+    """Of two cells, one stands at 0.4 when it is tried again: 1.6 are to do, and 0.16 of them are done at 0.56."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    bars = TerminalProgress(io.StringIO())
+    bars.begin(left=2, total=2)
+    bars.started(FIRST, Path("first.log"), (200, 1000))
+    bars.started(FIRST, Path("first.log"), (400, 1000))
+    bars.advanced(FIRST, 560, 1000)
+    assert bars.bars.tasks[0].percentage == pytest.approx(10)
+    bars.close()
+
+
 def test_a_terminal_gets_a_bar_for_the_grid_and_one_for_each_running_cell(monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")

@@ -1,4 +1,4 @@
-"""What another machine sends back about a cell, which is data: it is checked, and written under known names only."""
+"""Results and files that another machine sends back: they are checked, and written under known names only."""
 
 from __future__ import annotations
 
