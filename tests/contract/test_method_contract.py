@@ -121,7 +121,8 @@ def predicts_from_the_features_that_it_shares(name: str) -> None:
         method, images = built_on(name, backbone)[0].eval(), torch.randn(1, 3, 40, 52)
         with torch.no_grad():
             before = method(images)
-            assert all(prediction.shape[-2:] == (40, 52) for prediction in before.predictions.values()), backbone
+            for task, prediction in before.predictions.items():
+                assert prediction.shape == (1, NYUV2_TASKS[task].channels, 40, 52), backbone
             for position, spec in enumerate(method.feature_specs):
                 changed = changed_predictions(method, images, position, before)
                 assert changed == ([spec.task] if spec.task else list(NYUV2_TASKS)), f"map {position} on {backbone}"

@@ -178,7 +178,7 @@ def test_regularizer_keeps_its_contract(method: str, name: str, key: str) -> Non
 @pytest.mark.parametrize("name", REGULARIZERS.names())
 def test_saved_model_holds_no_weight_of_the_regularizer(name: str, tmp_path: Any) -> None:
     model = MultiTaskModel(build_method("hard_sharing"), NYUV2_TASKS)
-    module = attach(name, model)
+    module = train(attach(name, model), 1)
     save_model(module.model, tmp_path / MODEL_FILE, {})
     assert set(load_file(tmp_path / MODEL_FILE)) == set(model.state_dict())
 

@@ -261,7 +261,7 @@ def test_results_are_removed_after_confirmation(call, fakes, tmp_path):
     assert len(list(tmp_path.glob("out/runs/smoke/*.json"))) == 2
     _, out, _ = call(*arguments, "--forget", "failed", "--yes")
     assert "removed" in out
-    assert "1 result" in out
+    assert out.splitlines()[-1] == "1 result"
     assert [path.name[:5] for path in tmp_path.glob("out/runs/smoke/*")] == ["quick"]
     assert not failed.exists(), "its log and its checkpoints"
     call(*arguments, "--forget", "all", "--yes")
