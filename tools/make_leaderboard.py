@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Make LEADERBOARD.md, board.html, leaderboard.csv and comparisons.csv from result files, boards and published numbers.
+"""Make LEADERBOARD.md, board.html, the CSV files and pages about regularizers from results, boards, published numbers.
 
     python tools/make_leaderboard.py                          # write the files into the folder of results
     python tools/make_leaderboard.py --readme README.md       # and the short table between the marks in README.md

@@ -77,12 +77,17 @@ def rank_text(analysis: Analysis, row: Row) -> str:
     return ABSENT if row.complete(analysis.table.measured) else row.progress()
 
 
-def comparison_table(analysis: Analysis) -> str:
-    """Regularizers compared within each method and over methods; empty if no method has two regularizers."""
+def comparison_table(analysis: Analysis, chosen: Sequence[Comparison] | None = None) -> str:
+    """Regularizers compared within each method and over methods; empty if no method has two regularizers.
+
+    Args:
+        analysis: rows with their statistics.
+        chosen: comparisons to show; all if None.
+    """
     order = {GENERAL: 0, THESE: 1, ROW: 2}
     found = [
         comparison
-        for comparison in analysis.comparisons
+        for comparison in (analysis.comparisons if chosen is None else chosen)
         if comparison.row.method == comparison.baseline.method and comparison.estimate and not comparison.task
     ]
     if not found:
@@ -104,10 +109,16 @@ def comparison_table(analysis: Analysis) -> str:
     return markdown_table([[name for name, _ in shown], *([show(entry) for _, show in shown] for entry in in_order)])
 
 
-def task_table(analysis: Analysis) -> str:
-    """The gains of each task, of the comparisons that the board declares; empty for one task or no declaration."""
+def task_table(analysis: Analysis, chosen: Sequence[Comparison] | None = None) -> str:
+    """The gains of each task, of the comparisons that the board declares; empty for one task or no declaration.
+
+    Args:
+        analysis: rows with their statistics.
+        chosen: comparisons to show; all if None.
+    """
+    comparisons = analysis.comparisons if chosen is None else chosen
     measured = analysis.table.measured
-    declared = [found for found in analysis.comparisons if found.family == PRIMARY and found.estimate]
+    declared = [found for found in comparisons if found.family == PRIMARY and found.estimate]
     if len(measured) < 2 or not declared:
         return ""
     lines = [["comparison", "of", *(f"{escape_markdown(column.task)} (%)" for column in measured)]]

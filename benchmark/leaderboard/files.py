@@ -18,10 +18,12 @@ from benchmark.leaderboard.flat_records import (
 )
 from benchmark.leaderboard.markdown import leaderboard
 from benchmark.leaderboard.plan import plans_of
+from benchmark.leaderboard.regularizer_page import PageContents
 from benchmark.leaderboard.reported import ReportedTable, read_reported
 from benchmark.leaderboard.tables import tables
 from benchmark.records.atomic import write_text
 from benchmark.records.boards import board_names, read_board
+from benchmark.records.regularizer_pages import read_pages
 from benchmark.records.store import ResultStore, Stored, Unreadable
 
 MARKDOWN, ROWS, COMPARISONS, PAGE = "LEADERBOARD.md", "leaderboard.csv", "comparisons.csv", "board.html"
@@ -36,12 +38,14 @@ class Contents:
         reported: published tables.
         num_results: results that were read.
         left_out: files that are no readable results.
+        pages: pages about regularizers.
     """
 
     analyses: tuple[Analysis, ...]
     reported: tuple[ReportedTable, ...]
     num_results: int
     left_out: tuple[Unreadable, ...]
+    pages: tuple[PageContents, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,14 @@ def read_contents(results: Path, reported: Path, ranking: Mapping[str, str] | No
         ranking: metric by task that ranks it, in place of the board's and of the default.
 
     Raises:
-        RecordError: if a board or the published numbers cannot be read.
+        RecordError: if a board, a page or the published numbers cannot be read.
     """
     found = list(ResultStore(results).results())
     stored = [entry for entry in found if isinstance(entry, Stored)]
     left_out = tuple(entry for entry in found if isinstance(entry, Unreadable))
     analyses = tuple(analyses_of(stored, results, ranking))
-    return Contents(analyses, tuple(read_reported(reported)), len(stored), left_out)
+    pages = tuple(PageContents(page, page.appendix_text(results)) for page in read_pages(results))
+    return Contents(analyses, tuple(read_reported(reported)), len(stored), left_out, pages)
 
 
 def analyses_of(stored: Sequence[Stored], results: Path, ranking: Mapping[str, str] | None = None) -> list[Analysis]:
@@ -108,7 +113,7 @@ def texts_of(contents: Contents, out: Path, columns: Sequence[Column] = ()) -> d
         MARKDOWN: leaderboard(contents.analyses, contents.reported, out, columns),
         ROWS: csv_text(row_records(contents.analyses, out), ROW_FIELDS),
         COMPARISONS: csv_text(comparison_records(contents.analyses), COMPARISON_FIELDS),
-    }
+    } | {f"{entry.page.name}.md": entry.text(contents.analyses) for entry in contents.pages}
 
 
 def write_page(contents: Contents, out: Path) -> Path:

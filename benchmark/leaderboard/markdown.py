@@ -22,7 +22,7 @@ from benchmark.leaderboard.notes import board_title, notes_of, other_title, read
 from benchmark.leaderboard.reported import ReportedTable, reported_lines
 from benchmark.leaderboard.rows import row_key
 from benchmark.leaderboard.summary import board_summary, describe
-from benchmark.leaderboard.text import markdown_table, result_link
+from benchmark.leaderboard.text import bullets, markdown_table, result_link
 from benchmark.records.escaping import escape_markdown, escape_markdown_code
 from benchmark.records.store import Stored
 
@@ -60,7 +60,7 @@ def leaderboard(
     head = ["# Leaderboard\n", MADE_BY, "## Summary\n", _summary(boards, others)]
     head += ["## Contents\n", _contents([title for title, level, _ in sections if level == 2])]
     body = [f"{'#' * level} {title}\n\n{text}" for title, level, text in sections]
-    return "\n".join([*head, "## How to read the tables\n", _bullets(map(_wrapped, reading_notes())), *body])
+    return "\n".join([*head, "## How to read the tables\n", bullets(map(_wrapped, reading_notes())), *body])
 
 
 def table_section(analysis: Analysis, folder: Path, columns: Sequence[Column] = ()) -> str:
@@ -68,14 +68,14 @@ def table_section(analysis: Analysis, folder: Path, columns: Sequence[Column] = 
     table = analysis.table
     letters = hardware_letters(table.rows)
     level = "###" if table.plan else "####"
-    parts = [describe(table.setting) + "\n", rank_table(analysis, columns), _bullets(notes_of(analysis))]
+    parts = [describe(table.setting) + "\n", rank_table(analysis, columns), bullets(notes_of(analysis))]
     for title, text in [
         ("Comparisons", comparison_table(analysis)),
         ("Comparisons by task", task_table(analysis)),
         ("Details", details_table(analysis, folder, letters)),
     ]:
         parts += [f"{level} {title}\n", text] if text else []
-    parts.append(_bullets([*_star(analysis), *(f"Hardware {letter}: {text}" for text, letter in letters.items())]))
+    parts.append(bullets([*_star(analysis), *(f"Hardware {letter}: {text}" for text, letter in letters.items())]))
     cost = cost_tables(analysis.rows)
     parts += [f"{level} Cost\n", cost] if cost else []
     return "\n".join(part for part in parts if part)
@@ -101,7 +101,7 @@ def failure_name(cell: Stored) -> str:
 
 def _summary(boards: Sequence[Analysis], others: Sequence[Analysis]) -> str:
     if boards:
-        return "\n".join(_bullets(board_summary(board)) for board in boards)
+        return "\n".join(bullets(board_summary(board)) for board in boards)
     if others:
         return "No board is defined here; the runs below are compared, but not ranked.\n"
     return "No cell has been run yet.\n"
@@ -137,7 +137,7 @@ def _failures(different: Sequence[Stored], folder: Path) -> str:
     ]
     if len(different) > MAX_FAILURES:
         lines.append(f"and {len(different) - MAX_FAILURES} more")
-    return _bullets(lines)
+    return bullets(lines)
 
 
 def _error(cell: Stored) -> str:
@@ -148,7 +148,3 @@ def _error(cell: Stored) -> str:
 def _wrapped(text: str) -> str:
     """A long sentence over several lines of one bullet."""
     return textwrap.fill(text, 118, subsequent_indent="  ")
-
-
-def _bullets(notes: Iterable[str]) -> str:
-    return "".join(f"* {note}\n" for note in notes)

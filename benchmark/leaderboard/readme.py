@@ -8,6 +8,7 @@ from benchmark.leaderboard.analysis import Analysis
 from benchmark.leaderboard.board_tables import rank_table
 from benchmark.leaderboard.notes import board_title
 from benchmark.leaderboard.summary import board_summary
+from benchmark.leaderboard.text import bullets
 
 BEGIN, END = "<!-- leaderboard: begin, made by tools/make_leaderboard.py --readme -->", "<!-- leaderboard: end -->"
 
@@ -37,5 +38,4 @@ def _block(analyses: Sequence[Analysis]) -> str:
     started = [row for row in board.rows if row.cells]
     if len(started) < len(board.rows):
         sentences.append(f"The table leaves out {len(board.rows) - len(started)} rows that have no result yet.")
-    bullets = "".join(f"* {sentence}\n" for sentence in sentences)
-    return f"**{board_title(board)}**\n\n{bullets}\n{rank_table(board, rows=started)}"
+    return f"**{board_title(board)}**\n\n{bullets(sentences)}\n{rank_table(board, rows=started)}"

@@ -83,12 +83,17 @@ def noise_sentence(analysis: Analysis, markup: Markup = MARKDOWN) -> str:
     )
 
 
-def _best_rows(analysis: Analysis, markup: Markup) -> str:
+def cells_done(analysis: Analysis, markup: Markup = MARKDOWN) -> str:
+    """Name of a board, with the settings of this part, and how many of its cells are done."""
     rows = analysis.table.rows
     planned = sum(len(row.planned) for row in rows)
     done = sum(len(row.cells) for row in rows)
     part = f" with {markup.text(str(found))}" if (found := analysis.table.setting.overrides) else ""
-    state = f"{markup.code(analysis.name)}{part}: {done} of {planned} cells are done"
+    return f"{markup.code(analysis.name)}{part}: {done} of {planned} cells are done"
+
+
+def _best_rows(analysis: Analysis, markup: Markup) -> str:
+    state = cells_done(analysis, markup)
     if not analysis.ranks:
         return f"{state}; no row can be ranked yet."
     first = analysis.rows[0].key
@@ -106,11 +111,12 @@ def _others(count: int) -> str:
 
 
 def _primary(analysis: Analysis, markup: Markup) -> str:
-    parts = [_statement(found, markup) for found in analysis.headlines()]
+    parts = [comparison_statement(found, markup) for found in analysis.headlines()]
     return ("; ".join(parts) if parts else "The board declares no comparison") + "."
 
 
-def _statement(found: Comparison, markup: Markup) -> str:
+def comparison_statement(found: Comparison, markup: Markup = MARKDOWN) -> str:
+    """What a comparison says: its gain, methods and seeds, and if it is called a gain or a loss."""
     name = markup.text(comparison_name(found))
     where = _number_of_methods(len(found.methods)) if found.kind == GENERAL else markup.text(listed(found.methods))
     if found.estimate is None or found.estimate.p is None:
