@@ -154,7 +154,9 @@ class Method(nn.Module, ABC):
         """
 
     def share(self, *maps: Tensor, first: int = 0) -> tuple[Tensor, ...]:
-        """Share feature maps with regularizers: the maps to go on with, and to return in `MultiTaskOutput.features`.
+        """Share feature maps with regularizers.
+
+        Compute the predictions from the returned maps, and return these in `MultiTaskOutput.features`.
 
         Args:
             maps: (B, C, h, w) each, in the order of `feature_specs`.
@@ -163,7 +165,7 @@ class Method(nn.Module, ABC):
         Returns:
             the maps themselves, or the changed ones within `changing_features`.
         """
-        # Disabled here and not by a decorator, whose import takes seconds that a launcher need not spend.
+        # Not disabled by a decorator, which would import the compiler and delay every launcher by seconds.
         return maps if self.feature_change is None else torch.compiler.disable(self._changed)(maps, first)
 
     def _changed(self, maps: tuple[Tensor, ...], first: int) -> tuple[Tensor, ...]:
@@ -180,7 +182,7 @@ class Method(nn.Module, ABC):
             self.feature_change = None
 
     def backbone_parameters(self) -> list[nn.Parameter]:
-        """Parameters that are trained at the rate of backbones, and counted as theirs.
+        """Parameters that are trained at the learning rate of backbones, and counted as parameters of backbones.
 
         The default finds every module of class `Backbone`. Override it in a method whose encoder is of another class.
         """
@@ -200,8 +202,9 @@ class Method(nn.Module, ABC):
         """Optimizers of parameters that the optimizer of the recipe does not train.
 
         Returns:
-            settings of an optimizer by the beginning of the parameters' names, such as
-            `{"architecture": {"type": "Adam", "lr": 5e-4}}`. No schedule and no factor of the recipe changes its rate.
+            settings of an optimizer by prefix of the parameter names, such as
+            `{"architecture": {"type": "Adam", "lr": 5e-4}}`. No schedule and no factor of the recipe changes these
+            learning rates.
 
         The default is empty.
         """
@@ -247,7 +250,8 @@ class Regularizer(nn.Module, ABC):
     """
 
     needs_features: ClassVar[bool] = True
-    """True if its terms send a gradient into every feature map; False if they read predictions, or if it has none."""
+    """True if the terms send a gradient into every feature map; False if they read predictions, or if there are no
+    terms."""
     changes_features: ClassVar[bool] = False
     """True if `change` is applied in training to the feature maps that the predictions are computed from."""
     by_parts: ClassVar[bool] = False
@@ -285,8 +289,11 @@ class Regularizer(nn.Module, ABC):
         """Change a feature map that the predictions are computed from; called if `changes_features`.
 
         Args:
-            position: its position in `Method.feature_specs`.
+            position: position of the map in `Method.feature_specs`.
             features: (B, C, h, w).
+
+        Returns:
+            a map of the same shape; by default `features` itself.
         """
         return features
 

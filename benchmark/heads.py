@@ -37,7 +37,7 @@ class ConvBNReLU(nn.Sequential):
 
 
 class PredictionLayer(nn.Conv2d):
-    """1x1 convolution, initialised from N(0, 0.01) with zero bias: the last layer of a head of the ATRC harness."""
+    """1x1 convolution, the last layer of a head of the ATRC harness: weights from N(0, 0.01^2), zero bias."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__(channels, out_channels, kernel_size=1)
@@ -68,7 +68,7 @@ class FCNHead(nn.Module):
 
 
 def head_width(channels: int) -> int:
-    """Default width of an `FCNHead`: a quarter of the channels as in ATRC, at least 64.
+    """Default width of an `FCNHead`: a quarter of the channels as in ATRC, but at least 64, or all channels if fewer.
 
     The minimum matters for narrow decoders only; ATRC's decoders have 270 channels (width 67) and 720 (width 180).
     """

@@ -51,7 +51,7 @@ class Entry:
         title: the name in tables, as in the paper.
         paper: link to the paper; without a paper, to a section of the documentation.
         year: year of publication.
-        expected_failures: contract checks that this entry fails, with the reason; strict.
+        expected_failures: contract checks that this entry fails, with the reason. A listed check must not pass.
         accepts_regularizers: False for a method that has nothing to train.
         large: True for a backbone that takes seconds to build; the quick tests run it on the meta device only.
         in_all: False for an entry that "all" excludes, such as a search, which has no row in a table.
@@ -240,7 +240,8 @@ def import_file(path: str | Path) -> ModuleType:
 
     Raises:
         FileNotFoundError: if the file does not exist.
-        ImportError: if the file fails; the message has the line of the failure.
+        DuplicateNameError, UnknownNameError: if an entry takes the name of another, or a looked-up name is unknown.
+        ImportError: for any other error of the file; the message has its line.
     """
     file = Path(path).resolve()
     if not file.is_file():
@@ -324,7 +325,12 @@ ACCELERATE = "mtl_methods.accelerate:accelerate"
 
 
 def offered_by(dataset: str, root: str | Path | None) -> TaskSet:
-    """All tasks of a registered data set, with their default settings."""
+    """All tasks of a registered data set, with their default settings.
+
+    Args:
+        dataset: registered name.
+        root: folder of the data, which some data sets read their tasks from; None for the tasks of the class.
+    """
     factory: Any = DATASETS.entry(dataset).factory
     # A data set of the user may have only the class attribute.
     from_root = root is not None and hasattr(factory, "offered")

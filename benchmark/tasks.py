@@ -15,7 +15,7 @@ IGNORE_LABEL = 255
 """Marks an unlabelled pixel of class maps, boundaries and masks."""
 
 Readout = Literal["class", "value", "direction", "probability", "mask"]
-"""Kind of prediction. It decides how a label is stored (`datasets.layout.label_kinds`) and how it is measured."""
+"""Kind of a prediction. Labels are stored (`datasets.layout.label_kinds`) and predictions measured according to it."""
 
 
 def counted(number: int, noun: str) -> str:
@@ -97,7 +97,8 @@ class Task:
         """A copy with the loss settings of a recipe.
 
         Raises:
-            ValueError: for settings other than `loss`, `loss_options` and `loss_weight`, and `channels` of a mask.
+            ValueError: for a setting other than `loss`, `loss_options`, `loss_weight` and, of a mask only, `channels`;
+                for a mask with neither 1 nor 2 channels.
         """
         allowed = ["loss", "loss_options", "loss_weight", *(["channels"] if self.readout == "mask" else [])]
         unknown = set(changes) - set(allowed)
@@ -249,7 +250,7 @@ PASCAL_TASKS = TaskSet(
         ),
     )
 )
-"""Tasks of PASCAL-Context. The background is class 0 of `semseg`, and counts."""
+"""Tasks of PASCAL-Context. The background is class 0 of `semseg`, and is scored like the other classes."""
 
 STANDARD_TASKS = TaskSet((SEMSEG, DEPTH, NORMALS, BOUNDARY, HUMAN_PARTS, SALIENCY))
 """Tasks with standard names; a data set may offer other tasks (`datasets.own.folder`)."""

@@ -36,7 +36,7 @@ class Report:
 
     @property
     def not_done(self) -> dict[RunSpec, Outcome]:
-        """The cells without a result to rank."""
+        """The cells whose status is not "done", with their outcomes."""
         return {spec: outcome for spec, outcome in self.outcomes.items() if outcome.status != DONE}
 
 
@@ -62,8 +62,8 @@ def cells(
         seeds: seeds in the order of running.
         backbone: name of the backbone with its weights.
         tasks: names in the recipe's order.
-        overrides: recipe settings that differ.
-        plain_methods: methods that take no regularizer; their other pairs are left out, see `dropped_pairs`.
+        overrides: changed recipe settings.
+        plain_methods: methods that take no regularizer; their pairs with one are left out, see `dropped_pairs`.
         split: "test" or "val".
     """
     dropped = dropped_pairs(methods, regularizers, plain_methods)

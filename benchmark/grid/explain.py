@@ -1,4 +1,4 @@
-"""Explanation of one cell: its state, the reason of a wait, and the last lines of its log."""
+"""Explanation of one cell: its state, the reason why it waits, and the last lines of its log."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def find_cell(grid: Sequence[RunSpec], wanted: str) -> RunSpec:
 
 
 def explanation(spec: RunSpec, store: ResultStore, depends_on: Dependencies) -> str:
-    """State of a cell, what it waits for, its error, and the last lines of its log."""
+    """State of a cell, its error, the reasons why it waits, and the last lines of its log."""
     (cell,) = cell_states([spec], store)
     lines = [*cell_table([cell]), f"run_id: {spec.run_id}"]
     if cell.error:
@@ -70,7 +70,7 @@ def _waits(cell: CellState, store: ResultStore, depends_on: Dependencies) -> Ite
         yield "for a launcher; start the grid" + (" again" if cell.state not in (MISSING, STALE) else "")
     if cell.state == STALE:
         older = OlderResults(store).of(cell.spec)[-1].result
-        yield f"as a new cell, since {older.run_id} is older: {reason(older.spec, cell.spec)}"
+        yield f"since the stored result {older.run_id} is stale: {reason(older.spec, cell.spec)}"
 
 
 def last_lines(log: Path, count: int = LOG_LINES) -> list[str]:

@@ -1,4 +1,4 @@
-"""Rules for failures: which cells are tried again, and which cells are not worth a start any more."""
+"""Rules for failures: which cells are tried again, and which cells are no longer started."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class FailureRules:
 
     * infrastructure: the cell is tried again, after a delay that doubles each time.
     * code: after two cells of a method with the same error, the method's other cells are not started. If both have the
-      same regularizer, only cells with that regularizer are not started.
+      same regularizer other than "none", only cells with that regularizer are not started.
     * data: no further cell is started.
-    * out of memory and diverged: results; a cell that runs out of memory tries again by itself.
+    * out of memory and diverged: no consequence; a cell that runs out of memory has tried again by itself.
 
     Args:
         retries: number of further attempts after a failure of the infrastructure.
@@ -39,7 +39,7 @@ class FailureRules:
     stopped_all: str | None = None
 
     def delay(self, spec: RunSpec, outcome: Outcome) -> float | None:
-        """Seconds until another attempt of a cell; None if its failure stands."""
+        """Count an attempt of a cell; return the seconds until the next one, or None if the failure is final."""
         if outcome.status != FAILED or outcome.error_class != INFRASTRUCTURE:
             return None
         self._attempts[spec] += 1
@@ -48,7 +48,7 @@ class FailureRules:
         return self.first_delay * 2 ** (self._attempts[spec] - 1)
 
     def record(self, spec: RunSpec, outcome: Outcome) -> str | None:
-        """Take note of a failure that stands; returns a line if it stops other cells."""
+        """Record a final failure; returns a line for the user if it stops other cells."""
         if outcome.status != FAILED:
             return None
         if outcome.error_class == DATA:

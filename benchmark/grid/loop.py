@@ -23,7 +23,7 @@ HEARTBEATS_PER_LIFETIME = 12
 RETRY_CLAIM_SECONDS = 1.0
 BLOCKED_SECONDS = 0.2
 LEFT = "left"
-"""Outcome of a cell that could not be run: the grid was stopped, or a cell that it needs is not done."""
+"""Outcome of a cell that was not run, because of a stop, a limit, a rule for failures, or a needed cell."""
 
 Dependencies = Callable[[RunSpec], Iterable[RunSpec]]
 

@@ -24,7 +24,7 @@ MOST_BARS = 16
 
 @dataclass
 class Part:
-    """A cell at work.
+    """A running cell.
 
     Args:
         began: time of its start, of the monotonic clock.
@@ -226,7 +226,7 @@ class TerminalProgress:
 
 
 def read_progress(folder: Path) -> Steps | None:
-    """Steps done and total steps of a cell, from its progress.json; None if the file is missing."""
+    """Steps done and total steps of a cell, from its progress.json; None without a readable file."""
     try:
         progress = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
         return int(progress["step"]), int(progress["steps"])
@@ -235,7 +235,7 @@ def read_progress(folder: Path) -> Steps | None:
 
 
 def name_of(spec: RunSpec) -> str:
-    """Short name of a cell; recipe, backbone and overrides are the same for the whole grid."""
+    """Short name of a cell, without recipe, backbone and overrides; cells of a sweep share a name."""
     return f"{spec.method}+{spec.regularizer} seed {spec.seed}"
 
 

@@ -1,4 +1,4 @@
-"""Queue of the cells that wait: in the order of the grid, and some of them until a moment."""
+"""Queue of the waiting cells, in the order of the grid; a cell can be put back with a delay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmark.records.result import RunSpec
 
 
 class CellQueue:
-    """Waiting cells. A cell that was put back for a while comes before cells that were never taken."""
+    """Waiting cells. After its delay, a cell that was put back comes before cells that were never taken."""
 
     def __init__(self, cells: Iterable[RunSpec] = ()) -> None:
         self._ready = deque(cells)

@@ -73,7 +73,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def temporary_files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Temporary files of writers in a folder, each after the name of the file that it was to become."""
+    """Temporary files of writers in a folder, as pairs: name of the file to be written, path of the temporary file."""
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
             name, _, token = entry.name.removesuffix(SUFFIX).rpartition(".")
@@ -91,7 +91,7 @@ def is_abandoned(temporary: Path) -> bool:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes, on a file that stays empty.
+    """Hold a lock between processes, on a file that stays empty. On a file system without locks, nothing is locked.
 
     Raises:
         TimeoutError: if another process holds the lock for `LOCK_SECONDS`.

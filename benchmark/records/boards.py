@@ -13,7 +13,7 @@ settings = { "regularizer.samples" = 32 }    # settings of this block; optional
 sweep = { "regularizer.weight" = [0.1, 0.3] }
 
 A grid of one block may have `methods`, `regularizers` and `seeds` at the top in place of [[cells]]. A board is such a
-file below `results/boards`; it has a title, holds one version of its recipe, and declares its comparisons:
+file below `results/boards`; it has a title, names one version of its recipe, and declares its comparisons:
 
 title = "NYU-v2 on a CPU"
 version = 2
@@ -56,8 +56,8 @@ class Row(NamedTuple):
     Args:
         method: registered name.
         regularizer: registered name.
-        settings: recipe settings that differ.
-        seeds: seeds in the order of running.
+        settings: changed recipe settings.
+        seeds: the seeds of all blocks, in ascending order.
     """
 
     method: str
@@ -71,7 +71,7 @@ class _Strict(BaseModel):
 
 
 class Block(_Strict):
-    """Cells of a board: methods x regularizers x seeds."""
+    """A table [[cells]] of a grid file or a board: methods x regularizers x seeds."""
 
     methods: Names = Field(min_length=1)
     regularizers: Names = Field(default=(NO_REGULARIZER,), min_length=1)
@@ -100,7 +100,7 @@ class Comparison(_Strict):
     Args:
         regularizer: regularizer to compare.
         over: regularizer of the baseline.
-        methods: methods that have both.
+        methods: methods with cells of both regularizers.
         settings: settings of the two rows, as in their block, if several blocks have these regularizers.
     """
 
@@ -177,7 +177,7 @@ class GridFile(_Cells):
         split: "test" or "val".
         backbone: name or name:weights; None for the recipe's backbone.
         tasks: task names; empty for the recipe's tasks.
-        settings: recipe settings that differ in every cell.
+        settings: recipe settings that are changed in all cells.
         sweep: recipe settings with several values each.
         cells: blocks in the order of running.
         title: heading, for a board.

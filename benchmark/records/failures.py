@@ -15,7 +15,7 @@ INFRASTRUCTURE, OUT_OF_MEMORY, DIVERGED, CODE, DATA = FAILURE_CLASSES = (
 """Causes of a failure: the machine, its memory, the training, the program, the data set."""
 
 RETRY_EXIT_CODE = 75
-"""Exit code of a cell that the machine kept from storing a result (EX_TEMPFAIL of sysexits.h)."""
+"""Exit code of a cell that could not store a result because of the machine (EX_TEMPFAIL of sysexits.h)."""
 INTERRUPTED_EXIT_CODE = 85
 """Exit code of a cell that was asked to save its state and end, and goes on when it is started again."""
 
@@ -45,7 +45,7 @@ def class_of_exit(returncode: int) -> str:
 
 
 def class_of_os_error(error: OSError) -> str:
-    """The class of an error of the operating system: out of memory, infrastructure, or code for a wrong path."""
+    """The class of an error of the operating system: out of memory, infrastructure, or code, such as a wrong path."""
     if error.errno == errno.ENOMEM:
         return OUT_OF_MEMORY
     if error.errno in MACHINE_ERRORS or isinstance(error, (ConnectionError, TimeoutError)):

@@ -31,7 +31,7 @@ UNWRITTEN_SECONDS = 10.0
 ENVIRONMENT_VARIABLE = "MTL_LEASE"
 """Environment variable that passes a launcher's lease to the process of a cell."""
 FOLDER_VARIABLE = "MTL_LEASES"
-"""Environment variable with the folder of leases of a process whose launcher holds the cell elsewhere."""
+"""Environment variable with the folder of leases of a cell on another machine; its launcher uses another folder."""
 SUFFIX = ".lease"
 
 
@@ -53,17 +53,17 @@ class Lease:
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The lease file."""
         return self.folder / f"{self.run_id}.{self.generation}{SUFFIX}"
 
     def held(self) -> bool:
-        """Return False once another process has claimed the cell."""
+        """Return False once another process has claimed the cell, or if the lease file is missing or unreadable."""
         # A successor creates the next generation before it removes this one; listing the folder would take longer.
         successor = self.folder / f"{self.run_id}.{self.generation + 1}{SUFFIX}"
         return not successor.exists() and read(self.path).get("token") == self.token
 
     def heartbeat(self) -> bool:
-        """Send a heartbeat; return False once another process has claimed the cell."""
+        """Send a heartbeat if the lease is held; return `held()`."""
         if not self.held():
             return False
         # If the time cannot be set, the lease expires and is then no longer held.
@@ -72,7 +72,7 @@ class Lease:
         return True
 
     def add_worker(self, pid: int) -> None:
-        """Record the process that works for the holder; the lease is valid while one of the two runs.
+        """Record the process that works for the holder. If both have ended on this machine, the lease is stale.
 
         Raises:
             OSError: if the file cannot be written.
@@ -80,7 +80,7 @@ class Lease:
         self.note(worker=process(pid))
 
     def note(self, **entries: Any) -> None:
-        """Add entries to the file, such as the job of a batch system, for whoever reads the state of the grid.
+        """Add entries to the lease file, such as the job of a batch system, to be shown in the state of the grid.
 
         Raises:
             OSError: if the file cannot be written.

@@ -5,7 +5,7 @@ regularizers = ["three_d_aware"]
 boards = ["nyuv2_lite"]
 appendix = "history/regimes.md"              # text for the end of the page, below the folder of results; optional
 
-[diagnostics]                                # optional: what the regularizer recorded, each with its meaning
+[diagnostics]                                # names of recorded diagnostics, each with its meaning; optional
 ray_entropy = "entropy of the ray weights"
 
 `results/pages/NAME.toml` makes `results/NAME.md`.
@@ -29,12 +29,12 @@ OTHER_TEXTS = ("leaderboard", "readme")
 
 
 class RegularizerPage(BaseModel):
-    """What a page is about.
+    """Title, regularizers and boards of a page.
 
     Args:
-        name: name of its file, without ending.
-        title: its heading.
-        regularizers: names; the page shows what each of them gains over others.
+        name: name of the TOML file, without ending.
+        title: heading of the page.
+        regularizers: names; the page shows the gain of each of them over other regularizers.
         boards: names of boards, in the order of the page.
         diagnostics: meaning of each recorded diagnostic, by its name.
         appendix: path of a Markdown text for the end of the page, relative to the folder of results; empty for none.

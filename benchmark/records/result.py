@@ -69,8 +69,8 @@ class RunSpec:
         backbone: registered backbone, with its weights after a colon: "efficientnet_lite0:imagenet".
         tasks: task names, in the order of heads and losses.
         seed: seed of initial weights, data order and augmentation.
-        overrides: recipe settings that differ, `{"optim_wrapper.optimizer.lr": 0.01}`; any mapping of JSON values.
-        split: "test"; or "val", where the training split is "fit".
+        overrides: changed recipe settings, `{"optim_wrapper.optimizer.lr": 0.01}`; any mapping of JSON values.
+        split: split that is evaluated, "test" or "val". A cell with "val" trains on "fit", without the frames of "val".
         ingredients: ingredients of the request, see `benchmark.training.dependencies.identify`; they do not count in
             comparisons of requests.
 

@@ -70,7 +70,7 @@ class TimesOfResult(TypedDict, total=False):
 
 
 class Outline(TypedDict):
-    """Entries of a result file that the state of a cell is read from; other entries are not looked at."""
+    """Entries of a result file that the state of a cell is read from; other entries are not checked."""
 
     schema_version: Annotated[int, Field(strict=True), AfterValidator(one_of(SCHEMA_VERSION))]
     run_id: Name

@@ -138,7 +138,7 @@ class ResultStore:
                     temporary.unlink(missing_ok=True)
 
     def version(self, spec: RunSpec) -> Version | None:
-        """A value that changes whenever the result of a cell is stored; None if it has none."""
+        """A value that changes whenever the result of a cell is stored; None if the cell has no result."""
         try:
             status = self.path(spec).stat()
         except OSError:
@@ -149,7 +149,7 @@ class ResultStore:
         """Every result file, in the order of the names; a file that cannot be read is reported, not raised.
 
         Args:
-            recipe: only results of this recipe.
+            recipe: only results of this recipe; unreadable files of all recipes are reported.
         """
         seen: dict[str, Path] = {}
         # Sorting as text is ten times as fast as comparing paths.
@@ -162,7 +162,7 @@ class ResultStore:
             home = self.path(result.spec)
             first = seen.setdefault(result.run_id, home if path != home and home.exists() else path)
             if first != path:
-                yield Unreadable(path, _one_line(path, f"the cell of {first} again, expected each once"))
+                yield Unreadable(path, _one_line(path, f"the same cell as {first}, expected one file for each cell"))
             elif recipe is None or recipe == result.spec.recipe:
                 yield Stored(result, path)
 
@@ -233,7 +233,7 @@ class ResultStore:
 
 
 def remove_files(folder: Path, names: Iterable[str]) -> None:
-    """Remove files of a folder, and temporary files from which they were to be made; a file that resists stays."""
+    """Remove files of a folder and their temporary files. An `OSError` ends the removal and is ignored."""
     wanted = set(names)
     with suppress(OSError):
         for name in wanted:

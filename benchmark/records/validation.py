@@ -75,10 +75,10 @@ def json_value(value: Any) -> Any:
 
 
 def bounded(number: float) -> float:
-    """Return the number if sums of its square are finite.
+    """Return the number if its square can be summed without overflow: at most `MAX_NUMBER`, of either sign.
 
     Raises:
-        ValueError: if it is too large.
+        ValueError: for a larger number, and for NaN.
     """
     if not -MAX_NUMBER <= number <= MAX_NUMBER:
         raise ValueError(f"a finite number of at most {MAX_NUMBER:g}")
@@ -176,7 +176,7 @@ def one_line_errors(dataclass: type[Validated]) -> type[Validated]:
 
 @contextmanager
 def read_from(source: str) -> Iterator[None]:
-    """Turn the errors of the block into a `RecordError` of one line that begins with the source, if it is named."""
+    """Turn a `ValidationError` or `RecordError` of the block into a one-line `RecordError`, after the source if any."""
     try:
         yield
     except ValidationError as error:

@@ -17,7 +17,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(launcher: int, command: list[str]) -> None:
-    """Request SIGTERM at the launcher's death from Linux, then execute the command."""
+    """Ask Linux to send SIGTERM to this process if the launcher dies, then execute the command."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     # The launcher may have died before the request took effect.

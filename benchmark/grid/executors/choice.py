@@ -26,7 +26,7 @@ RUN_CELL = "benchmark.training.cell:run_cell"
 
 
 def no_cells(spec: RunSpec) -> Sequence[RunSpec]:
-    """The needed cells of a grid of independent cells."""
+    """No needed cells, for a grid of independent cells."""
     return ()
 
 
@@ -38,7 +38,8 @@ class ExecutorOptions:
         name: one of `EXECUTORS`.
         workers: cells at a time; None for as many as the machine or the cluster takes.
         imports: files of the user, which each cell imports first.
-        gpus_per_cell: GPUs of a cell, a fraction if several cells share one; None for one where there is one.
+        gpus_per_cell: GPUs of a cell, a fraction if several cells share one; None for one GPU for each of its devices
+            if there are GPUs, and for none on Slurm.
         cpus_per_cell: cores of a cell on Ray and Slurm.
         memory_gib: memory of a cell on Ray and Slurm.
         ray_address: address of a running Ray cluster; None starts Ray on this machine.
@@ -91,10 +92,10 @@ def require_package(executor: str) -> None:
 
 
 def gpus_of_cell(options: ExecutorOptions, has_gpus: bool) -> float:
-    """GPUs to reserve for a cell: by default one for each of its devices, where there are GPUs.
+    """GPUs to reserve for a cell: by default one for each of its devices if `has_gpus`, else 0.
 
     Raises:
-        ExecutorError: if the cell has more devices than GPUs.
+        ExecutorError: if a chosen number of GPUs is above 0, but below the number of devices.
     """
     gpus = options.gpus_per_cell
     if gpus is None:

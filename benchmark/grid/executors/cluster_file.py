@@ -27,7 +27,7 @@ class SlurmKeys(_Keys):
         setup: further shell commands before the cell.
         parallel: cells that run at a time, the %N of a job array.
         minutes: time of the longest cell; by default from the estimate.
-        margin: factor between this time and the time limit.
+        margin: the time limit is `minutes` times this factor, plus `signal_seconds` and 5 minutes.
         longest_minutes: longest time limit of the partition; a longer cell is requeued and continues.
         signal_seconds: seconds before the limit at which a cell is asked to save its state.
         requeues: number of times that a cell may be requeued.

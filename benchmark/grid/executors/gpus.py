@@ -1,4 +1,4 @@
-"""GPUs of this machine, shared out to cells without torch."""
+"""GPUs of this machine, and their distribution to cells. Imports no torch."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class InProcessExecutor:
     """Runs each cell in this process when it is started.
 
     Args:
-        store: store of logs.
+        store: store whose work folders hold the logs.
         run: function that trains a cell in its work folder, such as `benchmark.training.cell.run_cell`.
     """
 
@@ -47,7 +47,7 @@ class InProcessExecutor:
         return ended
 
     def steps(self, spec: RunSpec) -> tuple[int, int] | None:
-        """None: a cell has ended before anybody can ask."""
+        """None: a cell has ended when `start` returns."""
         return None
 
     def cancel(self, spec: RunSpec) -> None:

@@ -136,7 +136,7 @@ class LocalExecutor:
         ]
 
     def steps(self, spec: RunSpec) -> tuple[int, int] | None:
-        """Steps done and total steps, from the cell's progress.json; None if the file is missing."""
+        """Steps done and total steps, from the cell's progress.json; None without a readable file."""
         return read_progress(self.store.work_folder(spec))
 
     def cancel(self, spec: RunSpec) -> None:
@@ -153,7 +153,7 @@ class LocalExecutor:
             hurry: returns True to kill the cells at once.
         """
         for cell in self._cells.values():
-            # Not to the processes that it has started, such as its data loaders, which this signal would kill.
+            # Not to the process group: the signal would kill the cell's data loaders.
             cell.process.send_signal(signal.SIGUSR1)
         if not self._have_ended(SAVE_SECONDS, hurry):
             for cell in self._cells.values():

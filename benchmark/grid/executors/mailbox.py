@@ -1,4 +1,4 @@
-"""Arrival of cells from other machines at the launcher."""
+"""Results from other machines, as the launcher receives them."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from benchmark.records.store import ResultStore
 from benchmark.records.validation import shortened
 
 RETRIES = 5
-"""Starts of a cell after the loss of its node."""
+"""Largest number of further starts of a cell whose node was lost."""
 DRAIN_SECONDS = 0.5
 GIB = 2**30
 
@@ -56,7 +56,7 @@ class Messages:
             self.steps[run_id] = steps
 
     def drain(self) -> tuple[dict[str, str], dict[str, Steps]]:
-        """Output since the last call, and the steps of every cell that told them since."""
+        """Output since the last call, and the steps of every cell that has reported them since."""
         texts, self.texts = {run_id: "".join(parts) for run_id, parts in self.texts.items()}, {}
         steps, self.steps = self.steps, {}
         return texts, steps
@@ -163,14 +163,14 @@ class RayExecutor:
         ray.cancel(self._refs.pop(spec), force=True)
 
     def stop(self, hurry: Callable[[], bool]) -> None:
-        """End all cells and the messages; Ray kills their processes."""
+        """End all cells and the actor of the messages; Ray kills their processes."""
         for spec in list(self._refs):
             self.cancel(spec)
         self._drain(now=True)
         ray.kill(self._messages)
 
     def _drain(self, now: bool = False) -> None:
-        """Append what has arrived to the logs and progress files of the cells."""
+        """Append received output to the logs of the cells, and write received steps into their progress files."""
         if not now and time.monotonic() < self._next_drain:
             return
         self._next_drain = time.monotonic() + DRAIN_SECONDS

@@ -134,7 +134,7 @@ class CellProcess:
         return self._outcome(self.process.returncode)
 
     def interrupt(self, seconds: float) -> None:
-        """Ask the training to save its state and end; kill it after some seconds."""
+        """Ask the training to save its state and end; kill it if it still runs after `seconds`."""
         if self.process is None:
             return
         self.process.send_signal(signal.SIGUSR1)

@@ -1,7 +1,7 @@
 """Executor that runs cells as jobs of Slurm, through submitit. Queues, limits and placement are Slurm's.
 
-Jobs outlive a launcher. A file in the work folder of each cell names its job, so the same command finds the jobs of a
-launcher that was killed, and no cell is queued twice.
+Jobs outlive a launcher that is killed. A file in the work folder of each cell names its job, so the same command finds
+these jobs, and no cell is queued twice.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SIGNAL = "USR1"
 SIGNAL_VARIABLE = "SUBMITIT_PREEMPT_SIGNAL"
 LARGEST_ARRAY = 1000
 CHECK_SECONDS = 20.0
-"""Seconds between two questions about the state of jobs that have not written their end."""
+"""Seconds between two queries of the state of a job that has not written its file `ENDED`."""
 DEFAULT_MINUTES = 240.0
 ACTIVE = (
     "PENDING",

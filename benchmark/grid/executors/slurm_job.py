@@ -14,7 +14,7 @@ from benchmark.records.atomic import write_text
 from benchmark.records.failures import INTERRUPTED_EXIT_CODE
 
 RECORD, STARTED, ENDED = "job.json", "started.json", "ended.json"
-"""In the work folder: the job that runs the cell. In the folder of the job: its start, and its end."""
+"""Names of files. In the work folder: the job that runs the cell. In the folder of the job: its start, and its end."""
 LOG = "cell.log"
 
 

@@ -68,7 +68,7 @@ def test_two_files_of_one_cell_are_a_conflict_with_both_values(tmp_path):
     first.path.with_name("copy_of_b.json").write_text(first.path.read_text().replace("20.0", "21.0"))
     found = read_submission(tmp_path / "offer", [])
     assert found.conflicts[0].differences == (("semseg/mIoU", 20.0, 21.0),)
-    assert "expected each once" in found.faults[0]
+    assert "expected one file for each cell" in found.faults[0]
     assert not found.acceptable
 
 

@@ -150,7 +150,7 @@ def test_a_copy_of_a_result_does_not_count_as_another_seed(store, copy):
     assert [entry.path for entry in found if isinstance(entry, Stored)] == [home]
     (second,) = [entry for entry in found if isinstance(entry, Unreadable)]
     assert second.path.name == copy
-    assert second.reason == f"{second.path}: the cell of {home} again, expected each once"
+    assert second.reason == f"{second.path}: the same cell as {home}, expected one file for each cell"
 
 
 def test_a_file_in_the_place_of_a_result_is_never_overwritten(store):
