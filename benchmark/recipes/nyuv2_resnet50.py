@@ -12,8 +12,8 @@ Its baselines have DeepLab heads, which MTAN and Cross-Stitch use by default:
 
 Published, not measured here: single-task segmentation 43.5 to 44.0 mIoU (discussions of the public repository). The
 harness published no network of all four tasks.
-Differs: factors of the zoom are drawn from U(1, 1.5) in place of {1, 1.2, 1.5}, windows anywhere in place of the
-centre; the rate decays with each iteration, not each epoch. Frames of another size than 480x640 are resized, and scored
+Differs: zoom factors are drawn from U(1, 1.5) in place of {1, 1.2, 1.5}, and windows anywhere, not at the centre;
+the rate decays with each iteration, not each epoch. Frames of another size than 480x640 are resized, and scored
 at that size. The public code trains Cross-Stitch for 50 epochs by SGD, from single-task networks:
 
     python tools/run_grid.py --recipe nyuv2_resnet50 --methods cross_stitch --set train_cfg.max_iters=4950 \

@@ -71,6 +71,20 @@ def build_training_module(
 ) -> TrainingModule:
     """Build the model and the regularizer; the regularizer has separate random numbers.
 
+    Args:
+        method: registered name.
+        method_options: constructor arguments of the method that the recipe sets.
+        regularizer: registered name.
+        regularizer_options: constructor arguments of the regularizer that the recipe sets.
+        dataset: registered name.
+        tasks: loss settings by task, see `tasks_of`.
+        backbone: name or name:weights.
+        seed: seed of the cell.
+        memory_format: "channels_last" or "contiguous_format".
+        root: folder of the data, see `tasks_of`.
+        compile_options: see `benchmark.training.compiling`.
+        accelerate: as in a recipe.
+
     With `compile_options`, keywords of `torch.compile`, the method is compiled in place at its first call, so modules,
     parameters and their names stay the same. Otherwise, with `accelerate`, layers of the method and of the regularizer
     are replaced by equal, faster layers for a CPU.
@@ -94,7 +108,6 @@ def with_regularizer(
         built = REGULARIZERS.create(regularizer, model.tasks, model.method.feature_specs, **kept)
     if accelerate and built is not None:
         resolve_name(ACCELERATE)(built)
-    # A regularizer with weight 0 needs no memory, state or optimizer.
     calibration = None if ratio is None else Calibration(ratio)
     return TrainingModule(model, built, seed + REGULARIZER_SEED_OFFSET, calibration)
 
@@ -128,7 +141,8 @@ def build_split(name: str, root: str, split: str, tasks: Sequence[str], seed: in
     """Build one split of a registered data set; a data set that can be generated is generated first.
 
     Sizes come from a config as lists; a data set expects tuples. With `pairs`, a mapping of `name`, `root`, `gap` and
-    `tasks`, pairs of posed views of the named data set are added, with the same options and with the listed tasks.
+    `tasks`, pairs of posed views of the named data set are added, with the same options except `share` and with the
+    listed tasks.
     """
     ensure_files(name, Path(root))
     factory: Any = DATASETS.entry(name).factory

@@ -72,6 +72,7 @@ def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = (), lo
 
     Raises:
         OtherDevicesError: if the cell's training began on another number of devices.
+        CellInterruptedError: if the training was asked to end; its state is saved.
     """
     folder.mkdir(parents=True, exist_ok=True)
     code_state()
@@ -281,7 +282,7 @@ def diagnostics_of(runner: Runner) -> dict[str, float | None]:
 
 
 def _training_targets(runner: Runner) -> Iterator[Mapping[str, Tensor]]:
-    """Targets of the training split, each frame once, with the padding of the test split as only augmentation."""
+    """Targets of the training split, each frame once, with the padding of the test split as the only augmentation."""
     padding = runner._test_dataloader["dataset"].get("augmentation")
     settings = dict(runner._train_dataloader["dataset"]) | {"augmentation": padding}
     split: Dataset[Any] = benchmark.training.builders.build_split(

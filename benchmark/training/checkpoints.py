@@ -38,13 +38,13 @@ from benchmark.training.recipe_keys import ConfigError
 
 STATE_FILE, PREVIOUS_FILE = STATE_FILES
 RESERVE_BYTES = 64 << 20
-"""Room that a checkpoint leaves on the disk, for logs and results."""
+"""Free space that a checkpoint leaves on the disk, for logs and results."""
 DIGEST_BYTES = hashlib.sha256().digest_size
 STATE_KEYS = frozenset(
     ("iteration", "parts", "run_id", "data", "module", "averaged", "optimizer", "schedulers", "random", "logged")
 )
 DEVICES = "devices"
-"""Number of devices of the training; missing in the state of a training on one."""
+"""Key of the number of devices of the training; missing in the state of a training on one device."""
 
 State = dict[str, Any]
 
@@ -101,10 +101,10 @@ def write_state(path: Path, state: Mapping[str, Any], previous: Path | None = No
 
 
 def check_room(folder: Path, size: int) -> None:
-    """Refuse to write a file that would fill the disk.
+    """Check that a file of `size` bytes would not fill the disk.
 
     Raises:
-        OSError: naming the room that is missing.
+        OSError: naming the free and the wanted space.
     """
     free = shutil.disk_usage(folder).free
     if free < size + RESERVE_BYTES:
@@ -258,10 +258,10 @@ def restore_training_state(runner: Runner, state: Mapping[str, Any]) -> None:
 
 @HOOKS.register_module()
 class ResumableStateHook(Hook):
-    """Saves the training state every `interval` iterations and at the last one, keeping two.
+    """Saves the training state every `interval` iterations and at the last one, and keeps the last two states.
 
-    With gradient accumulation, the interval is rounded up to whole accumulations, since accumulated gradients are not
-    saved.
+    If the training was asked to end, the hook saves the state and raises `CellInterruptedError`. With gradient
+    accumulation, the interval is rounded up to whole accumulations, since accumulated gradients are not saved.
 
     Args:
         folder: folder of the cell.
@@ -288,7 +288,7 @@ class ResumableStateHook(Hook):
             self.state = None
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Save, after the schedulers have stepped (this hook has the lowest priority)."""
+        """Save, after the schedulers have stepped (this hook has a lower priority)."""
         iteration = batch_idx + 1
         accumulated = runner.optim_wrapper._accumulative_counts
         interval = -(-self.interval // accumulated) * accumulated
@@ -301,7 +301,7 @@ class ResumableStateHook(Hook):
     def save(self, runner: Runner, iteration: int) -> None:
         """Write the state, on the first of several devices; the previous file is kept under another name.
 
-        Without room on the disk, the training goes on without this state.
+        After an error of the machine, such as a full disk, the training continues without this state.
         """
         if not devices_here().writes:
             return

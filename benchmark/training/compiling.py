@@ -16,7 +16,7 @@ def compile_options(recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     """Keywords of `torch.compile` from a recipe; None without compilation.
 
     Raises:
-        ValueError: for values other than True, False and a mapping of such keywords.
+        ValueError: for values other than True, False, None and a mapping of `OPTIONS`.
     """
     chosen = recipe.get(SETTING, False)
     if chosen is None or isinstance(chosen, bool):

@@ -35,7 +35,7 @@ def check_spec(spec: RunSpec) -> None:
     """Check a request without building a network or reading data.
 
     Raises:
-        ConfigError: for an unknown name, a misspelt override, or a pair that cannot be trained together.
+        ConfigError: for an unknown name, a wrong setting or option, or a regularizer with a method that takes none.
     """
     try:
         method = METHODS.entry(spec.method)
@@ -73,7 +73,7 @@ def check_devices(spec: RunSpec, count: int, elsewhere: bool = False) -> None:
     Args:
         spec: the cell.
         count: number of devices.
-        elsewhere: the cell trains on another machine.
+        elsewhere: True if the cell trains on another machine, whose number of GPUs is not known here.
 
     Raises:
         ConfigError: if the machine has GPUs, but fewer, or if the batch cannot be split equally.
@@ -92,10 +92,10 @@ def compose(spec: RunSpec, folder: Path, start_iteration: int = 0) -> Config:
     Args:
         spec: the cell.
         folder: work folder of the cell.
-        start_iteration: number of iterations of an interrupted run.
+        start_iteration: number of iterations that an interrupted run has completed.
 
     Raises:
-        ConfigError: see `check_spec`.
+        ConfigError: see `check_spec`; also if the batch cannot be split equally over the devices.
     """
     check_spec(spec)
     recipe = load_recipe(spec.recipe, spec.overrides)

@@ -1,4 +1,4 @@
-"""Training of one cell on several devices, one process each, so that they see what one device would.
+"""Training of one cell on several devices, one process each, with the results of one device except for rounding.
 
 The batch of the recipe is split into equal parts, in the order of its rows. The loss of a part is its share in the loss
 of the batch (`benchmark.losses.batch_parts`), so gradients are summed over devices, where DDP alone would average them.
@@ -82,7 +82,7 @@ def devices_here() -> Devices:
 def process_group() -> Iterator[Devices]:
     """Join the process group that torchrun describes in the environment: NCCL with GPUs, gloo on CPUs.
 
-    mmengine's own launcher selects a GPU in every case.
+    mmengine's own launcher is not used, since it selects a GPU even on a machine without one.
     """
     if not dist.is_torchelastic_launched():
         yield Devices()
@@ -119,7 +119,7 @@ class SummedDataParallel(MMDistributedDataParallel):
         apart = [name for name, _ in module.named_parameters() if name.startswith(REGULARIZER)]
         self._set_params_and_buffers_to_ignore_for_model(module, apart)
         super().__init__(module, **{BUFFERS: False})
-        # DDP refuses annotations that are text.
+        # A lambda, since DDP refuses hooks whose annotations are text.
         self.register_comm_hook(None, lambda _, bucket: sum_gradients(bucket))
 
     def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:

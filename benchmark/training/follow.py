@@ -1,7 +1,7 @@
 """Following a training in TensorBoard, Weights & Biases or MLflow, by mmengine's back-ends.
 
-They receive the losses, learning rates and gradient ratios of the log, and pictures. None of it is part of a cell's
-identity or changes its numbers.
+The back-ends receive the losses, learning rates and gradient ratios of the log, and pictures. Logs are not part of a
+cell's identity and do not change its numbers.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def follow(config: Config, spec: RunSpec, logs: Sequence[str]) -> None:
 
 @VISBACKENDS.register_module()
 class OptionalLog(BaseVisBackend):
-    """A log whose errors do not end a training: the first one is a warning, and nothing more is sent.
+    """A log whose errors do not end a training: the first error is a warning, and nothing more is sent.
 
     Args:
         save_dir: folder of the log.
@@ -166,7 +166,7 @@ class MLflowLog(MLflowVisBackend):
     """mmengine's back-end with one store for all cells, and a file for each picture."""
 
     def _init_env(self) -> None:
-        """Open the store. Cells that start at a time create its experiment once."""
+        """Open the store. Cells that start at the same time create its experiment once."""
         # MLflow keeps runs in files if it is told so; its databases need further packages.
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         place = urlparse(self._tracking_uri)

@@ -49,7 +49,7 @@ class Calibration(nn.Module):
     """Weight of a regularizer that gives its gradient on the shared features a fixed ratio to the tasks' gradient.
 
     The weight is `ratio` divided by the mean of |gradient of the regularizer| / |gradient of the tasks| in the first
-    steps. It is 1 for a regularizer without a gradient on the features.
+    steps, without steps of ratio 0. The weight is 1 for a regularizer without a gradient on the features.
 
     Args:
         ratio: requested ratio of the gradient norms.
@@ -80,7 +80,7 @@ class Calibration(nn.Module):
     def measure(self, terms: Iterable[Tensor], losses: Iterable[Tensor], features: Sequence[Tensor]) -> None:
         """Add one step to the measurement; arguments as in `gradient_ratio`.
 
-        A step without a term that has a graph does not count, as with `every_k`.
+        A step in which no term has a graph does not count, such as a step that the option `every_k` leaves out.
         """
         terms = [term for term in terms if term.requires_grad]
         if self.settled or not terms:
@@ -127,7 +127,7 @@ def _gradients(terms: Iterable[Tensor], inputs: Sequence[Tensor]) -> tuple[Tenso
 class GradientProbe(nn.Module):
     """Measures a regularizer in the middle of each of several equal parts of the training.
 
-    The number of measurements made belongs to the state dict, so a resumed run does not repeat one.
+    The number of the last measured part belongs to the state dict, so a resumed run repeats no measurement.
 
     Args:
         num_probes: number of parts.

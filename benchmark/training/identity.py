@@ -69,7 +69,7 @@ def ingredients_of(spec: RunSpec, needs: Mapping[str, str]) -> Ingredients:
         needs: digests of the needed cells, by method.
 
     Raises:
-        ConfigError: for a wrong recipe, or missing data.
+        ConfigError: for a wrong recipe.
     """
     recipe = load_recipe(spec.recipe, spec.overrides)
     entries = {
@@ -103,8 +103,8 @@ def effective_settings(spec: RunSpec, recipe: Config) -> dict[str, Any]:
 def data_identity(recipe: Config) -> dict[str, Any]:
     """Id and fingerprint of a recipe's data and of its posed pairs, if it has any.
 
-    Raises:
-        ConfigError: if the data are missing; the message has the remedy.
+    Data that can be generated have an id alone. For other data without a readable dataset.json, the id is the name of
+    the data set, and the fingerprint is missing.
     """
     found = _identity(recipe.dataset, data_root(recipe))
     pairs = posed_pairs(recipe)

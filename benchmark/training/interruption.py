@@ -10,11 +10,11 @@ _requested = threading.Event()
 
 
 class CellInterruptedError(BaseException):
-    """The training ended on request, after its state was saved. No `Exception`, since it is no failure of the cell."""
+    """The training ended on request, after its state was saved. Not an `Exception`, since the cell has not failed."""
 
 
 def listen() -> None:
-    """From here on, SIGUSR1 asks the training to save its state and to end."""
+    """Let SIGUSR1 ask the training to save its state and to end. Only the main thread can set this."""
     if hasattr(signal, "SIGUSR1") and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGUSR1, _note)
 

@@ -133,7 +133,9 @@ def run_grid(
     """Run a grid and return the outcome of every cell; the results are files below `out`.
 
     Args:
-        recipe: name of a recipe, or path of the user's own recipe file; or `board` or `grid` in its place.
+        recipe: name of a recipe, or path of the user's own recipe file. Name one of `recipe`, `board` and `grid`; with
+            a board or a grid file, the arguments methods, regularizers, seeds, backbone, tasks, settings, sweep and
+            split are not used.
         methods: names or wildcards.
         regularizers: names or wildcards.
         seeds: seeds in the order of running.
@@ -141,7 +143,7 @@ def run_grid(
         grid: path of a grid file.
         backbone: name or name:weights; None for the recipe's.
         tasks: task names; empty for the recipe's.
-        settings: recipe settings that differ.
+        settings: changed recipe settings.
         sweep: recipe settings with several values: cells for each combination.
         split: "test" or "val".
         out: folder of results.
@@ -149,7 +151,7 @@ def run_grid(
         imports: files of the user.
         retry: statuses of cells to run again.
         only: states of the cells to run, such as "failed"; empty for all.
-        limit: largest number of cells to run.
+        limit: largest number of cells to run; None for all.
         executor: "local", "in_process", "ray" or "slurm".
         workers: cells at a time; by default as many as the machine takes.
         executor_options: other fields of `benchmark.grid.executors.choice.ExecutorOptions`.

@@ -23,7 +23,7 @@ from benchmark.training.data_parallel import devices_here
 
 
 class DivergedError(RuntimeError):
-    """The training loss is no longer a finite number."""
+    """The training loss or a metric is not a finite number."""
 
 
 @DATA_SAMPLERS.register_module()

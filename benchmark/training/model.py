@@ -158,7 +158,9 @@ class TrainingModule(BaseModel):
         return without_duplicates(chain(losses.items(), terms.items(), logged.items()))
 
     def parse_losses(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum of the terms whose names begin with `loss_`, and the values to log, of the whole batch.
+        """Sum of the terms whose names begin with `loss_`, and the values of the whole batch to log.
+
+        On several devices, the sum is the share of this device.
 
         mmengine would also add a diagnostic of a task whose name contains "loss".
         """

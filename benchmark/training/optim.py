@@ -110,8 +110,8 @@ class PartsOptimWrapperConstructor:
     Args:
         optim_wrapper_cfg: `optim_wrapper` of the recipe.
         paramwise_cfg: `regularizer_lr_mult` (10 is usual with a pretrained backbone), `backbone_lr_mult` (see
-            `Method.backbone_parameters`), and `norm_and_bias_decay_mult` (0 for no weight decay of norms and biases);
-            default 1.
+            `Method.backbone_parameters`), and `norm_and_bias_decay_mult` (of parameters with fewer than two
+            dimensions; 0 for no weight decay of norms and biases); default 1.
 
     The constructors of mmengine and mmsegmentation make a group for every parameter if any factor is set, and fused
     optimizers then update one parameter at a time.
@@ -198,7 +198,7 @@ def _separate_optimizers(module: nn.Module) -> dict[str, dict[str, Any]]:
 def _extra_optimizer(module: nn.Module, prefix: str, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
     parameters = [parameter for name, parameter in module.named_parameters() if name.startswith(prefix)]
     if not parameters:
-        raise ValueError(f"separate_optimizers names {prefix!r}, and no parameter begins with it")
+        raise ValueError(f"separate_optimizers names {prefix!r}, but no parameter name begins with it")
     group = {"params": parameters, "param_group": prefix.rpartition(".")[2]}
     optimizer: torch.optim.Optimizer = OPTIMIZERS.build({**settings, "params": [group]})
     return optimizer

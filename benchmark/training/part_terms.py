@@ -25,7 +25,7 @@ def share_of_terms(regularizer: Regularizer, batch: Batch, output: MultiTaskOutp
 
 
 def change_rows(regularizer: Regularizer, position: int, features: Tensor) -> Tensor:
-    """`Regularizer.change` of the rows of this part, for a regularizer that sees parts or the whole batch alone."""
+    """Apply `Regularizer.change` to the rows of this part; a regularizer without `by_parts` gets the whole batch."""
     if num_parts() == 1 or regularizer.by_parts:
         return regularizer.change(position, features)
     whole = gather_rows(features)
@@ -37,7 +37,7 @@ def change_rows(regularizer: Regularizer, position: int, features: Tensor) -> Te
 def over_parts(values: Mapping[str, Tensor], summed: str) -> dict[str, Tensor]:
     """Logged scalars of the whole batch: sums over the parts for names that begin with `summed`, else means.
 
-    One exchange for all of them.
+    All values are exchanged at once.
     """
     if num_parts() == 1 or not values:
         return dict(values)

@@ -1,4 +1,4 @@
-"""Offered results compared with this checkout: ingredients, and scores of given weights."""
+"""Submitted results compared with this checkout: ingredients, and scores of their weights."""
 
 from __future__ import annotations
 

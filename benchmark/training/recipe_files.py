@@ -28,13 +28,13 @@ def data_folder(dataset: str, root: str | None = None) -> Path:
 
     Args:
         dataset: registered name.
-        root: name of the folder, or a path; None if the folder has the name of the data set.
+        root: name of the folder, or an absolute path; None if the folder has the name of the data set.
     """
     return data_home() / str(root or dataset)
 
 
 def recipe_names() -> list[str]:
-    """Names of all recipes."""
+    """Names of all shipped recipes."""
     return sorted(path.stem for path in RECIPES.glob("*.py") if not path.stem.startswith("_"))
 
 

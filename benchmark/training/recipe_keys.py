@@ -56,7 +56,7 @@ def _index(values: list[Any], part: str, key: str) -> int:
 
 
 def constructor(node: Mapping[str, Any]) -> Any | None:
-    """The class that a config node names by `type`; None if it is not in these registries."""
+    """The class of an optimizer, schedule, hook or log that a config node names by `type`; None if not registered."""
     name = node.get("type")
     for registry in (OPTIMIZERS, PARAM_SCHEDULERS, HOOKS, VISBACKENDS):
         # mmengine would import an object by its path, if `type` is not a registered name.

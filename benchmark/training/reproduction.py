@@ -1,4 +1,4 @@
-"""Checks before a stored cell runs again: what differs now in environment, data and code."""
+"""Checks before a stored cell runs again: differences in environment, data and code."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _add_imported(module: ModuleType | None, found: set[Path]) -> None:
 
 
 def _files(origin: Mapping[str, Any], spec: RunSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Files of a cell that changed since the commit of its result, and why they may not be known."""
+    """Files of a cell that changed since the commit of its result, and reasons why they are not known exactly."""
     before = str(origin.get("commit") or "")
     if not before:
         return (), ("the result names no commit",)

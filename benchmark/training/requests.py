@@ -31,7 +31,7 @@ class Request:
         seeds: seeds in the order of running.
         backbone: name or name:weights; None for the recipe's backbone.
         tasks: task names; empty for the recipe's tasks.
-        variants: recipe settings that differ; cells for each of them.
+        variants: sets of changed recipe settings; each set has cells of its own.
         split: "test" or "val".
     """
 

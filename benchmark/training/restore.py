@@ -41,7 +41,7 @@ def trained_module(spec: RunSpec, folder: Path) -> TrainingModule:
 
 
 def unaugmented_split(spec: RunSpec, folder: Path, split: str) -> Dataset[Any]:
-    """A split of a cell's data with the test split's padding as only augmentation.
+    """A split of a cell's data with the test split's padding as the only augmentation.
 
     Raises:
         ValueError: if the data set has no such split.

@@ -242,7 +242,7 @@ class LogProcessor(_Settings):
 
 
 class RecipeSettings(_Settings):
-    """All settings of a recipe. The default of a new setting must keep all numbers, so that older ids stay."""
+    """All settings of a recipe. The default of a new setting must not change numbers: older run_ids stay the same."""
 
     version: Positive = 1
     dataset: str
@@ -281,7 +281,7 @@ def checked_settings(settings: Mapping[str, Any]) -> RecipeSettings:
 
 
 def first_fault(error: ValidationError) -> str:
-    """One line for a wrong setting: unknown settings first; for a choice of types, the nearest type."""
+    """One line for a wrong setting: unknown settings first; for a choice of types, the fault of the first type."""
     faults = error.errors(include_url=False)
     fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     # For a union, pydantic adds the name of the type that it tried.

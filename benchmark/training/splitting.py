@@ -1,8 +1,8 @@
 """Training steps in parts: gradient accumulation over parts of one batch, for cells that run out of memory.
 
 Steps, schedules, data order and the number of images behind a step of the optimizer stay the same. Losses are means
-over the valid pixels of a part, so gradients equal the gradients of the whole batch only if all images have as many
-valid pixels.
+over the valid pixels of a part, so gradients equal the gradients of the whole batch only if all images have equally
+many valid pixels.
 """
 
 from __future__ import annotations

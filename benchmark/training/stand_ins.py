@@ -1,6 +1,6 @@
-"""Stand-ins for what a training prepares: random labels to calibrate on, and untrained networks as teachers.
+"""Stand-ins for training data and trained teachers: random labels to calibrate on, and untrained networks.
 
-With them, a network takes a step without data and without trained weights, for a check or a measurement.
+With stand-ins, a network takes a step without data and without trained weights, for a check or a measurement.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def variants_of(recipe: str, assignments: Iterable[str]) -> list[Overrides]:
 
 
 def combinations(sweep: Mapping[str, Sequence[Any]]) -> list[Overrides]:
-    """One setting of all keys for each combination of their values."""
+    """Overrides of all keys, for each combination of their values."""
     return [Overrides(dict(zip(sweep, values, strict=True))) for values in product(*sweep.values())]
 
 

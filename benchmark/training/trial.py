@@ -1,7 +1,8 @@
 """Check of the networks of a grid before it starts: weights, constructors, and a small image.
 
 Entries of the suite are built on the meta device, to find wrong options. Code of the user (a method, a regularizer, a
-backbone, a loss or a metric) also runs on a small batch, and its errors are reported with file and line.
+backbone, a loss or a metric) runs on a small batch, and its errors are reported with file and line. Backbones of timm
+run on a small batch too.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Specs from result files, which may come from any source and so must name registered code only.
 
 mmengine imports and calls any object that a `type` names, and a recipe is a Python file. So a stored result may name
-only
-shipped recipes and registered types. Other code runs only if the user names it: a recipe file, or a file with
+only shipped recipes and registered types. Other code runs only if the user names it: a recipe file, or a file with
 `--import`.
 """
 

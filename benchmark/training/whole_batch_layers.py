@@ -1,11 +1,11 @@
-"""Layers that compute what they would on the whole batch, if the batch is split over devices.
+"""Layers that give the results of the whole batch, if the batch is split over devices.
 
 | layer | on a part of a batch |
 | --- | --- |
 | batch normalisation | mean and variance of the whole batch, forwards and backwards |
-| dropout, dropout of channels, dropped paths | the random numbers of the whole batch, and its own rows of them |
+| dropout, dropout of channels, dropped paths | the rows of this part, of random numbers drawn for the whole batch |
 
-torch's `SyncBatchNorm` runs on GPUs alone, and leaves out the activation of timm's layers.
+torch's `SyncBatchNorm` is not used: it runs on GPUs alone, and leaves out the activation of timm's layers.
 """
 
 from __future__ import annotations
@@ -208,4 +208,4 @@ REPLACEMENTS: dict[type[nn.Module], type[nn.Module]] = {
     nn.Dropout2d: WholeBatchChannelDropout,
     DropPath: WholeBatchDropPath,
 }
-"""Replacement by exact type."""
+"""Replacement of a layer, by the exact type of the layer."""

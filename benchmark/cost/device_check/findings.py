@@ -22,7 +22,7 @@ class Finding:
     """One row of the table.
 
     Args:
-        check: what is checked.
+        check: name of the check.
         subject: network, recipe or setting.
         verdict: "passed", "FAILED" or "not run".
         found: measured values, in words.

@@ -21,7 +21,7 @@ from benchmark.training.random_batches import random_batch
 from benchmark.training.recipe_files import load_recipe, recipe_defaults
 
 PUBLISHED = ("nyuv2_", "pascal_")
-"""Beginnings of the names of recipes; recipes for a CPU end with `_lite`."""
+"""Beginnings of the names of published recipes. Recipes for a CPU, whose names end with `_lite`, are not published."""
 SMALLEST = "nyuv2_hrnet18"
 TOLERANCE = 1e-3
 """Largest difference of predictions, relative to the largest value of a task."""
@@ -75,7 +75,7 @@ def recipe_checks(size: Size, recipes: list[str]) -> list[tuple[str, Check]]:
 
 
 def trains(size: Size, recipe: str, precision: str) -> Iterator[Finding]:
-    """Some steps on one batch: memory, seconds per step, and whether the loss falls."""
+    """Some steps on one batch: memory, seconds per step, and the loss, which must fall."""
     target = size.target(recipe, optim_wrapper__precision=precision)
     if size.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -114,7 +114,7 @@ def does_not_wait(size: Size) -> Iterator[Finding]:
     for regularizer in ("none", "three_d_aware"):
         target = size.target(SMALLEST, regularizer=regularizer)
         module, step = training_step(target, on_device(size.batch(target), size.device))
-        # Measurements of a regularizer, a few in a training, wait.
+        # The few gradient measurements of a training wait. This step makes the last one, so no later step waits for it.
         if module.regularizer is not None:
             module.regularizer.progress = 0.999
             step()
@@ -132,7 +132,7 @@ def does_not_wait(size: Size) -> Iterator[Finding]:
 
 
 def losses_of(target: CostTarget, batch: Any, steps: int) -> tuple[list[float], float]:
-    """Losses of steps on one batch, and the seconds of a step without the first ones."""
+    """Losses of steps on one batch, and the mean seconds of a step after the warm-up."""
     _, step = training_step(target, batch)
     losses, seconds = [], []
     for _ in range(steps):
@@ -171,7 +171,7 @@ def largest_difference(first: CostTarget, second: CostTarget, batch: Any) -> flo
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Products in float32 without TF32, which has 10 bits."""
+    """Products in float32 without TF32, whose mantissa has 10 bits."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     try:

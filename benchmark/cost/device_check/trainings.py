@@ -28,7 +28,8 @@ from benchmark.training.recipe_files import recipe_defaults
 STEPS, INTERVAL = 4, 2
 LOADED_SECONDS = 8.0
 REPEATED = 3.0
-"""Times that a resumed training may differ more than a repeated one, on a device that repeats no training exactly."""
+"""Largest ratio of the difference of a resumed training to the difference of a repeated training. Both are 0 on a
+device that repeats a training exactly."""
 
 
 def training_checks(size: Size, rooms: Path) -> list[tuple[str, Check]]:
@@ -87,7 +88,7 @@ def loads(size: Size, rooms: Path) -> Iterator[Finding]:
     workers = 0 if size.tiny else min(8, os.cpu_count() or 1)
     rate = _images_per_second(rooms, target.size, batch_size, workers, 1.0 if size.tiny else LOADED_SECONDS)
     needed = batch_size / seconds
-    found = f"{workers} workers load {rate:.0f} images per second, a step takes {needed:.0f}"
+    found = f"{workers} workers load {rate:.0f} images per second, training uses {needed:.0f}"
     yield finding("loading keeps up", f"{SMALLEST}, {target.size[0]}x{target.size[1]}", rate >= needed, found)
 
 

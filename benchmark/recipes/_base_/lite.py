@@ -16,7 +16,7 @@ train_dataloader = dict(
     dataset=dict(size=(120, 160), cache=True, augmentation=dict(zoom=(1.0, 1.5), flip=0.5, photometric=1.0)),
 )
 test_dataloader = dict(batch_size=8, num_workers=0, dataset=dict(size=(120, 160), cache=True))
-# Fused AdamW updates all weights in one pass, which halves the time of the step on a CPU.
+# Fused AdamW updates all weights in one pass, which halves the time of the optimizer step on a CPU.
 optim_wrapper = dict(optimizer=dict(type="AdamW", lr=2.5e-3, weight_decay=0.05, fused=True))
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.02, by_epoch=False, begin=0, end=50),

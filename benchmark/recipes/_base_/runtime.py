@@ -4,7 +4,7 @@ A recipe may also set `compile = True`, or `compile = dict(mode=...)` with keywo
 then compiled in training and evaluation, with the same weights under the same names.
 """
 
-# Folder of the data: a name below MTL_DATA, or a path; None if it has the name of the data set.
+# Folder of the data: a name below MTL_DATA, or an absolute path; None if the folder has the name of the data set.
 root = None
 # pairs: pairs of posed views that are added to the training split, for regularizers on two views; the name of a data
 # set, or its name, root and gap, see `datasets.loading.pairs`.

@@ -171,5 +171,5 @@ def test_a_separate_optimizer_without_parameters_is_refused() -> None:
         def separate_optimizers(self) -> dict[str, dict[str, object]]:
             return {"chioce": {"type": "Adam", "lr": 0.5}}
 
-    with pytest.raises(ValueError, match="'model.method.chioce', and no parameter begins with it"):
+    with pytest.raises(ValueError, match="'model.method.chioce', but no parameter name begins with it"):
         wrapper(nn.ModuleDict({"model": nn.ModuleDict({"method": Misnamed()})}))
