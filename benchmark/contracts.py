@@ -1,7 +1,7 @@
 """Interfaces between methods, regularizers and data sets.
 
 A method maps images to predictions and shares feature maps. A regularizer maps a batch and the output of the method to
-weighted loss terms. Neither depends on the other, on a loss, an optimizer, a device or a runner.
+weighted loss terms. Neither depends on the other, on an optimizer, a device or a runner.
 """
 
 from __future__ import annotations
@@ -126,13 +126,13 @@ Share = Callable[..., tuple[Tensor, ...]]
 
 
 class Backbone(nn.Module):
-    """Base class of encoders. Recipes may train the parameters of a method's backbones at a rate of their own."""
+    """Base class of encoders. Recipes may train the parameters of a method's backbones at a separate rate."""
 
 
 class Method(nn.Module, ABC):
     """Multi-task network: images in, one prediction per task out.
 
-    A subclass is built from `(tasks, backbone)` alone. Every other constructor argument is a hyperparameter of the
+    A subclass can be built from `(tasks, backbone)` alone. Every other constructor argument is a hyperparameter of the
     paper with the paper's value as default. `feature_specs` is set in the constructor. `forward` passes the feature
     maps through `share` and computes the predictions from the maps that `share` returns.
     """

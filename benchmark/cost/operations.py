@@ -22,7 +22,7 @@ def gigamacs(target: CostTarget) -> float:
     try:
         return _counted(build_shapes(target).model, torch.empty(1, 3, *target.size, device="meta"))
     except (NotImplementedError, RuntimeError):
-        # A method whose program depends on values cannot run without them.
+        # A method whose control flow depends on values cannot run on the meta device.
         plain = target.without_acceleration()
         return _counted(build(plain).model, torch.zeros(1, 3, *target.size, device=target.device))
 

@@ -33,7 +33,7 @@ def count_parameters(target: CostTarget) -> dict[str, float]:
     try:
         output = _output(module, torch.empty(2, 3, *target.size, device="meta"))
     except (NotImplementedError, RuntimeError):
-        # A method whose program depends on values cannot run without them.
+        # A method whose control flow depends on values cannot run on the meta device.
         module = build(target)
         output = _output(module, random_batch(target.tasks, 2, GRAPH_SIZE, target.device)["images"])
     return counts(module) | parts(module.model.method, output)

@@ -29,7 +29,7 @@ class CostTarget:
         size: (H, W) of the images.
         device: "cpu" or "cuda".
         runs: timed runs of each measurement, after the warm-up.
-        imports: paths of a user's own files that register what the spec names.
+        imports: paths of a user's own files that register names of the spec.
     """
 
     spec: RunSpec

@@ -31,7 +31,7 @@ class CellQueue:
         return spec
 
     def put_back(self, spec: RunSpec, seconds: float = 0.0) -> None:
-        """Let a cell wait for some seconds."""
+        """Let a cell wait for `seconds`."""
         self._count += 1
         heapq.heappush(self._delayed, (time.monotonic() + seconds, self._count, spec))
         self._inside.add(spec)

@@ -126,7 +126,7 @@ def forget(spec: RunSpec, path: Path, store: ResultStore) -> None:
 
 
 def _request(spec: RunSpec) -> tuple[Any, ...]:
-    """Key that is equal for equal requests, whatever their ingredients."""
+    """Key that is equal for equal requests, also if their ingredients differ."""
     overrides = {key: normalised(value) for key, value in spec.overrides.items() if has_effect(key)}
     names = (spec.folder, spec.method, spec.regularizer, spec.backbone, spec.split)
     return (*names, spec.seed, sorted(spec.tasks), overrides)

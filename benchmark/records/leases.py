@@ -262,7 +262,7 @@ def _state(pid: int) -> tuple[str | None, int | None]:
     try:
         if os.readlink("/proc/self") != str(os.getpid()):
             return None, None
-        # The command's name, in brackets, may itself hold spaces and brackets: count from the last one.
+        # The command's name, in brackets, may contain spaces and brackets, so fields are counted from the last bracket.
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         return fields[0], int(fields[19])
     except (OSError, IndexError, ValueError):

@@ -29,7 +29,7 @@ class PublishedMetric(Metric):
 
 
 class CodeState(TypedDict, total=False):
-    """Commit of the code, and whether files differed from it; None without a commit."""
+    """Commit of the code; dirty is True if files differed from it. Both are None without a commit."""
 
     commit: Name | None
     dirty: Flag | None

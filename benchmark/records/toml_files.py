@@ -1,4 +1,4 @@
-"""Users' files in TOML, checked by a pydantic model; every fault is told in one line."""
+"""Users' files in TOML, checked by a pydantic model; every fault is reported in one line."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def run_cell(spec: RunSpec, folder: Path, imports: Sequence[str | Path] = (), lo
 
 
 def _attempt(spec: RunSpec, folder: Path, origin: Origin, logs: Sequence[str], parts: int) -> RunResult:
-    """Train and evaluate with each batch in some parts; any error of a cell is a result."""
+    """Train and evaluate with each batch in `parts` parts; any error of a cell on one device is a result."""
     try:
         return _measure(spec, folder, origin, logs, parts)
     except DivergedError as error:

@@ -100,7 +100,7 @@ def process_group() -> Iterator[Devices]:
 
 @MODEL_WRAPPERS.register_module()
 class SummedDataParallel(MMDistributedDataParallel):
-    """DDP whose gradients are the sums over devices. The weights of a regularizer are summed at the step alone.
+    """DDP whose gradients are the sums over devices. Gradients of a regularizer are summed before the optimizer steps.
 
     A regularizer may have no terms in a step, so its weights may have no gradient. Every other trained parameter must
     have one in every step.

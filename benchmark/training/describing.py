@@ -26,7 +26,7 @@ def describe_cell(spec: RunSpec, tasks: TaskSet, dataset: Any) -> ModelDescripti
 
 
 def describe_result(result: RunResult, spec: RunSpec) -> ModelDescription:
-    """Description of the model of a stored cell whose weights hold none.
+    """Description of the model of a stored cell whose weights have no description.
 
     Args:
         result: the stored result.

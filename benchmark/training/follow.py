@@ -167,7 +167,7 @@ class MLflowLog(MLflowVisBackend):
 
     def _init_env(self) -> None:
         """Open the store. Cells that start at the same time create its experiment once."""
-        # MLflow keeps runs in files if it is told so; its databases need further packages.
+        # MLflow stores runs in files only with this variable; its databases need further packages.
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         place = urlparse(self._tracking_uri)
         with locked(Path(f"{place.path}.lock")) if place.scheme == "file" else nullcontext():

@@ -103,7 +103,7 @@ def effective_settings(spec: RunSpec, recipe: Config) -> dict[str, Any]:
 def data_identity(recipe: Config) -> dict[str, Any]:
     """Id and fingerprint of a recipe's data and of its posed pairs, if it has any.
 
-    Data that can be generated have an id alone. For other data without a readable dataset.json, the id is the name of
+    Data that can be generated have only an id. For other data without a readable dataset.json, the id is the name of
     the data set, and the fingerprint is missing.
     """
     found = _identity(recipe.dataset, data_root(recipe))

@@ -22,7 +22,7 @@ def prepare_with_stand_ins(
     Args:
         module: the network, on the CPU.
         backbone: backbone of the teachers, as name:weights.
-        options: options of the regularizer, which decide what it needs.
+        options: options of the regularizer, which decide which teachers it needs.
         size: (H, W) of the labels.
     """
     tasks = module.model.tasks

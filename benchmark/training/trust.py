@@ -41,7 +41,7 @@ def trusted_spec(result: RunResult, recipe: str | None = None) -> RunSpec:
             "recipe is code: if you trust the file, name it with --recipe"
         )
     registered = {*LOCAL_LOGS, *(name for registry in REGISTRIES for name in registry.module_dict)}
-    # As in `load_recipe`: text may hold a mapping.
+    # Parsed as in `load_recipe`, since a text may be the literal of a mapping.
     values = {key: literal(value) for key, value in spec.overrides.items()}
     for key, value in _code_values(values):
         if not isinstance(value, str) or value not in registered:

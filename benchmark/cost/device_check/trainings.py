@@ -61,7 +61,7 @@ def resumes(rooms: Path) -> Iterator[Finding]:
 
 
 def runs_in_a_group(size: Size) -> Iterator[Finding]:
-    """Losses in a process group of one device against losses without it."""
+    """Losses in a process group of one device, compared with losses without a group."""
     backend = "nccl" if size.device == "cuda" else "gloo"
     target = size.target(SMALLEST, regularizer="three_d_aware")
     batch = size.batch(target)

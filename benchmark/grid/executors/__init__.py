@@ -38,7 +38,7 @@ class Ended:
 class Executor(Protocol):
     """Starts cells; a cell stores its result under the lease, or `ended` returns it.
 
-    `workers` is the number of cells that are started at a time. Ray and Slurm have queues of their own, so theirs is
+    `workers` is the number of cells that are started at a time. Ray and Slurm have queues, so their `workers` is
     larger than the number of cells that compute.
     """
 

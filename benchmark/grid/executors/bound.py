@@ -2,8 +2,8 @@
 
     python bound.py LAUNCHER_PID COMMAND...
 
-This is a script, since code between fork and exec is unsafe if the launcher has threads. Without it, the cells of a
-launcher killed by SIGKILL would continue while the next launcher starts them again.
+This is a script, since code between fork and exec is unsafe if the launcher has threads. Without the script, the cells
+of a launcher killed by SIGKILL would continue while the next launcher starts them again.
 """
 
 from __future__ import annotations

@@ -81,10 +81,10 @@ def make_executor(options: ExecutorOptions, store: ResultStore) -> Executor:
 
 
 def require_package(executor: str) -> None:
-    """Refuse to go on without the package of an executor.
+    """Check that the package of an executor is installed.
 
     Raises:
-        ExecutorError: with the command that installs it.
+        ExecutorError: if it is missing; the message has the command that installs it.
     """
     package = PACKAGES.get(executor)
     if package and find_spec(package) is None:

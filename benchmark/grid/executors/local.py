@@ -42,7 +42,7 @@ ALLOCATOR = {
 
 
 OUTPUT = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
-"""Variables of every cell, so that logs are UTF-8 whatever the terminal of the launcher is."""
+"""Environment variables of every cell, so that logs are UTF-8 with any terminal of the launcher."""
 
 
 @dataclass
@@ -163,7 +163,7 @@ class LocalExecutor:
             self.cancel(spec)
 
     def _have_ended(self, seconds: float, hurry: Callable[[], bool]) -> bool:
-        """Wait for the end of all cells; False if one still runs after some seconds, or once `hurry()` is True."""
+        """Wait for the end of all cells; False if one still runs after `seconds`, or once `hurry()` is True."""
         deadline = time.monotonic() + seconds
         while any(cell.process.poll() is None for cell in self._cells.values()):
             if hurry() or time.monotonic() > deadline:
@@ -196,7 +196,7 @@ def default_workers(cores: int, memory_gib: float | None, gpu_cells: int | None)
 
 
 def _devices(gpus: Sequence[str]) -> Mapping[str, str]:
-    """Variables of a cell with GPUs of its own; processes of one cell find each other at a port of their own."""
+    """Environment variables of a cell with GPUs: its GPUs, and a free port for the connection of its processes."""
     if not gpus:
         return {}
     return {VISIBLE: ",".join(gpus), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}

@@ -1,4 +1,4 @@
-"""A cell on another machine: it runs in a folder of its own, and its result is a file there that travels back.
+"""A cell on another machine: it runs in a separate folder, and its result file is sent back to the launcher.
 
 The folder takes the place of the folder of results, and holds a lease of the cell for this process alone. The launcher
 holds the lease of the grid and stores the result under it, so other machines need no access to the folder of results.
@@ -160,7 +160,7 @@ class CellProcess:
         return cell_command(Path(self.cell.program), self.spec, self.store, self._imports())
 
     def _imports(self) -> list[Path]:
-        """The files of the user: the files themselves where they can be seen, else copies."""
+        """The files of the user: the files themselves if this machine sees them, else copies."""
         found = []
         for name, content in self.cell.imports:
             path = Path(name)
