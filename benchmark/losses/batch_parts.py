@@ -59,7 +59,11 @@ def sum_over_parts(values: Tensor) -> Tensor:
 
 
 def share(value: Tensor) -> Tensor:
-    """Share of this part in a value that all parts compute alike, or in a mean over the images of the batch."""
+    """Share of this part: its value divided by `num_parts`.
+
+    Args:
+        value: a value that all parts compute alike, or a mean over the images of this part.
+    """
     return value / num_parts() if _split else value
 
 

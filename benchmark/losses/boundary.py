@@ -37,6 +37,9 @@ def balanced_bce(
             boundary among the labelled pixels of the batch, as in HED.
         divisor: "labelled", "pixels" or "images".
 
+    Raises:
+        ValueError: if shapes or options do not fit.
+
     The code of Vandenhende et al. counts unlabelled pixels as boundaries, since 255 is more than 0.5; here they are
     ignored.
     """

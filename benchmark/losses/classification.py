@@ -52,6 +52,9 @@ def depth_bin_cross_entropy(
         valid: (B, H, W) pixels that count.
         nearest: start of the first interval in metres; the interval includes smaller depths.
         farthest: end of the last interval in metres; the interval includes larger depths.
+
+    Raises:
+        ValueError: if shapes or options do not fit.
     """
     _check_target("depth_bin_cross_entropy", target, channels=1)
     if not 0 < nearest < farthest:
@@ -71,6 +74,9 @@ def normals_cluster_cross_entropy(prediction: Tensor, target: Tensor, valid: Ten
         target: (B, 3, H, W) normals of any length.
         valid: (B, H, W) pixels that count.
         centroids: (K, 3) unit vectors, in the frame of the target; a tensor or nested lists.
+
+    Raises:
+        ValueError: if shapes or options do not fit.
     """
     _check_target("normals_cluster_cross_entropy", target, channels=3)
     directions = torch.as_tensor(centroids, dtype=target.dtype, device=target.device)
@@ -93,6 +99,9 @@ def boundary_cross_entropy(prediction: Tensor, target: Tensor, valid: Tensor, *,
         valid: (B, H, W) pixels that count.
         positive_weight: weight of boundary pixels; other pixels weigh 1 - positive_weight. The weighted sum is
             divided by the number of valid pixels, not by the sum of their weights.
+
+    Raises:
+        ValueError: if shapes do not fit.
     """
     return _two_class_cross_entropy("boundary_cross_entropy", prediction, target, valid, positive_weight)
 
@@ -108,7 +117,10 @@ def balanced_cross_entropy(
         target: (B, 1, H, W) masks; 0.5 and more is foreground.
         valid: (B, H, W) pixels that count.
         positive_weight: weight of the foreground, as in `boundary_cross_entropy`. None: the share of background
-            among the labelled pixels of the batch, as in HED; a batch of foreground alone then has weight 0.
+            among the labelled pixels of the batch, as in HED, which is 0 for a batch of foreground alone.
+
+    Raises:
+        ValueError: if shapes do not fit.
     """
     weight: Tensor | float | None = positive_weight
     if weight is None:

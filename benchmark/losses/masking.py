@@ -1,7 +1,7 @@
 """Sums over valid pixels.
 
-Values are masked before the arithmetic, so that no NaN can arise. A boolean index is avoided: on a CPU it takes twice
-the time of the loss itself, and on a GPU it waits for the device.
+Values at invalid pixels are set to zero before products and sums, so that no NaN can arise. A boolean index is avoided:
+on a CPU it takes twice the time of the loss itself, and on a GPU it waits for the device.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def valid_pixels(valid: Tensor) -> Tensor:
 
 
 def unit_vectors(vectors: Tensor) -> Tensor:
-    """(B, C, H, W) float32 vectors scaled to length 1; the zero vector stays zero and gets no gradient.
+    """Vectors (B, C, H, W) scaled to length 1; one of at most length `SHORTEST` becomes zero and gets no gradient.
 
     `F.normalize` gives a zero vector the gradient 1e12, so a training that starts from zero weights diverges.
     """

@@ -30,6 +30,9 @@ def l1(prediction: Tensor, target: Tensor, valid: Tensor, *, divisor: str = "pix
         target: (B, C, H, W).
         valid: (B, H, W) pixels that count.
         divisor: "pixels" or "components", which are equal for one channel.
+
+    Raises:
+        ValueError: if shapes or options do not fit.
     """
     return _difference("l1", prediction, target, valid).abs().sum() / _divisor(divisor, target, valid)
 
@@ -43,6 +46,9 @@ def normals_l1(prediction: Tensor, target: Tensor, valid: Tensor, *, divisor: st
         target: (B, 3, H, W), used without scaling.
         valid: (B, H, W) pixels that count.
         divisor: "pixels" (ATRC, InvPT) or "components" (the survey's code).
+
+    Raises:
+        ValueError: if shapes or options do not fit.
     """
     difference = _difference("normals_l1", unit_vectors(prediction), target, valid)
     return difference.abs().sum() / _divisor(divisor, target, valid)
@@ -63,6 +69,9 @@ def normals_cosine(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         prediction: (B, 3, H, W), any length; it is scaled to unit length.
         target: (B, 3, H, W), used without scaling.
         valid: (B, H, W) pixels that count.
+
+    Raises:
+        ValueError: if shapes do not fit.
     """
     _check_channels("normals_cosine", prediction, target)
     shortfall = 1 - (unit_vectors(prediction) * masked(target, valid)).sum(1, keepdim=True)

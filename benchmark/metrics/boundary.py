@@ -66,8 +66,8 @@ class BoundaryCounts:
     """Counts of one image.
 
     Args:
-        positive: (255,) labelled pixels on a boundary, by predicted probability.
-        negative: (255,) labelled pixels elsewhere.
+        positive: (255,) labelled pixels on a true boundary, by bin of the predicted probability.
+        negative: (255,) the other labelled pixels, by bin of the predicted probability.
         not_a_number: labelled pixels without a probability.
         matched: (101, 4) cntR, sumR, cntP, sumP at each threshold, for each of `VARIANTS`.
     """
@@ -129,7 +129,9 @@ def matched_counts(
 
 
 def boundary_metrics(images: Sequence[BoundaryCounts]) -> dict[str, float]:
-    """Metrics over all labelled pixels of a split, in percent; NaN if a prediction is NaN.
+    """Metrics over all labelled pixels of a split, in percent.
+
+    Empty without labelled pixels; every number is NaN if a prediction is NaN.
 
     Returns:
         odsF@seism: F = 2 P R / (P + R) at the best of 101 thresholds for the whole split, where precision P and recall
@@ -137,8 +139,8 @@ def boundary_metrics(images: Sequence[BoundaryCounts]) -> dict[str, float]:
             non-maximum suppression and thinning. True boundaries are the thinned outlines of the drawn boundaries, as
             in the tool of Pont-Tuset and Marques that papers use.
         oisF@seism: F with the best threshold of each image. (Only `tools/evaluate_boundaries.py` reports the published
-            AP: it is limited to the recall range of the curve, so a perfect map of 0 and 1, whose curve is a point, has
-            an AP of 0.)
+            AP. This AP is limited to the recall range of the curve, so it is 0 for a perfect map of 0 and 1, whose
+            curve is a point.)
         odsF@seism-direct: odsF with the drawn boundaries as true boundaries.
         ap@pixel: area under the steps of precision over recall, where a pixel is correct only if it lies on a true
             boundary: no tolerance in position, no thinning, no matching. Missing if no pixel is a boundary.

@@ -105,7 +105,7 @@ def depth_sums(prediction: Floats, target: Floats) -> DepthSums:
 
 
 def depth_metrics(images: Sequence[DepthSums]) -> dict[str, float]:
-    """Metrics over all valid pixels of a split.
+    """Metrics over all valid pixels of a split; empty without valid pixels.
 
     Returns:
         rmse@pixel: root of the mean over all valid pixels, in metres.

@@ -78,7 +78,7 @@ class AngleHistogram:
         return (self._value(middle[0]) + self._value(middle[1])) / 2
 
     def _value(self, position: int) -> float:
-        """Mean of the values in the bin of a sorted position."""
+        """Mean of the values in the bin `position`; 0 for the bin of values that count as 0."""
         if position == 0:
             return 0.0
         octave, step = divmod(position - 1, 1 << BIN_BITS)

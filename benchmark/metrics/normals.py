@@ -103,7 +103,7 @@ def angle_sums(angles: Floats) -> AngleSums:
 
 
 def normals_metrics(images: Sequence[AngleSums]) -> dict[str, float]:
-    """Metrics over all valid pixels of a split.
+    """Metrics over all valid pixels of a split; empty without valid pixels.
 
     Returns:
         mean@pixel, median, rmse: of the angular error, in degrees.

@@ -6,9 +6,9 @@
         hits = (prediction - target).abs()[0] < 0.1
         return 100 * hits[valid].sum(), valid.sum()
 
-The number of a split is the sum of the first values over its images, divided by the sum of the second. So it pools over
-pixels where the second is a number of pixels, and over images where it is 1. An image whose second value is 0 does not
-count.
+The number of a split is the sum of the first values of its images, divided by the sum of their second values. So the
+metric pools over pixels if the second value is a number of pixels, and over images if it is 1. An image whose second
+value is 0 does not count.
 """
 
 from __future__ import annotations

@@ -99,6 +99,8 @@ def saliency_counts(probability: Floats, target: Floats) -> SaliencyCounts:
 def saliency_metrics(images: Sequence[SaliencyCounts]) -> dict[str, float]:
     """Metrics over the labelled pixels of a split, in percent.
 
+    Empty without labelled pixels; every number is NaN if a prediction is NaN.
+
     With P and R the precision and the recall of the pixels whose probability passes a threshold t:
 
         F = (1 + b2) P R / (b2 P + R)

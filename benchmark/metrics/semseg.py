@@ -48,7 +48,7 @@ class SegmentationAreas:
 
 
 def segmentation_metrics(images: Sequence[SegmentationAreas]) -> dict[str, float]:
-    """Metrics over all labelled pixels of a split.
+    """Metrics over all labelled pixels of a split; empty without labelled pixels.
 
     Returns:
         mIoU: mean over all C classes of intersection / union, in percent; a class that is neither labelled nor
