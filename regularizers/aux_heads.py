@@ -1,10 +1,11 @@
 """Auxiliary heads: a second head per task on the shared features, in training only.
 
 Source: the auxiliary heads of Li et al., "Multi-task Learning with 3D-Aware Regularization", ICLR 2024,
-https://arxiv.org/abs/2310.00986, where they are compared with the 3D-aware regularizer: usual deep supervision.
+https://arxiv.org/abs/2310.00986, where this usual deep supervision is compared with the 3D-aware regularizer.
 Differs from the paper: every head is an `FCNHead`, as in our hard sharing; the paper copies the heads of the method.
-The weight 0.5 is ours, the default of `three_d_aware`. Unlike `three_d_aware`, the heads read the finest of the shared
-maps and the task's own maps, predict at their stride, and have no ramp. In `matched_aux_heads` these are the same.
+The weight 0.5 is ours, the default of `three_d_aware`. Unlike `three_d_aware`, each head reads all shared maps and all
+maps of its task, predicts at the finest of their strides, and has no ramp. `matched_aux_heads` has the feature maps,
+the size of predictions and the ramp of `three_d_aware`.
 Consulted: nothing; no code of the paper is public.
 """
 

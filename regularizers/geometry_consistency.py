@@ -4,8 +4,8 @@ Source: Yang et al., "Unsupervised Learning of Geometry with Edge-aware Depth-No
 https://arxiv.org/abs/1711.03665, for the agreement; Godard et al., "Unsupervised Monocular Depth Estimation with
 Left-Right Consistency", CVPR 2017, https://arxiv.org/abs/1609.03677, for the smoothness that stops at edges.
 Differs from the papers: normals are computed from depth by the cross product of central differences, and both are
-predictions of one network. Edges are edges of the predicted segmentation, or of the image without this task. Gradients
-of depth are relative to its mean, so that a smaller scene has the same loss. It has no parameters.
+predictions of one network. Edges are edges of the predicted segmentation; if this task is missing, of the image.
+Gradients of depth are relative to its mean, so that a smaller scene has the same loss. It has no parameters.
 Consulted: nothing.
 """
 
@@ -99,7 +99,8 @@ def normals_from_depth(depth: Tensor, intrinsics: Tensor) -> Tensor:
     points = depth * _rays(depth, intrinsics)
     right = points[..., 1:-1, 2:] - points[..., 1:-1, :-2]
     down = points[..., 2:, 1:-1] - points[..., :-2, 1:-1]
-    # right x down points away from the camera. The normal points towards it, and so does the axis z of normals.
+    # right x down points away from the camera, the normal towards the camera: all signs change. The z axis of normals
+    # points towards the camera too, so the sign of z changes a second time.
     away = torch.linalg.cross(right, down, dim=1)
     return F.normalize(away, dim=1) * away.new_tensor([-1.0, -1.0, 1.0]).view(3, 1, 1)
 

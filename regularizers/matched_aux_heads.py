@@ -3,7 +3,7 @@
 Source: a control of ours for Li et al., "Multi-task Learning with 3D-Aware Regularization", ICLR 2024,
 https://arxiv.org/abs/2310.00986. One thing differs from `three_d_aware`: a head per task on the feature maps replaces
 trunk, triplane and rendering. Feature maps, size of the predictions, losses, weights and ramp are the same.
-`aux_heads` is the usual deep supervision, and also differs in these.
+`aux_heads` is the usual deep supervision, and also differs in feature maps, size of the predictions and ramp.
 Differs from the paper: its auxiliary heads have the architecture of the heads of the method, and their resolution,
 weight and schedule are not given. The number of parameters is not matched; `bottleneck_2d` matches it.
 Consulted: nothing.

@@ -47,7 +47,8 @@ class ThreeDAwareMultiview(ThreeDAware, fixed={"depth": None, "metric_rays": Non
         feature_specs: feature maps of the method.
         weight: factor of all terms, multiplied with the tasks' own loss weights.
         view_weight: further factor of the losses of second views.
-        options: options of `three_d_aware`. Depth is the mean depth of the ray weights, and lengths are metres.
+        options: options of `three_d_aware` except `depth` and `metric_rays`: a depth task is predicted as the mean
+            depth of the ray weights, and lengths are metres.
 
     Raises:
         ValueError: for a value outside of its range, or if a task has no feature map to read.
@@ -94,7 +95,7 @@ class ThreeDAwareMultiview(ThreeDAware, fixed={"depth": None, "metric_rays": Non
         Args:
             batch: with "second_view".
             planes: triplanes of all images of the batch.
-            paired: indices of the samples.
+            paired: indices of samples that have a second view.
 
         Returns:
             raw predictions (N, C, h, w), and targets without the pixels outside of the frustum of the first view.

@@ -39,7 +39,7 @@ def prediction_map(task: Task, prediction: Tensor, target: Tensor, soften: Proba
     Args:
         task: the task.
         prediction: (B, C, h, w), see `MultiTaskOutput.predictions`.
-        target: labels; the largest value is the divisor of distances.
+        target: labels; their largest absolute value is the divisor of distances.
         soften: class logits -> probabilities; None for softmax.
     """
     prediction = prediction.float()
@@ -53,7 +53,7 @@ def prediction_map(task: Task, prediction: Tensor, target: Tensor, soften: Proba
 
 
 def largest(task: Task, target: Tensor) -> Tensor:
-    """Largest labelled value of a batch; 1 for a batch without labels."""
+    """Largest absolute value of the labels of a batch; 1 without labels, and if all labels are 0."""
     values = torch.where(task.valid(target)[:, None], target.float(), 0.0).abs().amax()
     return torch.where(values > 0, values, torch.ones_like(values))
 

@@ -99,7 +99,10 @@ class Camera:
         return ((points.flatten(1, -2) - offset[:, None]) @ rotation).view_as(points)
 
     def to_cube(self, points: Tensor, depth_map: DepthMap) -> Tensor:
-        """Points (B, ..., 3) from the frame of the world to the cube; not finite unless the depth is positive."""
+        """Points (B, ..., 3) from the frame of the world to the cube.
+
+        A point whose depth is not positive gets coordinates that are not finite or lie outside of the cube.
+        """
         seen = self.from_world(points)
         matrix = self.intrinsics.view(-1, *[1] * (points.ndim - 2), 3, 3)
         pixels = (matrix[..., :2, :] @ (seen / seen[..., 2:])[..., None])[..., 0]

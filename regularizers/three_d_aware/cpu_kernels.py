@@ -1,7 +1,7 @@
 """Hidden vectors of a factored MLP on a CPU, computed one at a time in registers by loops that numba compiles.
 
-Neither pass is limited by memory traffic, unlike the equal tensor operations. Images, and bands of rows if images are
-fewer than threads, are distributed over torch's number of threads.
+Forward and backward pass are not limited by memory traffic, unlike the equal tensor operations. Images, and bands of
+rows if there are fewer images than threads, are distributed over torch's number of threads.
 
 Arrays are contiguous. The functions take batches: xy (B, H, W, N), xz (B, W, D, N), yz (B, H, D, N), weights
 (B, H, W, D), vector (N,). The loops take one image: the same without B. A hidden vector is

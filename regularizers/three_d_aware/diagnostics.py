@@ -1,7 +1,7 @@
 """Statistics of the density that show if it has learnt a geometry.
 
-With a camera that never moves, the xy plane alone can carry every prediction, with flat ray weights. Their entropy is
-then near log D, and the expected depth is unrelated to the true depth.
+With a camera that never moves, the xy plane alone can carry every prediction, with equal weights of all D samples of a
+ray. The entropy of the weights is then near log D, and the expected depth is unrelated to the true depth.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def depth_correlation(weights: Tensor, depth: Tensor, task: Task, target: Tensor
 def correlation(first: Tensor, second: Tensor, valid: Tensor) -> Tensor:
     """Pearson's correlation of the valid values of two tensors, 0 where either is constant or empty.
 
-    A boolean index would wait for the device.
+    The mask is applied by `torch.where`, since a boolean index would wait for the GPU.
     """
     count = valid.sum().clamp(min=1)
     first, second = (torch.where(valid, values.double(), 0.0) for values in (first, second))

@@ -26,9 +26,9 @@ class AxisHidden:
     """Hidden vectors on rays along z.
 
     Args:
-        xy: (B, H, W, N), part of a pixel.
-        xz: (B, W, D, N), part of a column and sample.
-        yz: (B, H, D, N), part of a row and sample.
+        xy: (B, H, W, N), summand of each pixel.
+        xz: (B, W, D, N), summand of each column and sample.
+        yz: (B, H, D, N), summand of each row and sample.
         row_chunk: rows that tensor operations hold at once; None for as many as fit in `LARGEST_CHUNK`. The kernels of
             `cpu_kernels` hold none.
 

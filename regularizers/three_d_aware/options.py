@@ -89,8 +89,8 @@ class SamplingOptions:
         near: start of the rays, metres.
         far: end of the rays, metres.
         metric_rays: True for densities per metre along the ray, which needs intrinsics; False for densities per unit of
-            parallel rays in a cube of depth 2, whatever the camera; None for metres if depth is a task and the batch
-            has intrinsics.
+            parallel rays in a cube of depth 2, for every camera; None for metres if depth is a task and the batch has
+            intrinsics.
     """
 
     samples: int = 64

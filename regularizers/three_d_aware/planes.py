@@ -60,7 +60,8 @@ class Trunk(nn.Module):
 
     def __init__(self, in_channels: Sequence[int], width: int = WIDTH) -> None:
         super().__init__()
-        # One 1x1 convolution of the concatenated maps, split by map: each part runs at the smaller of two sizes.
+        # One 1x1 convolution of the concatenated maps, split by map: each part runs at the size of its map or of the
+        # grid, whichever is smaller.
         self.inputs = nn.ModuleList(
             nn.Conv2d(count, width, kernel_size=1, bias=position == 0) for position, count in enumerate(in_channels)
         )
@@ -110,7 +111,10 @@ class ResidualBlock(nn.Module):
 
 
 class AxisPlanes(nn.Module):
-    """xz from mean and maximum over image rows, yz from mean and maximum over columns: both stay aligned."""
+    """xz from mean and maximum over image rows, yz from mean and maximum over image columns.
+
+    So xz stays aligned with the columns of the image, and yz with its rows.
+    """
 
     def __init__(self, width: int, channels: int, plane_depth: int) -> None:
         super().__init__()
@@ -171,7 +175,7 @@ class LiftedPlanes(nn.Module):
 
 
 class SinglePlane(nn.Module):
-    """xy plane only. The other planes are zero, and xy is scaled by 3, so that the mean is the convolution's output."""
+    """xy plane only: the other planes are zero. xy is scaled by 3, so that the mean is the convolution's output."""
 
     def __init__(self, width: int, channels: int, plane_depth: int) -> None:
         super().__init__()

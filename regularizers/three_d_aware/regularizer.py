@@ -127,7 +127,7 @@ class ThreeDAware(SmallPredictions):
         Args:
             planes: triplanes of the source images, one for each of `scenes`.
             source: cameras of the source images.
-            target: cameras to render, as many.
+            target: cameras to render, one for each source camera.
             jittered: see `source_view`.
 
         Raises:
@@ -139,7 +139,7 @@ class ThreeDAware(SmallPredictions):
         return rays, self._rendered(self.renderer.novel_view, planes, rays)
 
     def skip(self) -> None:
-        """A step without terms has no diagnostics."""
+        """Clear the diagnostics in a step without terms."""
         self.found = {}
 
     def diagnostics(self) -> dict[str, Tensor]:

@@ -50,7 +50,7 @@ def sample_axis_aligned(planes: Triplane, z: Tensor) -> AxisSamples:
     """Read the planes on rays along z through the texel centres of the xy plane.
 
     Args:
-        planes: the triplane; its planes have one width and height, and any depth.
+        planes: the triplane; all planes have the same W and H, and any D.
         z: (B, D) in [-1, 1].
     """
     return AxisSamples(planes.xy, _read_rows(planes.xz, z), _read_rows(planes.yz, z), z)

@@ -133,7 +133,7 @@ class SmallPredictions(Regularizer):
         return height, width
 
     def _step_factor(self) -> float:
-        """Factor of this step, 0 without terms; counts the training steps."""
+        """Factor of this step, 0 for a step without terms; counts the training steps if `every_k` is not 1."""
         factor = self.ramp_factor()
         if self.schedule.every_k == 1 or not self.training:
             return factor

@@ -43,8 +43,8 @@ def composite(density: Tensor, lengths: Tensor, opaque_far: bool) -> tuple[Tenso
 def inside_weights(weights: Tensor, inside: Tensor) -> Tensor:
     """Weights of the samples inside the triplane, scaled to sum to 1; 0 on rays without such a sample.
 
-    On a ray that leaves the triplane, the opaque end lies outside, where nothing is known. Without this step, its
-    weight would go to features of an arbitrary point.
+    On a ray that leaves the triplane, the opaque end lies outside, where the planes have no features. Without this
+    step, the weight of this end would go to features of an arbitrary point.
 
     Args:
         weights: (..., D) with an opaque end.
