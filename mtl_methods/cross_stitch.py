@@ -5,8 +5,9 @@ units in the encoder are from the survey of Vandenhende et al., TPAMI 2021, http
 Differs from the paper: units follow the stages of any backbone instead of the pooling layers of AlexNet. With more than
 two tasks the weights 0.9 and 0.1 of a row sum to more than one, as in the survey's code (1.2 with four tasks);
 `beta=None` gives rows with a sum of one. The variant on the heads is inferred from a parameter count, see
-`CrossStitch`. Consulted: counts, tensor names and outputs of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch,
-commit ed3d9ac, CC BY-NC 4.0; nothing copied.
+`CrossStitch`.
+Consulted: counts, tensor names and outputs of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, commit
+ed3d9ac, CC BY-NC 4.0; nothing copied.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ STARTS = {"backbone": False, SINGLE_TASK: True}
 ONLY_IN_THE_ENCODER = 'only where="encoder" has a network for each task that can start from single_task'
 
 PREFIX = "stitched."
-"""Prefix of the names that the networks have in `single_task`."""
+"""Put before the name of a tensor in `single_task`, it gives the name of the tensor here."""
 
 
 @METHODS.register("cross_stitch", title="Cross-Stitch", paper="https://arxiv.org/abs/1604.03539", year=2016)
@@ -67,7 +68,8 @@ class CrossStitch(Method):
             Outside a grid, call `load_single_task`.
 
     Raises:
-        ValueError: for another `where` or start, or for a kind of head or start="single_task" with where="heads".
+        ValueError: for another `where` or `start`. With where="heads": also for a head other than "fcn", and for
+            start="single_task".
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class CrossStitch(Method):
             state: state dict of `single_task` with the same tasks, backbone and kind of head.
 
         Raises:
-            ValueError: if a tensor is missing, too many or of another shape (by name), or with where="heads".
+            ValueError: naming the first tensor that is missing, unknown or of another shape; or with where="heads".
         """
         if not isinstance(self.stitched, StitchedEncoders):
             raise ValueError(ONLY_IN_THE_ENCODER)
@@ -127,7 +129,7 @@ def from_single_task(state: Mapping[str, Tensor], ours: Mapping[str, Tensor]) ->
         ours: state dict of the cross-stitch network.
 
     Raises:
-        ValueError: naming the first tensor that is missing, too many or of another shape.
+        ValueError: naming the first tensor that is missing, unknown or of another shape.
     """
     wanted = {name: tensor for name, tensor in ours.items() if name.startswith(f"{PREFIX}networks.")}
     found = {f"{PREFIX}{name}": tensor for name, tensor in state.items()}

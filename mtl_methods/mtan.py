@@ -34,7 +34,9 @@ Entry = TypeVar("Entry")
 
 @METHODS.register("mtan", title="MTAN", paper="https://arxiv.org/abs/1803.10704", year=2019)
 class MTAN(Method):
-    """Regularizers read the map of each stage before the attention; of parallel branches, the maps of the last stage.
+    """Shared encoder, a soft attention mask for each task and stage, and a decoder and head for each task.
+
+    Regularizers read the map of each stage before the attention; of parallel branches, the maps of the last stage.
 
     For each stage and task, a mask in 0..1 multiplies the features after the last block of the stage. It is computed
     from the features before the last block and from the attended features of the task at the previous stage. Between

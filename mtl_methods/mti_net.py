@@ -57,8 +57,8 @@ class MTINet(Method):
     Args:
         tasks: tasks to predict; feature propagation and distillation read the features of all of them.
         backbone: name known to `make_backbone`.
-        softmax: what the mask of the feature propagation sums to one over: "channels" for as many adjacent channels as
-            there are tasks (public code), "tasks" for the same channel of all tasks (paper).
+        softmax: axis over which the mask of the feature propagation sums to one: "channels" for as many adjacent
+            channels as there are tasks (public code), "tasks" for the same channel of all tasks (paper).
         width: channels of the finest scale, twice as many on each coarser one, by 1x1 convolutions. None for the
             encoder's own maps on HRNet, 16 elsewhere.
         final_tasks: tasks that are predicted again from the distilled features, None for all. The others (the
@@ -161,8 +161,8 @@ class InitialPredictions(nn.Module):
 class FeaturePropagation(nn.Module):
     """Features of all tasks at one scale, combined for the next finer scale (FPM).
 
-    A mask over the concatenated features of all tasks selects what is shared; each task adds its own features to it,
-    after a squeeze-and-excitation.
+    A mask over the concatenated features of all tasks selects shared features. Each task applies its own
+    squeeze-and-excitation to the shared features and adds its own features.
 
     Args:
         names: names of the tasks.

@@ -124,7 +124,6 @@ class PADNet(Method):
 
     def forward(self, images: Tensor) -> MultiTaskOutput:
         """Predict every task, and the final tasks again from the distilled features."""
-        # Convolutions keep this layout from here on; on a CPU it saves a tenth of the time.
         (shared,) = self.share(self.decoder(self.backbone(images)))
         fused = self.fuse(shared)
         features = {name: branch(fused) for name, branch in self.branches.items()}

@@ -54,11 +54,12 @@ class PAP(Method):
         width: channels of a task's features with where="trunk", a multiple of 4; half as many for its affinities.
         iterations: applications of the affinities.
         beta: share of the propagated features in the result.
-        positions: most positions that affinities are computed between, but for rounding up at two borders. The features
-            are average-pooled by 4, or by more if that leaves too many positions; an image of 425x560 has 27x35 = 945.
+        positions: largest number of positions that affinities are computed between; rounding up at two borders may
+            exceed it. The features are average-pooled by 4, or by more if that leaves too many positions; an image of
+            425x560 has 27x35 = 945.
 
     Raises:
-        ValueError: for another `where`.
+        ValueError: for another `where`, or with where="trunk" for a width that is not a multiple of 4.
     """
 
     def __init__(
@@ -143,7 +144,8 @@ class PropagatedResidual(nn.Module):
     def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Features (B, C, h, w) by task, in order -> residuals of the same shape."""
         pooled = {name: self.propagation.pool(maps) for name, maps in features.items()}
-        # The 1x1 convolution and its normalisation commute with bilinear upsampling, and run on fewer positions here.
+        # The 1x1 convolution and its normalisation commute with bilinear upsampling (in training except for the
+        # statistics of the batch), and run on fewer positions here.
         return {
             name: upsample_to(self.residuals[name](pooled[name] + change), features[name].shape[-2:])
             for name, change in self.propagation(features).items()
@@ -209,7 +211,7 @@ class Propagation(nn.Module):
 
 
 def pooling_factor(size: Sequence[int], positions: int) -> int:
-    """Smallest factor, at least `POOLING`, that leaves no more positions, but for rounding up at the border."""
+    """Smallest factor, at least `POOLING`, that leaves at most `positions` positions; rounding up may exceed this."""
     return max(POOLING, math.ceil(math.sqrt(size[0] * size[1] / positions)))
 
 

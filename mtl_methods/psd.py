@@ -52,11 +52,11 @@ class PSD(Method):
         backbone: name known to `make_backbone`.
         where: "trunk" or "heads".
         width: channels of a task's features with where="trunk", a multiple of 4; half as many for its patterns.
-        radius: a pattern (graphlet) is a window of 2 * radius + 1 pixels.
+        radius: a pattern (graphlet) is a square window, 2 * radius + 1 pixels wide.
         recursions: applications of a task's own patterns, which together reach radius * recursions pixels.
 
     Raises:
-        ValueError: for another `where`.
+        ValueError: for another `where`, or with where="trunk" for a width that is not a multiple of 4.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ LATERAL_WIDTH = 64
 """Channels of the fused map of a backbone without parallel branches.
 
 With four heads of the same width this costs 0.07 s per training step of 8 images of 120x160 on one CPU core, half of
-what EfficientNet-Lite0 costs; nearly all of it in the 3x3 convolutions of the heads.
+the cost of EfficientNet-Lite0; nearly all of it in the 3x3 convolutions of the heads.
 """
 
 DILATED_STRIDE = 8
@@ -57,7 +57,15 @@ def make_last_map(backbone: Backbone) -> tuple[nn.Module, FeatureSpec]:
 
 
 def make_head_input(head: str, backbone: Backbone) -> tuple[nn.Module, FeatureSpec]:
-    """The map that heads of a kind (see `heads.make_head`) read: the last one for "deeplab", else the decoder's."""
+    """Input of the heads of a kind: the encoder's last map for "deeplab", else the map of the decoder.
+
+    Args:
+        head: kind of head, see `heads.make_head`.
+        backbone: changed in place: see `make_last_map` for "deeplab", `hrnet.upsample_by_factors` for "fcn".
+
+    Returns:
+        a module that maps the pyramid to one map, and the specification of that map.
+    """
     if head == "fcn":
         # The heads of the ATRC harness, whose HRNet upsamples by factors.
         upsample_by_factors(backbone)
@@ -67,8 +75,8 @@ def make_head_input(head: str, backbone: Backbone) -> tuple[nn.Module, FeatureSp
 def suited_head(backbone: Backbone) -> str:
     """Default kind of head: the head of the public code for the backbone, if there is one.
 
-    "deeplab" where the last map keeps a stride of 8 (dilated ResNet), else "fcn". On a last map of stride 16 or 32 a
-    DeepLab head has a few dozen positions left, and no boundary survives.
+    "deeplab" if the last map has a stride of 8 (dilated ResNet), else "fcn": a last map of stride 16 or 32 is too
+    coarse for boundaries.
     """
     dilated = not backbone.parallel and backbone.stage_specs[-1][0].stride <= DILATED_STRIDE
     return "deeplab" if dilated else "fcn"

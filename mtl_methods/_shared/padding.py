@@ -27,7 +27,7 @@ def share_over_images(
     Args:
         share: `Method.share`.
         maps: (B, C, h, w) each, of images padded below and to the right.
-        specs: of the maps.
+        specs: descriptions of the maps.
         size: (H, W) of the images without padding.
 
     Returns:

@@ -144,7 +144,7 @@ local_attention.register_autograd(_local_attention_gradient, setup_context=_reme
 def _tiles(maps: Tensor, side: int, before: int = 0) -> Tensor:
     """Cut a map into square tiles, zero-padded by `before` at the top and left and to whole tiles elsewhere.
 
-    With `before` it is padded by one tile in all, so that there is one more tile in each direction.
+    If `before` is not 0, the padding along each axis is one tile larger, and there is one more tile along each axis.
 
     Returns:
         (B, rows, columns, side, side, C).
@@ -194,6 +194,6 @@ def _in_window(window: int, device: torch.device) -> Tensor:
     side = window - 1
     reach = torch.arange(2 * side, device=device) - torch.arange(side, device=device).unsqueeze(1)
     near = (reach >= 0) & (reach <= side)
-    # Rows and columns of the query, then rows and columns of what it sees.
+    # Rows and columns of the query, then rows and columns of the surroundings.
     both = near[:, None, :, None] & near[None, :, None, :]
     return both.reshape(side**2, 4 * side**2)

@@ -27,7 +27,8 @@ DRAWS = 5
 """Candidates for the start of each cluster; a single draw often misses a small group."""
 
 SAMPLES = 4096
-"""Normals per batch of targets that the clusters are taken from."""
+"""Least number of normals per batch of targets that the clusters are computed from, if the batch has as many; less than
+twice as many are used."""
 
 
 def make_auxiliary_head(task: Task, channels: int) -> AuxiliaryHead:
@@ -144,7 +145,7 @@ def clustered(directions: Tensor, count: int, rounds: int = 50) -> Tensor:
         nearest = (directions @ centroids.T).argmax(1)
         sums = torch.zeros_like(centroids).index_add_(0, nearest, directions)
         length = sums.norm(dim=1, keepdim=True)
-        # A cluster without members, or with opposite ones, stays where it is.
+        # A cluster without members, or whose members sum to zero, keeps its centroid.
         moved = torch.where(length > 0, sums / length.clamp(min=torch.finfo(sums.dtype).tiny), centroids)
         if torch.equal(moved, centroids):
             break

@@ -30,7 +30,7 @@ class ConvBN(nn.Module):
         channels: channels of the incoming map.
         out_channels: channels of the outgoing map.
         kernel_size: odd width of the kernel.
-        affine: whether the normalisation scales and shifts.
+        affine: True if the normalisation has a learned scale and shift.
     """
 
     def __init__(self, channels: int, out_channels: int, kernel_size: int, affine: bool = True) -> None:
@@ -48,7 +48,11 @@ class ConvBN(nn.Module):
         return convolved
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the one convolution of eval mode."""
+        """Weight and bias of the one convolution of eval mode.
+
+        Raises:
+            ValueError: if the normalisation has no running statistics.
+        """
         mean, variance = self.bn.running_mean, self.bn.running_var
         if mean is None or variance is None:
             raise ValueError("a batch normalisation without running statistics cannot be run in eval mode")
@@ -99,7 +103,7 @@ class ContextBlock(nn.Module):
         channels: channels of the task features.
         width: channels of queries, keys, values.
         context: "global", "local", "t_label" or "s_label".
-        affine: whether the normalisation of the values scales and shifts; in the search it does not, so that the
+        affine: True if the normalisation of the values has a learned scale and shift; False in the search, so that the
             outputs of the candidates are comparable.
     """
 
@@ -133,7 +137,7 @@ class ContextBlock(nn.Module):
 
 
 def blocks_of(contexts: nn.ModuleDict, *names: str) -> nn.ModuleDict:
-    """The dictionary of modules below the names."""
+    """The modules in `contexts[first name][second name]...`, by name."""
     for name in names:
         contexts = cast(nn.ModuleDict, contexts[name])
     return contexts
@@ -145,7 +149,7 @@ class Sources:
     Args:
         features: (B, C, H, W) by task.
         logits: (B, K, H, W) of the auxiliary heads by task, for the tasks whose label map is needed.
-        share: gather the contexts of a label map and a source once, although several blocks read them.
+        share: True to gather the contexts of a label map and a source once for all blocks that read them.
     """
 
     def __init__(self, features: Mapping[str, Tensor], logits: Mapping[str, Tensor], share: bool) -> None:
@@ -155,7 +159,7 @@ class Sources:
         self.gathered: dict[tuple[str, str], Tensor] = {}
 
     def of(self, target: str, source: str, context: str) -> Tensor:
-        """Input of a block of a context, target and source."""
+        """Input of a block: the class contexts for a label context, else the features of the source."""
         if context not in (T_LABEL, S_LABEL):
             return self.features[source]
         labels = target if context == T_LABEL else source

@@ -54,7 +54,11 @@ class ATRC(Method):
             including the diagonal; the path of a .json file that the search wrote; or `{target: {source: context}}`.
             None for the published genotype that fits: on NYU-v2 the one of HRNet-W48 for a decoder of its width or
             wider, else the one of HRNet-W18. Edges of tasks that it does not contain are global. See
-        `genotypes.resolve`. dropout: probability with which a channel of the refined features is dropped.
+            `genotypes.resolve`.
+        dropout: probability with which a channel of the refined features is dropped.
+
+    Raises:
+        GenotypeError: if the genotype does not exist, cannot be read or does not fit the tasks.
     """
 
     def __init__(

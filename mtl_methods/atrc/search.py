@@ -61,7 +61,10 @@ class ATRCSearch(Method):
         tasks: tasks to predict.
         backbone: name known to `make_backbone`.
         total_steps: training batches from the first to the last temperature; set it to the `max_iters` of the recipe.
-        learning_rate: of Adam on the logits of the choices; all other parameters are trained by the recipe.
+        learning_rate: learning rate of Adam on the logits of the choices; the recipe trains all other parameters.
+
+    Raises:
+        ValueError: if `total_steps` is less than 1.
     """
 
     step: Tensor
@@ -94,7 +97,7 @@ class ATRCSearch(Method):
         )
         self.logits = nn.ModuleDict({name: PredictionLayer(width, task.channels) for name, task in tasks.items()})
         edges = (len(tasks), len(tasks))
-        # Their values choose the layers that run, so they are on the CPU even if the network is built without values.
+        # Their values choose the layers that run, so they are on the CPU even in a network on the meta device.
         self.architecture = nn.Parameter(torch.zeros(*edges, len(CONTEXTS), device="cpu"))
         self.register_buffer("decided", torch.full(edges, OPEN, device="cpu"))
         self.register_buffer("step", torch.zeros((), dtype=torch.long, device="cpu"))
@@ -208,7 +211,7 @@ def between(ends: tuple[float, float], progress: Tensor) -> Tensor:
 
 
 def all_contexts(width: int, diagonal: bool) -> nn.ModuleDict:
-    """A block for every context, with values of the same normalisation; on the diagonal without S-label."""
+    """A block for every context, whose values are normalised without scale and shift; no S-label on the diagonal."""
     left_out = {NONE, S_LABEL} if diagonal else {NONE}
     return nn.ModuleDict(
         {name: ContextBlock(width, width // 2, name, affine=False) for name in CONTEXTS if name not in left_out}

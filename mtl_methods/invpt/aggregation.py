@@ -47,7 +47,7 @@ class TaskAggregation(nn.Module):
         kernels = [kernel, *(composed(kernel, reduce.weight) for reduce in reduces)]
         finest = upsample_to(maps[-1].permute(0, 3, 1, 2), size)
         fine = F.conv2d(finest, kernels[-1], self.convolution.bias, padding=1)
-        # A constant is the same at every resolution: the biases of all stages join the first.
+        # A constant is the same at every resolution: the biases of all stages are added to the first stage.
         bias = torch.stack([cast(Tensor, reduce.bias) for reduce in reduces]).sum(0)
         constants = [torch.einsum("oiyx,i->yxo", kernel, bias), *(None for _ in maps[1:-1])]
         combined = self._add_convolved(fine, list(zip(maps[:-1], kernels[:-1], constants, strict=True)))
@@ -66,7 +66,8 @@ class TaskAggregation(nn.Module):
         for level, kernel, constant in levels:
             along = tap_matrices(level.shape[2], width, level).movedim(0, 2).flatten(1)
             for row in range(3):
-                # (B, h, w, 3 C'), the three taps of a row of the kernel; then each column is where its tap reads.
+                # (B, h, w, 3 C'): results of the three taps of a row of the kernel. The product with `along` upsamples
+                # them along the width, shifts each by the place of its tap, and sums them.
                 weight = kernel[:, :, row].permute(2, 0, 1).flatten(0, 1)
                 taps = self.apply_taps(level, weight, None if constant is None else constant[row].flatten())
                 rows.append((along @ taps.reshape(-1, along.shape[1], channels)).view(batch, -1, width * channels))

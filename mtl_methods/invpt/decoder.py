@@ -191,7 +191,7 @@ class Decoder(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """Linear layers as in the public code: normal with a deviation of 0.02, cut at two deviations, no bias."""
+    """Linear layers as in the public code: weights normal with a standard deviation of 0.02, biases zero."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)

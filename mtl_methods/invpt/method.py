@@ -59,8 +59,10 @@ class InvPT(Method):
         tasks: tasks to predict.
         backbone: name known to `make_backbone`.
         width: channels of the first stage of the decoder and of the map of each head, halved from stage to stage; None
-            for the paper's 576, or half of the channels of a backbone narrower than 768.
-        task_width: channels of the features of the preliminary predictions; None for the paper's 512, or less.
+            for the paper's 576, or half of the channels of a backbone narrower than 768, rounded down to a multiple of
+            16.
+        task_width: channels of the features of the preliminary predictions; None for the paper's 512, but at most
+            `width`.
         num_heads: heads of the attention.
         mlp_ratio: hidden channels of the linear layers as a multiple of a stage's.
         drop_path: probability that the last block of a Vision Transformer is skipped in training; it increases linearly
@@ -158,7 +160,10 @@ class Preliminary(nn.Module):
 
 
 def default_width(channels: int) -> int:
-    """The paper's width for at least 768 channels, its narrowest backbone; else half of the channels."""
+    """The paper's width for at least 768 channels, else half of the channels, rounded down to a multiple of 16.
+
+    The narrowest backbone of the paper has 768 channels.
+    """
     return PAPER_WIDTH if channels >= PAPER_CHANNELS else channels // 2 // WIDTH_STEP * WIDTH_STEP
 
 

@@ -1,12 +1,13 @@
-"""ATRC of the authors' code: HRNet, any tasks, any genotype; plain state dicts, or those a training module saves.
+"""ATRC of the authors' code: HRNet, any tasks, any genotype; state dicts of the network or of its training module.
 
 Source: tensor names and shapes of https://github.com/brdav/atrc, commit 76d8055.
 
 The tensors of a block do not determine its context: global, local, T-label and S-label blocks have the same tensors. A
-file shows only the pairs of tasks that have a block and the tasks that have an auxiliary head. If these are the ones of
-the published genotype of the width, that genotype is used; so is a genotype of another width that leaves edges out.
-Otherwise the option `genotype` is needed. It is also needed where that choice is wrong: T-label or S-label on every
-edge have the same tensors too.
+file shows only the pairs of tasks that have a block and the tasks that have an auxiliary head. If the published
+genotype for the tasks and width of the file has the same pairs and heads, it is used. Otherwise, if the file leaves
+edges out, any published genotype with the same pairs and heads is used. In all other cases the option `genotype` is
+needed. It is also needed if the genotype found in this way is wrong: T-label on every edge, or S-label on every edge,
+gives the same tensors as "nyud_hrnet18".
 """
 
 from __future__ import annotations

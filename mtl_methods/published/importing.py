@@ -42,7 +42,8 @@ _NUMPY = (
     ),
 )
 PLAIN: tuple[Any, ...] = (Namespace, *_NUMPY)
-"""Classes that public training code stores with its tensors: options, and scores as NumPy numbers. None runs code."""
+"""Classes that public training code stores with its tensors: options, and scores as NumPy numbers. Loading them runs no
+code of the file."""
 
 
 LIGHTNING = ("pytorch_lightning.", "lightning.", "lightning_fabric.")
@@ -108,7 +109,8 @@ def _of_lightning(path: Path) -> list[tuple[type, str]]:
     except (RuntimeError, ValueError, OSError, EOFError, pickle.UnpicklingError):
         # Not a file of torch's newer format: the error comes from reading it.
         return []
-    # One class per name, since two callbacks are two keys of one mapping. Torch fills only dict and its own mappings.
+    # One class per name, since two callbacks are two keys of one mapping. Torch fills only dict and its
+    # own mappings, so every class whose name ends in Dict is read as dict.
     return [
         (dict if name.endswith("Dict") else type("Nothing", (_Nothing,), {}), name)
         for name in named

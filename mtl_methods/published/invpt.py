@@ -2,9 +2,9 @@
 
 Source: tensor names and shapes of https://github.com/prismformore/Multi-Task-Transformer, commit 870c6be.
 
-The position embedding of a file is a list without the size of its grid. An image with as many patches uses it in its
-order, as in the public code. For other image sizes, the grid of a landscape image that is nearest to a square is
-assumed. If that is wrong, the option `image_size` is needed.
+The position embedding of a file is a list of positions without the size of their grid. An image with as many patches
+takes the positions in their order, as in the public code. For other image sizes, the grid of a landscape image that is
+nearest to a square is assumed. If that is wrong, the option `image_size` is needed.
 """
 
 from __future__ import annotations

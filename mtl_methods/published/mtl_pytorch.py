@@ -39,7 +39,7 @@ def final_tasks(state: Mapping[str, Tensor], tasks: Iterable[str]) -> dict[str, 
 
     Args:
         state: the published state dict.
-        tasks: our names of the auxiliary tasks.
+        tasks: our names of the tasks that have an initial prediction.
 
     Raises:
         ImportRefusedError: if a head predicts another task.

@@ -89,7 +89,7 @@ def upsample_by_factors(backbone: Backbone) -> None:
 
 
 class FirstStage(nn.Module):
-    """The residual blocks before the branches part; its state is a list of one map."""
+    """The residual blocks before the split into branches; its state is a list of one map."""
 
     def __init__(self, blocks: nn.Module) -> None:
         super().__init__()

@@ -3,8 +3,9 @@
 Source: Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", ICCV 2021,
 https://arxiv.org/abs/2103.14030.
 Differs from the paper: maps of any size; they are padded to whole windows before the shift, and no pixel attends to the
-padding. The last stage shifts its windows too, as in the detectors of the paper: only at the size of the classifier is
-its map a single window. As there, every scale of the pyramid is normalised; the first three without weights.
+padding. The last stage shifts its windows too, as in the detectors of the paper: its map is a single window only at the
+image size of the classifier. As in these detectors, every scale of the pyramid is normalised; the first three without
+weights.
 Consulted: nothing; layers and weights are timm's.
 """
 
@@ -25,7 +26,8 @@ from mtl_methods._shared.backbones.weights import timm_trunk
 PAPER = "https://arxiv.org/abs/2103.14030"
 STRIDES = (4, 8, 16, 32)
 MASKED = -100.0
-"""Added to a score that must not count, as in the paper's code; with -inf the padding itself would be NaN."""
+"""Added to a score that must not count, as in the paper's code. It is multiplied by a mask of 0 and 1; -inf would give
+NaN at 0."""
 
 
 @BACKBONES.register("swin_tiny", title="Swin-T", paper=PAPER, year=2021)
@@ -66,7 +68,7 @@ class WindowBlock(nn.Module):
 
     Args:
         block: timm's block of the same parameters.
-        shifted: the windows lie half a window lower and further right.
+        shifted: True to shift the windows by half a window down and to the right.
     """
 
     def __init__(self, block: Any, shifted: bool) -> None:
@@ -128,11 +130,11 @@ def regions(length: int, total: int, shift: int, device: torch.device) -> Tensor
 
 
 class WindowStage(nn.Module):
-    """The halving of the resolution, if any, and blocks whose windows are shifted in every second one.
+    """Halving of the resolution, if the stage has it, then blocks; every second block shifts its windows.
 
     Args:
         stage: timm's stage.
-        norm: a normalisation at its end, None for none.
+        norm: normalisation at the end of the stage, None for no normalisation.
     """
 
     def __init__(self, stage: Any, norm: nn.Module | None) -> None:
@@ -151,7 +153,8 @@ class WindowStage(nn.Module):
 class NormalisedPyramid(nn.Module):
     """The maps of all stages; all but the last, which its stage normalises, through a layer normalisation.
 
-    It has no weights, since whatever reads the maps begins with a convolution, and a method may leave one unread.
+    The layer normalisation has no weights: the layers that read a map begin with a convolution, and weights of a map
+    that a method does not read would get no gradient.
     """
 
     def forward(self, states: Sequence[Tensor], size: Sequence[int]) -> list[Tensor]:

@@ -188,7 +188,7 @@ class AllMaps(nn.Module):
     Args:
         network: (B, 3, H, W) -> list of maps.
         kept: positions of the maps to return.
-        specs: of these maps.
+        specs: descriptions of these maps.
     """
 
     def __init__(self, network: nn.Module, kept: Sequence[int], specs: Sequence[FeatureSpec]) -> None:

@@ -30,7 +30,7 @@ PATCH = 16
 STRIDES = (4, 8, 16, 32)
 NUM_STAGES = 4
 WHOLE_IMAGE = 1 << 16
-"""Stride of a map of one cell, whatever the image."""
+"""Stride larger than any image: the map has one cell."""
 
 
 @BACKBONES.register("vit_tiny", title="ViT-Tiny/16", paper=PAPER, year=2021)
@@ -140,7 +140,8 @@ class TokenStem(nn.Module):
 def resized_positions(positions: Tensor, grid: Sequence[int], size: Sequence[int], antialias: bool = True) -> Tensor:
     """Positions (1, N, C) of the cells of a grid, resized bicubically to another grid, as in timm.
 
-    timm's function would assume a square old grid if it has the same number of cells.
+    timm's function is not used: older versions return the positions unchanged if the new grid is square and has as many
+    cells, even if the old grid is not square.
     """
     if tuple(size) == tuple(grid):
         return positions
