@@ -5,8 +5,8 @@
     thinning       thinning until nothing changes
     ground_truth   true boundaries from annotations
     matching       one-to-one matching within a distance, exact
-    counting       one image in counts
-    summary        counts of many images in odsF, oisF, AP and a curve
+    counting       counts of one image
+    summary        odsF, oisF, AP and the curve from the counts of many images
     formats        readers of foreign files, shared with the data sets
     files, folders, plausibility, plot   for `tools/evaluate_boundaries.py`
 

@@ -30,7 +30,7 @@ def count_boundaries(strength: NDArray[Any], truths: Sequence[Mask], protocol: P
         protocol: the evaluation protocol.
 
     Raises:
-        ValueError: if a value is out of range or sizes differ.
+        ValueError: if a value is out of range, sizes differ, or there is no annotator.
     """
     _check(strength, truths)
     return count_sets(predicted_sets(in_unit_range(strength, protocol), protocol), truths, protocol)

@@ -24,7 +24,10 @@ _HDF5_MAT = b"MATLAB 7.3"
 
 
 def read_strength(path: Path) -> Array:
-    """Read a predicted map (H, W): uint8 0..255, or floats 0..1.
+    """Read a predicted map (H, W): uint8 0..255, booleans, or floats 0..1; uint16 is divided by 65535.
+
+    Args:
+        path: a file whose suffix is one of `READERS`.
 
     Raises:
         DataError: if the file cannot be read, is not a gray map, or has a value out of range.
@@ -43,6 +46,10 @@ def read_strength(path: Path) -> Array:
 
 def read_truths(path: Path, variant: Variant) -> list[Mask]:
     """Read the true boundaries (H, W) of each annotator.
+
+    Args:
+        path: a file whose suffix is one of `READERS`.
+        variant: conversion of the annotation to boundaries.
 
     Raises:
         DataError: if the file cannot be read, lacks the field of the variant, or holds other values than labels.

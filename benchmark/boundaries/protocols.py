@@ -21,7 +21,7 @@ class Protocol:
         name: suffix of its metrics, as in `odsF@seism`.
         thresholds: ascending thresholds of a predicted map.
         comparison: ">" or ">=" the threshold; ">" is computed in single precision.
-        suppressed: True if the protocol applies non-maximum suppression; False if maps are suppressed before.
+        suppressed: True if the protocol applies non-maximum suppression; False if it expects suppressed maps.
         thinned: True if each thresholded map is thinned.
         ground_truth: conversion of annotations to boundaries.
         interpolated: True if the best F is also searched between thresholds.
@@ -84,6 +84,6 @@ BSDS = Protocol(
     max_distance=MAX_DISTANCE["bsds"],
 )
 """Protocol of papers on boundary detection: Arbelaez, Maire, Fowlkes, Malik, "Contour detection and hierarchical image
-segmentation", IEEE PAMI 2011. Its maps are suppressed before."""
+segmentation", IEEE PAMI 2011. Predicted maps are suppressed before the evaluation."""
 
 PROTOCOLS = {protocol.name: protocol for protocol in (SEISM, BSDS)}

@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 STEPS = np.linspace(0.0, 1.0, 100)
-"""Number of interpolation steps between two thresholds in the search for the best F."""
+"""Positions between two thresholds at which the best F is searched: 0 at the lower one, 1 at the higher one."""
 
 
 @dataclass(frozen=True)

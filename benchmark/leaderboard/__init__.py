@@ -1,1 +1,1 @@
-"""RunResults and published numbers -> rows -> statistics -> Markdown and CSV. Imports no torch."""
+"""Results and published numbers -> rows -> statistics -> Markdown, CSV, LaTeX, figures, page. Imports no torch."""

@@ -99,7 +99,7 @@ def agreements(stored: RunResult, again: RunResult, others: Sequence[RunResult])
 
 
 def verdict_of(found: Sequence[Agreement]) -> str:
-    """Verdict of a run: equal if every metric is; else the worst verdict of the ranking metrics."""
+    """Verdict of a run: "equal" if every metric is equal; else the worst of the ranking metrics, at best `WITHIN`."""
     if all(entry.equal for entry in found):
         return EQUAL
     decisive = {entry.verdict for entry in found if entry.ranks}
@@ -107,7 +107,7 @@ def verdict_of(found: Sequence[Agreement]) -> str:
 
 
 def prediction_interval(values: Sequence[float], level: float) -> Interval | None:
-    """Interval that holds one further value of a normal sample with the probability `level`."""
+    """Interval of one further value of a normal sample with the probability `level`; None below `MIN_SEEDS` values."""
     if len(values) < MIN_SEEDS:
         return None
     sample = np.asarray(values, float)

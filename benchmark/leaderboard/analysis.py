@@ -45,7 +45,7 @@ class Analysis:
         return self.table.plan.name if self.table.plan else self.table.setting.recipe
 
     def delta(self, key: RowKey) -> Comparison | None:
-        """Gain of a row over the reference row, mean over tasks."""
+        """Gain of a row over the reference row, mean over tasks; None if the table does not compare the two."""
         return self.find(ROW, key, self.reference)
 
     def find(self, kind: str, row: RowKey, baseline: RowKey | None, task: str = "") -> Comparison | None:

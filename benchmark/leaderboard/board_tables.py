@@ -70,7 +70,7 @@ def delta_text(analysis: Analysis, row: Row) -> str:
 
 
 def rank_text(analysis: Analysis, row: Row) -> str:
-    """Rank set of a row; how many seeds are done for an incomplete row."""
+    """Rank set of a row; for an incomplete row, the number of seeds that are done."""
     ranks = analysis.ranks.get(row.key)
     if ranks is not None:
         return str(ranks)
@@ -134,8 +134,8 @@ def details_table(analysis: Analysis, folder: Path, letters: Mapping[str, str]) 
 
     Args:
         analysis: rows with their statistics.
-        folder: where the text will lie; links are relative to it.
-        letters: letter of each hardware.
+        folder: folder of the text; links are relative to it.
+        letters: letter of each kind of hardware, see `hardware_letters`.
     """
     rows = [row for row in analysis.rows if row.cells]
     shown: list[Cells] = [
@@ -154,7 +154,7 @@ def details_table(analysis: Analysis, folder: Path, letters: Mapping[str, str]) 
 
 
 def hardware_letters(rows: Iterable[Row]) -> dict[str, str]:
-    """A letter for each kind of hardware that trained cells."""
+    """Letter of each kind of hardware that trained cells, by its text: A to Z, then A26, A27 and so on."""
     texts = dict.fromkeys(escape_markdown(hardware_text(entry)) for row in rows for entry in row.provenance("hardware"))
     letters = list(string.ascii_uppercase)
     return {text: letters[index] if index < 26 else f"A{index}" for index, text in enumerate(texts)}

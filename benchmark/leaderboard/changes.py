@@ -16,7 +16,7 @@ from benchmark.records.escaping import escape_markdown
 
 
 def changed_rows(before: Sequence[Analysis], after: Sequence[Analysis]) -> str:
-    """One Markdown table per board or setting whose rows changed, each cell as "before → after"; empty if none did."""
+    """One Markdown table per board or setting with changed rows, changed cells as "before → after"; else empty."""
     earlier = {_key(analysis): analysis for analysis in before}
     sections = [_section(earlier.get(_key(analysis)), analysis) for analysis in after]
     return "\n".join(section for section in sections if section)
@@ -39,7 +39,7 @@ def _section(before: Analysis | None, after: Analysis) -> str:
 
 
 def _key(analysis: Analysis) -> tuple[Any, ...]:
-    """A board with its settings; the data of an empty board are not known yet. Else the setting of the runs."""
+    """Identity of a table: name and settings of a board, whose data are unknown while it is empty; else the setting."""
     plan = analysis.table.plan
     return (plan.name, plan.settings) if plan else (analysis.table.setting,)
 
@@ -49,7 +49,7 @@ def _rows(analysis: Analysis) -> dict[RowKey, Row]:
 
 
 def _texts(analysis: Analysis | None, key: RowKey, columns: Sequence[Column]) -> list[str]:
-    """Seeds, metrics, gain and rank of a row as shown; dashes for a row that is not there."""
+    """Seeds, metrics, gain and rank of a row as shown; dashes for a row that the table does not have."""
     row = _rows(analysis).get(key) if analysis else None
     if analysis is None or row is None or not (row.cells or row.not_done):
         return [ABSENT] * (len(columns) + 3)

@@ -50,8 +50,9 @@ def ranking_columns(
     Args:
         tasks: the tasks.
         results: results that have the metrics.
-        chosen: metric by task, in place of the default. The default of standard tasks stands in `benchmark.tasks`.
-            Another task takes the first primary metric of a standard task that it has, else its first metric.
+        chosen: metric by task, in place of the default. The default of a standard task is its primary metric, see
+            `benchmark.tasks`. The default of another task is the first of these primary metrics that it has, else its
+            first metric.
     """
     found = (_ranking_column(task, results, (chosen or {}).get(task, "")) for task in tasks)
     return tuple(column for column in found if column is not None)

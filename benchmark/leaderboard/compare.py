@@ -1,4 +1,4 @@
-"""The paired difference of two rows, two commits or two folders of results, with what differs in their ingredients."""
+"""The paired difference of two rows, commits or folders of results, and the differences of their ingredients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmark.records.result import DONE
 from benchmark.records.store import Stored
 
 MIN_HASH = 7
-"""Characters of a commit's hash."""
+"""Least number of characters by which a commit is selected."""
 ENVIRONMENT = ("commit", "dirty", "versions", "hardware")
 """Entries of the provenance that are compared too."""
 
@@ -30,7 +30,7 @@ class Difference:
     Args:
         first: row of the first group.
         second: row of the second group.
-        setting: what both share.
+        setting: setting of the first group; the second may differ from it in data and version of the recipe.
         columns: the metrics that are compared.
         values: mean and spread of each metric, of the first and of the second group.
         gains: gain of the second group over the first: mean over tasks, then each task.
@@ -78,9 +78,10 @@ def select(name: str, results: Sequence[Stored]) -> list[Stored]:
 
 
 def compare(first: Sequence[Stored], second: Sequence[Stored], columns: Sequence[Column] = ()) -> list[Difference]:
-    """Every pair of groups with common seeds: equal rows in equal settings, or the one row of each side.
+    """Compare rows of two sides in equal settings, if they have common seeds.
 
-    Data and version of the recipe may differ; they are then named among the changes.
+    If each side has a single row, these two rows are compared; otherwise each row is compared with the equal row of the
+    other side. Data and version of the recipe may differ; they are then named among the changes.
 
     Args:
         first: results of the first side.

@@ -44,8 +44,8 @@ class Comparison:
     Args:
         kind: "row", "these methods" or "methods in general".
         methods: the methods that take part.
-        row: what is compared; its method is the first one for several methods.
-        baseline: what it is compared with.
+        row: the compared row; for several methods, with the first of them.
+        baseline: the row that it is compared with.
         task: task of the gain; empty for the mean over tasks.
         family: "primary" or "rest"; empty in a table without a board.
         estimate: gain in percent; None if no seed is common.

@@ -50,7 +50,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class Written:
-    """The files that were written, and what they were made from."""
+    """The files that were written, and the contents that they were made from."""
 
     markdown: Path
     csv: Path
@@ -105,7 +105,7 @@ def texts_of(contents: Contents, out: Path, columns: Sequence[Column] = ()) -> d
     """The text of each file by its name.
 
     Args:
-        contents: what they are made from.
+        contents: results, boards and published numbers, see `read_contents`.
         out: folder of the files; links are relative to it.
         columns: metrics to show in place of the ranking metrics.
     """
@@ -120,7 +120,7 @@ def write_page(contents: Contents, out: Path) -> Path:
     """Write board.html.
 
     Args:
-        contents: what it is made from.
+        contents: results, boards and published numbers, see `read_contents`.
         out: folder of the file; links are relative to it.
 
     Raises:
@@ -143,7 +143,7 @@ def write_leaderboard(results: Path, out: Path, reported: Path, columns: str = "
         columns: metrics to show in place of the ranking metrics, such as "depth/delta1,semseg/pixAcc".
 
     Raises:
-        RecordError: if a board or the published numbers cannot be read.
+        RecordError: if a board, a page or the published numbers cannot be read.
         ValueError: for a metric that no result has.
         OSError: if the files cannot be written.
     """

@@ -69,7 +69,7 @@ def row_records(analyses: Iterable[Analysis], folder: Path) -> list[Record]:
 
     Args:
         analyses: tables with their statistics.
-        folder: where the file will lie; paths of result files are relative to it.
+        folder: folder of the written file; paths of result files are relative to it.
     """
     return [
         record

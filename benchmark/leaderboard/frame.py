@@ -44,6 +44,7 @@ def results_frame(root: str | Path, recipe: str | None = None, data: str | None 
         Results of different `version`, `split`, `data` or `fingerprint` must not be averaged: group by these columns
         too, or choose one value.
 
+    Example:
         frame = results_frame("results", "nyuv2_lite")
         frame.pivot_table("value", ["data", "method", "regularizer", "overrides"], ["task", "metric"])
     """

@@ -121,7 +121,7 @@ def _sample(rows: Sequence[Row]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Text that any LaTeX engine prints: special characters are escaped, letters that it may lack are spelt out."""
+    """Text that any LaTeX engine prints: special characters are escaped, unusual ones are written as their code."""
     return "".join(_SPECIAL.get(character) or _printed(character) for character in escape_terminal(text))
 
 

@@ -42,7 +42,7 @@ def leaderboard(
     Args:
         analyses: tables with their statistics, boards first.
         reported: published numbers, for a section of their own.
-        folder: where the text will lie; links are relative to it.
+        folder: folder of the text; links are relative to it.
         columns: metrics to show in place of the ranking metrics.
     """
     boards = [analysis for analysis in analyses if analysis.table.plan]

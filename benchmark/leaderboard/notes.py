@@ -8,7 +8,11 @@ from benchmark.leaderboard.summary import levels_sentence, noise_sentence, power
 
 
 def board_title(analysis: Analysis, markup: Markup = MARKDOWN) -> str:
-    """Heading of a board: its name and title, then recipe, version, data and the settings of this part."""
+    """Heading of a board: its name and title, then recipe, version, data and the settings of this part.
+
+    Raises:
+        ValueError: for a table without a board.
+    """
     plan = analysis.table.plan
     if plan is None:
         raise ValueError("a table of other runs has no board title")

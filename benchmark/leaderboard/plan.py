@@ -54,7 +54,7 @@ class Plan:
         rows: seeds of each row, in the order of the board's file.
         settings: overrides that all its cells share, except overrides of a regularizer.
         primary: declared comparisons as (row, baseline).
-        caveats: what a reader must know, one sentence each.
+        caveats: warnings for readers, one sentence each.
         ranking: metric that ranks a task, where it is not the default.
     """
 
@@ -71,7 +71,7 @@ class Plan:
 
 
 def plans_of(board: Board) -> list[Plan]:
-    """The plans of a board: one for each settings that its rows do not share."""
+    """The plans of a board: one for each set of overrides of its rows, not counting overrides of a regularizer."""
     parts: dict[Overrides, dict[RowKey, tuple[int, ...]]] = defaultdict(dict)
     for row in board.rows():
         options, shared = row.settings.split("regularizer")

@@ -21,7 +21,7 @@ class RankSet:
 
     Args:
         best: 1 + number of rows that are significantly better.
-        worst: number of rows - number of rows that are significantly worse.
+        worst: number of ranked rows - number of rows that are significantly worse.
         among_best: True if the row is not significantly worse than the row with the highest mean.
     """
 

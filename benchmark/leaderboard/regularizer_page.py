@@ -1,6 +1,6 @@
-"""A page about a regularizer, made from boards: what it gains, what it recorded, what it costs.
+"""A page about a regularizer, made from boards: its gains, its recorded diagnostics and its costs.
 
-Its words follow the p values after Holm, like those of the leaderboard.
+As on the leaderboard, a comparison is called a gain or a loss only by its p value after Holm.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class PageContents:
 
 
 def _answers(board: Analysis, regularizers: Sequence[str]) -> list[str]:
-    """What the declared comparisons of a board say: first all together, then each that has an interval."""
+    """Verdicts of the declared comparisons of a board: their numbers, then each comparison that has an interval."""
     declared = [found for found in board.comparisons if found.family == PRIMARY and _is_about(found, regularizers)]
     known = [found for found in declared if found.estimate is not None and found.estimate.p is not None]
     if not declared:
@@ -116,7 +116,7 @@ def _spread(chosen: Iterable[Comparison]) -> list[str]:
 
 
 def _diagnostics(rows: Sequence[Row], page: RegularizerPage) -> str:
-    """What the regularizer recorded at the end of training, and what each number means; empty if nothing."""
+    """Numbers that the regularizer recorded at the end of training, and their meanings; empty without any."""
     lines = []
     for row in rows:
         found = [

@@ -34,7 +34,7 @@ class ReportedRow:
         title: method with citation, as published.
         method: our name of the method.
         regularizer: our name of the regularizer.
-        backbone: what produced the numbers, if the source states it.
+        backbone: backbone as published; the text may say that the source does not state it.
         evidence: "read": numbers from memory or from inference are refused.
         read_in: where the numbers were read.
         metrics: `{task: {name: {"value", "unit", "higher_is_better"}}}`, as published.
@@ -54,10 +54,10 @@ class ReportedTable:
     """One published table.
 
     Args:
-        title: what was measured on.
-        source: where it was published.
+        title: data and setting of the table.
+        source: the publication.
         link: https address of the publication; may be empty.
-        note: what a reader must know before comparing.
+        note: warnings for readers who compare the numbers.
         rows: in the published order.
     """
 

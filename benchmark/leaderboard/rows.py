@@ -1,4 +1,4 @@
-"""Rows of a table: the cells that differ in their seed alone, and what a table's rows share."""
+"""Rows of a table: the cells that differ in their seed alone, and the settings that the rows of a table share."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Row:
         return summarize(numbers) if len(numbers) == len(found) else None
 
     def complete(self, columns: Sequence[Column]) -> bool:
-        """True if every planned seed has every metric."""
+        """True if every planned seed has every metric; False without metrics."""
         values = self.values(columns)
         return bool(columns) and all(len(values.get(seed, ())) == len(columns) for seed in self.planned)
 
@@ -90,14 +90,14 @@ class Row:
         return f"{len(self.cells)} of {len(self.planned)} seeds" + (f" ({', '.join(counts)})" if counts else "")
 
     def cost(self, name: str) -> float | None:
-        """Mean of a cost over seeds; None where no cell knows it."""
+        """Mean of a cost over the seeds that recorded it; None if no seed did."""
         summary = summarize([value for cell in self.cells if (value := cell.result.cost.get(name)) is not None])
         return summary.mean if summary else None
 
     def training_seconds(self) -> float | None:
         """Steps times the step time that tools/measure_cost.py measured; None if it was not measured.
 
-        The wall time of training is no substitute: it measures what else the machine did.
+        The wall time of training is no substitute: it depends on the other work of the machine.
         """
         steps = [found for cell in self.cells if (found := training_steps(cell.result)) is not None]
         step_seconds = self.cost("step_seconds")
@@ -120,7 +120,7 @@ class Table:
     """Rows that may be compared.
 
     Args:
-        setting: what they share.
+        setting: settings that the rows share.
         columns: the ranking metric of each task, measured or not.
         measured: the columns that a cell has a value of; gains are means over these.
         rows: in the order of the board, or by name.
@@ -183,7 +183,7 @@ def recipe_version(result: RunResult) -> int | None:
 
 
 def training_steps(result: RunResult) -> int | None:
-    """Training steps of a cell, as its ingredients or its own times say; None if neither does."""
+    """Training steps of a cell, from its ingredients or its recorded times; None without both."""
     ingredients = result.spec.ingredients
     steps = ingredients.settings.get("train_cfg.max_iters") if ingredients else None
     if isinstance(steps, int):

@@ -50,11 +50,11 @@ class Estimate:
     Args:
         n: number of values that the mean is taken over: seeds, or methods.
         mean: the mean, in percent.
-        std: sample standard deviation; None for one value, or where no single sample stands behind the mean.
-        low: lower end of the 95 % interval; None if there are fewer than three values.
+        std: sample standard deviation; None for one value, and for a mean over several samples, see `these_methods`.
+        low: lower end of the 95 % interval; None without an interval, as for fewer than three values of one sample.
         high: upper end of the interval.
-        p: two-sided p value of the t test against zero, not adjusted.
-        df: degrees of freedom of both.
+        p: two-sided p value of the t test against zero, not adjusted; None without an interval.
+        df: degrees of freedom of interval and test.
     """
 
     n: int
@@ -151,7 +151,10 @@ def holm(p: Sequence[float | None]) -> list[float | None]:
 
 @contextmanager
 def _few_objects_to_collect() -> Iterator[None]:
-    """statsmodels collects garbage in every correction, which takes a second where torch or many results are loaded."""
+    """Hide all present objects from the garbage collector.
+
+    statsmodels collects garbage in every correction, which takes a second if torch or many results are loaded.
+    """
     gc.freeze()
     try:
         yield
@@ -161,7 +164,10 @@ def _few_objects_to_collect() -> Iterator[None]:
 
 @cache
 def smallest_effect(n: int) -> float | None:
-    """Smallest mean, in standard deviations, that a paired t test of n values finds with 80 % power at 5 %."""
+    """Smallest mean, in standard deviations, that a paired t test of n values finds with 80 % power at 5 %.
+
+    None for fewer than three values.
+    """
     if n < MIN_SEEDS:
         return None
     return float(TTestPower().solve_power(effect_size=None, nobs=n, alpha=1 - CONFIDENCE, power=POWER))
@@ -170,7 +176,7 @@ def smallest_effect(n: int) -> float | None:
 def _t_test(samples: Sample) -> Any:
     """The t test of each row against zero."""
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-        # Rows that do not vary are answered by the callers.
+        # The callers replace the undefined results of rows that do not vary.
         warnings.simplefilter("ignore", RuntimeWarning)
         return stats.ttest_1samp(samples, 0.0, axis=1)
 

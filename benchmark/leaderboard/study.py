@@ -1,4 +1,4 @@
-"""A study of a recipe: its settings beside each other, by accuracy, noise of a paired gain, and cost.
+"""A study of a recipe: its settings compared by accuracy, noise of a paired gain, and cost.
 
 The figure of merit of a setting is the standard deviation of the mean gain of as many pairs as train in one core hour:
 with h core hours per pair, spread * sqrt(h). Half of it means half the interval at equal computing time.
@@ -29,8 +29,9 @@ class Studied:
 
     Args:
         recipe: name and version of the recipe.
-        settings: what was changed in it.
-        baseline: metrics without a regularizer, mean and spread over seeds.
+        settings: overrides of the recipe.
+        columns: the ranking metric of each task.
+        baseline: the metrics of `columns` without a regularizer, mean and spread over seeds; None for a missing metric.
         noise: relative standard deviation over seeds by task, in percent.
         gain: gain of the regularizer, paired by seed, mean over tasks.
         expected: standard deviation of that gain, in percent, if the two runs of a pair vary independently: the pooled
@@ -61,7 +62,7 @@ def study(analyses: Sequence[Analysis], method: str, regularizer: str) -> list[S
     Args:
         analyses: tables of one folder of results.
         method: its name.
-        regularizer: its gain over no regularizer is looked at.
+        regularizer: name of the regularizer whose gain over no regularizer is computed.
     """
     found = [studied for analysis in analyses if (studied := _studied(analysis, method, regularizer))]
     return sorted(

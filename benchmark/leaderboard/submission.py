@@ -27,8 +27,8 @@ class Conflict:
     """Two finished results of one cell with different numbers.
 
     Args:
-        stored: the result that is there.
-        offered: the result that is offered.
+        stored: the stored result, or the first of two offered files.
+        offered: the offered result.
         differences: metric, stored value and offered value; None for a value that one of them lacks.
     """
 
@@ -39,14 +39,14 @@ class Conflict:
 
 @dataclass
 class Submission:
-    """Results of a folder, sorted by what happens to them.
+    """Offered results of a folder, sorted by outcome.
 
     Args:
         new: results to add, also in place of stored failures.
         same: results that are stored already with equal numbers.
         conflicts: results whose cell is stored with other numbers.
         faults: reasons to refuse, one line each.
-        notes: what a reviewer should know, one line each.
+        notes: remarks for a reviewer, one line each.
     """
 
     new: list[Stored] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Submission:
 
     @property
     def acceptable(self) -> bool:
-        """True if nothing stands against adding the new results."""
+        """True if the new results can be added: there is no fault and no conflict."""
         return not self.faults and not self.conflicts
 
 
@@ -66,7 +66,7 @@ def read_submission(folder: Path, stored: Sequence[Stored]) -> Submission:
 
     Args:
         folder: folder of results, the one that holds `runs`.
-        stored: results that are there already.
+        stored: results that are stored already.
     """
     found = Submission()
     known = {cell.result.run_id: cell for cell in stored}

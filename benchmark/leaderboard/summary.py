@@ -1,4 +1,4 @@
-"""Summary of a board in sentences made from its numbers, with the limits of what it can say."""
+"""Summary of a board in sentences made from its numbers, with the limits of the board."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmark.leaderboard.text import format_gain, format_p, format_seeds, list
 from benchmark.tasks import counted
 
 LARGE_SHARE = 0.8
-"""Share of the variance of the mean gain that the tasks named as its main part explain."""
+"""Least share of the variance of the mean gain that is explained by the tasks that are named as its main source."""
 
 
 def board_summary(analysis: Analysis, markup: Markup = MARKDOWN) -> list[str]:
@@ -116,7 +116,7 @@ def _primary(analysis: Analysis, markup: Markup) -> str:
 
 
 def comparison_statement(found: Comparison, markup: Markup = MARKDOWN) -> str:
-    """What a comparison says: its gain, methods and seeds, and if it is called a gain or a loss."""
+    """A comparison in words: its gain, methods and seeds, and if it is called a gain or a loss."""
     name = markup.text(comparison_name(found))
     where = _number_of_methods(len(found.methods)) if found.kind == GENERAL else markup.text(listed(found.methods))
     if found.estimate is None or found.estimate.p is None:

@@ -30,7 +30,7 @@ def terminal_table(analysis: Analysis, width: int, columns: Sequence[Column] = (
         analysis: rows with their statistics.
         width: characters of a line.
         columns: metrics to show in place of the ranking metrics, on a terminal of any width.
-        told: run_ids of cells whose failure the reader knows already.
+        told: run_ids of cells whose failure was printed before; it is not printed again.
     """
     text = io.StringIO()
     console = Console(file=text, width=max(width, 20), color_system=None, highlight=False)

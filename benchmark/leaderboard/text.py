@@ -49,7 +49,7 @@ def format_gain(estimate: Estimate | None) -> str:
 
 
 def format_p(p: float | None) -> str:
-    """A p value with three decimals."""
+    """A p value with three decimals, or "< 0.001"."""
     if p is None:
         return ABSENT
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

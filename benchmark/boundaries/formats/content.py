@@ -16,7 +16,7 @@ _PAGE_STARTS = (b"<!doctype html", b"<html")
 
 
 class DataError(ValueError):
-    """Data on disk cannot be used; the message is one line: file, the content found, the remedy."""
+    """Data on disk cannot be used; the message is one line: the file, the content found in it, the remedy."""
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:

@@ -82,7 +82,11 @@ def read_numbers(path: Path) -> Array:
 
 
 def has_orientation(path: Path) -> bool:
-    """True if an EXIF orientation turns or mirrors the image."""
+    """True if an EXIF orientation turns or mirrors the image.
+
+    Raises:
+        DataError: if the file is missing, or a PNG is truncated or damaged.
+    """
     data = read_bytes(path)
     if data.startswith(_JPEG_START):
         return _orientation(_jpeg_exif(data)) != 1

@@ -24,7 +24,7 @@ def figures_of(analysis: Analysis, reported: Sequence[ReportedTable] = ()) -> li
 
     Args:
         analysis: rows with their statistics.
-        reported: published tables, for the figures of published numbers beside ours.
+        reported: published tables, for the figures that show published numbers and ours.
     """
     found = [
         *forests_of_regularizers(analysis),

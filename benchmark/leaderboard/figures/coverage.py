@@ -12,7 +12,7 @@ from benchmark.leaderboard.plan import RowKey
 from benchmark.leaderboard.rows import Row, row_key
 
 MAX_REASONS = 5
-"""Failures that the caption tells in words."""
+"""Largest number of failures that the caption describes."""
 
 
 def coverage(analysis: Analysis) -> Figure | None:

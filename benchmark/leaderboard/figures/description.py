@@ -1,4 +1,4 @@
-"""Descriptions of figures: panels of dots, of coloured cells, or of two measures. They know no drawing library.
+"""Descriptions of figures: panels of dots, of coloured cells, or of two measures. They use no drawing library.
 
 All text is plain: a drawing library's writer escapes it. A panel stands alone, so that a narrow page may stack panels.
 """
@@ -19,14 +19,14 @@ STYLES = {
     MEAN: "the mean over seeds",
     PUBLISHED: "a published number",
 }
-"""Styles of marks, with what they mean."""
+"""Styles of marks with their meanings."""
 MAX_ROWS = 40
-"""Rows that one panel shows; the caption says how many there are."""
+"""Largest number of rows in a panel, see `captions.shown_of`."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A value of a category, with an interval where there is one.
+    """A value of a category, with an optional interval.
 
     Args:
         category: one of the panel's categories.
@@ -34,7 +34,7 @@ class Mark:
         low: lower end of the interval; None without an interval.
         high: upper end of the interval.
         style: one of `STYLES`.
-        text: what the mark says in words.
+        text: the mark in words.
         row: label of the row that it leads to; empty for no row.
     """
 
@@ -52,12 +52,12 @@ class DotPanel:
     """Values by category, one line per category.
 
     Args:
-        title: what the panel shows.
-        axis: the value axis with its unit.
+        title: title of the panel.
+        axis: name of the value axis with its unit.
         categories: from top to bottom.
         marks: in the order of drawing.
         zero: True if the axis shows a line at 0.
-        absent: what is said where a category has no mark.
+        absent: text for a category without a mark.
     """
 
     title: str
@@ -73,9 +73,9 @@ class Cell:
     """One cell of a map.
 
     Args:
-        value: what its colour says; None for a cell that is drawn as missing.
+        value: number that its colour shows; None for a cell that is drawn as missing.
         label: short text within the cell.
-        text: what the cell says in words.
+        text: the cell in words.
         row: label of the row that it leads to; empty for no row.
     """
 
@@ -90,13 +90,13 @@ class MapPanel:
     """Coloured cells by two categories; a pair without a cell is left blank.
 
     Args:
-        title: what the panel shows.
-        columns: from left to right.
-        rows: from top to bottom.
+        title: title of the panel.
+        columns: names of the columns, from left to right.
+        rows: names of the rows, from top to bottom.
         cells: by (row, column).
         limit: the colours span [-limit, limit] if `diverging`, else [0, limit].
         diverging: True for two colours around 0, False for shades of one.
-        scale: what the colour says, with its unit.
+        scale: name of the number that the colours show, with its unit.
     """
 
     title: str
@@ -127,9 +127,9 @@ class ScatterPanel:
     """Two measures of rows.
 
     Args:
-        title: what the panel shows.
-        x_axis: with its unit.
-        y_axis: with its unit.
+        title: title of the panel.
+        x_axis: name of the horizontal axis with its unit.
+        y_axis: name of the vertical axis with its unit.
         points: the points with `on_front` are joined by a line of steps.
     """
 
@@ -148,8 +148,8 @@ class Figure:
 
     Args:
         key: short name for files and links, unique within its table.
-        title: what it shows.
-        caption: how to read it, with n, protocol and version, and what it cannot show.
+        title: title of the figure.
+        caption: how to read the figure, with n, protocol, version and its limits.
         panels: in reading order.
         columns: panels side by side where the page is wide.
     """

@@ -222,7 +222,7 @@ def _cell(analysis: Analysis, row: Row, task: str) -> Cell:
 
 
 def _limit(analysis: Analysis, tasks: Sequence[str]) -> float:
-    """Range of the colours: nine in ten gains lie within it, so that one broken row does not pale the others."""
+    """Range of the colours, at least 0.5: nine in ten gains lie within it, so that an outlier does not decide it."""
     sizes = sorted(abs(value) for value in _means(analysis, tasks))
     return max(sizes[int(0.9 * (len(sizes) - 1))], 0.5) if sizes else 1.0
 

@@ -40,7 +40,7 @@ def picture_of(analyses: Sequence[Analysis]) -> Figure | None:
 
 
 def write_picture(path: Path, analyses: Sequence[Analysis]) -> None:
-    """Write the SVG; its metadata hold the digest of what it shows.
+    """Write the SVG; its metadata hold the digest of its content.
 
     Raises:
         ValueError: if there is no board.
@@ -57,7 +57,7 @@ def write_picture(path: Path, analyses: Sequence[Analysis]) -> None:
 
 
 def picture_is_current(path: Path, analyses: Sequence[Analysis]) -> bool:
-    """True if a file shows the results, whatever version of matplotlib drew it."""
+    """True if a file shows the present results; drawings of all versions of matplotlib count."""
     figure = picture_of(analyses)
     try:
         return figure is not None and _digest(figure) in path.read_text(encoding="utf-8")
@@ -66,6 +66,6 @@ def picture_is_current(path: Path, analyses: Sequence[Analysis]) -> bool:
 
 
 def _digest(figure: Figure) -> str:
-    """A name for what the figure shows, in which numbers have six digits."""
+    """Digest of the content of the figure, with numbers rounded to six digits."""
     shown = [figure.title, *(panel.title for panel in figure.panels), *map(plotly_figure, figure.panels)]
     return f"figure {sha256(json.dumps(shown).encode()).hexdigest()}"

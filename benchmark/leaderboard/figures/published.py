@@ -1,4 +1,4 @@
-"""Published numbers beside ours: separate panels, never one axis."""
+"""Figures of published numbers and ours: in separate panels, never on one axis."""
 
 from __future__ import annotations
 

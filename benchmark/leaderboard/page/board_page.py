@@ -38,7 +38,8 @@ SCRIPTS = (
     "main.js",
 )
 MAX_TABLES = 8
-"""Tables of other runs whose figures the page holds, those with the most results first; boards always have theirs."""
+"""Largest number of tables of other runs with figures on the page, the ones with the most results. Every board has its
+figures."""
 
 
 def page_text(
@@ -86,7 +87,7 @@ def _packed_plotly() -> str:
 
 @cache
 def _environment() -> Environment:
-    """Every text that a template inserts is escaped."""
+    """Environment of the templates, which escapes every inserted text."""
     return Environment(
         loader=FileSystemLoader(ASSETS),
         autoescape=True,

@@ -28,8 +28,8 @@ def curves_of(cell: Stored, points: int, names: tuple[str, ...] = ()) -> Curves 
     """The training curves of a cell; None if they are not stored or not readable.
 
     Args:
-        cell: a result; its details lie beside it.
-        points: most points of a curve.
+        cell: a result; its details are a file in the same folder.
+        points: largest number of points of a curve.
         names: losses to keep; all if empty.
     """
     path = cell.path.with_suffix(".details.jsonl.gz")

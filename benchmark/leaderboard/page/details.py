@@ -85,7 +85,7 @@ def _cell(cell: Stored, folder: Path, texts: Texts, limits: tuple[int, tuple[str
 
 
 def _from_checkout(path: Path) -> str:
-    """A path as it is typed in the checkout; as it is for a file elsewhere."""
+    """A path relative to the checkout; for a file outside of the checkout, the path unchanged."""
     return relative_path(CHECKOUT, path.absolute()) if path.absolute().is_relative_to(CHECKOUT) else str(path)
 
 

@@ -1,4 +1,4 @@
-"""The rows of the page: the records of leaderboard.csv by column, and what stands above and below each table."""
+"""The rows of the page: the records of leaderboard.csv by column, and the texts above and below each table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmark.leaderboard.summary import comparison_name, describe, reference_n
 from benchmark.leaderboard.text import format_gain, format_p, format_seeds
 
 ELSEWHERE = ("files",)
-"""Fields that stand in the details of a row."""
+"""Fields that only the details of a row show."""
 ENDS = (" low", " high")
 """Ends of intervals of metrics, which the page does not show."""
 

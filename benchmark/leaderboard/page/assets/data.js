@@ -5,7 +5,7 @@ function unpacked(id) {
   return unpackedBlocks.get(id);
 }
 
-// The large blocks stand at the end of the file: the table is shown before they are read.
+// The large blocks are at the end of the file: the table is shown before they are read.
 function present(id) {
   const last = id !== "table-data" && document.readyState === "loading";
   return new Promise((found) => {
@@ -27,7 +27,7 @@ const data = JSON.parse(await unpacked("table-data"));
 const numRows = data.label.length;
 const columnById = new Map(data.columns.map((column) => [column.id, column]));
 
-// The value of a field of a row; null where it has none.
+// The value of a field of a row; null without a value.
 function field(name, row) {
   const found = data.fields[name];
   if (found === undefined) return null;
@@ -48,7 +48,7 @@ const ALL = Array.from({ length: numRows }, (_, row) => row);
 const methods = unique(ALL.map(methodOf));
 const regularizers = data.regularizer.texts;
 
-// What the search looks in; made at the first search.
+// The text of each row that is searched; made at the first search.
 let haystacks = null;
 function haystack(row) {
   haystacks ??= ALL.map((index) => {

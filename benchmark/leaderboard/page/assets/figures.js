@@ -108,7 +108,7 @@ function panelBox(panel, figure, table) {
   return element("div", { class: "panel" }, element("h4", {}, panel.title), plot);
 }
 
-// What the marks of a figure say, as lists: plotly's texts are escaped, so they are read as text.
+// The texts of the marks of a figure, as lists. Texts for plotly are escaped; `plain` undoes this.
 function figureData(figure) {
   const parts = figure.panels.flatMap((panel) => {
     const texts = panel.plotly.data.flatMap((trace) => trace.hovertext ?? []);

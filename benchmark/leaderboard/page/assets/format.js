@@ -25,7 +25,7 @@ function interval(mean, low, high, n) {
   return low === null ? [signed(mean), ` (n = ${n})`] : [signed(mean), ` [${signed(low)}, ${signed(high)}]`];
 }
 
-// An element with attributes and children; a text child is text, whatever it holds.
+// An element with attributes and children; tags in a child that is a text are not read as tags.
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {

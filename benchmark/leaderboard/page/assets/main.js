@@ -8,7 +8,7 @@ function render() {
   renderFigures();
 }
 
-// What stands below the table of one board: its setting, notes and statements over methods.
+// Setting, notes and statements over methods of one board, below its table.
 function renderAbout() {
   const about = byId("about");
   const table = data.tables.find((found) => found.label === state.board) ?? (data.tables.length === 1 ? data.tables[0] : null);
