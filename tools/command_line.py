@@ -96,7 +96,7 @@ def load_model_of(options: argparse.Namespace) -> TrainedModel:
 
 
 def add_cell_options(parser: argparse.ArgumentParser) -> None:
-    """Add --devices and --log. A launcher passes them to its cells by environment variables, their defaults."""
+    """Add --devices and --log. Their defaults are environment variables, which a launcher sets for its cells."""
     parser.add_argument(
         "--devices",
         type=positive,

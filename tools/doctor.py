@@ -63,7 +63,7 @@ def track(frames: Iterator[FrameFacts], total: int) -> Iterator[FrameFacts]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Examine the data set. Exit code 0 without problems, 1 with problems, 2 without a prepared data set."""
+    """Examine the data set. Exit code 0 without problems, 1 with problems, 2 without a data set, 130 after Ctrl-C."""
     options = parse_arguments(arguments)
     from concurrent.futures.process import BrokenProcessPool
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python
-"""Evaluate the trained weights of one cell again, on the test split of its data set, or imported weights.
+"""Evaluate the trained weights of one cell again, on the split of its result, or imported weights.
 
     python tools/evaluate.py results/runs/nyuv2_lite/RUN_ID.json
     python tools/evaluate.py --imported DIR --recipe nyuv2_hrnet18
 
-The first command reads the cell from its result file and its weights from results/work, and prints every metric with
-the stored value. With --store, the new numbers replace the stored numbers, for example after a metric was added. The
-second command scores the output of tools/import_checkpoint.py in DIR, under the protocol of a recipe. If a result names
-your own recipe file, give the file with --recipe: a recipe is code, and a result file cannot run code.
+The first command reads the cell from its result file and its weights from results/work or results/models, and prints
+every metric with the stored value. With --store, the new numbers replace the stored numbers, for example after a metric
+was added. The second command scores the output of tools/import_checkpoint.py in DIR, under the protocol of a recipe. If
+a result names your own recipe file, give the file with --recipe: a recipe is code, and a result file cannot run code.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = Parser(__doc__)
     parser.add_argument("result", type=Path, nargs="?", help="result file of the cell, results/runs/RECIPE/RUN_ID.json")
-    parser.add_argument("--weights", type=Path, help="model.safetensors (default: the cell's, below WORK)")
+    parser.add_argument("--weights", type=Path, help="model.safetensors (default: below WORK, else in models)")
     parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: DIR/work for DIR/runs/...)")
     parser.add_argument("--json", type=Path, help="write the metrics to this file too")
     parser.add_argument("--store", action="store_true", help="write the metrics into the result file")

@@ -9,8 +9,8 @@ boundaries or of segments, or the groundTruth of BSDS500 with all its annotators
     seism   reported by papers on multi-task learning: non-maximum suppression, 101 thresholds, the best F among them.
             Ground truth is read as segments, whose thinned outlines are the boundaries, also for a drawn map.
             --max-dist 0.011 for NYUD-v2 (default), 0.0075 for PASCAL-Context.
-    bsds    reported by papers on boundary detection: 99 thresholds, the best F between them. Ground truth are the drawn
-            boundaries. Apply non-maximum suppression before.
+    bsds    reported by papers on boundary detection: 99 thresholds, the best F between them. Ground truth is the drawn
+            boundaries. Apply non-maximum suppression to the predictions before.
 
 The name of every number has its protocol, and its ground truth if changed by --gt-variant: odsF@seism-direct.
 """
@@ -104,7 +104,7 @@ def chosen_protocol(options: argparse.Namespace) -> Protocol:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Score the folders. Exit code 0, or 2 if a file cannot be scored."""
+    """Score the folders. Exit code 0, 2 if a file cannot be scored, 130 after Ctrl-C."""
     options = parse_arguments(arguments)
     protocol = chosen_protocol(options)
     from benchmark.boundaries.formats.content import DataError
@@ -151,7 +151,7 @@ def check_outputs(options: argparse.Namespace) -> None:
 
 
 def count(options: argparse.Namespace, protocol: Protocol) -> tuple[list[str], Counts, list[str]]:
-    """Names and counts of all images, and warnings about more than half of them."""
+    """Names and counts of all images, and the warnings that hold for more than half of the images."""
     import numpy as np
 
     from benchmark.boundaries.folders import pairs_of

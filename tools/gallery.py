@@ -26,7 +26,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = Parser(__doc__)
     parser.add_argument("results", type=Path, nargs="+", metavar="RESULT", help="result file RUN_ID.json")
-    parser.add_argument("--metric", help="metric of single images, such as depth/absRel (default: of the first task)")
+    parser.add_argument("--metric", help="metric of single images (default: ranking metric of the first task)")
     parser.add_argument("--count", type=positive, default=3, metavar="N", help="best and worst images (default: 3)")
     parser.add_argument("--out", type=Path, default=Path("gallery"), metavar="DIR", help="folder (default: gallery)")
     parser.add_argument("--work", type=Path, help="folder of logs and checkpoints (default: DIR/work for DIR/runs/...)")

@@ -47,7 +47,7 @@ def chosen_recipes(text: str | None) -> list[str]:
     """Names of published recipes.
 
     Raises:
-        ValueError: for a name of no published recipe.
+        ValueError: for a name that is not a published recipe.
     """
     from benchmark.cost.device_check.steps import PUBLISHED
     from benchmark.tasks import suggest

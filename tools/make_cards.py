@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Write the cards of all metrics and data sets from the docstrings of their modules.
+"""Write the cards of all metrics and data sets, and the tables of all methods, from the docstrings of their modules.
 
 Without options, it updates benchmark/metrics/CARDS.md, datasets/CARDS.md and docs/methods.md. If a card is incomplete,
 it names the card and writes no file.

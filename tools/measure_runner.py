@@ -4,8 +4,7 @@
     python tools/measure_runner.py --recipe nyuv2_lite --method hard_sharing
 
 Both run alternately for a few steps in one process, so that other load affects both equally. The tool prints the ratio
-of
-the median step times. The plain loop is: next batch, forward, losses, backward, optimiser step, schedule.
+of the median step times. The plain loop is: next batch, forward, losses, backward, optimiser step, schedule.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@
 
 A cell that is done is not run again, so the same command continues a grid that was stopped or failed in part. A cell
 whose recipe, user code, version or data changed is a new cell. Several grids may run at a time on the same folders. The
-exit code is 0 if every cell is done, 1 if a cell is not done, 2 if the request was wrong.
+exit code is 0 if every cell is done, 1 if a cell is not done, 2 if the request was wrong, and 128 + N if signal N
+stopped the grid.
 """
 
 from __future__ import annotations

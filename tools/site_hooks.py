@@ -30,8 +30,8 @@ CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 LANGUAGES = {".py": "python", ".toml": "toml", ".json": "json", ".cff": "yaml"}
 
 API = {
-    "contracts": ("Contracts", "What a method, a backbone or a regularizer offers.", "benchmark.contracts"),
-    "tasks": ("Tasks", "What is predicted, which pixels count, how it is trained and ranked.", "benchmark.tasks"),
+    "contracts": ("Contracts", "Interfaces of methods, backbones and regularizers.", "benchmark.contracts"),
+    "tasks": ("Tasks", "Prediction, valid pixels, loss and ranking metric of a task.", "benchmark.tasks"),
     "registry": ("Registries", "Names of methods, regularizers, data sets and backbones.", "benchmark.registry"),
     "heads": ("Heads", "Prediction heads, resizing, and the reading of raw predictions.", "benchmark.heads"),
     "frame": ("Results as a table", "All results as one pandas frame.", "benchmark.leaderboard.frame"),
@@ -74,7 +74,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead links to files of the repository to their pages."""
+    """Point the links to files of the repository at the pages of these files."""
     origin = origin_of(page.file.src_uri)
     if page.file.src_uri.startswith(f"{PROJECT}/") and not origin.endswith(".md"):
         return markdown
@@ -110,7 +110,7 @@ def resolved(origin: str, link: str) -> str:
 
 
 def linked(pages: list[str]) -> list[str]:
-    """Files outside of docs/ that these pages link to, and the files that Markdown among these links to."""
+    """Files outside of docs/ that these pages link to, directly or through other Markdown files."""
     found: dict[str, None] = {path: None for path in pages if not path.startswith(f"{DOCS}/")}
     waiting = list(pages)
     while waiting:
@@ -170,7 +170,7 @@ def _named(nav: Any) -> Iterator[str]:
 
 
 def _outside_code(text: str, change: Any) -> str:
-    """Text with a change of everything that is not code."""
+    """Text in which `change` was applied to everything outside of code."""
     parts, last = [], 0
     for match in CODE.finditer(text):
         parts += [change(text[last : match.start()]), match[0]]

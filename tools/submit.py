@@ -52,7 +52,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--weights", type=Path, metavar="DIR", help="score DIR/RECIPE/RUN_ID/model.safetensors again")
     parser.add_argument("--summary", type=Path, metavar="FILE", help="also write the report to this Markdown file")
     parser.add_argument(
-        "--complete", action="store_true", help="the folder holds all results: name stored ones that it lacks"
+        "--complete", action="store_true", help="for a folder of all results: note the stored results that it lacks"
     )
     options = parser.parse_args(arguments)
     if options.results is not None and not options.check:

@@ -1,4 +1,4 @@
-"""Tables of all registered methods, regularizers, backbones and recipes, from their docstrings."""
+"""Tables of all registered methods, regularizers and backbones, from their docstrings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def table(entries: Iterable[Entry]) -> Iterator[str]:
 
 
 def summary(entry: Entry) -> str:
-    """First sentence of the module of an entry after the name, or of its factory where modules hold several."""
+    """Idea of an entry: the text after "NAME: " at the top of its module, else the first line of its factory.
+
+    The docstring of a module with several entries does not begin with a name.
+    """
     module = inspect.getdoc(inspect.getmodule(entry.factory)) or ""
     head = " ".join(module.partition("\n\n")[0].split())
     name, colon, idea = head.partition(": ")

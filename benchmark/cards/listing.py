@@ -23,7 +23,7 @@ METRIC_FOLDER = Path(__file__).resolve().parents[1] / "metrics"
 
 
 def listing(kind: str, results: Path) -> list[str]:
-    """One line per name of a kind: the name, and what it is.
+    """One line per name of a kind: the name and its description.
 
     Args:
         kind: a key of `KINDS`.

@@ -10,9 +10,8 @@ A docstring holds a card below an underlined heading, as Markdown bullets:
     `mIoU`, `mIoU@crop`
     * **Formula**: `mean over classes of I / U`
 
-A field above the first name holds for every name; a field below a name adds to it or replaces it for this name.
-Standard
-library only: docstrings are read from the source files, so no module is imported.
+A field above the first name holds for every name. A field below a name holds for this name alone, and replaces a field
+of the same title above the first name. Docstrings are read from the source files, so no module is imported.
 """
 
 from __future__ import annotations

@@ -79,7 +79,8 @@ def read_manifest(results: Path) -> dict[str, PublishedModel]:
 def update(results: Path, work: Path | None = None) -> tuple[dict[str, PublishedModel], list[str]]:
     """Write the model of one seed for every row of the boards, and the manifest.
 
-    A file that agrees with the manifest is kept. A row whose weights are not on this machine keeps its entry.
+    A row with an entry keeps its file, which is not compared with the manifest (see `faults`). A missing file is
+    written again if the weights of the cell are on this machine; otherwise the entry alone is kept.
 
     Args:
         results: folder of results.

@@ -172,7 +172,7 @@ def _trace(network: nn.Module, path: Path, size: Size, tasks: list[str], any_siz
 
 def _capture(network: nn.Module, path: Path, size: Size, tasks: list[str]) -> None:
     images = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
-    # onnxruntime simplifies a graph when it is loaded. torch's optimizer takes many minutes for the graph of PSD.
+    # onnxruntime simplifies a graph when it is loaded. The optimizer of torch.onnx takes many minutes for PSD.
     torch.onnx.export(
         network,
         (images,),
@@ -219,7 +219,7 @@ def _load_program(path: Path) -> Graph:
 
 @contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in a block that takes longer. Threads and Windows have no timer: there it may take longer."""
+    """Raise TimeoutError in a block that takes longer; without effect on Windows and outside of the main thread."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
@@ -238,7 +238,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the progress, graphs and warnings that the exporters print."""
+    """Suppress the progress, graphs and warnings that the exporters print."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -91,12 +91,12 @@ def read_image_metrics(path: Path) -> list[dict[str, float | None]]:
 
 
 def choose(cells: Sequence[Cell], metric: str, count: int) -> list[tuple[int, str]]:
-    """Best and worst images by the mean of a metric over cells: number of the image, and why it is shown.
+    """Best and worst images by the mean of a metric over cells: number of each image, and its title.
 
     Args:
         cells: the cells.
         metric: such as "depth/rmse@pixel".
-        count: best images, and worst images.
+        count: number of best images, and number of worst images.
 
     Raises:
         ValueError: for a metric that the images do not have.

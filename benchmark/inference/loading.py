@@ -46,7 +46,8 @@ def load(
         accelerate: replace layers by equal, faster ones on a CPU; outputs are equal up to rounding.
 
     Raises:
-        OSError, ValueError, KeyError, ImportError: if there is no such model, or it does not fit; in one line.
+        OSError, ValueError, KeyError, ImportError: if the model is not found, cannot be built, or has other weights; in
+            one line.
     """
     import_files(imports)
     found = find_model(source, weights=weights, work=work, recipe=recipe)

@@ -82,8 +82,8 @@ class TrainedModel:
 
         Args:
             pictures: a path, an (H, W, 3) or (H, W) uint8 array or an image of Pillow; or a list or tuple of these.
-            size: (H, W) whose area the pictures are scaled to for the network, with their aspect kept; the size of the
-                images that the model was evaluated on if not given.
+            size: (H, W) whose area the pictures are scaled to for the network, with their aspect kept. If not given,
+                the size that the model was evaluated at, or `DEFAULT_SIZE` if this was the full size of each frame.
             batch_size: pictures of equal size that are computed together.
 
         Returns:

@@ -101,7 +101,7 @@ def card_text(description: ModelDescription, result: RunResult | None) -> str:
 
 
 def facts(description: ModelDescription, result: RunResult | None, method: str) -> str:
-    """Table of what the model is and where it comes from."""
+    """Table of the parts of the model, its training and its data."""
     size = description.input_size
     origin = result.provenance if result is not None else {}
     rows = {

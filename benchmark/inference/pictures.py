@@ -53,11 +53,12 @@ def read_picture(picture: Any) -> Pixels:
 
 
 def network_size(picture: tuple[int, int], trained: tuple[int, int]) -> tuple[int, int]:
-    """(H, W) of the network input: the aspect of the picture, the area of the images that the model was trained for.
+    """(H, W) of the network input: the aspect of the picture, at most `MAX_ASPECT`, and the area of the model's images.
 
     Args:
         picture: (H, W) of the picture.
-        trained: (H, W) of those images.
+        trained: (H, W) of the images of the model; returned unchanged for a picture of this size. Other results have no
+            side below `MIN_SIDE`.
     """
     height, width = picture
     aspect = min(max(width / height, 1 / MAX_ASPECT), MAX_ASPECT)
@@ -82,7 +83,7 @@ def files_of(path: Path) -> list[Path]:
     """The file itself, or the files below a folder in the order of their names, without system files.
 
     Raises:
-        DataError: if there is nothing.
+        DataError: if the path does not exist, or the folder has no files.
     """
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if file.is_file() and not is_system_file(file.name))

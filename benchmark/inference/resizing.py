@@ -41,7 +41,7 @@ def _typed(task: Task, values: NDArray[np.generic]) -> NDArray[np.generic]:
 def _strips(prediction: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
     """Strips (C, n, W) of the prediction resized to (H, W), from top to bottom.
 
-    The interpolation is separable: rows are mixed first, then `upsample_to` widens a strip whose height is right.
+    The interpolation is separable: rows are mixed to the height of the strip, then `upsample_to` widens it to W.
     """
     channels, rows, _ = prediction.shape
     height, width = size

@@ -24,8 +24,8 @@ def cell_weights(path: Path, result: RunResult, work: Path | None = None) -> Pat
     """File of the weights of a stored cell.
 
     Args:
-        path: its result file, DIR/runs/RECIPE/RUN_ID.json.
-        result: its content.
+        path: result file of the cell, DIR/runs/RECIPE/RUN_ID.json.
+        result: content of the result file.
         work: folder of logs and checkpoints; DIR/work if not given.
 
     Raises:

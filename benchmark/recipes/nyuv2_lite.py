@@ -7,7 +7,7 @@ Regularizers have their default weight; with `--set regularizer.weight=calibrate
 is 0.3 times the gradient of the tasks. The settings were chosen on the validation split, see
 results/studies/nyuv2_lite/README.md.
 
-    python tools/prepare_nyuv2.py --from-folder ../shared/data/nyuv2 --out data/nyuv2
+    python tools/prepare_nyuv2.py --from-folder FOLDER --out data/nyuv2
     python tools/run_grid.py --recipe nyuv2_lite --methods single_task,hard_sharing --regularizers none,aux_heads
 """
 

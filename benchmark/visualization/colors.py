@@ -36,7 +36,7 @@ def label_values(task: Task, target: Tensor) -> tuple[NDArray[np.float32], NDArr
 
 
 def span_of(arrays: Iterable[NDArray[np.float32]]) -> Span:
-    """Minimum and maximum of the first array that is not empty; the maximum is larger than the minimum."""
+    """Minimum and maximum of the first non-empty array; (low, low + 1) if they are equal, (0, 1) without values."""
     values = next((array for array in arrays if array.size), np.zeros(1, np.float32))
     low, high = float(values.min()), float(values.max())
     return (low, high) if high > low else (low, low + 1.0)
@@ -65,7 +65,7 @@ def colorize(
 
 
 def class_colors(count: int) -> Picture:
-    """(count, 3) distinct colours, none of them black: of 40 classes the colours of NYU-v2, else a generated series."""
+    """(count, 3) distinct colours, none black: for 40 classes the colours of NYU-v2, else a generated series."""
     from matplotlib.colors import hsv_to_rgb
 
     if count == len(COLORS_40):

@@ -34,7 +34,7 @@ def training_picture(
         tasks: the tasks, one column each.
 
     Returns:
-        (rows, columns, 3) RGB. All tiles of a task have one scale of colours.
+        (height, width, 3) RGB of all tiles. The tiles of a task have one scale of colours.
     """
     plain = (
         (image.cpu().permute(1, 2, 0) * torch.tensor(IMAGENET_STD) + torch.tensor(IMAGENET_MEAN)).clamp(0, 1).numpy()

@@ -86,7 +86,7 @@ class RenderedImage:
         return self.image.shape[0], self.image.shape[1]
 
     def span(self, name: str) -> Span:
-        """Span of the values of a task: of its label, or of its predictions without a label."""
+        """Span of the values of a task: of its label if there is one, else of its prediction."""
         task = self.tasks[name]
         values = [
             prediction_values(task, maps[name], self.size) for maps in (self.predictions, self.rendered) if name in maps
@@ -97,7 +97,7 @@ class RenderedImage:
         return span_of(values)
 
     def depth_span(self) -> Span:
-        """Span of depth in metres: of the depth task, or of the samples without this task."""
+        """Span of depth in metres: of the depth task if there is one, else of the samples of a ray."""
         return self.span(self.depth_task) if self.depth_task else span_of([self.sample_depth.cpu().numpy()])
 
 
