@@ -9,5 +9,5 @@
     summary    checks over all frames: coverage, classes that never occur, units
     at_preparation   the checks of plausibility while a data set is prepared
 
-A problem makes results wrong or a training fail; a warning needs a look by the user.
+A problem makes results wrong or a training fail; a warning may be intended, so the user has to judge it.
 """

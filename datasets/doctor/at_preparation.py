@@ -53,7 +53,7 @@ class PreparationExaminer:
         digests: Mapping[str, str],
         frames: Sequence[FrameFacts],
     ) -> tuple[str, ...]:
-        """Findings about the data set in one line each, problems first.
+        """The first `MAX_FINDINGS` findings about the data set, one line each, problems first.
 
         Args:
             info: content of dataset.json.

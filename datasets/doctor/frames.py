@@ -33,7 +33,7 @@ UNREADABLE = (
     TokenError,
     cv2.error,
 )
-"""Exceptions of the readers for damaged files, with `DataError`, a ValueError."""
+"""Exceptions of the readers for damaged files; `DataError` is a ValueError."""
 
 NEAREST, FARTHEST = 0.3, 20.0
 """Range in metres of the median depth of a frame of a room."""
@@ -42,7 +42,7 @@ LONGEST_DEVIATION = 0.01
 """Largest deviation of the length of a unit vector; float16 rounding causes 0.0005."""
 
 MOST_BOUNDARY = 0.5
-"""Share of boundary pixels in a frame above which 0 and 255 are exchanged."""
+"""Share of boundary pixels in a frame above which the codes 0 and 255 are taken to be exchanged."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ OFFICIAL_COUNTS = {"nyuv2": {"train": 795, "test": 654}, "pascal": {"train": 499
 """Number of frames per split of the complete data sets, by the beginning of the id."""
 
 NEARLY = 0.9
-"""Share of the official number above which frames are lost; a smaller share is a deliberate subset."""
+"""If more than this share of the official frames is present, the others count as lost; else the part is intended."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

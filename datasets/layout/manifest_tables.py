@@ -67,7 +67,7 @@ def pinhole_matrix(intrinsics: tuple[float, float, float, float]) -> NDArray[np.
 
 
 def assumed_intrinsics(size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """fx, fy, cx, cy in pixels for an unknown camera: focal length of the longer side (53 degrees), centred axis."""
+    """fx, fy, cx, cy in pixels for an unknown camera: focal length = longer side (53 degrees), axis centred."""
     focal = float(max(size))
     return focal, focal, size[1] / 2, size[0] / 2
 

@@ -36,9 +36,9 @@ class CanonicalDataset(Dataset[dict[str, Any]]):
             `datasets.layout.validation` holds out, or "fit", the other frames.
         size: (H, W) to which frames are resized before augmentation; None keeps the stored sizes.
         augmentation: see `datasets.loading.augmentation.Augmentation`; "test" and "val" take only `pad`.
-        tasks: names of the tasks to load, all by default; other labels are not read.
+        tasks: names of the tasks to load, all by default; other labels are read only if the augmentation needs them.
         seed: seed of the augmentation.
-        cache: keep the frames of this `size` in memory-mapped files below `root/cache`.
+        cache: keep the frames of this `size` in memory-mapped files, see `datasets.loading.cache`.
         share: share in (0, 1] of the frames of "train" or "fit", the same frames for every seed. A larger share
             includes the frames of a smaller one.
 

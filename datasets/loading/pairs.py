@@ -122,7 +122,7 @@ def join_pairs(labelled: CanonicalDataset, views: CanonicalDataset, tasks: Seque
 
 
 def partners(views: CanonicalDataset, gap: int) -> dict[int, list[int]]:
-    """Posed frames of the same scene within `gap` of each frame; a frame without any is left out."""
+    """Posed frames of the same scene within `gap` of each posed frame; a frame without such a neighbour is left out."""
     posed = [(views.frames[index].scene, index) for index in views.chosen if views.frames[index].pose is not None]
     neighbours = {}
     for _, members in groupby(sorted(posed), key=lambda pair: pair[0]):
@@ -146,7 +146,7 @@ def relative_pose(
         first: (4, 4) camera-to-world pose of the first view, metres.
         second: (4, 4) camera-to-world pose of the second view, metres.
         first_space: (3, 3) map of camera coordinates by the augmentation, see `Frame.space`.
-        second_space: map of the second view. With equal maps the result keeps a rotation.
+        second_space: map of the second view. If both maps are equal, the (3, 3) part of the result is a rotation.
     """
     between = np.linalg.inv(second) @ first
     pose = np.eye(4)

@@ -9,7 +9,7 @@ its input. Common rules:
   times longer: every reprojected point X becomes X / s, and normals do not change;
 * a flip negates x of the normals.
 
-The transforms follow the published ATRC and InvPT code (specs/methods.md 2.2): `scale`, `crop`, `flip`,
+The transforms follow the published ATRC and InvPT code: `scale`, `crop`, `flip`,
 `datasets.loading.photometric`, `normalise`, `pad`, with their interpolation and rounding.
 """
 
@@ -169,8 +169,9 @@ def zoom_window(size: tuple[int, int], factor: float) -> tuple[int, int]:
 def resize(frame: Frame, size: tuple[int, int]) -> Frame:
     """Resample the frame to `size` (H, W): intrinsics change per axis, depth does not change.
 
-    The image is averaged over each new pixel (bilinear where it grows), labels take the value at the nearest pixel
-    centre, and a pixel is boundary if its footprint contains a boundary pixel, so that thin lines remain.
+    If neither side grows, the image is averaged over each new pixel, and a pixel is boundary if its footprint contains
+    a boundary pixel, so that thin lines remain. Otherwise the image is interpolated bilinearly. All other labels take
+    the value at the nearest pixel centre.
     """
     if size == frame.size:
         return frame

@@ -23,7 +23,7 @@ Data card
 * **Prepared** on first use, and again when a file or the manifest has changed, in the layout of every data set here:
   each file is read and checked once, and the id of the data ends with a hash of its content. The prepared
   data are in my_rooms/prepared, or below the folder in the environment variable MTL_CACHE.
-* **Camera**: `intrinsics` in the manifest, else assumed, with a focal length of the longer side.
+* **Camera**: `intrinsics` in the manifest; if missing, a focal length equal to the longer side is assumed.
 """
 
 from __future__ import annotations

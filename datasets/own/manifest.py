@@ -135,7 +135,7 @@ def read_manifest(root: Path) -> Manifest:
     """
     path = root / MANIFEST
     if not path.is_file():
-        raise DataError(f"{path}: there is no manifest; README.md shows one")
+        raise DataError(f"{path}: there is no manifest; docs/your_data.md shows one")
     try:
         content = ManifestFile.model_validate(parse_json(read_text(path)))
         return Manifest(

@@ -12,7 +12,7 @@ Data card
   neither.
 * **Size**: different for each photograph, up to 500 pixels a side. Training crops 512x512, evaluation pads to 512x512
   with ignored pixels and crops the padding before scoring.
-* **Camera**: not known. Intrinsics are assumed, with a focal length of the longer side.
+* **Camera**: not known. A focal length equal to the longer side is assumed.
 
 Source and caveats of each modality:
 

@@ -18,7 +18,7 @@ Data card
   the median of measured depth / depth of the 3D point over all its observations.
 * **Intrinsics**: 7-Scenes 585 585 320 240 at 640x480, TUM RGB-D 525 525 319.5 239.5 at 640x480, both scaled with the
   image, unless `--intrinsics` is given; COLMAP models have their cameras. Here pixel centres are at integer + 0.5, as
-  in COLMAP; TUM RGB-D counts them at integers, so 0.5 is added to its cx and cy, also to given ones.
+  in COLMAP; TUM RGB-D counts them at integers, so 0.5 is added to its cx and cy, also to values of `--intrinsics`.
 * **Deviations**: in TUM RGB-D a colour image and a depth image belong together if their times differ by at most 0.02 s,
   nearest first, and so do image and pose; frames without either, or whose pose is NaN, infinite or zero, are left out
   and counted in `notes` of dataset.json.

@@ -1,7 +1,7 @@
 """TUM RGB-D: rgb.txt, depth.txt and groundtruth.txt, associated by their timestamps.
 
-The words of a line are separated by blanks, tabs or commas. Timestamps are in seconds; whole numbers of 14 or more
-digits are nanoseconds, as ROS and EuRoC write them. Poses with NaN or a zero quaternion are left out.
+The words of a line are separated by blanks, tabs, commas or semicolons. Timestamps are in seconds; whole numbers of 14
+or more digits are nanoseconds, as ROS and EuRoC write them. Poses with NaN or a zero quaternion are left out.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def read_array(path: Path, key: str = "") -> Array:
 
 
 def to_labels(array: Array, highest: int, size: tuple[int, int], where: str, lowest: int = 0) -> Array:
-    """(H, W) uint8 label map, from whole numbers of any type; a negative `lowest` is moved to 0.
+    """(H, W) uint8 label map, from whole numbers of any type. A negative `lowest` is subtracted from all labels.
 
     Args:
         array: (H, W) map as read.
@@ -131,7 +131,8 @@ def to_metres(array: Array, size: tuple[int, int], where: str) -> Array:
     """(H, W) float32 depth in metres, 0 missing; depth beyond the range of indoor scenes is refused.
 
     Raises:
-        DataError: if the size is another, a value is negative or not finite, or the unit seems wrong.
+        DataError: if the size is another, no pixel has a depth, a value is negative or not finite, or the unit seems
+            wrong.
     """
     check_shape(array, size, where)
     depth = array.astype(np.float32)
@@ -161,11 +162,12 @@ def to_normals(array: Array, size: tuple[int, int], where: str) -> Array:
     """(H, W, 3) float32 unit normals, zero missing, in the frame of the file.
 
     8-bit pictures are decoded as n = 2 v / 255 - 1. They cannot code a zero vector: the nearest codes, 127 and 128,
-    mean missing. A vector shorter than `SHORTEST` or longer than `LONGEST` counts as missing. Other vectors are
-    normalised, except vectors of float files whose length is 1 up to rounding.
+    mean missing. A vector shorter than `SHORTEST` counts as missing, and so does an 8-bit vector longer than `LONGEST`.
+    Other vectors are normalised, except vectors of float files whose length is 1 up to rounding.
 
     Raises:
-        DataError: if the size is another, a value is not finite, or most vectors have an impossible length.
+        DataError: if the size is another, a value is not finite, a vector not from 8 bits is longer than `LONGEST`, or
+            most vectors are far from length 1.
     """
     check_shape(array, (*size, 3), where)
     vectors = array.astype(np.float32)

@@ -90,7 +90,7 @@ def looking_at(position: Array, target: Array, roll: float) -> Array:
 
 
 def is_open(room: Room, position: Array, margin: float = 0.25) -> bool:
-    """True if a camera may be at a position: inside the room and not above or in furniture."""
+    """True if a camera may be at a position: inside the room and not above, below or in an obstacle."""
     x, y = float(position[0]), float(position[1])
     inside = min(x, y, room.width - x, room.depth - y) > margin + 0.1
     column = Block((x, y, 0.0), (x, y, room.height))

@@ -144,6 +144,8 @@ def generate(root: Path, plan: RoomPlan, workers: int | None = None) -> DatasetI
 
     Raises:
         DataError: if something that is not a synthetic data set lies at `root`.
+        ImportError: if the package embreex is missing.
+        RuntimeError: if a rendering process was killed.
     """
     refuse_foreign(root)
     writer = CanonicalWriter(

@@ -30,7 +30,7 @@ class MaterialTable:
         colours: (M, 3, 3) the three linear RGB colours.
         scale: (M,) metres per repeat.
         seed: (M,) seed of the noise.
-        turned: (M,) True where the texture directions are swapped.
+        swap_uv: (M,) True where the texture directions are swapped.
         emission: (M,) emitted radiance as a multiple of the colour.
         mirror: (M,) True for mirrors.
     """

@@ -9,7 +9,7 @@ from datasets.synthetic.meshes import bevelled, box, cylinder, rectangle, span, 
 
 
 def _framed(label: str, frame: Material, surface: Material, width: float, height: float, bar: float) -> Item:
-    """A flat surface in a frame. The texture is centred and one repeat per `surface.scale`."""
+    """A flat surface in a frame. The texture is centred and repeats every `surface.scale` metres."""
     depth = 0.035
     item = Item(width, depth, height)
     x, y = width / 2, depth / 2

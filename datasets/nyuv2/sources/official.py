@@ -236,7 +236,7 @@ def _table_of_file(path: Path, names: Sequence[str]) -> tuple[int, ...]:
     if not classes or not all(value in range(1, NUM_CLASSES + 1) for value in classes):
         raise DataError(f"{path}: mapClass has values other than the classes 1 to {NUM_CLASSES}")
     if names and read_variable(path, "allClassName") != list(names):
-        raise DataError(f"{path}: allClassName is not what `names` in the .mat file is; the two do not belong together")
+        raise DataError(f"{path}: allClassName differs from `names` in the .mat file; the two do not belong together")
     return (0, *map(int, classes))
 
 

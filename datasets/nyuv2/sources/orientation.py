@@ -71,7 +71,7 @@ class Agreement:
         return float(sum(signs[axis] * self.products[axis, order[axis]] for axis in range(3)))
 
     def correlation(self, axis: int) -> float | None:
-        """Correlation of one component; None if it is too weak, as x and y on a fronto-parallel wall."""
+        """Correlation of one component; None for few pixels or small values, as of x and y on a frontal wall."""
         if self.pixels < _FEWEST_PIXELS or self.squares[:, axis].min() < _WEAKEST**2:
             return None
         return float(self.products[axis, axis] / np.sqrt(self.squares[:, axis].prod()))
