@@ -74,7 +74,7 @@ def draw_cell(options: argparse.Namespace) -> None:
     """Draw the frames of a cell.
 
     Raises:
-        ValueError: if its regularizer has no triplane, or a frame number is too large.
+        ValueError: if the regularizer of the cell has no triplane, or the split has no frame of a given number.
     """
     from benchmark.records.store import stored_cell
     from benchmark.training.restore import trained_module, unaugmented_split

@@ -81,8 +81,8 @@ class Support:
 class Item:
     """A piece of furniture in its local frame: x right, y to the back, z up; the front faces -y.
 
-    The origin is the centre of the footprint, at the floor for furniture, doors and windows. Other items on a wall have
-    their lowest point at z = 0.
+    The origin is the centre of the footprint, at the floor for furniture, doors and windows, and at the lower edge of
+    other items on a wall.
 
     Args:
         width: extent along x, metres.
