@@ -41,7 +41,15 @@ def test_the_interval_is_that_of_one_further_value():
 
 @pytest.mark.parametrize(
     ("again", "expected"),
-    [(20.5, EQUAL), (20.5 + 1e-9, EQUAL), (20.6, WITHIN), (25.9, WITHIN), (26.1, OUTSIDE), (16.0, OUTSIDE)],
+    [
+        (20.5, EQUAL),
+        (20.5 + 1e-9, EQUAL),
+        (20.5 + 1e-6, WITHIN),
+        (20.6, WITHIN),
+        (25.9, WITHIN),
+        (26.1, OUTSIDE),
+        (16.0, OUTSIDE),
+    ],
 )
 def test_the_other_seeds_decide(again, expected):
     """The interval of 20, 21 and 22 is 21 +- 4.97."""
@@ -51,6 +59,31 @@ def test_the_other_seeds_decide(again, expected):
 def test_two_other_seeds_decide_nothing():
     assert verdict(20.0, 20.1, others=(20.0, 21.0)) == UNDECIDED
     assert verdict(20.0, 20.0, others=()) == EQUAL
+
+
+def test_values_near_zero_are_equal_by_their_difference():
+    assert verdict(0.0, 5e-10) == EQUAL
+
+
+def test_the_one_value_of_seeds_without_a_spread_is_within():
+    assert verdict(20.5, 20.0, others=(20.0, 20.0, 20.0)) == WITHIN
+
+
+def test_a_ranking_metric_that_was_not_measured_again_is_outside():
+    seeds = [cell(seed, 19.0 + seed).result for seed in (1, 2, 3)]
+    again = make_cell("mtan", values={"pixAcc": 50.0}, **ROW).result
+    assert verdict_of(agreements(cell(0, 20.0, 50.0).result, again, seeds)) == OUTSIDE
+
+
+def test_one_metric_outside_counts_more_than_one_undecided():
+    """The other seeds have no depth error, so that it is undecided."""
+    tasks = {"tasks": ("semseg", "depth"), "version": 2}
+    stored, again = (
+        make_cell("mtan", values={"mIoU": miou, "rmse@pixel": rmse}, **tasks).result
+        for miou, rmse in ((20.0, 0.5), (90.0, 0.6))
+    )
+    others = [make_cell("mtan", seed=seed, values={"mIoU": 20.0 + seed}, **tasks).result for seed in (1, 2, 3)]
+    assert verdict_of(agreements(stored, again, others)) == OUTSIDE
 
 
 def test_a_metric_that_ranks_nothing_denies_equality_but_decides_nothing_else():
@@ -98,3 +131,14 @@ def test_the_table_shows_both_values_and_the_interval():
         "within the spread",
     ]
     assert other.rstrip(" |").endswith("differs")
+
+
+def test_the_table_shows_what_is_equal_and_what_is_missing():
+    """The interval of pixAcc decides nothing, so it is not shown."""
+    seeds = [cell(seed, 19.0 + seed, 50.0 + seed).result for seed in (1, 2, 3)]
+    again = make_cell("mtan", values={"pixAcc": 50.0}, **ROW).result
+    text = agreement_text(agreements(cell(0, 20.5, 50.0).result, again, seeds))
+    ranked, other = ([part.strip() for part in line.split("|")[1:-1]] for line in text.splitlines()[2:])
+    dash = "\N{EN DASH}"
+    assert ranked == ["semseg mIoU ↑ (%)", "20.50", dash, dash, "[16.03, 25.97]", "outside"]
+    assert other == ["semseg pixAcc ↑ (%)", "50.00", "50.00", "0", dash, "equal"]

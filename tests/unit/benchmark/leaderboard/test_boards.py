@@ -263,9 +263,9 @@ def test_only_cells_of_the_newest_ingredients_of_a_row_are_shown():
 
 
 def test_noise_is_pooled_over_rows_that_vary():
-    """Relative deviations of 1 % (two degrees of freedom) and 2 % (one); a constant row says nothing of noise."""
+    """Relative deviations of 1 % (two degrees of freedom) and 2 % (one); constant rows of a rounded mean none."""
     made = cells_with("single_task", "none", [99.0, 100.0, 101.0])
-    made += cells_with("mtan", "none", [50.0 - 0.5**0.5, 50.0 + 0.5**0.5]) + cells_with("pap", "none", [30.0] * 3)
+    made += cells_with("mtan", "none", [50.0 - 0.5**0.5, 50.0 + 0.5**0.5]) + cells_with("pap", "none", [0.7] * 3)
     noise = board_of(make_plan([("single_task", "none"), ("mtan", "none"), ("pap", "none")]), made).noise
     assert noise["semseg"] == pytest.approx(((2 * 1 + 1 * 4) / 3) ** 0.5)
 

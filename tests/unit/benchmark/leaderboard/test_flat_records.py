@@ -22,6 +22,7 @@ from benchmark.leaderboard.flat_records import (
     write_parquet,
 )
 from benchmark.leaderboard.tables import tables
+from benchmark.records.overrides import Overrides
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 OUT = Path("results")
@@ -127,3 +128,139 @@ def test_parquet_has_the_same_types_with_and_without_results(board, tmp_path):
     assert whole.field("semseg/mIoU [%] n").type == "int64"
     assert whole.field("cost gmacs").type == "double"
     assert whole.metadata[b"schema_version"].decode() == str(SCHEMA_VERSION)
+
+
+TASKS = ("semseg", "depth")
+WEIGHT = Overrides({"regularizer.weight": 0.1})
+
+
+def full_board():
+    """mtan+aux equals single_task, pap is half as good with little noise, and pap+aux has two of three seeds."""
+    names = {"data": {"id": "d", "fingerprint": "f"}, "backbone": "swin", "split": "val"}
+    cost = {"parameters_training": 3e6, "parameters_inference": 2e6, "peak_memory_mb": 100.0, "train_seconds": 60.0}
+    origin = {"cost": {"size": [12, 16], "hardware": {"gpu": "G"}}, "hardware": {"cpu": "X"}}
+    scales = {("single_task", "none"): 1.0, ("mtan", "aux"): 1.0, ("pap", "none"): 0.5, ("pap", "aux"): 1.0}
+    cells = [
+        make_cell(
+            *row,
+            seed,
+            {"mIoU": 20.0 * scale + seed * scale**2, "rmse@pixel": 0.5 / scale + 0.01 * seed},
+            tasks=TASKS,
+            version=2,
+            settings={"train_cfg.max_iters": 100},
+            overrides={"lr": 1} | (dict(WEIGHT) if row == ("mtan", "aux") else {}),
+            cost={**cost, "step_seconds": 0.5},
+            provenance={**origin, "dirty": seed == 1},
+            **names,
+        )
+        for row, scale in scales.items()
+        for seed in range(2 if row == ("pap", "aux") else 3)
+    ]
+    rows = [("single_task", "none"), ("mtan", "aux", WEIGHT), ("pap", "none"), ("pap", "aux")]
+    return board_of(make_plan(rows, range(3), settings=Overrides({"lr": 1}), split="val"), cells)
+
+
+def test_every_field_of_a_row_has_its_value():
+    analysis = full_board()
+    records = {(record["method"], record["regularizer"]): record for record in row_records([analysis], OUT)}
+    record = records["mtan", "aux"]
+    expected = {
+        "board": "board",
+        "version": 2,
+        "recipe": "smoke",
+        "split": "val",
+        "data": "d",
+        "data_fingerprint": "f",
+        "backbone": "swin",
+        "tasks": "semseg depth",
+        "overrides": "lr=1",
+        "options": "regularizer.weight=0.1",
+        "n": 3,
+        "seeds": "0 1 2",
+        "planned_seeds": "0 1 2",
+        "complete": True,
+        "rank_best": 1,
+        "rank_worst": 2,
+        "among_best": True,
+        "gain_over": "single_task",
+        "gain_mean": 0.0,
+        "gain_std": 0.0,
+        "gain_n": 3,
+        "gain_p": 1.0,
+        "gain_p_adjusted": 1.0,
+        "gain_standardised": 0.0,
+        "parameters_training": 3e6,
+        "parameters_inference": 2e6,
+        "training_seconds": 50.0,
+        "train_wall_seconds": 60.0,
+        "peak_memory_mb": 100.0,
+        "cost_sizes": "12x16",
+        "cost_hardware": "{'gpu': 'G'}",
+        "hardware": "{'cpu': 'X'}",
+        "commits": "0123456789abcdef",
+        "dirty": True,
+        "schema_version": 3,
+        "cost step_seconds": 0.5,
+    }
+    assert {name: record[name] for name in expected} == expected
+    assert [name for name in record if name.startswith("cost ")] == ["cost step_seconds"], "others have fields"
+    assert [records["pap", "none"][name] for name in ("rank_best", "rank_worst", "among_best")] == [3, 3, False]
+    assert records["pap", "none"]["gain_standardised"] < 0
+    missing = records["pap", "aux"]
+    fields = ("seeds", "planned_seeds", "complete", "rank_best", "rank_worst", "among_best")
+    assert [missing[name] for name in fields] == ["0 1", "0 1 2", False, None, None, None]
+
+
+def test_rows_of_other_runs_are_neither_complete_nor_incomplete():
+    (analysis,) = analyse(tables(cells_with("mtan", "none", [20.0])))
+    (record,) = row_records([analysis], OUT)
+    assert (record["board"], record["complete"], record["planned_seeds"], record["rank_best"]) == (None, None, "", None)
+
+
+def test_every_field_of_a_comparison_has_its_value():
+    """Three methods with four seeds gain 9, 10 and 11 % in mIoU, up to a percent by seed, and nothing in depth.
+
+    The mean over tasks is half of that: 5 +- 0.5 over methods, and three methods find 3.264 standard deviations.
+    """
+    rows = [(method, name) for method in "abc" for name in ("none", "aux")]
+    cells = [
+        make_cell(
+            method,
+            name,
+            seed,
+            {"mIoU": 100.0 if name == "none" else 109.0 + "abc".index(method) + (-1) ** seed, "rmse@pixel": 0.5},
+            tasks=TASKS,
+            version=2,
+        )
+        for method, name in rows
+        for seed in range(4)
+    ]
+    analysis = board_of(make_plan([*rows, ("d", "none"), ("d", "aux")], range(4)), cells)
+    records = comparison_records([analysis])
+    assert all(record["n"] for record in records), "a comparison without a common seed is no record"
+    found = {(record["kind"], record["row"], record["baseline"], record["task"]): record for record in records}
+    record = found["methods in general", "aux", "none", None]
+    p = stats.ttest_1samp([4.5, 5.0, 5.5], 0).pvalue
+    expected = {
+        "board": "board",
+        "family": "primary",
+        "methods": "a b c",
+        "seeds": "4 4 4",
+        "mean": pytest.approx(5.0),
+        "std": pytest.approx(0.5),
+        "n": 3,
+        "df": 2.0,
+        "p": pytest.approx(p),
+        # Rows and these methods have smaller p values; d has none and counts as 1.
+        "p_adjusted": pytest.approx(2 * p),
+        "verdict": "gain",
+        "anova_p": pytest.approx(stats.f_oneway(*np.add([4, 5, 4, 5], [[0], [0.5], [1]])).pvalue),
+        "standardised": None,
+        "smallest_effect": pytest.approx(3.264 * 0.5, rel=1e-4),
+        "schema_version": 3,
+    }
+    assert {name: record[name] for name in expected} == expected
+    own = found["row", "b+aux", "b", "semseg"]
+    assert (own["methods"], own["seeds"], own["family"], own["df"]) == ("b", "4", "rest", 3.0)
+    assert own["standardised"] == pytest.approx(own["mean"] / analysis.noise["semseg"])
+    assert found["these methods", "aux", "none", "depth"]["verdict"] is None

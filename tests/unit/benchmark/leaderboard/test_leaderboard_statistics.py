@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -10,6 +12,7 @@ from scipy import stats
 from benchmark.leaderboard.columns import Column
 from benchmark.leaderboard.gains import paired_gains
 from benchmark.leaderboard.statistics import (
+    Estimate,
     holm,
     homogeneity,
     methods_in_general,
@@ -38,6 +41,7 @@ def test_the_paired_interval_by_hand():
     (estimate,) = paired_estimates([np.array([1.0, 2.0, 3.0])])
     assert estimate.high - 2 == pytest.approx(4.3027 / 3**0.5, abs=1e-4)
     assert estimate.p == pytest.approx(0.0742, abs=1e-4)
+    assert (estimate.n, estimate.df) == (3, 2)
 
 
 @pytest.mark.parametrize("n", [3, 5, 30])
@@ -80,6 +84,13 @@ def test_these_methods_by_the_formula():
     assert (estimate.mean, estimate.df) == pytest.approx((mean, df), abs=1e-9)
     assert (estimate.low, estimate.high) == pytest.approx((mean - half, mean + half), abs=1e-9)
     assert estimate.p == pytest.approx(2 * stats.t.cdf(-abs(mean) / se, df), abs=1e-9)
+    assert estimate.n == 3
+
+
+def test_methods_whose_gains_do_not_vary_have_an_interval_of_no_width():
+    """Means of 2 and 4 with three and four seeds: 3, on 2 + 3 degrees of freedom."""
+    assert these_methods([np.full(3, 2.0), np.full(4, 4.0)]) == Estimate(2, 3.0, None, 3.0, 3.0, 0.0, 5.0)
+    assert these_methods([np.zeros(3), np.zeros(3)]).p == 1.0
 
 
 def test_these_methods_of_equal_size_and_spread_are_a_regression_on_methods():
@@ -116,6 +127,23 @@ def test_homogeneity_is_the_f_test_of_nested_regressions():
     values = np.concatenate(gains)
     full, common = sm.OLS(values, design).fit(), sm.OLS(values, np.ones(len(values))).fit()
     assert homogeneity(gains) == pytest.approx(full.compare_f_test(common)[1], abs=1e-9)
+
+
+def test_homogeneity_of_two_methods_is_the_t_test_of_two_samples():
+    varying, constant = np.array([1.0, 2.0, 4.0]), np.full(4, 0.5)
+    for first, second in ((varying, varying[:2] + 2), (varying, constant + 3)):
+        assert homogeneity([first, second]) == pytest.approx(sm.stats.ttest_ind(first, second)[1], abs=1e-9)
+    assert homogeneity([constant, constant + 1]) is None, "without any spread"
+    assert homogeneity([varying]) is None
+
+
+def test_a_family_without_a_comparison_is_empty():
+    assert holm([]) == []
+
+
+def test_the_correction_leaves_the_garbage_collector_as_it_was():
+    holm([0.01, 0.02])
+    assert gc.get_freeze_count() == 0
 
 
 def test_holm_by_hand():
@@ -209,3 +237,18 @@ def test_gain_of_published_rows(values, published):
 
 def test_a_baseline_of_zero_has_no_relative_gain():
     assert paired_gains(by_seed(1.0, 1.0, 1.0, 1.0), by_seed(0.0, 1.0, 1.0, 1.0), COLUMNS).seeds == ()
+
+
+def test_gains_are_in_the_order_of_the_seeds():
+    """Seed 1: 40 -> 44 is +10 %; seed 2: 40 -> 48 is +20 %."""
+    column = COLUMNS[:1]
+    ours, theirs = (
+        {seed: {"semseg/mIoU": value} for seed, value in found} for found in ([(2, 48), (1, 44)], [(1, 40), (2, 40)])
+    )
+    gain = paired_gains(ours, theirs, column)
+    assert (gain.seeds, gain.mean.tolist()) == ((1, 2), pytest.approx([10, 20]))
+
+
+def test_without_a_metric_there_is_no_gain():
+    gain = paired_gains(by_seed(1.0, 1.0, 1.0, 1.0), by_seed(2.0, 1.0, 1.0, 1.0), ())
+    assert (gain.seeds, len(gain.mean)) == ((), 0)

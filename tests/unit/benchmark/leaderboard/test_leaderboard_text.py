@@ -15,6 +15,7 @@ from benchmark.leaderboard.analysis import analyse
 from benchmark.leaderboard.columns import chosen_columns
 from benchmark.leaderboard.latex import latex_table
 from benchmark.leaderboard.markdown import leaderboard, table_section
+from benchmark.leaderboard.notes import reading_notes
 from benchmark.leaderboard.readme import BEGIN, END, with_readme_block
 from benchmark.leaderboard.statistics import Estimate, Summary
 from benchmark.leaderboard.summary import noise_sentence
@@ -179,6 +180,11 @@ def test_words_follow_adjusted_p_values():
     assert "neither a gain nor a loss is shown" in texts[1]
     assert table_under(texts[0], "Comparisons")[2][-2] == "gain"
     assert table_under(texts[1], "Comparisons")[2][-2] == "\N{EN DASH}"
+
+
+def test_the_reading_notes_name_the_level_of_each_family():
+    text = " ".join(reading_notes())
+    assert "below 0.03 in the board's primary family, or below 0.01 in the family of all other comparisons." in text
 
 
 def test_a_board_without_results_lists_its_rows():

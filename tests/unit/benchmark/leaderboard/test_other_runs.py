@@ -34,6 +34,20 @@ def test_the_gain_over_single_task_by_hand(cell):
     assert [row.key.method for row in analysis.rows] == ["hard_sharing", "single_task"]
 
 
+def test_rows_are_in_the_order_of_their_mean_gain_over_the_reference(cell):
+    """Means over single_task: a (30 - 10) / 2 = 10, single_task 0 without a gain, b (0 + 10) / 2 = 5, c -50, c+aux -40.
+
+    c+aux has the largest gain over its own method, +20, and b the largest gain in depth.
+    """
+    values = {("single_task", "none"): (20, 1.0), ("c", "aux"): (12, 1.4), ("c", "none"): (10, 1.5)}
+    values |= {("b", "none"): (20, 0.9), ("a", "none"): (26, 1.1)}
+    results = [
+        cell(*row, values={"mIoU": miou, "rmse@pixel": rmse}, tasks=("semseg", "depth"))
+        for row, (miou, rmse) in values.items()
+    ]
+    assert [row.key.label for row in only(results).rows] == ["a", "b", "c+aux", "c", "single_task"]
+
+
 def test_a_gain_is_paired_by_seed(cell):
     """Both improve by 10 % at their own seed, so there is no spread, though the means of the metric differ much."""
     values = {("single_task", 0): 20.0, ("single_task", 1): 40.0, ("mtan", 0): 22.0, ("mtan", 1): 44.0}
@@ -100,6 +114,10 @@ def test_an_id_or_a_fingerprint_is_enough_to_compare(cell, data):
     assert analysis.reference == RowKey("mtan", "none")
 
 
+def test_rows_without_a_metric_are_not_compared(cell):
+    assert only([cell("single_task"), cell("mtan")]).comparisons == ()
+
+
 def test_settings_of_a_regularizer_make_rows_of_one_table(cell):
     """Gains of 10 % and 20 % over the one row without a regularizer, which has no such settings."""
     results = [cell("mtan", seed=seed, values={"mIoU": 20.0}) for seed in (0, 1)]
@@ -150,12 +168,12 @@ def test_values_in_another_unit_are_not_averaged(cell):
 
 
 def test_an_unknown_task_shows_its_first_metric(cell):
-    result = cell("a", tasks=("saliency",))
-    result.result.metrics["saliency"] = {
-        name: {"value": 1.0, "unit": "%", "higher_is_better": True} for name in ("maxF", "other")
+    result = cell("a", tasks=("shadows",))
+    result.result.metrics["shadows"] = {
+        name: {"value": 1.0, "unit": "%", "higher_is_better": True} for name in ("Fw", "other")
     }
     (table,) = tables([result])
-    assert [column.key for column in table.columns] == ["saliency/maxF"]
+    assert [column.key for column in table.columns] == ["shadows/Fw"]
 
 
 def test_failures_are_kept_with_the_setting_that_they_asked_for(cell):

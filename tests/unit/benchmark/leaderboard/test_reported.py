@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.leaderboard.analysis import analyse
 from benchmark.leaderboard.markdown import leaderboard
-from benchmark.leaderboard.reported import read_reported
+from benchmark.leaderboard.reported import ReportedRow, ReportedTable, read_reported, reported_lines
 from benchmark.leaderboard.tables import tables
 from benchmark.records.validation import RecordError
 
@@ -105,3 +105,48 @@ def test_a_number_that_nobody_read_in_its_source_is_refused(tmp_path, evidence):
     path.write_text(json.dumps(content))
     with pytest.raises(RecordError, match=rf"tables.1.rows.2.evidence: found '{evidence}', expected read"):
         read_reported(path)
+
+
+@pytest.mark.parametrize(
+    "link", ["http://a.org", "https://a.org/(x)", "https://a.org/x y", "https://a.org/\u202e", "https://a.org/<b>"]
+)
+def test_a_link_that_is_no_plain_https_address_is_refused(tmp_path, link):
+    content = json.loads(REPORTED.read_text())
+    content["tables"][0]["link"] = link
+    path = tmp_path / "reported.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(RecordError, match=r"tables\.0\.link"):
+        read_reported(path)
+
+
+def test_a_folder_is_no_file_of_published_numbers(tmp_path):
+    with pytest.raises(RecordError, match="not readable"):
+        read_reported(tmp_path)
+
+
+def test_a_published_zero_is_a_number_and_a_missing_value_is_a_dash():
+    """The first row has both metrics, the second a missing one, the third one alone."""
+    kinds = {"mIoU": ("semseg", "%", True), "RMSE": ("depth", "m", False)}
+    values = [{"mIoU": 0.0, "RMSE": 0.5}, {"mIoU": 40.0, "RMSE": None}, {"RMSE": 0.625}]
+    rows = tuple(
+        ReportedRow(
+            f"row {number}",
+            "m",
+            "none",
+            "ViT",
+            "read",
+            "table 1",
+            {
+                kinds[name][0]: {name: {"value": value, "unit": kinds[name][1], "higher_is_better": kinds[name][2]}}
+                for name, value in found.items()
+            },
+        )
+        for number, found in enumerate(values)
+    )
+    dash = "\N{EN DASH}"
+    assert reported_lines(ReportedTable("t", "s", "", "n", rows)) == [
+        ["method", "backbone", "source", "semseg mIoU ↑ (%)", "depth RMSE ↓ (m)"],
+        ["row 0", "ViT", "table 1", "0.00", "0.5000"],
+        ["row 1", "ViT", "table 1", "40.00", dash],
+        ["row 2", "ViT", "table 1", dash, "0.6250"],
+    ]

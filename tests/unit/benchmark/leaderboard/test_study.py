@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from made_up_results import make_cell
+from made_up_results import board_of, cells_with, make_cell, make_plan
 
 from benchmark.leaderboard.analysis import analyse
 from benchmark.leaderboard.study import study, study_table
@@ -81,3 +81,50 @@ def test_settings_without_cost_are_in_the_order_of_their_texts() -> None:
 
 def test_an_empty_study_says_so() -> None:
     assert study_table([]) == "No setting has a result.\n"
+
+
+def test_the_table_has_the_noise_the_gain_and_the_cost_of_a_pair() -> None:
+    """none 20 -+ 0.1, aux 22 -+ 0.2: relative deviations of 0.5 and 1 / 1.1 %, each times sqrt(2) for a sample of two.
+
+    Both of these variances have one degree of freedom; their mean, doubled, is the expected variance of the gain.
+    """
+    cells_of_both = [*cells("none", [19.9, 20.1], 0.18, 100), *cells("aux", [21.8, 22.2], 0.42, 100)]
+    (row,) = study(analyse(tables(cells_of_both)), "hard_sharing", "aux")
+    variances = 2 * 0.5**2, 2 * (1 / 1.1) ** 2
+    gains = [100 * (21.8 / 19.9 - 1), 100 * (22.2 / 20.1 - 1)]
+    spread = abs(gains[1] - gains[0]) / 2**0.5
+    assert row.expected == pytest.approx(sum(variances) ** 0.5)
+    assert row.gain is not None
+    assert (row.gain.mean, row.gain.std) == (pytest.approx(sum(gains) / 2), pytest.approx(spread))
+    *_, line = study_table([row]).splitlines()
+    assert [part.strip() for part in line.split("|")[1:-1]] == [
+        "smoke, version 1: as it is",
+        "20.00 ± 0.14",
+        f"{(sum(variances) / 2) ** 0.5:.2f}",
+        f"+{sum(gains) / 2:.2f} (n = 2)",
+        f"{spread:.2f} / {sum(variances) ** 0.5:.2f}",
+        "1.0",
+        f"{(sum(variances) / 60) ** 0.5:.2f}",
+    ]
+
+
+def test_the_setting_with_the_smaller_spread_at_equal_cost_is_first() -> None:
+    settings = {"overrides": {"optim_wrapper.lr": 0.1}}
+    noisy = [*cells("none", [19.0, 21.0], 0.1, 100), *cells("aux", [19.0, 21.0], 0.1, 100)]
+    quiet = [*cells("none", [19.9, 20.1], 0.1, 100, **settings), *cells("aux", [19.9, 20.1], 0.1, 100, **settings)]
+    found = study(analyse(tables([*noisy, *quiet])), "hard_sharing", "aux")
+    assert [dict(row.settings) for row in found] == [{"optim_wrapper.lr": 0.1}, {}]
+
+
+def test_a_pair_has_a_cost_only_if_both_rows_were_measured() -> None:
+    for first, second in ((0.1, None), (None, 0.1)):
+        pair = [*cells("none", [19.0, 21.0], first, 100), *cells("aux", [19.0, 21.0], second, 100)]
+        (row,) = study(analyse(tables(pair)), "hard_sharing", "aux")
+        assert row.expected is not None
+        assert (row.pair_hours, row.spread_of_an_hour) == (None, None)
+        assert [part.strip() for part in study_table([row]).splitlines()[-1].split("|")[-3:-1]] == ["\N{EN DASH}"] * 2
+
+
+def test_a_planned_row_without_a_result_is_no_setting() -> None:
+    plan = make_plan([("hard_sharing", "none"), ("hard_sharing", "aux")])
+    assert study([board_of(plan, cells_with("hard_sharing", "aux", [20.0]))], "hard_sharing", "aux") == []
