@@ -16,7 +16,7 @@ SIGNS_OF_THE_MACHINE = (
     "uncorrectable ecc",
     "nccl error",
     "nccl watchdog",
-    "device is busy or unavailable",
+    "busy or unavailable",
     "driver shutting down",
     "no space left on device",
     "connection reset",

@@ -13,6 +13,7 @@ from torch import nn
 
 from benchmark.boundaries.formats.content import DataError
 from benchmark.records.failures import CODE, DATA, INFRASTRUCTURE, OUT_OF_MEMORY
+from benchmark.records.provenance import CHECKOUT
 from benchmark.records.result import RunResult, RunSpec
 from benchmark.training import cell, checkpoints, interruption
 from benchmark.training.checkpoints import PREVIOUS_FILE, STATE_FILE, write_state
@@ -35,6 +36,17 @@ METRICS = {"semseg": {"mIoU": {"value": 1.0, "unit": "%", "higher_is_better": Tr
         (OSError(errno.ENOSPC, "No space left on device"), INFRASTRUCTURE),
         (ConnectionResetError("Connection reset by peer"), INFRASTRUCTURE),
         (RuntimeError("NCCL error: unhandled system error"), INFRASTRUCTURE),
+        (RuntimeError("Process group watchdog: NCCL watchdog thread terminated"), INFRASTRUCTURE),
+        (RuntimeError("CUDA error: uncorrectable ECC error encountered"), INFRASTRUCTURE),
+        (RuntimeError("CUDA error: CUDA-capable device(s) is/are busy or unavailable"), INFRASTRUCTURE),
+        (RuntimeError("CUDA error: all CUDA-capable devices are busy or unavailable"), INFRASTRUCTURE),
+        (RuntimeError("CUDA error: driver shutting down"), INFRASTRUCTURE),
+        (RuntimeError("[enforce fail] unexpected end of file: No space left on device"), INFRASTRUCTURE),
+        (RuntimeError("[gloo] Read error: Connection reset by peer"), INFRASTRUCTURE),
+        (RuntimeError("cuBLAS: Out of memory"), OUT_OF_MEMORY),
+        (RuntimeError("DataLoader: Cannot allocate memory (12)"), OUT_OF_MEMORY),
+        (ValueError("the column is named out of memory"), CODE),
+        (ValueError("no space left on device"), CODE),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), INFRASTRUCTURE),
         (FileNotFoundError(errno.ENOENT, "No such file", "genotype.json"), CODE),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), CODE),
@@ -43,6 +55,14 @@ METRICS = {"semseg": {"mIoU": {"value": 1.0, "unit": "%", "higher_is_better": Tr
 )
 def test_errors_have_classes(error, expected):
     assert class_of_error(error) == expected
+
+
+@pytest.mark.parametrize(("folder", "expected"), [("datasets/nyuv2", DATA), ("mtl_methods", CODE)])
+def test_a_file_that_the_code_of_a_data_set_misses_is_a_fault_of_the_data(folder, expected):
+    code = compile("open('/no/such/file')", str(CHECKOUT / folder / "part.py"), "exec")
+    with pytest.raises(FileNotFoundError) as missing:
+        exec(code)
+    assert class_of_error(missing.value) == expected
 
 
 def failing(*errors):
@@ -91,11 +111,15 @@ def test_a_diverged_cell_has_its_own_class(monkeypatch, tmp_path):
 
 def test_networks_with_batch_norm_are_recognised():
     assert "batch norm" in reason_against_parts(SPEC)
+    alone = RunSpec("smoke", "hard_sharing", "none", "resnet18", ("semseg",), 0, {"train_dataloader.batch_size": 1})
+    assert reason_against_parts(alone) == "a batch of one image cannot be split"
 
 
 def test_a_batch_is_split_with_all_its_entries():
     batch = {"images": torch.arange(5.0), "targets": {"depth": torch.arange(5.0) * 2}, "name": list("abcde"), "x": 3}
+    batch["scene"] = tuple("vwxyz")
     parts = list(split_batch(batch, 2))
+    assert [part["scene"] for part, _ in parts] == [("v", "w", "x"), ("y", "z")]
     assert [share for _, share in parts] == [0.6, 0.4]
     assert torch.cat([part["targets"]["depth"] for part, _ in parts]).tolist() == [0, 2, 4, 6, 8]
     assert [part["name"] for part, _ in parts] == [["a", "b", "c"], ["d", "e"]]
@@ -141,6 +165,10 @@ def test_a_checkpoint_that_would_fill_the_disk_is_not_begun(tmp_path, monkeypatc
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=checkpoints.RESERVE_BYTES))
     with pytest.raises(OSError, match="64 MiB are free, 64 MiB are wanted"):
         write_state(tmp_path / STATE_FILE, {"step": torch.ones(10)}, tmp_path / PREVIOUS_FILE)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=10 << 20))
+    with pytest.raises(OSError, match="10 MiB are free, 66 MiB are wanted") as refused:
+        write_state(tmp_path / STATE_FILE, {"step": torch.ones(1 << 19)}, tmp_path / PREVIOUS_FILE)
+    assert refused.value.errno == errno.ENOSPC
     assert (tmp_path / STATE_FILE).read_bytes() == before
     assert os.listdir(tmp_path) == [STATE_FILE]
 
