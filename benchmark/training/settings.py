@@ -120,7 +120,7 @@ class Split(_Settings):
     augmentation: Augmentation | None = None
     cache: Flag = False
     share: Share = 1.0
-    pairs: Annotated[str | Pairs | None, BeforeValidator(named_pairs)] = None
+    pairs: Annotated[Pairs | str | None, BeforeValidator(named_pairs)] = None
 
 
 class Dataloader(_Settings):
