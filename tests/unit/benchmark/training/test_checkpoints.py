@@ -5,26 +5,35 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from benchmark.training import checkpoints
 from benchmark.training.checkpoints import (
     PREVIOUS_FILE,
     STATE_FILE,
     STATE_KEYS,
+    OtherDevicesError,
+    ResumableStateHook,
     State,
+    check_same_devices,
     misfit,
     random_states,
+    remove_training_state,
     restore_random_states,
     restore_training_state,
+    training_state,
     usable_states,
     write_state,
 )
+from benchmark.training.data_parallel import Devices
 from benchmark.training.model_files import MODEL_FILE, CheckpointError, load_model, save_model
 
 
@@ -136,6 +145,7 @@ def test_a_state_that_would_run_code_is_left_out_and_runs_nothing(tmp_path: Path
     ("state", "reason"),
     [
         (state_at(4), ""),
+        (state_at(10), ""),
         (state_at(11), "it is at iteration 11 of 10"),
         (state_at(4) | {"module": nn.Linear(3, 3).state_dict()}, "its tensors differ from the tensors of the model"),
         (state_at(4) | {"module": 7}, "its tensors differ from the tensors of the model"),
@@ -156,3 +166,87 @@ def test_training_that_began_on_other_data_is_not_continued():
 
     with pytest.raises(CheckpointError, match=r"aaaaaaaa.*bbbbbbbb.*delete results/work/cell"):
         restore_training_state(Runner(), {"data": "a" * 64})  # type: ignore[arg-type]
+
+
+def test_a_state_that_cannot_be_opened_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_state(tmp_path / STATE_FILE, state_at(4))
+    write_state(tmp_path / PREVIOUS_FILE, state_at(2))
+    read = checkpoints.read_state
+
+    def refuse(path: Path) -> State:
+        if path.name == STATE_FILE:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(checkpoints, "read_state", refuse)
+    assert iterations(tmp_path) == [2]
+    assert "Permission denied" in capsys.readouterr().out
+
+
+def runner_at(max_iters: int, accumulated: int = 1) -> Any:
+    """The part of a Runner that a state is made of."""
+    wrapper = SimpleNamespace(_accumulative_counts=accumulated, state_dict=dict)
+    return SimpleNamespace(
+        train_loop=SimpleNamespace(max_iters=max_iters),
+        optim_wrapper=wrapper,
+        model=nn.Linear(1, 1),
+        hooks=[],
+        param_schedulers=[],
+        message_hub=SimpleNamespace(log_scalars={}),
+        train_dataloader=SimpleNamespace(dataset=range(3)),
+    )
+
+
+@pytest.mark.parametrize(("interval", "accumulated", "saved"), [(5, 2, [6, 12, 13]), (0, 1, [13]), (5, 1, [5, 10, 13])])
+def test_states_are_saved_at_whole_accumulations_and_at_the_end(
+    interval: int, accumulated: int, saved: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[int] = []
+    monkeypatch.setattr(ResumableStateHook, "save", lambda hook, runner, iteration: found.append(iteration))
+    hook = ResumableStateHook(str(tmp_path), "cell", interval)
+    for index in range(13):
+        hook.after_train_iter(runner_at(13, accumulated), index)
+    assert found == saved
+
+
+def test_a_saved_state_counts_the_earlier_parts_and_the_time_since_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Started at 100 s, saved at 130 s and 150 s; the two newest states are kept until they are removed."""
+    earlier = {"until": 2, "seconds": 500.0, "commit": "a" * 40, "dirty": False}
+    hook = ResumableStateHook(str(tmp_path), "cell", 5, state_at(2) | {"parts": [earlier]})
+    monkeypatch.setattr(checkpoints, "restore_training_state", lambda runner, state: None)
+    for now, call in ((100.0, hook.before_train), (130.0, None), (150.0, None)):
+        monkeypatch.setattr(time, "perf_counter", lambda now=now: now)
+        if call is not None:
+            call(runner_at(9))
+        else:
+            hook.save(runner_at(9), int(now / 10) - 9)
+    newest, previous = usable_states(tmp_path, "cell")
+    assert (previous["iteration"], newest["iteration"]) == (4, 6)
+    assert newest["parts"][0] == earlier
+    assert [(part["until"], part["seconds"]) for part in newest["parts"]] == [(2, 500.0), (6, 50.0)]
+    (tmp_path / "model.safetensors").touch()
+    remove_training_state(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_the_first_of_several_devices_saves_and_their_number_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training on two devices continues on two; a state without a number comes from one."""
+    for index in (1, 0):
+        monkeypatch.setattr(checkpoints, "devices_here", lambda index=index: Devices(2, index))
+        ResumableStateHook(str(tmp_path), "cell", 5).save(runner_at(9), 4)
+        assert len(list(usable_states(tmp_path, "cell"))) == 1 - index
+    (of_two,) = usable_states(tmp_path, "cell")
+    check_same_devices(of_two, tmp_path)
+    with pytest.raises(OtherDevicesError, match="began on 1 devices, found 2; continue it with --devices 1, or"):
+        check_same_devices(state_at(4), tmp_path)
+    monkeypatch.setattr(checkpoints, "devices_here", Devices)
+    check_same_devices(state_at(4), tmp_path)
+    with pytest.raises(OtherDevicesError, match="began on 2 devices, found 1"):
+        check_same_devices(of_two, tmp_path)
+    assert set(training_state(runner_at(9), 4, [], "cell")) == STATE_KEYS

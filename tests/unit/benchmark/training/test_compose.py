@@ -109,9 +109,53 @@ def test_devices_share_the_batch_and_the_workers(tmp_path: Path, monkeypatch: py
     """The third of four devices: the fifth and sixth sample of eight, and two of seven workers, rounded up."""
     monkeypatch.setattr("benchmark.training.compose.devices_here", lambda: Devices(4, 2))
     cell = spec(overrides={"train_dataloader.batch_size": 8, "train_dataloader.num_workers": 7})
-    loader = compose(cell, tmp_path).train_dataloader
+    config = compose(cell, tmp_path, start_iteration=3)
+    loader = config.train_dataloader
     assert (loader.batch_size, loader.num_workers) == (2, 2)
-    assert (loader.sampler.batch_size, loader.sampler.rows) == (8, (4, 2))
+    assert (loader.sampler.batch_size, loader.sampler.rows, loader.sampler.start) == (8, (4, 2), 24)
+    assert (config.launcher, config.model_wrapper_cfg) == ("pytorch", {"type": "SummedDataParallel"})
+    assert {metric.collect_device for metric in config.test_evaluator} == {"gpu"}
+
+
+def test_a_cell_has_its_seed_everywhere_and_scores_each_image_once_in_order(tmp_path: Path) -> None:
+    overrides = {
+        "ema": {"decay": 0.9},
+        "accelerate": False,
+        "train_dataloader.num_workers": 2,
+        "test_dataloader.num_workers": 2,
+        "test_dataloader.batch_size": 3,
+    }
+    config = compose(spec(seed=7, tasks=("semseg", "depth"), overrides=overrides), tmp_path)
+    train, test = config.train_dataloader, config.test_dataloader
+    assert (config.model.seed, config.randomness.seed, train.sampler.seed) == (7, 7, 7)
+    assert (train.dataset.seed, test.dataset.seed) == (7, 7)
+    assert test.sampler == {"type": "DefaultSampler", "shuffle": False, "round_up": False}
+    assert (train.persistent_workers, test.persistent_workers) == (True, False)
+    assert (train.batch_size, test.batch_size) == (2, 3)
+    assert config.model.accelerate is False
+    assert config.custom_hooks == [
+        {"type": "FiniteLossHook", "interval": 10},
+        {"type": "ProgressFileHook", "path": str(tmp_path / "progress.json")},
+        {"type": "AveragingHook", "decay": 0.9},
+    ]
+    assert [(metric.type, metric.task) for metric in config.test_evaluator] == [
+        ("MetricOf", "semseg"),
+        ("MetricOf", "depth"),
+    ]
+    assert "launcher" not in config
+    plain = compose(spec(), tmp_path)
+    assert len(plain.custom_hooks) == 2
+    assert plain.train_dataloader.persistent_workers is False
+
+
+def test_pairs_and_a_share_of_the_frames_are_for_the_training_alone(tmp_path: Path) -> None:
+    """A data set of the user may have neither of the options, so they are left out where they change nothing."""
+    pairs = {"train_dataloader.dataset.pairs": "synthetic", "train_dataloader.dataset.share": 0.5}
+    config = compose(spec(overrides={**pairs, "test_dataloader.dataset.share": 1.0}), tmp_path)
+    train, test = config.train_dataloader.dataset, config.test_dataloader.dataset
+    assert (train.pairs.name, train.share) == ("synthetic", 0.5)
+    assert not {"pairs", "share"} & set(test)
+    assert "pairs" not in compose(spec(), tmp_path).train_dataloader.dataset
 
 
 @pytest.mark.parametrize(("iterations", "end"), [(1000, 50), (20, 20)])
@@ -165,6 +209,9 @@ def test_a_misspelt_override_is_refused_with_the_nearest_key(key: str, message: 
         ({"overrides": {"vis_backends": [{"type": "os.system"}]}}, "type must be a registered name, found 'os.system'"),
         ({"overrides": {"train_dataloader.dataset.share": 0}}, "found 0, expected greater than 0"),
         ({"overrides": {"method.width": 3}}, "method hard_sharing has no option 'width'"),
+        ({"overrides": {"train_dataloader.dataset.sise": 3}}, "data set synthetic has no option 'sise'"),
+        ({"overrides": {"train_dataloader.dataset.pairs": "no_such_clip"}}, "no_such_clip"),
+        ({"overrides": {"regularizer.weight": "calibrated:0"}, "regularizer": "aux_heads"}, "calibrated:0"),
         ({"overrides": {"regularizer.wieght": 3}, "regularizer": "aux_heads"}, "Did you mean 'weight'"),
         ({"overrides": {"tasks.depth.loss": "l2_of_log"}}, "l2_of_log"),
         ({"overrides": {"tasks.normals.loss_options.diviser": "images"}, "tasks": ("normals",)}, "diviser"),

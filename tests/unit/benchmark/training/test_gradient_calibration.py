@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.records.result import RunSpec
+from benchmark.training import gradient_calibration
 from benchmark.training.builders import build_training_module
 from benchmark.training.compose import check_spec
 from benchmark.training.gradient_calibration import (
     Calibration,
     GradientProbe,
     calibrated_ratio,
+    gradient_norm,
     gradient_ratio,
     task_of,
 )
@@ -44,6 +47,25 @@ def test_the_ratio_is_that_of_norms_over_all_maps_together() -> None:
     assert gradient_ratio(terms, [10 * first[0, 0, 1, 1]], [first, second]).item() == pytest.approx(0.5)
 
 
+def test_the_ratio_of_small_gradients_is_that_of_large_ones() -> None:
+    maps = features()
+    assert gradient_ratio([linear(maps, 3e-8)], [linear(maps, 1e-8)], [maps]).item() == pytest.approx(3)
+
+
+def test_gradients_of_half_precision_are_measured_beyond_its_range() -> None:
+    """A norm of 2 * 40000 exceeds 65504, the largest number of 16 bits."""
+    maps = torch.zeros(1, 1, 2, 2, dtype=torch.float16, requires_grad=True)
+    assert gradient_ratio([linear(maps.float(), 4e4)], [linear(maps.float(), 2e4)], [maps]).item() == pytest.approx(2)
+
+
+def test_norms_cover_the_parts_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A norm of 3 here and of 4 on another device are a norm of 5."""
+    monkeypatch.setattr(gradient_calibration, "num_parts", lambda: 2)
+    monkeypatch.setattr(gradient_calibration, "sum_over_parts", lambda squared: squared + 4**2)
+    maps = features()
+    assert gradient_norm([3 * maps[0, 0, 0, 0]], [maps]).item() == pytest.approx(5)
+
+
 def test_a_term_that_reaches_no_feature_has_the_ratio_zero() -> None:
     maps, other = features(), features()
     assert gradient_ratio([linear(other, 1.0)], [linear(maps, 1.0)], [maps]) == 0
@@ -64,6 +86,13 @@ def test_calibration_gives_the_requested_ratio_and_then_stays() -> None:
     again.load_state_dict(calibration.state_dict())
     assert again.settled
     assert again.factor() == pytest.approx(0.1)
+
+
+def test_a_hundred_steps_are_measured() -> None:
+    calibration = Calibration(0.3)
+    for tried, settled in ((99, False), (100, True)):
+        calibration.tried.fill_(tried)
+        assert calibration.settled == settled
 
 
 def test_terms_without_a_graph_are_not_measured() -> None:
@@ -120,7 +149,10 @@ def test_other_weights_are_refused_before_anything_runs(weight: str) -> None:
 
 
 def test_a_probe_measures_each_task_time_and_memory() -> None:
-    """The sigmoid keeps its own result for the backward pass: 64 x 64 numbers of four bytes, 1 / 64 MiB."""
+    """The sigmoid keeps its own result for the backward pass: 64 x 64 numbers of four bytes, 1 / 64 MiB.
+
+    Products keep their factors: maps and weight, which exist without the regularizer, and the result of the sigmoid.
+    """
     maps = torch.zeros(1, 1, 64, 64, requires_grad=True)
     weight = nn.Parameter(torch.ones(()))
     losses = {"loss_a": linear(maps, 1.0), "loss_initial_a": linear(maps, 1.0), "loss_b": linear(maps, 1.0)}
@@ -128,9 +160,13 @@ def test_a_probe_measures_each_task_time_and_memory() -> None:
     probe = GradientProbe()
 
     def work() -> dict[str, Tensor]:
-        return {"loss_extra_a": 4 * (weight + maps).sigmoid().sum(), "loss_other": linear(maps, 1.0)}
+        result = (weight + maps).sigmoid()
+        extra = 4 * result.sum() + 0 * (weight * maps).sum() + 0 * (result * result).sum()
+        return {"loss_extra_a": extra, "loss_other": linear(maps, 1.0)}
 
     assert probe.terms(dict, losses, task_losses, [maps], [], 1.0) == ({}, {}), "without terms, no measurement"
+    with torch.no_grad():
+        assert probe.terms(work, losses, task_losses, [maps], [weight], 0.5)[1] == {}
     terms, found = probe.terms(work, losses, task_losses, [maps], [weight], 0.5)
     slope = 4 * torch.tensor(1.0).sigmoid().item() * (1 - torch.tensor(1.0).sigmoid().item())
     assert found["gradient_ratio_a"].item() == pytest.approx(slope / 2, rel=1e-5)
@@ -139,6 +175,30 @@ def test_a_probe_measures_each_task_time_and_memory() -> None:
     assert found["memory_mb"].item() == pytest.approx(1 / 64)
     assert found["seconds"] > 0
     assert terms["loss_other"].requires_grad
+
+
+class Clocked(torch.autograd.Function):
+    """The sum of a map, on a clock that a forward pass moves by 2 s and a backward pass by 3 s."""
+
+    now = 10.0
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor) -> Tensor:
+        ctx.shape = maps.shape
+        Clocked.now += 2
+        return maps.sum()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        Clocked.now += 3
+        return gradient.expand(ctx.shape)
+
+
+def test_the_seconds_of_a_regularizer_are_those_of_both_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "perf_counter", lambda: Clocked.now)
+    maps = features()
+    _, found = GradientProbe().terms(lambda: {"x": Clocked.apply(maps)}, {"a": linear(maps, 1.0)}, {}, [maps], [], 0.5)
+    assert found["seconds"].item() == 5
 
 
 def probed_steps(probe: GradientProbe, steps: range, total: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import timm
@@ -16,7 +17,7 @@ from benchmark.tasks import BOUNDARY, DEPTH, NORMALS, SEMSEG, TaskSet
 from benchmark.training import random_stream
 from benchmark.training.builders import in_memory_format
 from benchmark.training.model import MultiTaskModel, TrainingModule, data_samples
-from benchmark.training.random_stream import RandomStream
+from benchmark.training.random_stream import RandomStream, default_generators
 
 TASKS = TaskSet([DEPTH.adjusted(loss_weight=3.0)])
 
@@ -178,6 +179,26 @@ def test_every_device_has_a_random_stream_of_its_own(monkeypatch: pytest.MonkeyP
     assert draw(resumed) == draw(stream)
 
 
+def test_generators_are_those_of_the_device_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two GPUs the second is current; a device with a number is that one."""
+    gpus = (torch.Generator(), torch.Generator())
+    module = SimpleNamespace(current_device=lambda: 1, default_generators=gpus)
+    monkeypatch.setattr(torch, "get_device_module", lambda device: module)
+    assert default_generators(torch.device("cpu")) == {"cpu": torch.default_generator}
+    for device, place in (("cuda", 1), ("cuda:0", 0)):
+        found = default_generators(torch.device(device))
+        assert found == {"cpu": torch.default_generator, "cuda": gpus[place]}
+
+
+def test_images_of_a_batch_are_stored_as_channels_last_and_other_modes_are_refused() -> None:
+    module = TrainingModule(MultiTaskModel(FixedDepth(), TASKS), None, seed=1)
+    for part in (module, module.model):
+        images = part.data_preprocessor({"images": torch.zeros(2, 3, 4, 5)})["images"]
+        assert images.is_contiguous(memory_format=torch.channels_last)
+    with pytest.raises(ValueError, match="mode must be tensor, loss or predict, found 'train'"):
+        module(**batch(), mode="train")
+
+
 def test_an_error_within_the_random_stream_restores_the_global_one() -> None:
     before = torch.get_rng_state()
 
@@ -194,7 +215,9 @@ def test_an_error_within_the_random_stream_restores_the_global_one() -> None:
 def test_weights_of_five_dimensions_keep_their_layout() -> None:
     """Only tensors of four dimensions have the layout channels-last."""
     module: nn.Module = nn.Sequential(nn.Conv3d(2, 3, 3), nn.Conv2d(3, 4, 3))
+    module.register_buffer("table", torch.zeros(2, 3, 4, 5))
     in_memory_format(module, torch.channels_last)
+    assert module.table.is_contiguous(memory_format=torch.channels_last)
     assert module[0].weight.is_contiguous()
     assert module[1].weight.is_contiguous(memory_format=torch.channels_last)
 
