@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -197,3 +199,17 @@ def test_a_training_that_is_asked_to_end_saves_after_a_whole_accumulation(tmp_pa
     with pytest.raises(interruption.CellInterruptedError, match="iteration 4"):
         hook.after_train_iter(runner, 3)
     assert (tmp_path / STATE_FILE).exists()
+
+
+def test_a_signal_asks_the_training_to_end_once_it_listens(monkeypatch):
+    """An end on request is no `Exception`, so that nothing stores it as a failure of the cell."""
+    monkeypatch.setattr(interruption, "_requested", threading.Event())
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        interruption.listen()
+        assert not interruption.is_requested()
+        signal.raise_signal(signal.SIGUSR1)
+        assert interruption.is_requested()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert not issubclass(interruption.CellInterruptedError, Exception)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -96,6 +97,15 @@ def test_compiling_is_a_setting_of_any_recipe(value: Any, options: dict[str, Any
     assert config.model.compile_options == options
 
 
+def test_the_names_of_recipes_are_sorted_and_parts_of_recipes_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("b.py", "a.py", "_part.py", "c.txt"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr("benchmark.training.recipe_files.RECIPES", tmp_path)
+    assert recipe_names() == ["a", "b"]
+
+
 def test_an_override_reaches_the_runner(tmp_path: Path) -> None:
     cell = spec(overrides={"optim_wrapper.optimizer.lr": 0.5, "train_cfg.max_iters": 7, "tasks.depth.loss_weight": 2.0})
     config = compose(cell, tmp_path)
@@ -146,6 +156,19 @@ def test_a_cell_has_its_seed_everywhere_and_scores_each_image_once_in_order(tmp_
     plain = compose(spec(), tmp_path)
     assert len(plain.custom_hooks) == 2
     assert plain.train_dataloader.persistent_workers is False
+
+
+def test_metrics_of_a_user_are_computed_after_those_of_the_suite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = SimpleNamespace(of_task=lambda task: ["mine"] if task.name == "depth" else [])
+    monkeypatch.setattr("benchmark.training.compose.METRICS", own)
+    metrics = compose(spec(), tmp_path).test_evaluator
+    assert [(metric.type, metric.task, metric.dataset) for metric in metrics] == [
+        ("MetricOf", "semseg", "synthetic"),
+        ("MetricOf", "depth", "synthetic"),
+        ("OwnMetricsOf", "depth", "synthetic"),
+    ]
 
 
 def test_pairs_and_a_share_of_the_frames_are_for_the_training_alone(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from hashlib import sha256
@@ -13,6 +14,7 @@ import pytest
 from registrations import forget
 
 from benchmark.records.identity import source_digest
+from benchmark.records.provenance import CHECKOUT
 from benchmark.records.result import RunSpec
 from benchmark.registry import METHODS, import_file
 from benchmark.training import identity
@@ -241,6 +243,30 @@ def test_a_module_that_a_users_file_imports_counts_too(
     finally:
         sys.modules.pop("film_layers", None)
     assert second.ingredients.changes_since(first.ingredients) == ["film_layers.py changed since"]
+
+
+def test_files_of_the_suite_and_of_python_are_not_the_users(tmp_path: Path) -> None:
+    shipped = ("benchmark/heads.py", "mtl_methods/pap.py", "regularizers/aux_heads.py", "datasets/nyuv2/files.py")
+    assert not any(identity.is_own(CHECKOUT / name) for name in shipped)
+    assert not any(identity.is_own(Path(str(module.__file__)).resolve()) for module in (json, pytest))
+    assert identity.is_own(tmp_path / "film.py")
+    assert identity.is_own(CHECKOUT / "mine" / "film.py")
+
+
+def test_imports_of_every_form_and_place_are_found(tmp_path: Path) -> None:
+    """A relative import without a name cannot be followed, and a file of another kind has no imports."""
+    text = "import a, b.c as d\nfrom e import f, g\nfrom . import h\ndef later():\n    import i\n"
+    for name, found in (("mine.py", ["a", "b.c", "e", "e.f", "e.g", "i"]), ("mine.so", [])):
+        (tmp_path / name).write_text(text)
+        assert sorted(identity.imported_names(tmp_path / name)) == found
+
+
+def test_ingredients_name_all_versions_and_a_recipe_without_one_has_version_1() -> None:
+    found = identify(spec()).ingredients
+    assert found is not None
+    assert set(found.versions) == {"method", "regularizer", "backbone", "recipe", "training"}
+    assert found.versions["recipe"] == 1
+    assert found.settings["split"] == "test"
 
 
 @pytest.mark.parametrize("content", [b"def f(:", b"a = 1\0"])

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from benchmark.contracts import Auxiliary, Batch, FeatureSpec, Method, MultiTaskOutput, Regularizer
 from benchmark.heads import read_out
-from benchmark.tasks import BOUNDARY, DEPTH, NORMALS, SEMSEG, TaskSet
+from benchmark.tasks import BOUNDARY, DEPTH, NORMALS, SEMSEG, Task, TaskSet
 from benchmark.training import random_stream
 from benchmark.training.builders import in_memory_format
+from benchmark.training.gradient_calibration import Calibration
 from benchmark.training.model import MultiTaskModel, TrainingModule, data_samples
 from benchmark.training.random_stream import RandomStream, default_generators
 
@@ -148,6 +149,60 @@ def test_a_regularizer_receives_the_weighted_loss_of_each_task_with_its_auxiliar
     assert regularizer.task_losses == {"depth": 13.5}
 
 
+def test_losses_of_auxiliary_predictions_belong_to_their_task_and_have_the_loss_that_they_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Weights 3 and 1 of two tasks of loss 1; the auxiliary predictions have the weights 0.5 and 0.25."""
+    asked: list[tuple[str, str | None, object]] = []
+
+    def loss_of(
+        task: Task, prediction: Tensor, target: Tensor, loss: str | None = None, loss_options: object = None
+    ) -> Tensor:
+        asked.append((task.name, loss, loss_options))
+        return torch.ones(())
+
+    maps = torch.zeros(1, 3, 4, 4)
+    auxiliary = (
+        Auxiliary("initial", "depth", maps[:, :1], weight=0.5),
+        Auxiliary("scale_2", "normals", maps, weight=0.25, loss="normals_cosine", loss_options={"divisor": "pixels"}),
+    )
+    output = MultiTaskOutput({"depth": maps[:, :1], "normals": maps}, auxiliary=auxiliary)
+    monkeypatch.setattr("benchmark.training.model.task_loss", loss_of)
+    two = MultiTaskModel(FixedDepth(), TaskSet([DEPTH.adjusted(loss_weight=3.0), NORMALS.adjusted(loss_weight=1.0)]))
+    losses = two.losses(output, {"depth": maps[:, :1], "normals": maps})
+    assert asked[2:] == [("depth", None, None), ("normals", "normals_cosine", {"divisor": "pixels"})]
+    assert {name: loss.item() for name, loss in losses.items()} == {
+        "loss_depth": 3.0,
+        "loss_normals": 1.0,
+        "loss_initial_depth": 1.5,
+        "loss_scale_2_normals": 0.25,
+    }
+    assert {name: loss.item() for name, loss in two.task_losses(output, losses).items()} == {
+        "depth": 4.5,
+        "normals": 1.25,
+    }
+
+
+def test_of_a_penalty_each_part_of_a_batch_has_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.training.model.share", lambda penalty: penalty / 4)
+    maps = torch.zeros(1, 1, 4, 4)
+    output = MultiTaskOutput({"depth": maps}, penalties={"entropy": torch.tensor(8.0)})
+    losses = MultiTaskModel(FixedDepth(), TASKS).losses(output, {"depth": maps + 1})
+    assert {name: loss.item() for name, loss in losses.items()} == {"loss_depth": 3.0, "loss_entropy": 2.0}
+
+
+def test_a_weight_is_calibrated_in_training_mode_alone() -> None:
+    class Pull(Noise):
+        def forward(self, batch: Batch, output: MultiTaskOutput) -> dict[str, Tensor]:
+            return {"pull": output.features[0].mean()}
+
+    module = TrainingModule(MultiTaskModel(FixedDepth(), TASKS), Pull(), seed=1, calibration=Calibration(0.3))
+    for mode, steps in ((False, 0), (True, 1)):
+        module.train(mode)(**batch(), mode="loss")
+        assert module.calibration is not None
+        assert module.calibration.tried == steps
+
+
 def test_random_numbers_of_a_regularizer_continue_after_a_resume() -> None:
     module = TrainingModule(MultiTaskModel(FixedDepth(), TASKS), Noise(), seed=1)
     module(**batch(), mode="loss")
@@ -256,6 +311,13 @@ def test_data_samples_carry_prediction_target_and_name() -> None:
     assert [sample.name for sample in samples] == ["a", "b"]
     assert torch.equal(samples[1].gt_depth.data, targets["depth"][1])
     assert samples[1].pred_depth.data.shape == (1, 4, 4)
+
+
+def test_a_class_map_gets_an_axis_of_one_channel() -> None:
+    labels = torch.arange(12).reshape(2, 2, 3)
+    samples = data_samples(TaskSet([SEMSEG]), {"semseg": torch.zeros(2, 40, 2, 3)}, {"semseg": labels})
+    assert torch.equal(samples[1].gt_semseg.data, labels[1:])
+    assert samples[1].pred_semseg.data.shape == (1, 2, 3)
 
 
 def test_the_padding_of_each_image_is_removed_before_it_is_scored() -> None:
