@@ -12,6 +12,7 @@ Consulted: no code of the paper is public.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -35,7 +36,7 @@ NORMAL_AXES = (1.0, 1.0, -1.0)
     title="3D-aware, multi-view",
     paper="https://arxiv.org/abs/2310.00986",
     year=2024,
-    version=2,
+    version=3,
 )
 class ThreeDAwareMultiview(ThreeDAware, fixed={"depth": None, "metric_rays": None}):
     """`three_d_aware`, and the same losses on the second views of a batch.
@@ -70,6 +71,8 @@ class ThreeDAwareMultiview(ThreeDAware, fixed={"depth": None, "metric_rays": Non
         if view_weight < 0:
             raise ValueError(f"view_weight must not be negative, found {view_weight}")
         self.view_weight = view_weight
+        # Another view needs lengths in metres, also without a depth task.
+        self.sampler = replace(self.sampler, metric=None)
 
     def terms(self, batch: Batch, output: MultiTaskOutput, factor: float) -> dict[str, Tensor]:
         """Terms of the first views, and `loss_three_d_aware_multiview_view_<task>` of the second views."""

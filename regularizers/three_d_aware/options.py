@@ -13,6 +13,18 @@ from typing import Any, get_type_hints
 from benchmark.tasks import TaskSet, suggest
 
 
+def check_at_least_one(options: Any, *names: str) -> None:
+    """Check that fields of `options` are None or at least 1.
+
+    Raises:
+        ValueError: for the first other value.
+    """
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1, found {value}")
+
+
 @dataclass(frozen=True)
 class LossSchedule:
     """Loss weight of each task and step, and number of labels.
@@ -33,11 +45,12 @@ class LossSchedule:
     label_stride: int = 1
 
     def __post_init__(self) -> None:
+        check_at_least_one(self, "every_k", "label_stride")
         factors = dict(self.task_weights or {})
-        if not 0 <= self.ramp <= 1 or self.every_k < 1 or any(factor < 0 for factor in factors.values()):
+        if not 0 <= self.ramp <= 1 or any(factor < 0 for factor in factors.values()):
             raise ValueError(
-                f"ramp must lie in [0, 1], every_k be at least 1 and no task weight negative, found ramp {self.ramp}, "
-                f"every_k {self.every_k}, task_weights {factors}"
+                f"ramp must lie in [0, 1] and no task weight may be negative, found ramp {self.ramp}, "
+                f"task_weights {factors}"
             )
 
     def ramp_factor(self, progress: float) -> float:
@@ -72,10 +85,16 @@ class MapOptions:
     Args:
         strides: strides of the feature maps that are read; None for all.
         render_stride: image size divided by the size of the predictions.
+
+    Raises:
+        ValueError: for a `render_stride` below 1.
     """
 
     strides: Collection[int] | None = None
     render_stride: int = 8
+
+    def __post_init__(self) -> None:
+        check_at_least_one(self, "render_stride")
 
 
 @dataclass(frozen=True)
@@ -91,6 +110,9 @@ class SamplingOptions:
         metric_rays: True for densities per metre along the ray, which needs intrinsics; False for densities per unit of
             parallel rays in a cube of depth 2, for every camera; None for metres if depth is a task and the batch has
             intrinsics.
+
+    Raises:
+        ValueError: for `samples` below 1.
     """
 
     samples: int = 64
@@ -98,6 +120,9 @@ class SamplingOptions:
     near: float = 0.5
     far: float = 10.0
     metric_rays: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_at_least_one(self, "samples")
 
 
 @dataclass(frozen=True)
@@ -109,11 +134,17 @@ class PlaneOptions:
             `planes.TriplaneEncoder`.
         channels: channels of each plane.
         plane_depth: texels of the planes along z.
+
+    Raises:
+        ValueError: for `channels` or a `plane_depth` below 1.
     """
 
     rows: str = "axis"
     channels: int = 32
     plane_depth: int = 64
+
+    def __post_init__(self) -> None:
+        check_at_least_one(self, "channels", "plane_depth")
 
 
 @dataclass(frozen=True)
@@ -130,6 +161,9 @@ class FieldOptions:
         read_z: z is an input of the hidden layers.
         hidden: width of the hidden layers.
         row_chunk: image rows whose hidden vectors are in memory at once; None to choose by size.
+
+    Raises:
+        ValueError: for `hidden` or a `row_chunk` below 1.
     """
 
     depth: str | None = None
@@ -140,6 +174,9 @@ class FieldOptions:
     read_z: bool = False
     hidden: int = 64
     row_chunk: int | None = None
+
+    def __post_init__(self) -> None:
+        check_at_least_one(self, "hidden", "row_chunk")
 
 
 def flat_signature(constructor: Any, groups: Sequence[type[Any]], fixed: Collection[str] = ()) -> inspect.Signature:

@@ -67,6 +67,16 @@ def test_from_the_same_place_the_second_view_has_the_losses_of_the_first() -> No
     assert made.diagnostics()["paired"] == 1
 
 
+def test_without_a_depth_task_a_second_view_from_the_same_place_has_the_losses_of_the_first() -> None:
+    tasks, batch = NYUV2_TASKS.select(["semseg", "normals"]), paired([True])
+    batch["targets"] = {name: batch["targets"][name] for name in tasks}
+    batch["second_view"]["targets"] = dict(batch["targets"])
+    terms = regularizer(tasks).eval()(batch, features(1))
+    for name in tasks:
+        first, second = (terms[f"loss_three_d_aware_multiview{view}_{name}"].item() for view in ("", "_view"))
+        assert second == pytest.approx(first, rel=1e-4)
+
+
 def test_samples_without_a_second_view_count_nothing() -> None:
     made = regularizer().eval()
     both, first = paired([True, True]), paired([True, False])

@@ -118,7 +118,7 @@ def test_factors_combine_the_weights_of_tasks_and_of_the_user() -> None:
     ("options", "message"),
     [
         ({"task_weights": {"deph": 1.0}}, "'deph'"),
-        ({"task_weights": {"depth": -1.0}}, "no task weight negative"),
+        ({"task_weights": {"depth": -1.0}}, "no task weight may be negative"),
         ({"ramp": 1.5}, r"\[0, 1\]"),
         ({"every_k": 0}, "every_k"),
         ({"task_weights": dict.fromkeys(NYUV2_TASKS, 0.0)}, "nothing is rendered"),
@@ -127,6 +127,17 @@ def test_factors_combine_the_weights_of_tasks_and_of_the_user() -> None:
 def test_a_schedule_outside_of_its_range_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LossSchedule(**options).task_factors(NYUV2_TASKS)
+
+
+@pytest.mark.parametrize(
+    "name", ["every_k", "label_stride", "render_stride", "samples", "channels", "plane_depth", "hidden", "row_chunk"]
+)
+def test_a_number_or_size_is_at_least_one(name: str) -> None:
+    (group,) = (group for group in ThreeDAware.groups if name in {field.name for field in fields(group)})
+    assert getattr(group(**{name: 1}), name) == 1
+    for value in (0, -1):
+        with pytest.raises(ValueError, match=f"^{name} must be at least 1, found {value}$"):
+            group(**{name: value})
 
 
 def test_options_are_flat_keywords_of_the_constructor() -> None:
