@@ -23,6 +23,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
+def and_more(number: int, noun: str) -> str:
+    """The text " (and 2 more files)" for the first of 3 files that is named alone; empty for the only one."""
+    return f" (and {counted(number - 1, f'more {noun}')})" if number > 1 else ""
+
+
 def suggest(name: object, known: Iterable[str]) -> str:
     """The text " Did you mean 'x'?" with the known name nearest to a misspelt name; empty if no name is near."""
     near = get_close_matches(str(name), list(known), n=1, cutoff=0.5)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
+from benchmark.tasks import counted  # noqa: E402
 from tools.command_line import Parser, check_writable, positive, refuse, shown  # noqa: E402
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def explained(verdict: str, num_metrics: int, num_others: int) -> str:
     """The reason of a verdict in a parenthesis."""
     from benchmark.leaderboard.agreement import EQUAL, OUTSIDE, UNDECIDED, WITHIN
 
-    seeds = f"the row's {num_others} other {'seed' if num_others == 1 else 'seeds'}"
+    seeds = f"the row's {counted(num_others, 'other seed')}"
     return {
         EQUAL: f"(all {num_metrics} metrics to 1e-9)",
         WITHIN: f"of its seeds (95 % prediction intervals from {seeds}, for all tasks together)",

@@ -14,6 +14,7 @@ from benchmark.boundaries.formats.content import DataError, describe_shape
 from benchmark.boundaries.plausibility import doubts
 from benchmark.boundaries.protocols import Protocol
 from benchmark.records.processes import map_in_processes
+from benchmark.tasks import and_more
 
 
 class Pair(NamedTuple):
@@ -43,7 +44,7 @@ def pairs_of(predictions: Path, truths: Path) -> list[Pair]:
     ):
         if missing:
             first = files[min(missing)]
-            more = f", nor have {len(missing) - 1} others" if len(missing) > 1 else ""
+            more = and_more(len(missing), "file")
             raise DataError(f"{first}: has no counterpart {first.stem}.* in {other_folder}{more}")
     return [Pair(name, path, true[name]) for name, path in predicted.items()]
 

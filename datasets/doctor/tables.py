@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.boundaries.formats.content import DataError
+from benchmark.tasks import and_more
 from datasets.doctor.report import PREPARE_AGAIN, Finding, problem, warning
 from datasets.layout.frame_files import modality_path
 from datasets.layout.label_kinds import IMAGES
@@ -182,8 +183,8 @@ def check_scenes(root: Path, tables: Tables) -> Iterator[Finding]:
     if shared:
         yield warning(
             root / "frames.csv",
-            f"scene {shared[0]!r} is in more than one split, as are {len(shared) - 1} others of "
-            f"{len(splits)}; test scores will be too good unless the official split is like that",
+            f"scene {shared[0]!r} is in more than one split{and_more(len(shared), 'scene')} of {len(splits)}; "
+            "test scores will be too good unless the official split is like that",
         )
 
 
@@ -224,7 +225,8 @@ def _files(root: Path, tables: Tables) -> Iterator[Finding]:
             yield Finding(finding.level, finding.where, finding.text, others=len(missing) - 1)
         unknown = sorted(present - set(wanted))
         if unknown:
-            text = f"no line of frames.csv belongs to it, nor to {len(unknown) - 1} other files; it is not used"
+            more = and_more(len(unknown), "such file")
+            text = f"no line of frames.csv belongs to it{more}; it is not used"
             yield warning(root / unknown[0], text)
     if tables.digests is not None:
         differing = sorted(listed ^ set(tables.digests))

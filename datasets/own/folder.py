@@ -41,7 +41,7 @@ from benchmark.boundaries.formats.images import read_image
 from benchmark.boundaries.formats.text import read_text
 from benchmark.records.atomic import write_text
 from benchmark.registry import DATASETS
-from benchmark.tasks import STANDARD_TASKS, TaskSet
+from benchmark.tasks import STANDARD_TASKS, TaskSet, and_more
 from datasets.doctor.at_preparation import PreparationExaminer
 from datasets.layout.frame_files import Array
 from datasets.layout.layout import exclusive
@@ -226,15 +226,15 @@ def _coverage(manifest: Manifest, files: Mapping[str, Mapping[str, Path]], root:
     frames = [name for names in manifest.frames.values() for name in names]
     missing = [name for name in frames if name not in files["images"]]
     if missing:
-        others = f", nor of {len(missing) - 1} others" if len(missing) > 1 else ""
-        raise DataError(f"{root / 'images'}: no image of frame {missing[0]!r}{others}; the splits list it")
+        more = and_more(len(missing), "frame")
+        raise DataError(f"{root / 'images'}: no image of frame {missing[0]!r}{more}; the splits list it")
     counts = []
     for task, user_task in manifest.tasks.items():
         labels = files[user_task.folder]
         stray = sorted(set(labels) - set(files["images"]))
         if stray:
-            others = f", and {len(stray) - 1} other labels belong to none" if len(stray) > 1 else ""
-            raise DataError(f"{labels[stray[0]]}: there is no image of that name{others}")
+            more = and_more(len(stray), "such label")
+            raise DataError(f"{labels[stray[0]]}: there is no image of that name{more}")
         if not any(name in labels for name in manifest.frames["train"]):
             raise DataError(f"{root / user_task.folder}: no frame of the train split has a file here")
         counts.append(f"{task} {sum(name in labels for name in frames)}")

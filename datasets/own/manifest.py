@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, Stri
 from benchmark.boundaries.formats.content import DataError
 from benchmark.boundaries.formats.text import read_rows, read_text
 from benchmark.records.validation import RecordError, one_line, parse_json
-from benchmark.tasks import STANDARD_TASKS, Task, suggest
+from benchmark.tasks import STANDARD_TASKS, Task, and_more, suggest
 from datasets.layout.manifest_tables import LabelInfo
 
 MANIFEST = "manifest.json"
@@ -225,7 +225,7 @@ def _splits(root: Path, entries: Mapping[Any, str | tuple[str, ...]]) -> dict[st
     frames = {split: _frames(root, entries[split], split) for split in SPLITS}
     shared = set(frames["train"]) & set(frames["test"])
     if shared:
-        raise _ManifestError(f"frame {min(shared)!r} is in both splits, and so are {len(shared) - 1} others")
+        raise _ManifestError(f"frame {min(shared)!r} is in both splits{and_more(len(shared), 'frame')}")
     return frames
 
 

@@ -15,6 +15,7 @@ from benchmark.boundaries.formats.arrays import read_npy
 from benchmark.boundaries.formats.content import DataError, describe_shape
 from benchmark.boundaries.formats.images import read_numbers, read_pixels
 from benchmark.boundaries.formats.matlab import read_variable
+from benchmark.tasks import and_more
 from datasets.layout.frame_files import Array, check_array
 
 FARTHEST = 20.0
@@ -54,8 +55,7 @@ def check_presence(paths: Iterable[Path]) -> None:
     """
     missing = [path for path in paths if not path.is_file()]
     if missing:
-        others = f", and {len(missing) - 1} other files too" if len(missing) > 1 else ""
-        raise DataError(f"{missing[0]}: the file is missing{others}")
+        raise DataError(f"{missing[0]}: the file is missing{and_more(len(missing), 'file')}")
 
 
 def read_colour(path: Path) -> Array:

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from benchmark.boundaries.formats.content import DataError
+from benchmark.tasks import and_more
 from datasets.layout.frame_files import Array
 from datasets.layout.manifest_tables import FrameRecord, LabelInfo, pinhole_matrix
 from datasets.nyuv2.boundaries import boundaries_from_labels
@@ -166,6 +167,6 @@ def check_splits(train: Sequence[str], test: Sequence[str], train_where: str, te
     both = sorted(set(train) & set(test))
     if both:
         raise DataError(
-            f"{test_where}: frame {both[0]} is in the train split too, and {len(both) - 1} others are; "
+            f"{test_where}: frame {both[0]} is in the train split too{and_more(len(both), 'frame')}; "
             "a test frame may not be trained on"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.tasks import DEPTH, NORMALS, SEMSEG, TaskSet, counted, suggest
+from benchmark.tasks import DEPTH, NORMALS, SEMSEG, TaskSet, and_more, counted, suggest
 
 
 def test_a_set_has_tasks_of_different_names_in_their_order() -> None:
@@ -16,6 +16,7 @@ def test_a_set_has_tasks_of_different_names_in_their_order() -> None:
 
 def test_numbers_have_their_noun_in_singular_and_plural() -> None:
     assert [counted(number, "cell") for number in (0, 1, 2)] == ["0 cells", "1 cell", "2 cells"]
+    assert [and_more(number, "file") for number in (1, 2, 3)] == ["", " (and 1 more file)", " (and 2 more files)"]
 
 
 def test_a_near_name_is_suggested_and_a_far_one_is_not() -> None:

@@ -97,7 +97,7 @@ CORRUPTIONS = {
     "missing": (lambda f: (f / "val/depth/0.npy").unlink(), "val/depth/0.npy: the file is missing"),
     "missing frame": (
         lambda f: [(f / "val" / kind / "0.npy").unlink() for kind in ("image", "label", "depth", "normal")],
-        "val/image/0.npy: the file is missing, and 3 other files too",
+        "val/image/0.npy: the file is missing (and 3 more files)",
     ),
     "no validation": (lambda f: shutil.rmtree(f / "val"), "not MTAN's NYU-v2, which has train, val"),
     "no arrays": (

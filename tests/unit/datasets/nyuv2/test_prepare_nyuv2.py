@@ -180,7 +180,7 @@ ERRORS = {
     "old label 255": (paint("0002", 255), "0002.png: label 255 (1 pixels): an older copy, which cannot tell class 40"),
     "scene columns": (lambda f: (f / "scenes.csv").write_text("id\n0001\n"), "scenes.csv, line 2: no column 'scene'"),
     "missing image": (lambda f: (f / "rgb" / "0002.jpg").unlink(), "rgb/0002.jpg: the file is missing"),
-    "missing labels": (lambda f: shutil.rmtree(f / "label40"), "0001.png: the file is missing, and 1 other files"),
+    "missing labels": (lambda f: shutil.rmtree(f / "label40"), "0001.png: the file is missing (and 1 more file)"),
     "missing index": (lambda f: (f / "INDEX.csv").unlink(), "INDEX.csv: the file is missing"),
     "missing classes": (lambda f: (f / "classes.csv").unlink(), "classes.csv: the file is missing"),
     "missing folder": (shutil.rmtree, "no such folder; give the folder that holds INDEX.csv"),

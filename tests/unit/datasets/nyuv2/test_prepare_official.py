@@ -238,7 +238,7 @@ CORRUPTIONS = {
     "not a number": (replaced("depths", with_value(np.nan)), "depths, frame 0002: depth nan m at row 22, column 33"),
     "label 895": (replaced("labels", with_value(895)), "labels, frame 0002: label 895 at row 22, column 33 (1 such"),
     "strange names": (strange_names, "label 2 is named 'gizmo', which is not one of the 894 official names; give"),
-    "in both splits": (splits([1, 2], [3, 1]), "testNdxs: frame 0001 is in the train split too, and 0 others"),
+    "in both splits": (splits([1, 2], [3, 1]), "testNdxs: frame 0001 is in the train split too; a test frame"),
     "twice": (splits([2, 2], [1]), "splits.mat: trainNdxs: frame 0002 is listed twice"),
     "not there": (
         splits([2], [1, 4]),

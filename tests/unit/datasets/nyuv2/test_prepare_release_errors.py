@@ -94,7 +94,7 @@ CORRUPTIONS = {
     "no normals left": (
         "atrc",
         lambda r: [path.unlink() for path in (r / "normals").iterdir()],
-        "normals/0003.png: the file is missing, and 1 other files too",
+        "normals/0003.png: the file is missing (and 1 more file)",
     ),
     "millimetres": ("atrc", edit("depth/0003.npy", lambda a: a * 1000), "0003.npy: depth of type float32, median"),
     "not a number": ("atrc", edit("depth/0003.npy", paint(np.nan)), "0003.npy: depth nan m at row 7, column 9 (1"),
@@ -113,10 +113,14 @@ CORRUPTIONS = {
     "in both splits": (
         "atrc",
         lines("val.txt", "0001\n0003\n"),
-        "val.txt: frame 0003 is in the train split too, and 0 others",
+        "val.txt: frame 0003 is in the train split too; a test frame",
     ),
     "twice": ("atrc", lines("train.txt", "0003\n0003\n"), "gt_sets/train.txt: frame 0003 is listed twice"),
-    "not there": ("atrc", lines("train.txt", "0003\n0009\n"), "images/0009.png: the file is missing, and 4 other"),
+    "not there": (
+        "atrc",
+        lines("train.txt", "0003\n0009\n"),
+        "images/0009.png: the file is missing (and 4 more files)",
+    ),
     "no list": ("atrc", lambda r: (r / "gt_sets/val.txt").unlink(), "gt_sets/val.txt: the file is missing"),
     "empty list": ("atrc", lines("val.txt", "\n"), "gt_sets/val.txt: lists no frames"),
     "a path as a name": ("atrc", lines("train.txt", "../../0003\n"), "train.txt: '../../0003' is no name of a frame"),

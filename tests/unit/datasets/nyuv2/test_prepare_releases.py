@@ -174,7 +174,7 @@ def test_missing_modalities_are_derived_and_recorded(release, tmp_path):
 
 def test_a_forced_release_reads_that_release_only(originals, tmp_path, capsys):
     assert prepare(originals / "atrc", tmp_path / "out", "--release", "astmt") == 2
-    assert "images/0003.jpg: the file is missing, and 11 other files too" in capsys.readouterr().err
+    assert "images/0003.jpg: the file is missing (and 11 more files)" in capsys.readouterr().err
     assert prepare(originals / "atrc", tmp_path / "out", "--release", "atrc") == 0
 
 
