@@ -10,7 +10,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from benchmark.grid.executors import Executor, ExecutorError
-from benchmark.grid.executors.gpus import visible_gpus
+from benchmark.grid.executors.gpus import cells_at_once, visible_gpus
 from benchmark.grid.executors.in_process import InProcessExecutor
 from benchmark.grid.executors.local import LocalExecutor, default_workers
 from benchmark.records.provenance import hardware
@@ -95,11 +95,14 @@ def gpus_of_cell(options: ExecutorOptions, has_gpus: bool) -> float:
     """GPUs to reserve for a cell: by default one for each of its devices if `has_gpus`, else 0.
 
     Raises:
-        ExecutorError: if a chosen number of GPUs is above 0, but below the number of devices.
+        ExecutorError: if a chosen number of GPUs is above 0, but below the number of devices, or above 1 and no whole
+            number.
     """
     gpus = options.gpus_per_cell
     if gpus is None:
         return float(options.devices) if has_gpus else 0.0
+    if gpus > 1 and not float(gpus).is_integer():
+        raise ExecutorError(f"--gpus-per-cell {gpus:g}: expected a whole number of GPUs, or a part of one")
     if options.devices > 1 and 0 < gpus < options.devices:
         raise ExecutorError(f"--devices {options.devices} needs --gpus-per-cell {options.devices}, found {gpus:g}")
     return gpus
@@ -115,7 +118,7 @@ def _local(options: ExecutorOptions, store: ResultStore) -> Executor:
     per_cell = gpus_of_cell(options, bool(gpus))
     if per_cell > len(gpus):
         raise ExecutorError(f"--gpus-per-cell {per_cell:g}: this machine has {len(gpus)} GPUs")
-    slots = int(len(gpus) / per_cell) if per_cell else None
+    slots = cells_at_once(len(gpus), per_cell) if per_cell else None
     fitting = default_workers(machine["cores"], machine["memory_gib"], slots)
     # On a CPU, a cell on several devices computes in as many processes.
     workers = options.workers or (fitting if gpus else max(1, fitting // options.devices))

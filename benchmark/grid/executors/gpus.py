@@ -26,19 +26,29 @@ def visible_gpus() -> tuple[str, ...]:
     return tuple(answer.stdout.split()) if answer.returncode == 0 else ()
 
 
+def cells_at_once(gpus: int, per_cell: float) -> int:
+    """Number of cells that a number of GPUs takes at a time; a cell with a part of a GPU has it on one GPU.
+
+    Args:
+        gpus: number of GPUs.
+        per_cell: GPUs of a cell: a whole number, or a part of one GPU, above 0.
+    """
+    return gpus * int(1 / per_cell) if per_cell < 1 else gpus // round(per_cell)
+
+
 class GpuShares:
     """Hands out GPUs to cells, and takes them back.
 
     Args:
         gpus: names of the GPUs.
-        per_cell: GPUs of a cell; below 1 for several cells on one GPU, 0 for none.
+        per_cell: GPUs of a cell, a whole number; below 1 for several cells on one GPU, 0 for none.
     """
 
     def __init__(self, gpus: Sequence[str], per_cell: float) -> None:
         self.per_cell = per_cell
-        share = per_cell if 0 < per_cell < 1 else 1.0
+        on_one_gpu = cells_at_once(1, min(per_cell, 1.0)) if per_cell else 0
         # One after the other, so that cells spread over the GPUs before two of them share one.
-        self._free = [gpu for _ in range(int(1 / share)) for gpu in gpus] if per_cell else []
+        self._free = [gpu for _ in range(on_one_gpu) for gpu in gpus]
 
     def take(self) -> tuple[str, ...]:
         """The GPUs of one more cell.

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from benchmark.grid.executors import ExecutorError
-from benchmark.grid.executors.choice import ExecutorOptions, cores_of_cell, gpus_of_cell
+from benchmark.grid.executors.choice import ExecutorOptions, cores_of_cell, gpus_of_cell, make_executor
 from benchmark.grid.executors.remote import CellProcess, RemoteCell, cell_variables
 from benchmark.records.result import RunSpec
+from benchmark.records.store import ResultStore
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,20 @@ def test_a_cell_gets_a_gpu_for_each_device(devices: int, asked: float | None, ha
 def test_fewer_gpus_than_devices_are_refused() -> None:
     with pytest.raises(ExecutorError, match="--devices 4 needs --gpus-per-cell 4, found 2"):
         gpus_of_cell(ExecutorOptions(gpus_per_cell=2, devices=4), True)
+
+
+def test_a_number_of_gpus_above_one_is_whole() -> None:
+    with pytest.raises(ExecutorError, match=r"--gpus-per-cell 1\.5: expected a whole number of GPUs, or a part of one"):
+        gpus_of_cell(ExecutorOptions(gpus_per_cell=1.5), True)
+
+
+@pytest.mark.parametrize(("gpus_per_cell", "workers"), [(0.6, 3), (0.5, 5)])
+def test_more_cells_than_the_gpus_take_are_refused(
+    store: ResultStore, monkeypatch: pytest.MonkeyPatch, gpus_per_cell: float, workers: int
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with pytest.raises(ExecutorError, match=f"--workers {workers}: 2 GPUs take {workers - 1} cells"):
+        make_executor(ExecutorOptions("local", workers=workers, gpus_per_cell=gpus_per_cell), store)
 
 
 @pytest.mark.parametrize(("devices", "cores", "expected"), [(1, 1, 1), (4, 1, 4), (2, 8, 8)])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.grid.executors.gpus import VISIBLE, GpuShares, visible_gpus
+from benchmark.grid.executors.gpus import VISIBLE, GpuShares, cells_at_once, visible_gpus
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,17 @@ def test_cells_spread_over_the_gpus_before_two_share_one() -> None:
     shares = GpuShares(["0", "1"], 0.5)
     assert [shares.take() for _ in range(4)] == [("0",), ("1",), ("0",), ("1",)]
     with pytest.raises(OSError, match="0 GPUs are free"):
+        shares.take()
+
+
+@pytest.mark.parametrize(("gpus", "per_cell", "cells"), [(2, 0.6, 2), (2, 0.5, 4), (3, 0.3, 9), (5, 2, 2), (4, 1, 4)])
+def test_a_cell_with_a_part_of_a_gpu_has_it_on_one_gpu(gpus: int, per_cell: float, cells: int) -> None:
+    """Two cells of 0.6 do not fit on one GPU, although three would fit on two GPUs by their sum."""
+    assert cells_at_once(gpus, per_cell) == cells
+    shares = GpuShares([str(number) for number in range(gpus)], per_cell)
+    for _ in range(cells):
+        shares.take()
+    with pytest.raises(OSError, match="GPUs are free"):
         shares.take()
 
 
