@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.records.result import RunResult
-from benchmark.records.store import ResultStore
+from benchmark.records.store import RUNS, ResultStore
 from benchmark.records.validation import RecordError
 from benchmark.training.model_files import MODEL_FILE, CheckpointError
 
@@ -33,7 +33,7 @@ def cell_weights(path: Path, result: RunResult, work: Path | None = None) -> Pat
         RecordError: if the file lies in another folder and `work` is not given.
     """
     folders = path.resolve().parents
-    if work is None and (len(folders) < 3 or folders[1].name != "runs"):
+    if work is None and (len(folders) < 3 or folders[1].name != RUNS.name):
         raise RecordError(f"{path}: does not lie in DIR/runs/RECIPE; name the folder of its weights with --work")
     results = folders[2] if len(folders) > 2 else path.parent
     trained = ResultStore(results, work).work_folder(result.spec) / MODEL_FILE

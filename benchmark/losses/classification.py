@@ -101,7 +101,7 @@ def boundary_cross_entropy(prediction: Tensor, target: Tensor, valid: Tensor, *,
             divided by the number of valid pixels, not by the sum of their weights.
 
     Raises:
-        ValueError: if shapes do not fit.
+        ValueError: if shapes do not fit, or for a weight outside of 0..1.
     """
     return _two_class_cross_entropy("boundary_cross_entropy", prediction, target, valid, positive_weight)
 
@@ -120,7 +120,7 @@ def balanced_cross_entropy(
             among the labelled pixels of the batch, as in HED, which is 0 for a batch of foreground alone.
 
     Raises:
-        ValueError: if shapes do not fit.
+        ValueError: if shapes do not fit, or for a weight outside of 0..1.
     """
     weight: Tensor | float | None = positive_weight
     if weight is None:
@@ -135,6 +135,8 @@ def _two_class_cross_entropy(
     _check_target(name, target, channels=1)
     if prediction.shape[1] != 2:
         raise ValueError(f"{name}: needs 2 logits per pixel, found {prediction.shape[1]}")
+    if not isinstance(positive_weight, Tensor) and not 0 < positive_weight < 1:
+        raise ValueError(f"{name}: positive_weight must lie between 0 and 1, found {positive_weight}")
     weight = torch.as_tensor(positive_weight, dtype=prediction.dtype, device=prediction.device)
     return _mean_cross_entropy(prediction, (target[:, 0] >= 0.5).long(), valid, torch.stack([1 - weight, weight]))
 

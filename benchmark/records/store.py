@@ -28,6 +28,8 @@ from benchmark.records.result_schema import Outline
 from benchmark.records.validation import RecordError, adapter_of, read_from, shortened
 
 Version = tuple[int, int]
+RUNS = Path("runs")
+"""Folder of the results below the root of a store."""
 STATE_FILES = ("training_state.pt", "training_state.previous.pt")
 """Names of the newest and the previous training state in the work folder of a cell."""
 MAX_BYTES = 16 << 20
@@ -72,7 +74,7 @@ class ResultStore:
 
     def path(self, spec: RunSpec) -> Path:
         """File of a cell's result."""
-        return self.root / "runs" / spec.folder / f"{spec.run_id}.json"
+        return self.root / RUNS / spec.folder / f"{spec.run_id}.json"
 
     @property
     def leases(self) -> Path:
@@ -153,7 +155,7 @@ class ResultStore:
         """
         seen: dict[str, Path] = {}
         # Sorting as text is ten times as fast as comparing paths.
-        for path in map(Path, sorted(glob(str(Path(escape(str(self.root)), "runs", "*", "*.json"))))):
+        for path in map(Path, sorted(glob(str(Path(escape(str(self.root)), RUNS, "*", "*.json"))))):
             try:
                 result = read_result(path)
             except (RecordError, OSError) as error:
@@ -273,7 +275,7 @@ def stored_cell(path: Path, work: Path | None = None) -> tuple[RunResult, Path]:
     """
     result = read_result(path)
     folders = path.resolve().parents
-    if work is None and len(folders) < 3:
+    if work is None and (len(folders) < 3 or folders[1].name != RUNS.name):
         raise RecordError(f"{path}: does not lie in DIR/runs/RECIPE; name the folder of its weights with --work")
     return result, ResultStore(folders[2] if work is None else path.parent, work).work_folder(result.spec)
 

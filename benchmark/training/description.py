@@ -14,7 +14,17 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from benchmark.records.validation import CONFIG, Json, Name, Number, Text, one_line_errors, parse_json, validated
+from benchmark.records.validation import (
+    CONFIG,
+    Json,
+    Name,
+    Number,
+    Text,
+    one_line_errors,
+    parse_json,
+    read_from,
+    validated,
+)
 from benchmark.registry import SCRATCH, split_backbone
 from benchmark.tasks import STANDARD_TASKS, Readout, Task, TaskSet
 from benchmark.training.builders import build_model
@@ -81,7 +91,8 @@ class ModelDescription:
         Raises:
             RecordError: naming the source, the key and the value found.
         """
-        return validated(cls, parse_json(text), source)
+        with read_from(source):
+            return validated(cls, parse_json(text))
 
     def task_set(self) -> TaskSet:
         """The tasks, with losses and metrics of the standard task of the same name or readout."""

@@ -7,6 +7,7 @@ report = benchmark.run_grid("smoke", methods=["hard_sharing"], regularizers=["no
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -133,9 +134,9 @@ def run_grid(
     """Run a grid and return the outcome of every cell; the results are files below `out`.
 
     Args:
-        recipe: name of a recipe, or path of the user's own recipe file. Name one of `recipe`, `board` and `grid`; with
-            a board or a grid file, the arguments methods, regularizers, seeds, backbone, tasks, settings, sweep and
-            split are not used.
+        recipe: name of a recipe, or path of the user's own recipe file. Name one of `recipe`, `board` and `grid`. A
+            board or a grid file names its own cells: methods, regularizers, seeds, backbone, tasks, settings, sweep
+            and split are refused with it.
         methods: names or wildcards.
         regularizers: names or wildcards.
         seeds: seeds in the order of running.
@@ -163,6 +164,17 @@ def run_grid(
     import_files(imports)
     if sum(choice is not None for choice in (recipe, board, grid)) != 1:
         raise ValueError("name one of recipe, board and grid")
+    if recipe is None:
+        _refuse_cells(
+            methods=methods,
+            regularizers=regularizers,
+            seeds=seeds,
+            backbone=backbone,
+            tasks=tasks,
+            settings=settings,
+            sweep=sweep,
+            split=split,
+        )
     if board is not None:
         requests = requests_of_board(Path(out), board)
     elif grid is not None:
@@ -176,3 +188,15 @@ def run_grid(
         prepare_data(requests)
     options = ExecutorOptions(executor, workers, tuple(imports), **executor_options)
     return run_plan(plan, make_executor(options, plan.store), progress_on(sys.stderr), retry, limit)
+
+
+def _refuse_cells(**arguments: Any) -> None:
+    """Check that arguments of `run_grid` that choose cells have their defaults.
+
+    Raises:
+        ValueError: for the first other value.
+    """
+    parameters = inspect.signature(run_grid).parameters
+    for name, value in arguments.items():
+        if value != parameters[name].default:
+            raise ValueError(f"{name}: a board or a grid file names its own cells; leave this argument out")

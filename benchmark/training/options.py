@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from benchmark.tasks import suggest
-from benchmark.training.gradient_calibration import calibrated_ratio
+from benchmark.training.gradient_calibration import CALIBRATED, calibrated_ratio
 from benchmark.training.recipe_keys import ConfigError
 
 GIVEN = ("self", "tasks", "backbone", "feature_specs", "root", "split", "seed")
@@ -37,13 +37,16 @@ def check_options(factory: Callable[..., Any], options: Mapping[str, Any], owner
         if name not in choices and not takes_any:
             listed = ", ".join(choices) or "none"
             raise ConfigError(f"{owner} has no option {name!r}.{suggest(name, choices)} Options: {listed}")
-        if name in hints and _is_simple(hints[name]):
+        if name in hints and _is_simple(hints[name]) and not (name == "weight" and _is_calibrated(value)):
             _check_value(hints[name], value, f"{owner}: option {name!r}")
 
 
+def _is_calibrated(value: Any) -> bool:
+    """True for the text of a calibrated weight, which stands in place of a number."""
+    return isinstance(value, str) and value.partition(":")[0] == CALIBRATED and calibrated_ratio(value) is not None
+
+
 def _check_value(annotation: Any, value: Any, place: str) -> None:
-    if isinstance(value, str) and value.partition(":")[0] == "calibrated" and calibrated_ratio(value) is not None:
-        return
     adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(strict=True, allow_inf_nan=False))
     try:
         adapter.validate_python(tuple(value) if isinstance(value, list) else value)

@@ -47,6 +47,18 @@ def test_a_result_outside_of_a_folder_of_results_needs_the_folder_of_its_weights
     assert stored_cell(path, tmp_path / "work")[1] == tmp_path / "work" / "smoke" / SPEC.run_id
 
 
+def test_a_result_is_looked_up_in_the_folder_runs_of_its_results(tmp_path):
+    for folder in ("runs", "copies"):
+        path = tmp_path / folder / "smoke" / "result.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(RunResult(SPEC, "done").to_text())
+    assert stored_cell(tmp_path / "runs" / "smoke" / "result.json")[1] == tmp_path / "work" / "smoke" / SPEC.run_id
+    with pytest.raises(
+        RecordError, match="does not lie in DIR/runs/RECIPE; name the folder of its weights with --work"
+    ):
+        stored_cell(tmp_path / "copies" / "smoke" / "result.json")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

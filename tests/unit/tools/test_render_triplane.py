@@ -164,7 +164,8 @@ def test_a_wrong_request_is_refused_in_one_line(
     }.get(case, [])
     if case == "another regularizer":
         text = result.read_text().replace("three_d_aware", "none").replace(spec.run_id, "other")
-        result = tmp_path / "other.json"
+        result = tmp_path / "runs" / spec.folder / "other.json"
+        result.parent.mkdir(parents=True)
         result.write_text(text)
     elif case == "no weights":
         work = tmp_path / "work" / spec.folder / spec.run_id

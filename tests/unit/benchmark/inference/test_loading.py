@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 import benchmark
 from benchmark.inference.loading import describe_weights
+from benchmark.records.validation import RecordError
 from benchmark.training.description import METADATA_KEY, ModelDescription
 from benchmark.training.model_files import MODEL_FILE, CheckpointError
 
@@ -83,6 +84,9 @@ def test_weights_describe_their_network(trained_cell: Path) -> None:
     assert found.data.startswith("synthetic-")
     assert found.tasks["semseg"].classes[:2] == ("wall", "floor")
     assert ModelDescription.from_text(found.to_text(), "text") == found
+    for wrong in ("{", '{"method": 3}'):
+        with pytest.raises(RecordError, match=r"^mine\.json: "):
+            ModelDescription.from_text(wrong, "mine.json")
 
 
 def test_weights_without_a_description_are_described_by_their_result(trained_cell: Path, tmp_path: Path) -> None:

@@ -257,6 +257,14 @@ def test_shapes_that_do_not_fit_are_named(task: str, prediction: Any, target: An
         task_loss(NYUV2_TASKS[task], torch.ones(prediction), labels)
 
 
+@pytest.mark.parametrize("name", ["boundary_cross_entropy", "balanced_cross_entropy"])
+@pytest.mark.parametrize("weight", [0, 1, 50.0, -0.1])
+def test_a_weight_of_two_classes_outside_of_its_range_is_refused(name: str, weight: float) -> None:
+    logits, target, valid = torch.zeros(1, 2, 2, 2), torch.zeros(1, 1, 2, 2), torch.ones(1, 2, 2, dtype=torch.bool)
+    with pytest.raises(ValueError, match=f"{name}: positive_weight must lie between 0 and 1, found {weight}"):
+        LOSSES[name](logits, target, valid, positive_weight=weight)
+
+
 def test_a_class_out_of_range_is_named() -> None:
     with pytest.raises(ValueError, match=r"classes must lie in 0\.\.39, found 3\.\.41"):
         task_loss(SEMSEG, torch.zeros(1, 40, 1, 3), torch.tensor([[[3, 41, 255]]]))

@@ -100,6 +100,24 @@ def test_a_board_and_a_grid_file_hold_the_cells(started: dict[str, Any], tmp_pat
     assert [(cell.method, cell.seed) for cell in started["cells"]] == [("mtan", 4)]
 
 
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"methods": ["mtan"]},
+        {"regularizers": ["aux_heads"]},
+        {"seeds": [1]},
+        {"backbone": "resnet18"},
+        {"tasks": ["semseg"]},
+        {"settings": {"train_cfg.max_iters": 4}},
+        {"sweep": {"train_cfg.max_iters": [4, 8]}},
+        {"split": "val"},
+    ],
+)
+def test_arguments_that_choose_cells_are_refused_beside_a_board(argument: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"^{next(iter(argument))}: a board or a grid file names its own cells"):
+        run_grid(board="nyuv2_lite", out=tmp_path, **argument)
+
+
 def test_the_cells_that_a_cell_needs_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     spec, asked = RunSpec("smoke", "hard_sharing", "none", "resnet18", ("semseg",), 0), []
 

@@ -69,6 +69,7 @@ def test_values_of_the_annotated_types_are_accepted(options: dict[str, Any]) -> 
         ),
         ({"tasks": 3}, "method part has no option 'tasks'."),
         ({"backbone": "resnet18"}, "method part has no option 'backbone'."),
+        ({"width": "calibrated"}, "option 'width': found 'calibrated', expected a valid integer"),
         ({"weight": "calibrated:x"}, "a regularizer's weight is a number, 'calibrated' or calibrated:RATIO"),
     ],
 )
