@@ -23,7 +23,17 @@ from benchmark.training.recipe_files import load_recipe
 from benchmark.training.recipe_keys import ConfigError
 
 TIMED_STEPS = 3
-NO_PART_OF_THE_TIME = ("train_cfg.", "optim_wrapper.", "param_scheduler", "regularizer.weight", "split", "tasks.")
+NO_PART_OF_THE_TIME = (
+    "train_cfg.",
+    "optim_wrapper.optimizer.lr",
+    "optim_wrapper.optimizer.weight_decay",
+    "optim_wrapper.paramwise_cfg.",
+    "optim_wrapper.clip_grad.",
+    "param_scheduler",
+    "regularizer.weight",
+    "split",
+    "tasks.",
+)
 """Beginnings of the settings that are ignored when times of a step are compared."""
 COMPARED = ("cpu", "threads", "gpu")
 """Entries of the hardware that must be equal for a stored time to count."""

@@ -32,7 +32,7 @@ class OlderResults:
         self._folders: dict[Path, dict[str, list[Path]]] = {}
 
     def of(self, spec: RunSpec) -> list[Stored]:
-        """Results that a cell replaces, in the order of their names."""
+        """Results that a cell replaces, the newest last."""
         found = []
         for path in self._files(self.store.path(spec).parent).get(_prefix(spec.run_id), []):
             try:
@@ -41,7 +41,7 @@ class OlderResults:
                 continue
             if result.run_id != spec.run_id and _request(result.spec) == _request(spec):
                 found.append(Stored(result, path))
-        return found
+        return sorted(found, key=_finished)
 
     def _files(self, folder: Path) -> dict[str, list[Path]]:
         if folder not in self._folders:
@@ -50,6 +50,11 @@ class OlderResults:
                 by_prefix.setdefault(_prefix(Path(path).stem), []).append(Path(path))
             self._folders[folder] = by_prefix
         return self._folders[folder]
+
+
+def _finished(stored: Stored) -> str:
+    """Time at which the cell ended, in ISO format; empty if it is not recorded."""
+    return str(stored.result.provenance.get("finished") or "")
 
 
 def _prefix(run_id: str) -> str:

@@ -92,6 +92,8 @@ def test_a_failed_cell_is_to_be_run_and_its_time_does_not_count(store: ResultSto
     [
         ({"optim_wrapper.optimizer.lr": 0.1, "regularizer.weight": 2, "tasks.depth.loss_weight": 3}, "1 stored"),
         ({"train_dataloader.batch_size": 4}, "3 timed steps"),
+        ({"optim_wrapper.precision": "bf16"}, "3 timed steps"),
+        ({"optim_wrapper.accumulative_counts": 2}, "3 timed steps"),
     ],
 )
 def test_settings_that_leave_the_time_of_a_step_alone(

@@ -13,6 +13,7 @@ from benchmark.grid import status
 from benchmark.grid.cells import cells
 from benchmark.grid.explain import explanation, find_cell, last_lines
 from benchmark.grid.loop import independent
+from benchmark.grid.stale import OlderResults
 from benchmark.grid.status import cell_states, status_text, watch_text
 from benchmark.records import leases
 from benchmark.records.failures import INFRASTRUCTURE
@@ -52,6 +53,18 @@ def used(store, grid):
     (folder / "progress.json").write_text('{"step": 30, "steps": 120}')
     (folder / "cell.log").write_text("first\n\nloading\rstep 30\n")
     return store
+
+
+def test_the_reason_of_a_stale_cell_is_its_change_since_the_newest_result(used, grid):
+    """Two older results of one cell: the one that ended last has another method, whatever the order of their names."""
+    for version, day in ((7, 2), (8, 1), (9, 3), (10, 1)):
+        old = replace(grid[3], ingredients=Ingredients({"size": 1}, {"method": version}))
+        finished = {"finished": f"2026-11-0{day}T00:00:00+00:00"}
+        used.publish(RunResult(old, "done", METRICS, provenance=finished), used.claim(old))
+    newest = OlderResults(used).of(grid[3])[-1].result
+    assert newest.spec.ingredients.versions == {"method": 9}
+    assert status_text(grid, used).splitlines()[-1].startswith(f"stale: {newest.run_id}: ")
+    assert f"the stored result {newest.run_id} is stale" in explanation(grid[3], used, independent)
 
 
 def test_every_state_is_found(used, grid):
