@@ -112,10 +112,15 @@ def _studied(analysis: Analysis, method: str, regularizer: str) -> Studied | Non
 
 
 def _expected_spread(rows: Sequence[Row], columns: Sequence[Column]) -> float | None:
-    """Pooled standard deviation of the rows' relative mean over tasks, times sqrt(2)."""
+    """Pooled standard deviation of the rows' relative mean over tasks, times sqrt(2).
+
+    Seeds that lack a metric do not count.
+    """
     squares, freedom = 0.0, 0
     for row in rows:
-        values = row.values(columns)
+        values = {seed: found for seed, found in row.values(columns).items() if len(found) == len(columns)}
+        if not values:
+            continue
         means = {column.key: float(np.mean([found[column.key] for found in values.values()])) for column in columns}
         relative = paired_gains(values, dict.fromkeys(values, means), columns).mean
         if len(relative) > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from benchmark.leaderboard.analysis import Analysis
-from benchmark.leaderboard.figures.captions import joined, protocol
+from benchmark.leaderboard.figures.captions import joined, protocol, shown_of
 from benchmark.leaderboard.figures.description import MAX_ROWS, Cell, Figure, MapPanel
 from benchmark.leaderboard.markup import one_line
 from benchmark.leaderboard.plan import RowKey
@@ -36,6 +36,7 @@ def coverage(analysis: Analysis) -> Figure | None:
         f"a cross counts cells that failed or diverged{'' if failures else ': none'}.",
         "; ".join(failures[:MAX_REASONS]) + "." if failures else "",
         more,
+        shown_of(len(methods)),
         protocol(analysis),
     )
     return Figure("coverage", "Coverage of the board", caption, (panel,), 1)

@@ -33,7 +33,8 @@ INTERVALS = "Lines are 95 % t intervals of paired gains; a row with fewer than t
 
 def forest_over_reference(analysis: Analysis) -> Figure | None:
     """Gain of each row over the reference row, mean and per task."""
-    rows = [row for row in analysis.rows if row.key != analysis.reference and row.cells][:MAX_ROWS]
+    started = [row for row in analysis.rows if row.key != analysis.reference and row.cells]
+    rows = started[:MAX_ROWS]
     if analysis.reference is None or not rows:
         return None
     panels = []
@@ -47,7 +48,7 @@ def forest_over_reference(analysis: Analysis) -> Figure | None:
         f"{title}, paired by seed.",
         INTERVALS,
         legend(GAIN, LOSS, OPEN, FEW),
-        shown_of(len(analysis.rows)),
+        shown_of(len(started)),
         protocol(analysis),
     )
     return Figure("forest-reference", title, caption, tuple(panels))
@@ -70,7 +71,7 @@ def method_map(analysis: Analysis) -> Figure | None:
     if analysis.reference is None:
         return None
     regularizers = tuple(dict.fromkeys(one_line(row.key.regularizer_label) for row in analysis.table.rows))
-    methods = tuple(dict.fromkeys(one_line(row.key.method) for row in analysis.table.rows))[:MAX_ROWS]
+    methods = tuple(dict.fromkeys(one_line(row.key.method) for row in analysis.table.rows))
     panels = []
     for task in _targets(analysis):
         cells = {
@@ -81,7 +82,7 @@ def method_map(analysis: Analysis) -> Figure | None:
             MapPanel(
                 _target_title(task),
                 regularizers,
-                methods,
+                methods[:MAX_ROWS],
                 cells,
                 _limit(analysis, ("", *_tasks(analysis))),
                 True,
@@ -101,7 +102,8 @@ def method_map(analysis: Analysis) -> Figure | None:
 def negative_transfer(analysis: Analysis) -> Figure | None:
     """Tasks that a row helps or hurts against single-task networks."""
     reference, tasks = analysis.reference, _tasks(analysis)
-    rows = [row for row in analysis.rows if row.key != reference and row.cells][:MAX_ROWS]
+    started = [row for row in analysis.rows if row.key != reference and row.cells]
+    rows = started[:MAX_ROWS]
     if reference is None or reference.method != REFERENCE_METHOD or not rows or not tasks:
         return None
     names = tuple(one_line(column.task) for column in analysis.table.measured)
@@ -128,7 +130,7 @@ def negative_transfer(analysis: Analysis) -> Figure | None:
     caption = joined(
         f"Gain of each task over {one_line(reference.label)}, in percent: below 0, the task is hurt. "
         f"{hurt} losses survive Holm and are marked by a triangle; the others may be chance.",
-        shown_of(len(analysis.rows)),
+        shown_of(len(started)),
         protocol(analysis),
     )
     return Figure(

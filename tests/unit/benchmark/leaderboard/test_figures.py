@@ -13,7 +13,12 @@ from benchmark.leaderboard.figures.all_figures import figures_of
 from benchmark.leaderboard.figures.coverage import coverage
 from benchmark.leaderboard.figures.description import DotPanel, Figure, MapPanel, ScatterPanel
 from benchmark.leaderboard.figures.files import write_figure, write_figures
-from benchmark.leaderboard.figures.gains import forests_of_regularizers, method_map, negative_transfer
+from benchmark.leaderboard.figures.gains import (
+    forest_over_reference,
+    forests_of_regularizers,
+    method_map,
+    negative_transfer,
+)
 from benchmark.leaderboard.figures.matplotlib_panels import draw
 from benchmark.leaderboard.figures.pareto import pareto
 from benchmark.leaderboard.figures.picture import picture_is_current, picture_of, write_picture
@@ -106,6 +111,19 @@ def test_the_map_draws_a_missing_cell_as_missing(board: Analysis) -> None:
     missing = panel.cells["mtan", "aux"]
     assert (missing.value, missing.label) == (None, "0/4")
     assert "0 of 4 seeds" in missing.text
+
+
+@pytest.mark.parametrize(("others", "left_out"), [(40, False), (41, True)])
+def test_the_caption_says_if_rows_are_left_out(others: int, left_out: bool) -> None:
+    """The reference row is no row of the forest and of the transfer, and a method of the maps."""
+    rows = [("single_task", "none"), *((f"m{number}", "none") for number in range(others))]
+    cells = [cell for row in rows for cell in cells_with(*row, [20.0, 21.0, 22.0])]
+    found = board_of(make_plan(rows, range(3)), cells)
+    sentence = "The first 40 of 41 rows are drawn."
+    for made in (forest_over_reference, negative_transfer):
+        assert (sentence in made(found).caption) == left_out
+    for made in (method_map, coverage):
+        assert f"The first 40 of {others + 1} rows are drawn." in made(found).caption
 
 
 def test_negative_transfer_is_against_single_task_alone(board: Analysis) -> None:

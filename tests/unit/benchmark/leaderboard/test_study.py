@@ -125,6 +125,15 @@ def test_a_pair_has_a_cost_only_if_both_rows_were_measured() -> None:
         assert [part.strip() for part in study_table([row]).splitlines()[-1].split("|")[-3:-1]] == ["\N{EN DASH}"] * 2
 
 
+def test_a_seed_that_lacks_a_metric_does_not_count_in_the_expected_spread() -> None:
+    """Seeds 0 and 1 differ by -+ 2 % in both metrics, so the standard deviation is sqrt(8), times sqrt(2)."""
+    values = [{"mIoU": 19.6, "rmse@pixel": 0.51}, {"mIoU": 20.4, "rmse@pixel": 0.49}, {"mIoU": 30.0}]
+    found = [make_cell("mtan", "none", seed, value, version=2) for seed, value in enumerate(values)]
+    (row,) = study([board_of(make_plan([("mtan", "none"), ("mtan", "aux")]), found)], "mtan", "aux")
+    assert row.expected == pytest.approx(4.0)
+    assert row.gain is None
+
+
 def test_a_planned_row_without_a_result_is_no_setting() -> None:
     plan = make_plan([("hard_sharing", "none"), ("hard_sharing", "aux")])
     assert study([board_of(plan, cells_with("hard_sharing", "aux", [20.0]))], "hard_sharing", "aux") == []
