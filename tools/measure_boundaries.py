@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmark.boundaries.protocols import PROTOCOLS, Protocol
-from tools.command_line import WRONG_USE, Parser
+from tools.command_line import WRONG_USE, Parser, positive
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--protocol", choices=PROTOCOLS, default="seism", help="evaluation protocol (default: %(default)s)"
     )
-    parser.add_argument("--images", type=int, default=20, help="images to measure (default: %(default)s)")
+    parser.add_argument("--images", type=positive, default=20, help="images to measure (default: %(default)s)")
     parser.add_argument(
         "--size",
         type=int,
@@ -42,7 +42,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar=("HEIGHT", "WIDTH"),
         help="size of synthetic images (default: 425 560)",
     )
-    parser.add_argument("--segments", type=int, default=45, help="segments of a synthetic image (default: %(default)s)")
+    parser.add_argument(
+        "--segments", type=positive, default=45, help="segments of a synthetic image (default: %(default)s)"
+    )
     parser.add_argument("--pred", type=Path, metavar="DIR", help="folder of predicted maps")
     parser.add_argument("--gt", type=Path, metavar="DIR", help="folder of ground truth")
     return parser.parse_args(arguments)

@@ -16,13 +16,17 @@ LARGEST_CROP = (512, 512)
 """Crop size for frames of different sizes, as in the training on PASCAL-Context."""
 sys.path.insert(0, str(CHECKOUT))
 
+from tools.command_line import Parser, positive  # noqa: E402
+
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(__doc__)
     parser.add_argument("--root", type=Path, help="prepared data set (default: nyuv2 below $MTL_DATA, else data/nyuv2)")
-    parser.add_argument("--images", type=int, default=200, help="frames per round (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds; the best is reported (default: %(default)s)")
+    parser.add_argument("--images", type=positive, default=200, help="frames per round (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=positive, default=3, help="rounds; the best is reported (default: %(default)s)"
+    )
     return parser.parse_args(arguments)
 
 

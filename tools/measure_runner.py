@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tools.command_line import Parser
+from tools.command_line import Parser, positive
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -28,8 +28,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument("--recipe", default="synthetic_demo", help="recipe (default: synthetic_demo)")
     parser.add_argument("--method", default="hard_sharing", help="method (default: hard_sharing)")
-    parser.add_argument("--turns", type=int, default=10, help="turns of each loop (default: 10)")
-    parser.add_argument("--steps", type=int, default=5, help="steps in a turn (default: 5)")
+    parser.add_argument("--turns", type=positive, default=10, help="turns of each loop (default: 10)")
+    parser.add_argument("--steps", type=positive, default=5, help="steps in a turn (default: 5)")
     return parser.parse_args(arguments)
 
 

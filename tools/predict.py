@@ -15,7 +15,7 @@ import argparse
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,24 +155,52 @@ def predict_video(model: TrainedModel, file: Path, path: Path, options: argparse
             numbers.append(number)
             yield pixels
 
-    writer, count = None, 0
+    count = 0
     rate = max(1.0, (cv2.VideoCapture(str(file)).get(cv2.CAP_PROP_FPS) or 25.0) / options.every)
-    try:
+    with closing(PanelVideo(Path(f"{path}.mp4"), rate)) as video:
         for prediction in model.predictions(frames(), options.size, options.batch_size):
             if not options.no_panels:
-                panel = pixels_of(prediction.panel())
-                size = (panel.shape[1], panel.shape[0])
-                writer = writer or cv2.VideoWriter(f"{path}.mp4", cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
-                # The layout of a panel may differ by a pixel from frame to frame.
-                writer.write(cv2.cvtColor(cv2.resize(panel, size), cv2.COLOR_RGB2BGR))
+                video.write(pixels_of(prediction.panel()))
             if not options.no_arrays:
                 prediction.save(f"{path}_{numbers[0]:06d}.npz")
             numbers.popleft()
             count += 1
-    finally:
-        if writer is not None:
-            writer.release()
     return count
+
+
+class PanelVideo:
+    """A video file of panels, all resized to the size of the first one. Without a panel, no file is written.
+
+    Args:
+        path: the file, which ends with .mp4.
+        rate: frames per second.
+    """
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self.path, self.rate = path, rate
+        self.size = (0, 0)
+        self.writer: Any = None
+
+    def write(self, panel: Any) -> None:
+        """Add a panel, (H, W, 3) uint8 RGB.
+
+        Raises:
+            ValueError: if OpenCV cannot write the file.
+        """
+        import cv2
+
+        if self.writer is None:
+            self.size = (panel.shape[1], panel.shape[0])
+            self.writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*"mp4v"), self.rate, self.size)
+            if not self.writer.isOpened():
+                raise ValueError(f"{self.path}: OpenCV cannot write an mp4v video here; use --no-panels")
+        # The layout of a panel may differ by a pixel from frame to frame, and a frame of another size would be dropped.
+        self.writer.write(cv2.cvtColor(cv2.resize(panel, self.size), cv2.COLOR_RGB2BGR))
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self.writer is not None:
+            self.writer.release()
 
 
 def pixels_of(figure: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,27 @@ def test_a_launcher_passes_devices_and_logs_to_its_cells(monkeypatch: pytest.Mon
     cell = Parser("cell")
     add_cell_options(cell)
     assert vars(cell.parse_args([])) == {"devices": 4, "log": "wandb"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "option"),
+    [
+        ("measure_boundaries", "--images"),
+        ("measure_boundaries", "--segments"),
+        ("measure_loading", "--images"),
+        ("measure_loading", "--rounds"),
+        ("measure_runner", "--turns"),
+        ("measure_runner", "--steps"),
+        ("measure_speed", "--runs"),
+        ("measure_cost", "--runs"),
+        ("measure_grid", "--cells"),
+    ],
+)
+@pytest.mark.parametrize("value", ["0", "-1", "1.5"])
+def test_a_number_of_measurements_is_at_least_one(
+    tool: str, option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        import_module(f"tools.{tool}").main([option, value])
+    assert stopped.value.code == 2
+    assert f"argument {option}: expected an integer of 1 or more, found '{value}'" in capsys.readouterr().err

@@ -64,6 +64,21 @@ def test_pictures_of_every_kind_are_predicted_and_a_text_file_is_named(trained_c
         assert arrays["semseg"].shape == (31, 57)
 
 
+def test_panels_of_another_size_are_kept_in_the_video(tmp_path):
+    video = predict.PanelVideo(tmp_path / "panels.mp4", 10.0)
+    for width in (64, 66, 64):
+        video.write(np.zeros((48, width, 3), np.uint8))
+    video.close()
+    assert int(cv2.VideoCapture(str(tmp_path / "panels.mp4")).get(cv2.CAP_PROP_FRAME_COUNT)) == 3
+
+
+def test_a_video_that_cannot_be_written_is_named(tmp_path):
+    video = predict.PanelVideo(tmp_path / "missing" / "panels.mp4", 10.0)
+    with pytest.raises(ValueError, match=r"panels\.mp4: OpenCV cannot write an mp4v video here; use --no-panels"):
+        video.write(np.zeros((48, 64, 3), np.uint8))
+    video.close()
+
+
 def test_a_video_becomes_a_video_of_panels(trained_cell, tmp_path, capsys):
     writer = cv2.VideoWriter(str(tmp_path / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10, (64, 48))
     for shade in range(5):
