@@ -13,6 +13,7 @@ from benchmark.leaderboard.comparisons import GENERAL, PRIMARY, REST, ROW, THESE
 from benchmark.leaderboard.plan import RowKey
 from benchmark.leaderboard.statistics import Estimate
 from benchmark.leaderboard.tables import tables
+from benchmark.records.overrides import Overrides
 
 ROWS = [(method, regularizer) for method in ("a", "b", "c") for regularizer in ("none", "aux")]
 CELLS = [
@@ -60,6 +61,14 @@ def test_regularizers_are_compared_in_the_declared_direction_and_over_none() -> 
     analysis = board_of(make_plan(rows, range(3), primary=(("aux", "flat"),)), cells)
     pairs = {(found.row.regularizer, found.baseline.regularizer): found.family for found in analysis.comparisons}
     assert pairs == {("aux", "flat"): PRIMARY, ("aux", "none"): REST, ("flat", "none"): REST}
+
+
+def test_a_regularizer_with_options_is_compared_with_its_method_without_a_regularizer() -> None:
+    light = Overrides({"regularizer.weight": 0.1})
+    cells = [*cells_with("single_task", "none", [40.0]), *cells_with("a", "none", [20.0])]
+    cells += cells_with("a", "aux", [22.0], overrides=dict(light))
+    (analysis,) = analyse(tables(cells))
+    assert analysis.find(ROW, RowKey("a", "aux", light), RowKey("a", "none")).estimate.mean == pytest.approx(10)
 
 
 def test_a_method_with_two_common_seeds_is_no_part_of_the_statements_over_methods() -> None:

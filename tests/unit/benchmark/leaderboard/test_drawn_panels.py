@@ -17,7 +17,7 @@ from benchmark.leaderboard.figures.plotly_panels import plotly_figure
 DOTS = DotPanel(
     "dots",
     "gain (%)",
-    ("first", "second", "third"),
+    ("second", "first", "third"),
     (Mark("second", 2.0, 1.0, 4.0, "gain", "a text", "a row"), Mark("third", 5.0, None, None, "few", "few", "")),
     zero=True,
     absent="nothing",
@@ -27,6 +27,7 @@ MAP = MapPanel(
     ("x", "y", "z"),
     ("top", "bottom"),
     {
+        ("top", "x"): Cell(0.0, "zero", "in the middle"),
         ("top", "y"): Cell(-2.0, "low", "lowest", "a row"),
         ("bottom", "x"): Cell(9.0, "high", "beyond the limit"),
         ("bottom", "z"): Cell(None, "none", "missing"),
@@ -41,7 +42,7 @@ SCATTER = ScatterPanel(
     "cost",
     "gain",
     (
-        Point("dear", 3.0, 2.0, 1.0, 5.0, True, "dear text", "row 3"),
+        Point("dear", 3.0, 2.0, 0.5, 5.0, True, "dear text", "row 3"),
         Point("cheap", 1.0, 0.5, None, None, True, "cheap text", "row 1"),
         Point("worse", 2.0, 0.25, 0.125, 0.5, False, "worse text", "row 2"),
     ),
@@ -60,13 +61,13 @@ def lines_of(axes: Axes) -> list[tuple[list[float], list[float]]]:
 def test_dots_stand_on_the_line_of_their_category_from_top_to_bottom() -> None:
     (axes,) = axes_of(DOTS)
     lines = lines_of(axes)
-    assert ([1.0, 4.0], [1.0, 1.0]) in lines, "the interval"
-    assert ([2.0], [1.0]) in lines
+    assert ([1.0, 4.0], [0.0, 0.0]) in lines, "the interval"
+    assert ([2.0], [0.0]) in lines
     assert ([5.0], [2.0]) in lines
     assert ([0.0, 0.0], [0.0, 1.0]) in lines, "the line at zero"
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["first", "second", "third"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["second", "first", "third"]
     assert axes.get_ylim() == pytest.approx((2.6, -0.6))
-    assert [(text.get_text(), text.get_position()) for text in axes.texts] == [("nothing", (0.5, 0))]
+    assert [(text.get_text(), text.get_position()) for text in axes.texts] == [("nothing", (0.5, 1))]
     assert axes.get_xlabel() == "gain (%)"
     assert axes.get_title(loc="left") == "dots"
 
@@ -75,11 +76,13 @@ def test_a_map_has_its_cells_in_place_and_colours_within_the_limit() -> None:
     (axes,) = axes_of(MAP)
     boxes = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     centres = [(box.get_x() + box.get_width() / 2, box.get_y() + box.get_height() / 2) for box in boxes]
-    assert centres == [pytest.approx(place) for place in ((1, 0), (0, 1), (2, 1))]
-    colours = [box.get_facecolor() for box in boxes[:2]]
-    assert colours == [pytest.approx(to_rgba(LIGHT[name])) for name in ("map-low", "map-high")]
-    assert [box.get_fill() for box in boxes] == [True, True, False]
+    assert centres == [pytest.approx(place) for place in ((0, 0), (1, 0), (0, 1), (2, 1))]
+    colours = [box.get_facecolor() for box in boxes[:3]]
+    names = ("map-middle", "map-low", "map-high")
+    assert colours == [pytest.approx(to_rgba(LIGHT[name]), abs=0.01) for name in names]
+    assert [box.get_fill() for box in boxes] == [True, True, True, False]
     assert [(text.get_text(), text.get_position()) for text in axes.texts] == [
+        ("zero", (0, 0)),
         ("low", (1, 0)),
         ("high", (0, 1)),
         ("none", (2, 1)),
@@ -98,7 +101,7 @@ def test_a_scatter_joins_its_front_by_steps_and_names_it() -> None:
     (axes,) = axes_of(SCATTER)
     assert lines_of(axes)[0] == ([1.0, 3.0], [0.5, 2.0])
     assert axes.lines[0].get_drawstyle() == "steps-post"
-    assert ([3.0, 3.0], [1.0, 5.0]) in lines_of(axes)
+    assert ([3.0, 3.0], [0.5, 5.0]) in lines_of(axes)
     assert [text.get_text() for text in axes.texts] == ["dear", "cheap"]
     colours = {float(line.get_xdata()[0]): line.get_color() for line in axes.lines if line.get_marker() == "o"}
     assert colours == {3.0: LIGHT["gain"], 1.0: LIGHT["gain"], 2.0: LIGHT["seed"]}
@@ -122,16 +125,16 @@ def test_labels_are_cut_to_a_line_and_are_no_formula(name: str, shown: str) -> N
 def test_plotly_has_the_same_dots_with_lengths_of_intervals() -> None:
     figure = plotly_figure(DOTS)
     gain, few = figure["data"]
-    assert (gain["x"], gain["y"], gain["hovertext"], gain["customdata"]) == ([2.0], [1], ["a text"], ["a row"])
+    assert (gain["x"], gain["y"], gain["hovertext"], gain["customdata"]) == ([2.0], [0], ["a text"], ["a row"])
     assert (gain["error_x"]["array"], gain["error_x"]["arrayminus"]) == ([2.0], [1.0])
     assert (few["x"], few["y"]) == ([5.0], [2])
     assert "error_x" not in few
     layout: dict[str, Any] = figure["layout"]
     assert layout["yaxis"]["range"] == pytest.approx([2.6, -0.6])
-    assert layout["yaxis"]["ticktext"] == ["first", "second", "third"]
+    assert layout["yaxis"]["ticktext"] == ["second", "first", "third"]
     assert layout["xaxis"]["zeroline"] is True
     assert "range" not in layout["xaxis"]
-    assert [(note["y"], note["text"]) for note in layout["annotations"]] == [(0, "nothing")]
+    assert [(note["y"], note["text"]) for note in layout["annotations"]] == [(1, "nothing")]
     empty = plotly_figure(DotPanel("t", "x", ("a",), ()))["layout"]["xaxis"]
     assert (empty["zeroline"], empty["range"], empty["showticklabels"]) == (False, [0, 1], False)
 
@@ -139,11 +142,11 @@ def test_plotly_has_the_same_dots_with_lengths_of_intervals() -> None:
 def test_plotly_has_the_same_map() -> None:
     figure = plotly_figure(MAP)
     heat, labels = figure["data"]
-    assert heat["z"] == [[None, -2.0, None], [9.0, None, None]]
+    assert heat["z"] == [[0.0, -2.0, None], [9.0, None, None]]
     assert (heat["zmin"], heat["zmax"]) == (-2.0, 2.0)
     assert [colour for _, colour in heat["colorscale"]] == ["@map-low", "@map-middle", "@map-high"]
-    assert (labels["x"], labels["y"], labels["text"]) == ([1, 0, 2], [0, 1, 1], ["low", "high", "none"])
-    assert labels["textfont"]["color"] == ["@text", "@text", "@muted"]
+    assert (labels["x"], labels["y"], labels["text"]) == ([0, 1, 0, 2], [0, 0, 1, 1], ["zero", "low", "high", "none"])
+    assert labels["textfont"]["color"] == ["@text", "@text", "@text", "@muted"]
     (box,) = figure["layout"]["shapes"]
     assert (box["x0"], box["x1"], box["y0"], box["y1"]) == pytest.approx((1.54, 2.46, 0.58, 1.42))
     assert figure["layout"]["xaxis"]["range"] == pytest.approx([-0.6, 2.6])
@@ -157,7 +160,7 @@ def test_plotly_has_the_same_scatter() -> None:
     assert (steps["x"], steps["y"], steps["line"]["shape"]) == ([1.0, 3.0], [0.5, 2.0], "hv")
     assert (others["x"], others["y"], others["mode"]) == ([2.0], [0.25], "markers")
     assert (front["x"], front["text"], front["customdata"]) == ([1.0, 3.0], ["cheap", "dear"], ["row 1", "row 3"])
-    assert (front["error_y"]["array"], front["error_y"]["arrayminus"]) == ([0, 3.0], [0, 1.0])
+    assert (front["error_y"]["array"], front["error_y"]["arrayminus"]) == ([0, 3.0], [0, 1.5])
 
 
 @pytest.mark.parametrize(

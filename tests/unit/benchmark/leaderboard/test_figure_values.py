@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from made_up_results import board_of, cells_with, make_cell, make_plan
 
@@ -12,7 +10,6 @@ from benchmark.leaderboard.figures.all_figures import figures_of
 from benchmark.leaderboard.figures.captions import legend, shown_of
 from benchmark.leaderboard.figures.coverage import coverage
 from benchmark.leaderboard.figures.description import row_ids
-from benchmark.leaderboard.figures.files import write_figure, write_figures
 from benchmark.leaderboard.figures.gains import (
     forest_over_reference,
     forests_of_regularizers,
@@ -20,12 +17,8 @@ from benchmark.leaderboard.figures.gains import (
     negative_transfer,
 )
 from benchmark.leaderboard.figures.pareto import pareto
-from benchmark.leaderboard.figures.picture import picture_is_current, picture_of
-from benchmark.leaderboard.figures.published import published_figures
 from benchmark.leaderboard.figures.seeds import seed_strips
-from benchmark.leaderboard.reported import ReportedRow, ReportedTable
 from benchmark.leaderboard.tables import tables
-from benchmark.records.overrides import Overrides
 
 DASH = "\N{EN DASH}"
 TASKS = ("semseg", "depth")
@@ -99,6 +92,17 @@ def test_the_forest_of_a_declared_pair_has_its_methods_and_their_means() -> None
     assert "n = 3" in texts["methods in general"]
     assert "The last lines are means over 3 methods." in figure.caption
     assert "n = 2-3 seeds a row." in figure.caption
+
+
+def test_the_means_over_methods_are_over_the_methods_with_three_seeds() -> None:
+    """Three methods with four seeds, and one with two."""
+    rows = [(method, name) for method in "abcd" for name in ("none", "aux")]
+    values = [20.0, 21.0, 22.0, 22.0]
+    cells = [cell for row in rows for cell in cells_with(*row, values[:2] if row[0] == "d" else values)]
+    (figure,) = forests_of_regularizers(board_of(make_plan(rows, range(4)), cells))
+    assert "The last lines are means over 3 methods." in figure.caption
+    (text,) = [mark.text for mark in figure.panels[0].marks if mark.category == "methods in general"]
+    assert "%, n = 3, p after Holm" in text
 
 
 def test_without_a_declaration_every_regularizer_is_compared_with_none() -> None:
@@ -180,13 +184,16 @@ def test_the_colours_of_a_map_are_limited_by_the_mean_and_the_tasks() -> None:
 
 
 def test_negative_transfer_counts_losses_and_leaves_the_reference_out() -> None:
-    """Depth of a, a+aux: -20 % without a spread. Gains are not counted."""
+    """Depth of a and a+aux: -20 % without a spread."""
     figure = negative_transfer(BOARD)
     assert figure is not None
     (panel,) = figure.panels
     assert panel.rows == ("b+aux", "single_task+aux", "b", "a+aux", "a", "a+flat")
     assert panel.cells["a", "depth"].value == pytest.approx(-20)
     assert "2 losses survive Holm" in figure.caption
+    cells = [*cells_with("single_task", "none", [20.0] * 3), *cells_with("m", "none", [22.0] * 3)]
+    gain = negative_transfer(board_of(make_plan([("single_task", "none"), ("m", "none")], range(3)), cells))
+    assert "0 losses survive Holm" in gain.caption
     cells = [*cells_with("m", "none", [20.0] * 3), *cells_with("m", "aux", [10.0] * 3)]
     assert negative_transfer(board_of(make_plan([("m", "none"), ("m", "aux")], range(3)), cells)) is None
 
@@ -284,71 +291,3 @@ def test_a_row_of_equal_cost_or_equal_gain_is_exceeded_and_an_equal_row_is_not()
     (panel,) = pareto(board_of(make_plan([(name, "none") for name in rows], range(3)), cells)).panels
     front = {point.name: point.on_front for point in panel.points}
     assert front == {"single_task": True, "a": False, "b": True, "c": True, "d": False}
-
-
-def published(*values: float | None) -> ReportedTable:
-    """Published rows of m, and one of a method that no board has."""
-    rows = [
-        ReportedRow(
-            f"M{number}",
-            "m" if number else "unknown",
-            "none",
-            "ViT",
-            "read",
-            "table 1",
-            {"semseg": {"mIoU": {"value": value, "unit": "%", "higher_is_better": True}}},
-        )
-        for number, value in enumerate(values)
-    ]
-    return ReportedTable("NYU-v2", "a paper", "", "A note.", tuple(rows))
-
-
-def test_published_rows_of_other_methods_are_not_shown_and_a_zero_is() -> None:
-    cells = [make_cell("m", values={"mIoU": 20.0, "rmse@pixel": 0.5}, tasks=TASKS, version=2)]
-    analysis = board_of(make_plan(ONE_ROW, (0,)), cells)
-    (figure,) = published_figures(analysis, [published(50.0, 45.0, 0.0, None)])
-    theirs, ours = figure.panels
-    assert theirs.categories == ("M1", "M2", "M3")
-    assert [(mark.category, mark.value, mark.text) for mark in theirs.marks] == [
-        ("M1", 45.0, "M1: 45.00 %, table 1"),
-        ("M2", 0.0, "M2: 0.00 %, table 1"),
-    ]
-    assert (theirs.title, ours.title, figure.columns) == ("published: semseg", "ours: semseg", 1)
-    assert published_figures(analyse(tables(cells))[0], [published(50.0, 45.0)]) == [], "other runs"
-    assert published_figures(analysis, [published(50.0)]) == []
-
-
-def test_files_are_named_by_board_and_settings_and_hold_title_and_caption(tmp_path: Path) -> None:
-    plan = make_plan(ONE_ROW, (0,), settings=Overrides({"lr": 1}))
-    paths = write_figures([board_of(plan, [])], [], tmp_path)
-    assert {path.name.partition("-coverage")[0] for path in paths} == {"board-lr.1"}
-    figure = coverage(BOARD)
-    write_figure(figure, tmp_path, "one", ("svg",))
-    assert (tmp_path / "one.txt").read_text() == f"{figure.title}. {figure.caption}\n"
-    svg = (tmp_path / "one.svg").read_text()
-    assert ">Coverage" not in svg
-    assert "single_task</text>" in svg, "text stays text"
-    assert "<dc:date>" not in svg
-    others = write_figures(analyse(tables([make_cell("m", values={"mIoU": 20.0})])), [], tmp_path / "others")
-    assert {path.name for path in others} > {"smoke-seeds.svg"}, "without a board, all tables"
-
-
-def test_the_picture_is_of_the_first_board_with_a_result() -> None:
-    """A board whose reference is no single-task network has its coverage."""
-    other = analyse(tables(cells_with("m", "none", [20.0])))
-    empty = board_of(make_plan(ONE_ROW, (0,), name="empty"), [])
-    figure = picture_of([*other, empty, BOARD])
-    assert figure is not None
-    assert (figure.key, figure.columns) == ("methods", 1)
-    assert figure.title == "board: A board (recipe smoke version 2, data d)"
-    assert [panel.title for panel in figure.panels] == ["Gain over single_task (%): board"]
-    plain = board_of(make_plan(ONE_ROW, (0,)), cells_with("m", "none", [20.0]))
-    assert picture_of([plain]).key == "coverage"
-    assert picture_of(other) is None
-
-
-def test_a_picture_without_a_board_or_without_a_file_is_not_current(tmp_path: Path) -> None:
-    assert not picture_is_current(tmp_path / "none.svg", [BOARD])
-    (tmp_path / "empty.svg").write_text("")
-    assert not picture_is_current(tmp_path / "empty.svg", [BOARD])
-    assert not picture_is_current(tmp_path / "empty.svg", [])

@@ -97,6 +97,8 @@ def test_failures_are_named_once_and_counted_beyond_the_fiftieth() -> None:
     cells = [make_cell("m", seed=seed, error="x" * (161 if seed else 160)) for seed in range(52)]
     analysis = only(cells)
     assert different_failures([analysis, analysis]) == list(analysis.table.not_done)
+    two = [make_cell(method, error="no disk") for method in ("m", "n")]
+    assert different_failures([only(two)]) == two
     lines = leaderboard([analysis], [], OUT).partition("## Cells that failed\n\n")[2].splitlines()
     assert (len(lines), lines[-1]) == (51, "* and 2 more")
     assert lines[0].endswith(f": `{'x' * 160}`")

@@ -189,6 +189,18 @@ def test_the_details_of_a_cell_say_where_it_comes_from() -> None:
     assert row["values"] == [["semseg/mIoU", 20.1235, 20.0]]
 
 
+def test_metrics_that_were_not_measured_rank_nothing() -> None:
+    analyses = analyse(tables([make_cell("m", values={"mIoU": 20.0}, tasks=("semseg", "boundary"))]))
+    assert table_data(analyses, OUT)["tables"][0]["ranking"] == ["semseg/mIoU"]
+
+
+def test_statements_over_methods_are_no_comparison_of_a_row() -> None:
+    """The rows of a are compared with a alone; those of b and c with their own method and with a."""
+    rows = details_data([BOARD], OUT)["rows"]
+    counts = {row.key.label: len(found["comparisons"]) for row, found in zip(BOARD.rows, rows, strict=True)}
+    assert counts == {"a": 0, "a+aux": 1, "b": 1, "b+aux": 2, "c": 1, "c+aux": 2}
+
+
 def test_the_details_of_a_row_have_its_comparisons() -> None:
     """a+aux gains 9, 10 and 11 % over a."""
     cells = [*cells_with("a", "none", [100.0] * 3), *cells_with("a", "aux", [109.0, 110.0, 111.0])]

@@ -219,7 +219,8 @@ def test_a_row_that_failed_shows_its_progress():
         for failed in ([], [make_cell("mtan", error="no memory", **ROW)])
     )
     (line,) = [line for line in changed_rows(before, after).splitlines() if line.startswith("| mtan")]
-    assert line.rstrip(" |").endswith("→ 0 of 2 seeds (1 failed)")
+    dash = "\N{EN DASH}"
+    assert [part.strip() for part in line.split("|")[2:-1]] == [dash] * 3 + [f"{dash} → 0 of 2 seeds (1 failed)"]
 
 
 def test_a_board_whose_data_change_shows_both_values():

@@ -115,11 +115,11 @@ def test_metrics_that_no_result_has_are_named_only_if_another_one_was_measured()
 
 
 def test_results_of_older_ingredients_are_counted() -> None:
-    """Four old cells of two rows; one row was trained again on one seed."""
-    old = [*cells_with("m", "none", [20.0, 21.0]), *cells_with("n", "none", [20.0, 20.0])]
+    """Five old cells of two rows; the row with three of them was trained again on one seed."""
+    old = [*cells_with("m", "none", [20.0, 21.0, 22.0]), *cells_with("n", "none", [20.0, 20.0])]
     new = cells_with("m", "none", [22.0], settings={"lr": 2}, provenance={"finished": "2027-01-02"})
     last = notes_of(only([*old, *new]))[-1]
-    assert last == "2 results were left out: newer results of their rows have other ingredients."
+    assert last == "3 results were left out: newer results of their rows have other ingredients."
 
 
 def test_titles_name_version_data_and_settings() -> None:

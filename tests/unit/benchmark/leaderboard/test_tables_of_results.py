@@ -35,6 +35,11 @@ def test_a_board_shows_no_result_on_unknown_data() -> None:
     assert (board.results, len(other.rows)) == ([], 2)
 
 
+def test_a_board_shows_no_result_of_another_split() -> None:
+    board, other = tables(cells_with("mtan", "none", [20.0, 21.0], split="val"), [make_plan(ROWS)])
+    assert (board.results, other.setting.split) == ([], "val")
+
+
 def test_a_failed_cell_of_a_board_is_no_other_run() -> None:
     (board,) = tables([make_cell("mtan", error="no memory", **ONE)], [make_plan(ROWS)])
     assert len(board.not_done) == 1
