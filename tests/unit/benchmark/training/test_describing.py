@@ -54,11 +54,12 @@ def test_a_cell_is_described_with_the_classes_of_its_data() -> None:
 
 @pytest.mark.parametrize(("channels", "named"), [(40, 40), (13, 0)])
 def test_a_result_is_described_with_the_channels_that_it_was_trained_with(channels: int, named: int) -> None:
-    """The 40 classes of the suite have names."""
-    settings = {"tasks.semseg.channels": channels, "tasks.boundary.channels": 1}
-    stored = RunResult(cell("semseg", "boundary", settings=settings), "done", {}, provenance={"data": {"id": "old-1"}})
+    """The 40 classes of the suite have names, and 40 parts of persons have none."""
+    settings = {"tasks.semseg.channels": channels, "tasks.human_parts.channels": 40}
+    spec = cell("semseg", "human_parts", settings=settings)
+    stored = RunResult(spec, "done", {}, provenance={"data": {"id": "old-1"}})
     found = describe_result(stored, stored.spec)
-    assert {name: task.channels for name, task in found.tasks.items()} == {"semseg": channels, "boundary": 1}
+    assert {name: task.channels for name, task in found.tasks.items()} == {"semseg": channels, "human_parts": 40}
     assert [len(task.classes) for task in found.tasks.values()] == [named, 0]
     assert (found.data, found.input_size, found.run_id) == ("old-1", (96, 128), stored.spec.run_id)
 
@@ -94,14 +95,17 @@ def test_the_tasks_of_a_description_have_the_standard_settings_of_their_name_or_
         human_parts=TaskDescription(5, "class", "%"),
         height=TaskDescription(2, "value", "px"),
         edges=TaskDescription(1, "probability", ""),
+        rooms=TaskDescription(7, "class", "%"),
     ).task_set()
     assert [(task.name, task.channels, task.unit) for task in tasks.values()] == [
         ("depth", 1, "mm"),
         ("human_parts", 5, "%"),
         ("height", 2, "px"),
         ("edges", 1, ""),
+        ("rooms", 7, "%"),
     ]
-    assert [task.loss for task in tasks.values()] == [DEPTH.loss, HUMAN_PARTS.loss, DEPTH.loss, BOUNDARY.loss]
+    assert tasks["rooms"].background == SEMSEG.background
+    assert [task.loss for task in tasks.values()][:4] == [DEPTH.loss, HUMAN_PARTS.loss, DEPTH.loss, BOUNDARY.loss]
     assert tasks["human_parts"].background == HUMAN_PARTS.background != SEMSEG.background
 
 

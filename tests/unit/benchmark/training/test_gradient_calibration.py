@@ -311,6 +311,10 @@ def test_calibration_measures_at_full_strength_and_trains_with_the_ramp() -> Non
     assert half["regularizer_gradient_ratio"].item() == pytest.approx(0.1, rel=1e-4)
     assert half["regularizer_calibrated_factor"].item() == pytest.approx(0.2 / full_ratio, rel=1e-5)
     assert made.regularizer.progress == 0.25
+    made.calibration.ratio = 0.4
+    doubled = step_terms(made, 0.25)
+    assert doubled["regularizer_gradient_ratio"] > half["regularizer_gradient_ratio"]
+    assert doubled["regularizer_memory_mb"] == half["regularizer_memory_mb"] > 0, "only ratios have the factor"
 
 
 def test_the_ramp_does_not_start_again_after_calibration() -> None:

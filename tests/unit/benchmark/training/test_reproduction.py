@@ -150,3 +150,19 @@ def test_weights_score_the_stored_numbers_to_a_thousandth(
 def test_a_result_without_ingredients_cannot_be_compared_with_this_checkout() -> None:
     with pytest.raises(ConfigError, match="the result does not record its ingredients"):
         changes_now(RunResult(cell(None), "done"))
+
+
+def test_a_result_on_other_data_has_the_ingredients_of_this_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reviewer need not have the data; the versions count, with the needed cells that the result names."""
+    asked: list[Any] = []
+
+    def present_ingredients(spec: RunSpec, needs: Any) -> Ingredients:
+        asked.append(dict(needs))
+        return replace(INGREDIENTS, data={"id": "no data here"}, needs=dict(needs))
+
+    monkeypatch.setattr(present_checks, "ingredients_of", present_ingredients)
+    stored = replace(INGREDIENTS, needs={"single_task": "ab"})
+    assert changes_now(RunResult(cell(stored), "done")) == []
+    assert asked == [{"single_task": "ab"}]
+    older = replace(stored, versions={"method": 0})
+    assert changes_now(RunResult(cell(older), "done")) == ["method hard_sharing version 0 -> 1"]
