@@ -60,9 +60,13 @@ def test_an_accumulation_moves_the_average_once() -> None:
 
 def test_running_statistics_are_averaged_and_counters_are_not() -> None:
     model = nn.BatchNorm2d(2)
+    model.register_buffer("images", torch.tensor(3))
     hook, runner = AveragingHook(decay=0.9), runner_of(model)
     hook.before_train(runner)  # type: ignore[arg-type]
     assert set(hook.average) == {"weight", "bias", "running_mean", "running_var"}
+    model.images.fill_(5)
+    hook.after_train(runner)  # type: ignore[arg-type]
+    assert model.images == 5
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, float("nan")])

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmengine.optim import OptimWrapper
 from torch import nn
 
 from benchmark.training import checkpoints
@@ -250,3 +251,16 @@ def test_the_first_of_several_devices_saves_and_their_number_is_kept(
     with pytest.raises(OtherDevicesError, match="began on 2 devices, found 1"):
         check_same_devices(of_two, tmp_path)
     assert set(training_state(runner_at(9), 4, [], "cell")) == STATE_KEYS
+
+
+def test_the_last_step_of_a_resumed_training_ends_an_incomplete_accumulation() -> None:
+    """Five iterations in accumulations of two: resumed after the fourth, the fifth alone makes a step."""
+    runner = runner_at(5)
+    wrapper = OptimWrapper(torch.optim.SGD(runner.model.parameters(), lr=1.0), accumulative_counts=2)
+    runner.optim_wrapper, runner.train_loop.iter = wrapper, 4
+    state = training_state(runner, 4, [], "cell")
+    restore_training_state(runner, state)
+    before = runner.model.weight.item()
+    wrapper.update_params(runner.model.weight.sum())
+    assert runner.model.weight.item() != before
+    assert runner.train_loop._iter == 4
