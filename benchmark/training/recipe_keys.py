@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import signature
 from typing import Any
 
@@ -34,7 +34,7 @@ def override(recipe: dict[str, Any], key: str, value: Any) -> None:
         node[_index(node, leaf, key)] = value
         return
     found = constructor(node) if isinstance(node, Mapping) else None
-    if not isinstance(node, Mapping) or (found is not None and leaf not in {*node, *signature(found).parameters}):
+    if not isinstance(node, Mapping) or (found is not None and leaf not in {*node, *keywords(found)[0]}):
         raise ConfigError(f"no setting {key!r} in the recipe.{suggest(key, _paths(recipe))}")
     recipe_node: Any = node
     recipe_node[leaf] = value
@@ -64,6 +64,21 @@ def constructor(node: Mapping[str, Any]) -> Any | None:
         if found is not None:
             return found
     return None
+
+
+def keywords(factory: Callable[..., Any]) -> tuple[list[str], bool]:
+    """Keywords of a constructor, and True if it also takes any other keyword.
+
+    A class whose constructor passes `**kwargs` on, such as a schedule of mmengine, has those of its base classes too.
+    """
+    classes = [base for base in getattr(factory, "__mro__", ()) if "__init__" in vars(base) and base is not object]
+    names: dict[str, None] = {}
+    for callee in [base.__init__ for base in classes] or [factory]:
+        parameters = list(signature(callee).parameters.values())[len(classes) > 0 :]
+        names |= {part.name: None for part in parameters if part.kind not in (part.VAR_POSITIONAL, part.VAR_KEYWORD)}
+        if all(part.kind is not part.VAR_KEYWORD for part in parameters):
+            return list(names), False
+    return list(names), True
 
 
 def _paths(node: Any, prefix: str = "") -> Iterator[str]:

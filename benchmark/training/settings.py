@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from benchmark.tasks import suggest
-from benchmark.training.recipe_keys import ConfigError, constructor
+from benchmark.training.recipe_keys import ConfigError, constructor, keywords
 
 __all__ = ["MAX_ITERS", "RecipeSettings", "checked_settings"]
 
@@ -161,10 +161,10 @@ class _OfType(_Settings):
         factory = constructor({"type": self.type})
         if factory is None or known.get(self.type) is None:
             raise ValueError(f"no {kind} named {self.type!r}.{suggest(self.type, known.module_dict)}")
-        keywords = inspect.signature(factory).parameters
+        names, takes_any = keywords(factory)
         for name, value in (self.model_extra or {}).items():
-            if name not in keywords and not any(part.kind is part.VAR_KEYWORD for part in keywords.values()):
-                raise ValueError(f"{self.type} has no setting {name!r}.{suggest(name, keywords)}")
+            if name not in names and not takes_any:
+                raise ValueError(f"{self.type} has no setting {name!r}.{suggest(name, names)}")
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{name} must be finite, found {value}")
 

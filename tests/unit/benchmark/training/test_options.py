@@ -107,11 +107,12 @@ def test_an_override_sets_a_key_of_a_mapping_of_a_list_or_of_a_class() -> None:
         ("sizes.1", 7),
         ("new", 3),
         ("param_scheduler.1.power", 7),
+        ("param_scheduler.0.eta_min", 0.1),
     ):
         override(found, key, value)
     assert found == {
         "train_cfg": {"max_iters": 9},
-        "param_scheduler": [{"type": "PolyLR", "power": 1}, {"type": "PolyLR", "power": 7}],
+        "param_scheduler": [{"type": "PolyLR", "power": 1, "eta_min": 0.1}, {"type": "PolyLR", "power": 7}],
         "optimizer": {"type": "SGD", "lr": 1, "momentum": 0.9},
         "sizes": [1, 7],
         "new": 3,

@@ -161,6 +161,7 @@ def test_an_optimizer_of_two_moments_takes_decays_of_at_most_one() -> None:
         ("ema.dekay", 3, "no setting 'ema.dekay' in the recipe. Did you mean 'ema.decay'?"),
         ("optim_wrapper.optimizer.nesterow", True, "SGD has no setting 'nesterow'. Did you mean 'nesterov'?"),
         ("optim_wrapper.optimizer.type", "Adamm", "no optimizer named 'Adamm'. Did you mean 'Adam'?"),
+        ("param_scheduler.0.powr", 1, "PolyLR has no setting 'powr'. Did you mean 'power'?"),
         ("param_scheduler.0.type", "PolyLr", "no schedule named 'PolyLr'. Did you mean 'PolyLR'?"),
         (f"{AUGMENTATION}.zoom", (2, 1), "zoom must be (lowest, highest), found (2.0, 1.0)"),
         ("train_dataloader.dataset.pairs", {"gap": 2}, "the name of a data set with posed frames"),
