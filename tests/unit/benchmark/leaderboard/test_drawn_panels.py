@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,9 +10,19 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 
-from benchmark.leaderboard.figures.description import Cell, DotPanel, Figure, MapPanel, Mark, Panel, Point, ScatterPanel
+from benchmark.leaderboard.figures.description import (
+    STYLES,
+    Cell,
+    DotPanel,
+    Figure,
+    MapPanel,
+    Mark,
+    Panel,
+    Point,
+    ScatterPanel,
+)
 from benchmark.leaderboard.figures.matplotlib_panels import draw
-from benchmark.leaderboard.figures.palette import LIGHT
+from benchmark.leaderboard.figures.palette import DARK, LIGHT, SIZES, SYMBOLS
 from benchmark.leaderboard.figures.plotly_panels import plotly_figure
 
 DOTS = DotPanel(
@@ -88,6 +99,21 @@ def test_a_map_has_its_cells_in_place_and_colours_within_the_limit() -> None:
         ("none", (2, 1)),
     ]
     assert axes.get_ylim() == pytest.approx((1.6, -0.6))
+
+
+def test_texts_of_missing_cells_are_muted() -> None:
+    (axes,) = axes_of(MAP)
+    colours = {text.get_text(): text.get_color() for text in axes.texts}
+    assert colours == {name: LIGHT["muted" if name == "none" else "text"] for name in ("zero", "low", "high", "none")}
+
+
+def test_both_palettes_have_a_colour_for_each_name_and_style() -> None:
+    assert list(LIGHT) == list(DARK)
+    colours = [*LIGHT.values(), *DARK.values()]
+    assert [colour for colour in colours if not re.fullmatch("#[0-9a-f]{6}", colour)] == []
+    names = {"surface", "raised", "text", "muted", "line", "link", "map-low", "map-middle", "map-high"}
+    assert set(LIGHT) == names | {"share-low", "share-high"} | set(STYLES)
+    assert set(SYMBOLS) == set(SIZES) == set(STYLES)
 
 
 def test_a_share_is_coloured_from_zero_to_the_limit() -> None:

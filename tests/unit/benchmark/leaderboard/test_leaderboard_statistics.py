@@ -85,6 +85,7 @@ def test_these_methods_by_the_formula():
     assert (estimate.low, estimate.high) == pytest.approx((mean - half, mean + half), abs=1e-9)
     assert estimate.p == pytest.approx(2 * stats.t.cdf(-abs(mean) / se, df), abs=1e-9)
     assert estimate.n == 3
+    assert these_methods([-sample for sample in gains]).p == pytest.approx(estimate.p), "the test has two sides"
 
 
 def test_methods_whose_gains_do_not_vary_have_an_interval_of_no_width():

@@ -70,11 +70,15 @@ def test_text_of_several_lines_becomes_one() -> None:
 def test_contents_lead_to_the_headings_of_the_second_level() -> None:
     """GitHub's anchors have no punctuation; an escaped name is unescaped first."""
     plan = make_plan(ROWS, title="A <b> & _c_!")
-    text = leaderboard([board_of(plan, []), only(cells_with("m", "none", [20.0]))], [], OUT)
+    failed = make_cell("n", error="no disk", tasks=("semseg",), version=2)
+    found = [board_of(plan, []), only([*cells_with("m", "none", [20.0]), failed])]
+    text = leaderboard(found, [ReportedTable("NYU-v2", "A paper", "", "A note.", ())], OUT)
     contents = text.partition("## Contents\n\n")[2].partition("\n\n")[0].splitlines()
     assert [line.partition("](")[2] for line in contents] == [
         "#board-a-b--_c_-recipe-smoke-version-2-no-data-yet)",
         "#other-runs)",
+        "#published-numbers-as-published)",
+        "#cells-that-failed)",
     ]
 
 

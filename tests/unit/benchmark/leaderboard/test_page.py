@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from made_up_results import board_of, make_cell, make_plan
@@ -82,6 +83,7 @@ def test_cells_that_failed_and_that_diverged_are_listed_with_their_errors() -> N
         make_cell("m", "none", seed, version=2, status=status, error=error) for seed, (status, error) in enumerate(ends)
     ]
     text = page_text([board_of(make_plan([("m", "none")], range(2)), cells)], [], [], OUT)
+    assert f'href="runs/smoke/{quote(cells[0].path.name)}"' in text
     listed = re.findall(r"<li>(\w+): <a [^>]*>([^<]*)</a>: <code>([^<]*)</code>", text[text.index('id="failures"') :])
     assert [(status, error) for status, _, error in listed] == [
         ("failed", "no memory"),

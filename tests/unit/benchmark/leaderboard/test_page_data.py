@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from base64 import b64decode
 from pathlib import Path
@@ -74,22 +75,44 @@ def test_columns_have_fields_decimals_factors_and_directions() -> None:
     analyses = analyse(tables([make_cell("m", values=values, tasks=("semseg", "depth"))]))
     fields = ["gain_mean", "gain_p_adjusted", "parameters_training", "training_seconds", "cost gmacs", "cost more"]
     fields += [f"{key} [{unit}] mean" for key, unit in (("semseg/mIoU", "%"), ("semseg/pixAcc", "%"))]
-    fields += ["depth/rmse@pixel [m] mean"]
+    fields += ["depth/rmse@pixel [m] mean", "parameters_inference", "cost step_seconds", "peak_memory_mb"]
     columns = {column.id: column for column in page_columns(analyses, fields)}
     assert list(columns) == [
         *("rank", "method", "regularizer", "board", "n"),
         *("semseg/mIoU", "depth/rmse@pixel", "semseg/pixAcc"),
-        *("gain", "gain_p_adjusted", "parameters_training", "training_seconds", "gmacs", "more"),
+        *("gain", "gain_p_adjusted", "parameters_training", "parameters_inference", "training_seconds"),
+        *("peak_memory_mb", "gmacs", "step_seconds", "more"),
     ]
+    titles = {
+        "rank": "rank",
+        "board": "board or recipe",
+        "n": "seeds done",
+        "semseg/mIoU": "semseg mIoU ↑ (%)",
+        "gain": "gain (%)",
+        "gain_p_adjusted": "p after Holm",
+        "parameters_training": "parameters, training (M)",
+        "parameters_inference": "parameters, inference (M)",
+        "training_seconds": "training (min)",
+        "peak_memory_mb": "peak memory (MiB)",
+        "gmacs": "GMACs",
+        "step_seconds": "training step (s)",
+        "more": "more",
+    }
+    assert {name: columns[name].title for name in titles} == titles
     numbers = {name: (column.decimals, column.factor, column.better) for name, column in columns.items()}
     assert numbers["semseg/mIoU"] == (2, 1.0, 1)
     assert numbers["depth/rmse@pixel"] == (4, 1.0, -1)
     assert numbers["gain"] == (2, 1, 1)
     assert numbers["gain_p_adjusted"] == (4, 1, -1)
     assert numbers["parameters_training"] == (2, 1e-6, -1)
+    assert numbers["parameters_inference"] == (2, 1e-6, -1)
+    assert numbers["peak_memory_mb"] == (0, 1, -1)
+    assert numbers["step_seconds"] == (3, 1, -1)
+    assert (numbers["n"], numbers["more"]) == ((0, 1.0, 0), (4, 1.0, 0))
     assert numbers["training_seconds"] == (1, 1 / 60, -1), "minutes"
     assert numbers["gmacs"] == (3, 1, -1)
     assert columns["gain"].fields == ("gain_mean", "gain_low", "gain_high", "gain_n", "gain_over")
+    assert columns["rank"].fields == ("rank_best", "rank_worst", "complete")
     assert columns["gain_p_adjusted"].fields == ("gain_p_adjusted",)
     assert columns["more"].fields == ("cost more",)
     parts = ("mean", "std", "n")
@@ -199,6 +222,31 @@ def test_statements_over_methods_are_no_comparison_of_a_row() -> None:
     rows = details_data([BOARD], OUT)["rows"]
     counts = {row.key.label: len(found["comparisons"]) for row, found in zip(BOARD.rows, rows, strict=True)}
     assert counts == {"a": 0, "a+aux": 1, "b": 1, "b+aux": 2, "c": 1, "c+aux": 2}
+
+
+def test_signs_that_turn_the_direction_of_text_stand_in_no_text_of_table_and_figures() -> None:
+    """Method, regularizer, task, metric and unit have the sign; the labels by which a mark finds its row keep it."""
+    sign = "\u202e"
+    cells = [cell for row in ROWS[:2] for cell in cells_with(*row, [20.0, 21.0, 22.0], cost=COST)]
+    for stored in cells:
+        spec, metrics = stored.result.spec, stored.result.metrics
+        object.__setattr__(spec, "tasks", (f"t{sign}",))
+        object.__setattr__(spec, "method", f"m{sign}")
+        if spec.regularizer != "none":
+            object.__setattr__(spec, "regularizer", f"r{sign}")
+        metrics[f"t{sign}"] = {f"n{sign}": {**metrics.pop("semseg")["mIoU"], "unit": f"u{sign}"}}
+    analyses = analyse(tables(cells))
+    plan = make_plan([(f"m{sign}", "none"), (f"m{sign}", f"r{sign}")], range(3), name=f"b{sign}", title=sign)
+    for found in (analyses, [board_of(plan, cells)]):
+        texts = table_data(found, OUT)
+        assert sign not in json.dumps({**texts, "fields": list(texts["fields"])}, ensure_ascii=False)
+        figures = block(page_text(found, [], [], OUT), "figures-data")
+        shown = re.sub(r'"customdata": \[[^]]*\]', "", json.dumps(figures, ensure_ascii=False))
+        assert sign not in shown
+        assert "t\\\\u202e" in shown
+
+
+COST = {"gmacs": 1.0}
 
 
 def test_the_details_of_a_row_have_its_comparisons() -> None:

@@ -43,7 +43,8 @@ def test_new_equal_and_conflicting_cells_are_told_apart(tmp_path):
     (conflict,) = found.conflicts
     assert conflict.differences == (("semseg/mIoU", 21.0, 21.5),)
     assert not found.acceptable
-    origin, numbers = conflict_table(found.conflicts).splitlines()[2:]
+    head, _, origin, numbers = conflict_table(found.conflicts).splitlines()
+    assert [part.strip() for part in head.split("|")[1:-1]] == ["cell", "number", "stored", "offered", "difference"]
     assert origin.count("commit 01234567") == 2
     assert [part.strip() for part in numbers.split("|")[2:-1]] == ["semseg/mIoU", "21.0", "21.5", "+0.5"]
 
@@ -52,6 +53,8 @@ def test_a_metric_that_only_one_side_has_is_a_conflict(tmp_path):
     stored = write(tmp_path / "results", make_cell("mtan", values={"mIoU": 20.0, "pixAcc": 50.0}, **ROW))
     found = offer(tmp_path, [make_cell("mtan", values={"mIoU": 20.0}, **ROW)], stored)
     assert found.conflicts[0].differences == (("semseg/pixAcc", 50.0, None),)
+    number = conflict_table(found.conflicts).splitlines()[-1]
+    assert [part.strip() for part in number.split("|")[2:-1]] == ["semseg/pixAcc", "50.0", *["\N{EN DASH}"] * 2]
 
 
 def test_a_finished_cell_replaces_a_failure_and_never_the_other_way(tmp_path):
@@ -104,13 +107,13 @@ def test_what_is_missing_or_out_of_place_is_named(tmp_path):
     *_, moved = write(tmp_path / "offer", *cells, make_cell("d", values={"mIoU": 20.0}, **ROW))
     moved.path.rename(moved.path.with_name("other.json"))
     (moved.path.parent / "weights.bin").write_text("")
-    faults = "\n".join(read_submission(tmp_path / "offer", []).faults)
+    faults = "".join(f"{fault}\n" for fault in read_submission(tmp_path / "offer", []).faults)
     for message in (
-        "does not record its ingredients",
+        "does not record its ingredients, so nobody can tell what it measured; train it again\n",
         "no metric of semseg",
-        "names no commit",
+        "names no commit; train in a git checkout\n",
         "other.json: expected at runs/smoke/d+none",
-        "weights.bin: neither a result nor the details of one",
+        "weights.bin: neither a result nor the details of one; remove it\n",
     ):
         assert message in faults
     assert len(faults.splitlines()) == 5
