@@ -137,6 +137,12 @@ def test_a_seed_and_missing_ingredients_are_no_difference():
     assert changes_between(make_cell("mtan"), make_cell("pap")) == ["method mtan -> pap"]
 
 
+def test_an_entry_that_is_missing_on_one_side_is_named_whole():
+    first, second = (make_cell("mtan", provenance=found) for found in ({"hardware": {"cpu": "X"}}, {}))
+    assert changes_between(first, second) == ["hardware {'cpu': 'X'} -> None"]
+    assert changes_between(second, first) == ["hardware None -> {'cpu': 'X'}"]
+
+
 def test_entries_of_one_side_and_nested_entries_are_named_in_full():
     first, second = (
         make_cell("mtan", provenance={"dirty": dirty, "versions": versions, "hardware": {"gpu": {"memory": memory}}})

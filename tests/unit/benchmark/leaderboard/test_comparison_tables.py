@@ -89,6 +89,11 @@ def test_comparisons_of_other_runs_have_no_family() -> None:
     assert task_table(analysis) == "", "nothing is declared"
 
 
+def test_names_of_methods_in_the_last_column_are_text() -> None:
+    cells = [*cells_with("a|b", "none", [20.0]), *cells_with("a|b", "aux", [21.0])]
+    assert comparison_table(*analyse(tables(cells))).rstrip().endswith(r"| a\|b |")
+
+
 def test_declared_comparisons_have_the_gain_of_each_task() -> None:
     """semseg of a: 10 +- 4.3027 / sqrt(3); depth does not vary. A word stands where the level of the rest is met."""
     assert lines_of(task_table(BOARD)) == [

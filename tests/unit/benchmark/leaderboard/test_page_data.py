@@ -73,14 +73,31 @@ def test_figures_are_of_the_boards_and_the_eight_largest_tables_of_other_runs() 
 def test_columns_have_fields_decimals_factors_and_directions() -> None:
     values = {"mIoU": 20.0, "pixAcc": 50.0, "rmse@pixel": 0.5}
     analyses = analyse(tables([make_cell("m", values=values, tasks=("semseg", "depth"))]))
-    fields = ["gain_mean", "gain_p_adjusted", "parameters_training", "training_seconds", "cost gmacs", "cost more"]
+    fields = [
+        "gain_mean",
+        "gain_standardised",
+        "gain_p",
+        "gain_p_adjusted",
+        "parameters_training",
+        "training_seconds",
+        "cost gmacs",
+        "cost more",
+    ]
     fields += [f"{key} [{unit}] mean" for key, unit in (("semseg/mIoU", "%"), ("semseg/pixAcc", "%"))]
     fields += ["depth/rmse@pixel [m] mean", "parameters_inference", "cost step_seconds", "peak_memory_mb"]
     columns = {column.id: column for column in page_columns(analyses, fields)}
     assert list(columns) == [
         *("rank", "method", "regularizer", "board", "n"),
         *("semseg/mIoU", "depth/rmse@pixel", "semseg/pixAcc"),
-        *("gain", "gain_p_adjusted", "parameters_training", "parameters_inference", "training_seconds"),
+        *(
+            "gain",
+            "gain_standardised",
+            "gain_p",
+            "gain_p_adjusted",
+            "parameters_training",
+            "parameters_inference",
+            "training_seconds",
+        ),
         *("peak_memory_mb", "gmacs", "step_seconds", "more"),
     ]
     titles = {
@@ -89,6 +106,8 @@ def test_columns_have_fields_decimals_factors_and_directions() -> None:
         "n": "seeds done",
         "semseg/mIoU": "semseg mIoU ↑ (%)",
         "gain": "gain (%)",
+        "gain_standardised": "gain in units of noise",
+        "gain_p": "p of the gain",
         "gain_p_adjusted": "p after Holm",
         "parameters_training": "parameters, training (M)",
         "parameters_inference": "parameters, inference (M)",
@@ -165,7 +184,7 @@ def test_repeated_labels_are_numbered() -> None:
 
 def test_fields_of_the_page_leave_out_intervals_of_metrics_and_empty_columns() -> None:
     """A large count stays a number with a point, since JavaScript's whole numbers end at 2^53."""
-    cost = {"parameters_training": 3e6, "huge": 2.0**60}
+    cost = {"parameters_training": 3e6, "huge": 2.0**60, "negative": -(2.0**60)}
     data = table_data(analyse(tables(cells_with("m", "none", [20.0, 21.0, 22.0], cost=cost))), OUT)["fields"]
     names = {"semseg/mIoU [%] mean", "semseg/mIoU [%] std", "semseg/mIoU [%] n", "cost huge"}
     assert names < set(data)
@@ -173,6 +192,7 @@ def test_fields_of_the_page_leave_out_intervals_of_metrics_and_empty_columns() -
     assert data["parameters_training"]["numbers"] == [3_000_000]
     assert isinstance(data["parameters_training"]["numbers"][0], int)
     assert isinstance(data["cost huge"]["numbers"][0], float)
+    assert isinstance(data["cost negative"]["numbers"][0], float)
     assert {"gain_low", "gain_high"} <= set(table_data([BOARD], OUT)["fields"])
 
 

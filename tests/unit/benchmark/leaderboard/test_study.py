@@ -79,6 +79,15 @@ def test_settings_without_cost_are_in_the_order_of_their_texts() -> None:
     assert [row.settings["optim_wrapper.lr"] for row in rows] == [0.1, 0.2]
 
 
+def test_one_pair_has_a_gain_without_a_spread() -> None:
+    (row,) = study(
+        analyse(tables([*cells("none", [20.0], None, 9), *cells("aux", [22.0], None, 9)])), "hard_sharing", "aux"
+    )
+    shown = [part.strip() for part in study_table([row]).splitlines()[-1].split("|")[2:-1]]
+    dash = "\N{EN DASH}"
+    assert shown == ["20.00", dash, "+10.00 (n = 1)", f"{dash} / {dash}", dash, dash]
+
+
 def test_an_empty_study_says_so() -> None:
     assert study_table([]) == "No setting has a result.\n"
 
