@@ -77,6 +77,7 @@ def test_files_are_named_by_board_and_settings_and_hold_title_and_caption(tmp_pa
     assert "single_task</text>" in svg, "text stays text"
     assert "<dc:date>" not in svg
     others = write_figures(analyse(tables([make_cell("m", values={"mIoU": 20.0})])), [], tmp_path / "others")
+    assert b"/CreationDate" not in (tmp_path / "others" / "smoke-seeds.pdf").read_bytes()
     assert {path.name for path in others} > {"smoke-seeds.svg"}, "without a board, all tables"
 
 
