@@ -50,7 +50,7 @@ class RowEstimate:
         spec: one of the cells.
         cells: number of the cells that are to be run.
         minutes: minutes of one cell; None if it could not be measured.
-        origin: source of the time, or the reason why there is none.
+        origin: source of the time, or the reason why it is missing.
         state_bytes: size of a training state.
         weight_bytes: size of the weights that stay.
     """

@@ -69,7 +69,8 @@ def constructor(node: Mapping[str, Any]) -> Any | None:
 def keywords(factory: Callable[..., Any]) -> tuple[list[str], bool]:
     """Keywords of a constructor, and True if it also takes any other keyword.
 
-    A class whose constructor passes `**kwargs` on, such as a schedule of mmengine, has those of its base classes too.
+    A class whose constructor passes `**kwargs` on, such as a schedule of mmengine, takes the keywords of its base
+    classes too.
     """
     classes = [base for base in getattr(factory, "__mro__", ()) if "__init__" in vars(base) and base is not object]
     names: dict[str, None] = {}

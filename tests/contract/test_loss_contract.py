@@ -23,7 +23,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 """Options without a default."""
 CHANNELS = (1, 2, 3)
-"""Channels that are tried in addition to those of the task; losses on bins and clusters have their own."""
+"""Channels that are tried in addition to the channels of the task; losses on bins and clusters have their own."""
 
 
 def prediction_of(channels: int, seed: int = 1) -> Tensor:

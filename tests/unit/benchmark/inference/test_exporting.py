@@ -97,7 +97,7 @@ def trained(name: str, backbone: str = "resnet18") -> TrainedModel:
     "name", [pytest.param(name, marks=[] if name == "hard_sharing" else [pytest.mark.slow]) for name in METHODS.names()]
 )
 def test_onnx_equals_the_model_at_several_image_sizes(name: str, tmp_path: Path, onnxruntime: Any) -> None:
-    """The graph is run by onnxruntime, on images other than those that it was traced on."""
+    """The graph is run by onnxruntime, on other images than in tracing."""
     model = trained(name)
     files = export_onnx(model, tmp_path, SIZES[:2], SIZES)
     assert [file.name for file in files] == (

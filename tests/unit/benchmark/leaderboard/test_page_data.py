@@ -238,7 +238,7 @@ def test_metrics_that_were_not_measured_rank_nothing() -> None:
 
 
 def test_statements_over_methods_are_no_comparison_of_a_row() -> None:
-    """The rows of a are compared with a alone; those of b and c with their own method and with a."""
+    """The rows of a are compared with a alone; rows of b and c with their own method and with a."""
     rows = details_data([BOARD], OUT)["rows"]
     counts = {row.key.label: len(found["comparisons"]) for row, found in zip(BOARD.rows, rows, strict=True)}
     assert counts == {"a": 0, "a+aux": 1, "b": 1, "b+aux": 2, "c": 1, "c+aux": 2}
