@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from benchmark.grid.cells import cells, run
 from benchmark.grid.executors.in_process import InProcessExecutor
 from benchmark.grid.failures import FailureRules
 from benchmark.grid.progress import LineProgress, Outcome
-from benchmark.records.failures import CODE, DATA, INFRASTRUCTURE, OUT_OF_MEMORY, class_of_exit
+from benchmark.records.failures import CODE, DATA, INFRASTRUCTURE, OUT_OF_MEMORY, class_of_exit, class_of_os_error
 from benchmark.records.result import RunResult, RunSpec, failure
 from benchmark.records.store import ResultStore
 
@@ -81,6 +82,20 @@ def test_the_delay_doubles():
     assert [rules.delay(spec, lost) for _ in range(4)] == [10, 20, 40, None]
 
 
+def test_by_default_two_retries_after_10_and_20_seconds():
+    rules, lost = FailureRules(), Outcome("failed", "", INFRASTRUCTURE)
+    spec = RunSpec("r", "m", "none", "b", ("semseg",), 0)
+    assert [rules.delay(spec, lost) for _ in range(3)] == [10, 20, None]
+
+
+def test_the_stop_of_a_method_is_told_once():
+    """A third cell may run already when the second fails."""
+    rules, wrong = FailureRules(), Outcome("failed", "wrong", CODE)
+    specs = cells("smoke", ["a"], ["r"], range(3), "b", ["semseg"])
+    lines = [rules.record(spec, wrong) for spec in specs]
+    assert lines == [None, "two cells failed alike; the other cells of a+r are not started", None]
+
+
 @pytest.mark.parametrize("error_class", [CODE, DATA, OUT_OF_MEMORY, None])
 def test_no_other_class_is_tried_again(tmp_path, error_class):
     grid = Grid(tmp_path, {("a", "none"): [("failed", "wrong", error_class)]})
@@ -137,7 +152,39 @@ def test_a_limit_leaves_the_other_cells(tmp_path):
 
 @pytest.mark.parametrize(
     ("returncode", "expected"),
-    [(-9, INFRASTRUCTURE), (-15, INFRASTRUCTURE), (75, INFRASTRUCTURE), (-11, CODE), (1, CODE)],
+    [
+        *((code, INFRASTRUCTURE) for code in (-9, -15, -2, -1, -10, -12, -13, 75, 85)),
+        *((code, CODE) for code in (-11, -6, 0, 1, 9)),
+    ],
 )
 def test_the_end_of_a_process_has_a_class(returncode, expected):
     assert class_of_exit(returncode) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.ENOMEM, "no memory"), OUT_OF_MEMORY),
+        *(
+            (OSError(getattr(errno, name), "gone"), INFRASTRUCTURE)
+            for name in (
+                "ENOSPC",
+                "EDQUOT",
+                "EIO",
+                "EROFS",
+                "ESTALE",
+                "ENFILE",
+                "EMFILE",
+                "EAGAIN",
+                "ENETDOWN",
+                "EPIPE",
+            )
+        ),
+        (ConnectionError("without a number"), INFRASTRUCTURE),
+        (TimeoutError("without a number"), INFRASTRUCTURE),
+        (FileNotFoundError(errno.ENOENT, "a wrong path"), CODE),
+        (PermissionError(errno.EACCES, "not allowed"), CODE),
+    ],
+)
+def test_an_error_of_the_operating_system_has_a_class(error, expected):
+    assert class_of_os_error(error) == expected

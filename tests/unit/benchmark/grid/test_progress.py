@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from benchmark.grid import progress
-from benchmark.grid.progress import LineProgress, Outcome, TerminalProgress, clock, progress_on
+from benchmark.grid.progress import (
+    LineProgress,
+    Outcome,
+    TerminalProgress,
+    clock,
+    progress_on,
+    read_progress,
+    time_left,
+)
 from benchmark.records.result import RunSpec
 
 FIRST, SECOND = (RunSpec("smoke", "mtan", "none", "b", ("semseg",), seed) for seed in (0, 1))
@@ -132,3 +140,54 @@ def test_what_is_no_terminal_gets_lines():
 
 def test_clock():
     assert [clock(seconds) for seconds in (0, 59.6, 3725, 360_000)] == ["0:00:00", "0:01:00", "1:02:05", "100:00:00"]
+
+
+def test_running_cells_get_a_line_each_minute(now):
+    stream = io.StringIO()
+    lines = LineProgress(stream)
+    lines.begin(left=1, total=1)
+    lines.started(FIRST, Path("first.log"))
+    now[0] += 59
+    lines.advanced(FIRST, 1, 4)
+    assert "..." not in stream.getvalue()
+    now[0] += 1
+    lines.advanced(FIRST, 1, 4)
+    assert "  ... mtan+none seed 0 25%, 0:03:00 left" in stream.getvalue()
+
+
+def test_the_bar_of_the_grid_counts_cells_and_sixteen_cells_have_bars(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    stream = io.StringIO()
+    bars = TerminalProgress(stream)
+    bars.begin(left=20, total=25)
+    assert "5 of 25 cells have a result, 20 to run" in stream.getvalue()
+    for seed in range(18):
+        bars.started(RunSpec("smoke", "mtan", "none", "b", ("semseg",), seed), Path("cell.log"))
+    assert len(bars.bars.tasks) == 1 + 16
+    bars.ended(FIRST, Outcome("done"))
+    assert bars.bars.tasks[0].description == "grid 1/20"
+    bars.close()
+
+
+def test_the_bar_of_the_grid_never_stands_below_zero(monkeypatch):
+    """The only cell had done 0.7, and continues at an earlier checkpoint, at 0.5."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    bars = TerminalProgress(io.StringIO())
+    bars.begin(left=1, total=1)
+    bars.started(FIRST, Path("first.log"), (700, 1000))
+    bars.advanced(FIRST, 500, 1000)
+    assert bars.bars.tasks[0].completed == 0
+    bars.close()
+
+
+def test_the_time_left_is_known_once_some_work_is_done(now):
+    assert time_left(now[0] - 60, 0.0, 1.0) == "time left not known yet"
+    assert time_left(now[0] - 60, 0.5, 0.0) == "nearly done"
+    assert time_left(now[0] - 60, 0.5, 1.0) == "0:02:00 left"
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"step": null, "steps": 3}', '{"step": 3}', '{"step": "x", "steps": 3}'])
+def test_progress_that_cannot_be_read_is_unknown(tmp_path, text):
+    (tmp_path / "progress.json").write_text(text)
+    assert read_progress(tmp_path) is None

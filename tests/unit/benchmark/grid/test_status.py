@@ -131,6 +131,45 @@ def test_a_cell_is_found_by_any_clear_name(grid):
         find_cell(grid, "zzz")
 
 
+def test_a_full_name_is_preferred_to_longer_names_that_contain_it():
+    grid = cells("smoke", ["a"], ["none"], range(11), "b", ["semseg"])
+    assert find_cell(grid, "a+none seed 1") == grid[1]
+    assert find_cell(grid, "a+none seed 10") == grid[10]
+
+
+@pytest.mark.parametrize(("count", "end"), [(4, ""), (5, ", ...")])
+def test_four_of_the_cells_that_a_name_could_mean_are_listed(grid, count, end):
+    with pytest.raises(ValueError, match="in their name: ") as caught:
+        find_cell(grid[:count], "a+none")
+    assert str(caught.value).partition("in their name: ")[2] == ", ".join(spec.run_id for spec in grid[:4]) + end
+
+
+def test_why_names_process_and_host_of_the_holder(used, grid):
+    content = leases.read(cell_states(grid, used)[2].lease)
+    expected = f"waits: for pid {content['owner']['pid']} on {content['host']}, which holds the cell"
+    assert expected in explanation(grid[2], used, independent).splitlines()
+
+
+def test_why_names_only_needed_cells_that_are_not_done(used, grid):
+    waits = [line for line in explanation(grid[4], used, lambda spec: grid[:2]).splitlines() if "waits" in line]
+    assert waits == ["waits: for a+none seed 1, which is failed"]
+    waits = [line for line in explanation(grid[4], used, lambda spec: [grid[3]]).splitlines() if "waits" in line]
+    assert waits == ["waits: for a+none seed 3, which is stale"]
+
+
+def test_why_tells_that_a_process_ended_without_a_result(used, grid):
+    (path,) = (used.work / "leases").iterdir()
+    path.write_text(json.dumps({**leases.read(path), "owner": {"pid": 0}}))
+    text = explanation(grid[2], used, independent)
+    assert "waits: for a launcher; the process that ran it has ended without a result\n" in text
+    assert "start the grid" not in text
+
+
+def test_lines_of_a_log_lose_their_trailing_spaces(tmp_path):
+    (tmp_path / "cell.log").write_text("first  \n  second\t\n")
+    assert last_lines(tmp_path / "cell.log") == ["first", "  second"]
+
+
 def test_why_tells_the_holder_and_the_last_lines_of_the_log(used, grid):
     text = explanation(grid[2], used, independent)
     assert "which holds the cell" in text

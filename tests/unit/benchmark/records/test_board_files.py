@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.records.boards import BOARDS, board_names, read_board, read_grid_file
+from benchmark.records.overrides import Overrides
 from benchmark.records.validation import RecordError
 
 RESULTS = Path(__file__).resolve().parents[4] / "results"
@@ -112,3 +113,46 @@ def test_shipped_boards_can_be_read_and_declare_their_primary_comparisons(name):
     assert shipped.name == name
     assert shipped.comparisons
     assert all(len(row.seeds) == 5 for row in shipped.rows())
+
+
+def test_a_grid_file_of_one_block_has_seed_0_and_no_regularizer_by_default(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('recipe = "smoke"\nmethods = ["a"]\n')
+    assert [tuple(row) for row in read_grid_file(file).rows()] == [("a", "none", Overrides(), (0,))]
+
+
+def test_settings_and_sweeps_of_a_block_come_before_those_of_all_cells(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'recipe = "smoke"\nsettings = { lr = 1, b = 2 }\nsweep = { c = [1, 2] }\n'
+        '[[cells]]\nmethods = ["a"]\nseeds = [4, 3]\nsettings = { lr = 5 }\nsweep = { c = [7] }\n'
+    )
+    assert [(str(row.settings), row.seeds) for row in read_grid_file(file).rows()] == [("b=2 c=7 lr=5", (3, 4))]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("version = 0", "version: Input should be greater than or equal to 1, found 0"),
+        ("sweep = { lr = [] }", "sweep.lr: "),
+        (f'split = "{"x" * 100}"', "found " + "x" * 80 + "$"),
+    ],
+)
+def test_a_wrong_entry_of_a_grid_file_is_named(tmp_path, text, message):
+    file = tmp_path / "mine.toml"
+    file.write_text(f'recipe = "smoke"\nmethods = ["a"]\n{text}\n')
+    with pytest.raises(RecordError) as caught:
+        read_grid_file(file)
+    assert message in f"{caught.value}$"
+
+
+def test_boards_are_listed_by_name(tmp_path):
+    (tmp_path / BOARDS).mkdir()
+    for name in "dbfaec":
+        (tmp_path / BOARDS / f"{name}.toml").touch()
+    assert board_names(tmp_path) == list("abcdef")
+
+
+def test_a_comparison_needs_cells_of_its_regularizer(tmp_path):
+    with pytest.raises(RecordError, match=r"comparisons: no cell a\+z"):
+        board(tmp_path, TEXT.replace('regularizer = "r"', 'regularizer = "z"'))

@@ -264,3 +264,33 @@ def test_the_newest_lease_of_each_cell_is_listed(tmp_path):
             (tmp_path / f"{cell}.{end}").write_text("{}")
     assert leases.all_leases(tmp_path) == {cell: tmp_path / f"{cell}.10.lease" for cell in cells}
     assert leases.all_leases(tmp_path / "none") == {}
+
+
+def test_a_lease_records_when_it_was_claimed_and_older_generations_are_removed(tmp_path):
+    first = acquire(tmp_path, "cell")
+    assert abs(leases.read(first.path)["claimed"] - time.time()) < 60
+    age(first, 1000)
+    second = acquire(tmp_path, "cell")
+    assert [path.name for path in tmp_path.iterdir()] == [second.path.name] == ["cell.2.lease"]
+
+
+def test_a_process_of_another_user_is_not_dead(monkeypatch):
+    def not_allowed(pid: int, number: int) -> None:
+        raise PermissionError
+
+    identity = leases.process(os.getpid())
+    monkeypatch.setattr(os, "kill", not_allowed)
+    assert not leases.is_dead(identity)
+
+
+def test_a_lease_without_a_readable_lifetime_has_the_usual_one(tmp_path):
+    lease = acquire(tmp_path, "cell")
+    write_owner(lease, lifetime="long", host="elsewhere")
+    age(lease, 100)
+    assert not leases.is_stale(lease.path)
+    age(lease, 130)
+    assert leases.is_stale(lease.path)
+
+
+def test_a_lease_that_has_just_been_removed_is_not_stale(tmp_path):
+    assert not leases.is_stale(tmp_path / "cell.1.lease")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import os
+import platform
 import subprocess
 import sys
+import time
+from datetime import datetime
 
 import pytest
 
@@ -113,3 +118,33 @@ def test_the_launcher_and_the_leaderboard_do_not_import_torch(modules, absent):
     command = [sys.executable, "-c", listing]
     answer = subprocess.run(command, cwd=module.CHECKOUT, capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_threads_memory_and_the_folder_of_the_data_are_those_of_the_machine(monkeypatch, tmp_path):
+    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 3 * 2**19}
+    monkeypatch.setattr(os, "sysconf", pages.__getitem__)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    machine = module.hardware()
+    assert (machine["threads"], machine["system"]) == (3, platform.system())
+    assert machine["memory_gib"] == 6.0
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert module.hardware()["threads"] == machine["cores"] == module.available_cores()
+    monkeypatch.setenv("MTL_DATA", str(tmp_path))
+    assert module.data_home() == tmp_path
+    monkeypatch.delenv("MTL_DATA")
+    assert module.data_home() == module.CHECKOUT / "data"
+
+
+def test_the_end_is_the_present_time_and_a_recipe_without_text_has_no_hash():
+    origin = provenance(started=0.0, data={}, config_text="", hardware_extra={"cpu": "other"})
+    assert time.time() - datetime.fromisoformat(origin["finished"]).timestamp() < 60
+    assert origin["recipe_sha256"] is None
+    assert origin["hardware"]["cpu"] == "other"
+    # sha256sum of the text "lr = 1", computed by coreutils.
+    digest = "0747b7d138d687ee1624b32a173476cfdcccc62176e2a86d616caf5b4cbbd549"
+    assert provenance(started=0.0, data={}, config_text="lr = 1")["recipe_sha256"] == digest
+
+
+@pytest.mark.parametrize("package", ["torch", "torchvision", "timm", "mmengine", "mmsegmentation", "numpy", "scipy"])
+def test_the_version_of_a_package_that_changes_numbers_is_recorded(package):
+    assert module.versions()[package] == importlib.metadata.version(package)

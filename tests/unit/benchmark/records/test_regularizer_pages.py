@@ -47,6 +47,7 @@ def test_no_pages_without_files(tmp_path: Path) -> None:
     [
         (PAGE.replace("small", "smal"), "AUX.toml: boards: no board named 'smal'. Did you mean 'small'? Boards: small"),
         (PAGE.replace('["aux"]', "[]"), "AUX.toml: regularizers: Tuple should have at least 1 item"),
+        (PAGE.replace('["small"]', "[]"), "AUX.toml: boards: Tuple should have at least 1 item"),
         (PAGE + "titel = 1\n", "AUX.toml: unknown key titel. Did you mean 'title'?"),
         ("title = ", "AUX.toml: not readable as TOML"),
     ],

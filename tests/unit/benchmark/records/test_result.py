@@ -165,3 +165,37 @@ def test_a_failure_keeps_its_error_in_one_line():
     result = failure(SPEC, "failed", "ValueError:\n  two lines ", {"commit": "abc"})
     assert result.error == "ValueError: two lines"
     assert RunResult.from_text(result.to_text()) == result
+
+
+def test_the_largest_seed_is_that_of_numpy():
+    assert RunSpec("r", "m", "none", "b", ("semseg",), 2**32 - 1).seed == 4294967295
+
+
+def test_names_of_folders_fit_file_systems_and_weights_are_named_without_their_folder():
+    assert RunSpec("r" * 400, "m", "none", "b", ("semseg",), 0).folder == "r" * 150
+    spec = RunSpec("r", "m", "none", "resnet18:/home/me/weights.pth", ("semseg",), 0)
+    assert spec.run_id.startswith("m+none-resnet18.weights.pth-s0-")
+
+
+def test_a_failure_without_a_message_says_so():
+    assert failure(SPEC, "failed", " \n ", {}).error == "no error message"
+
+
+@pytest.mark.parametrize("error", ["two\nlines", " ", None])
+def test_the_error_of_a_failure_is_one_line(error):
+    with pytest.raises(RecordError, match="expected one line of text, since the status is diverged"):
+        RunResult(SPEC, "diverged", error=error)
+
+
+def test_diagnostics_and_the_class_of_an_error_survive_the_round_trip():
+    result = RunResult(SPEC, "failed", error="gone", diagnostics={"entropy": 1.5, "none": None}, error_class="data")
+    read = RunResult.from_text(result.to_text())
+    assert (read.diagnostics, read.error_class) == ({"entropy": 1.5, "none": None}, "data")
+
+
+def test_settings_of_a_part_are_told_from_settings_that_begin_alike():
+    own, others = Overrides({"regularizer.weight": 1, "regularizer": {}, "regularizers.x": 2, "lr": 3}).split(
+        "regularizer"
+    )
+    assert dict(own) == {"regularizer.weight": 1, "regularizer": {}}
+    assert dict(others) == {"regularizers.x": 2, "lr": 3}

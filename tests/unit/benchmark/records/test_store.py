@@ -237,3 +237,86 @@ def test_a_process_that_stalls_while_it_stores_a_failure_does_not_replace_a_newe
     resume.join()
     stalled.wait(timeout=20)
     assert store.finished(spec_of())
+
+
+def test_logs_and_leases_lie_in_the_folder_work(tmp_path, monkeypatch):
+    store = ResultStore(tmp_path)
+    assert store.work_folder(spec_of()) == tmp_path / "work" / "smoke" / spec_of().run_id
+    assert store.leases == tmp_path / "work" / "leases"
+    monkeypatch.setenv("MTL_LEASES", str(tmp_path / "elsewhere"))
+    assert store.leases == tmp_path / "elsewhere"
+    assert ResultStore(tmp_path, tmp_path / "w").work_folder(spec_of()).parent == tmp_path / "w" / "smoke"
+
+
+def test_states_of_done_cells_are_removed_with_their_temporary_files_and_nothing_else(store):
+    folders = [store.work_folder(spec_of(seed)) for seed in (0, 1)]
+    names = ["training_state.pt", "training_state.previous.pt", f".training_state.pt.{'0' * 12}.tmp", "cell.log"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).touch()
+    store.remove_leftovers([spec_of(0)])
+    assert [sorted(path.name for path in folder.iterdir()) for folder in folders] == [["cell.log"], sorted(names)]
+
+
+def test_removed_files_take_their_own_temporary_files_with_them(tmp_path):
+    for name in ("a", f".a.{'0' * 12}.tmp", f".b.{'0' * 12}.tmp", "b"):
+        (tmp_path / name).touch()
+    store_module.remove_files(tmp_path, ["a"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f".b.{'0' * 12}.tmp", "b"]
+
+
+def test_a_result_stored_within_one_tick_of_the_clock_is_another_version(store):
+    store_result(store, spec_of(), "failed")
+    path, first = store.path(spec_of()), store.version(spec_of())
+    times = path.stat()
+    other = path.with_name("other")
+    other.write_text(path.read_text())
+    os.utime(other, ns=(times.st_atime_ns, times.st_mtime_ns))
+    os.replace(other, path)
+    assert store.version(spec_of()) != first
+
+
+def test_a_held_cell_gets_twelve_heartbeats_in_the_lifetime_of_its_lease(tmp_path, monkeypatch):
+    intervals = []
+    keep = store_module.leases.kept_alive
+
+    def kept_alive(lease, interval):
+        intervals.append(interval)
+        return keep(lease, interval)
+
+    monkeypatch.setattr(store_module.leases, "kept_alive", kept_alive)
+    with ResultStore(tmp_path, lease_seconds=60).hold(spec_of()):
+        pass
+    assert intervals == [5]
+
+
+def test_details_are_stored_with_a_result_that_is_done_only(store, tmp_path):
+    details = tmp_path / "details"
+    details.write_bytes(b"curves")
+    stored = store.path(spec_of()).with_name(f"{spec_of().run_id}.details.jsonl.gz")
+    lease = store.claim(spec_of())
+    store.publish(failure(spec_of(), "failed", "why", {}), lease, details)
+    assert not stored.exists()
+    store.publish(RunResult(spec_of(), "done", METRICS), lease, details)
+    assert stored.read_bytes() == b"curves"
+    assert store.details_path(spec_of()) == stored
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_the_training(store):
+    store.check_writable(spec_of())
+    assert list(store.path(spec_of()).parent.iterdir()) == []
+    (store.root / "runs" / "other").touch()
+    with pytest.raises(StoreError, match=r"runs/other: cannot write results \(File exists\); name another --out"):
+        store.check_writable(spec_of(0, "other"))
+
+
+def test_a_file_of_more_than_16_mib_is_no_result(tmp_path):
+    path = tmp_path / "a.json"
+    path.touch()
+    os.truncate(path, 2**24 + 1)
+    with pytest.raises(RecordError, match="a.json: not a regular file of at most 16 MiB"):
+        store_module.read_result(path)
+    os.truncate(path, 2**24)
+    with pytest.raises(RecordError, match="not readable as JSON"):
+        store_module.read_result(path)
