@@ -14,7 +14,7 @@ from boundary_cases import scattered, soft_scene
 
 from benchmark.boundaries import compiled
 from benchmark.boundaries.counting import count_boundaries
-from benchmark.boundaries.protocols import BSDS, SEISM, Protocol, evenly_spaced
+from benchmark.boundaries.protocols import BSDS, MAX_DISTANCE, SEISM, Protocol, evenly_spaced
 from benchmark.boundaries.summary import summarise
 
 PLAIN = replace(BSDS, thinned=False, max_distance=0.02)
@@ -177,3 +177,11 @@ def test_each_loop_is_compiled_once() -> None:
                 count_boundaries(values, [truth], protocol)
     for loop in (matching_loops.match_in_turn, thinning.thin_in_turn):
         assert len(getattr(loop, "signatures", [0])) == 1
+
+
+def test_distances_of_a_match_are_those_of_the_papers() -> None:
+    """SEISM's readme and the BSDS benchmark: 0.011 on NYUD-v2, 0.0075 on PASCAL-Context and BSDS500."""
+    assert MAX_DISTANCE == {"nyud": 0.011, "pascal": 0.0075, "bsds": 0.0075}
+    assert (SEISM.max_distance, BSDS.max_distance) == (0.011, 0.0075)
+    assert evenly_spaced(1) == (0.5,)
+    assert evenly_spaced(3) == pytest.approx((0.25, 0.5, 0.75))

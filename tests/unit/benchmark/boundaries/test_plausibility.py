@@ -39,3 +39,17 @@ def test_an_inverted_map_of_segments_raises_no_doubt():
 def test_only_doubts_about_most_images_are_reported():
     assert common_doubts([(EMPTY,), (), ()]) == []
     assert common_doubts([(EMPTY,), (EMPTY, BRIGHT), ()]) == [f"2 of 3 images: {EMPTY}"]
+
+
+HALF = np.zeros((20, 30), bool)
+HALF[:10] = True
+
+
+def test_exactly_half_raises_no_doubt_and_exactly_a_hundredth_does():
+    assert doubts(np.full((20, 30), 0.5), [HALF], "direct") == ()
+    assert doubts(0.01 * DRAWN, [DRAWN], "direct") == (FAINT,)
+    assert doubts(0.011 * DRAWN, [DRAWN], "direct") == ()
+    more = HALF.copy()
+    more[10, 0] = True
+    assert doubts(STRENGTH, [DRAWN, more], "direct") == (DRAWN_INVERTED,)
+    assert common_doubts([(EMPTY,), ()]) == []

@@ -18,6 +18,7 @@ from benchmark.records.result import RunResult, RunSpec, failure
 from benchmark.records.store import ResultStore
 from benchmark.registry import METHODS
 from benchmark.tasks import NYUV2_TASKS
+from benchmark.training.recipe_keys import ConfigError
 
 METRICS = {"semseg": {"mIoU": {"value": 20.7, "unit": "%", "higher_is_better": True}}}
 MACHINE = {"cpu": "Abacus 9", "cores": 4, "memory_gib": 16.0}
@@ -183,3 +184,44 @@ def test_nothing_is_left_of_a_finished_grid(store: ResultStore) -> None:
 def test_the_longest_cell(minutes: list[float | None], longest: float | None) -> None:
     rows = [RowEstimate(cell(), 1, value, "", 0.0, 0.0) for value in minutes]
     assert longest_minutes(rows) == longest
+
+
+def test_the_largest_states_of_the_cells_at_a_time_count(store: ResultStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at a time of 1, 4, 2 and 2 GiB: three states each of 4 and 2 GiB."""
+    gib = 2.0**30
+    rows = [RowEstimate(cell(), count, 60.0, "", size * gib, gib) for count, size in ((1, 1), (1, 4), (2, 2))]
+    monkeypatch.setattr(module, "estimate", lambda *arguments: (rows, 2))
+    sums, disk = estimate_text([cell()], store).splitlines()[-2:]
+    assert sums == "4 cells to run: 8.00 core hours, 2.00 hours with 2 at a time"
+    assert disk.startswith("disk: 18.00 GiB of training states at a time, 4.00 GiB of weights in the end; ")
+
+
+def test_sgd_keeps_one_value_for_each_parameter(store: ResultStore, timed: list[Any]) -> None:
+    optimizer = {"optim_wrapper.optimizer.type": "SGD", "optim_wrapper.optimizer.lr": 0.1}
+    try:
+        (adam, sgd), _ = estimate([cell(), cell(overrides={**STEPS, **optimizer})], store, workers=2)
+    except ConfigError:
+        pytest.skip("the recipe has options that SGD does not take")
+    trained = (adam.state_bytes - adam.weight_bytes) / 8
+    assert sgd.state_bytes == sgd.weight_bytes + 4 * trained
+
+
+def test_an_unreadable_result_is_to_be_run_again(store: ResultStore, timed: list[Any]) -> None:
+    path = store.path(cell(0))
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    (row,), _ = estimate([cell(0)], store, workers=2)
+    assert row.cells == 1
+
+
+@pytest.mark.parametrize("threads", [None, "7"])
+def test_the_threads_of_this_process_stay(
+    store: ResultStore, timed: list[Any], monkeypatch: pytest.MonkeyPatch, threads: str | None
+) -> None:
+    if threads is None:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    estimate([cell(0)], store, workers=2)
+    assert [measured[2] for measured in timed] == ["2"]
+    assert os.environ.get("OMP_NUM_THREADS") == threads

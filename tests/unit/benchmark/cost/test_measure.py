@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -119,3 +122,36 @@ def test_a_recipe_without_an_image_size_needs_the_option() -> None:
     settings["train_dataloader.dataset.augmentation"] = {}
     with pytest.raises(ConfigError, match="give --size HxW"):
         image_size(load_recipe("smoke", settings))
+
+
+def test_latencies_are_the_median_and_the_95th_percentile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 0, 1, ..., 100 s: 50 and 95 s."""
+    monkeypatch.setattr(measure, "alternating_seconds", lambda works, runs, device: [[float(s) for s in range(101)]])
+    found = inference_cost(target(), 3)
+    assert (found["latency_p50_seconds_batch3"], found["latency_p95_seconds_batch3"]) == (50.0, 95.0)
+
+
+def test_the_ratio_of_memories_is_with_over_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "in_own_process", lambda work, target, batch: {"step_memory_mb": 3.0})
+    regularized = target(regularizer="aux_heads")
+    assert all_step_costs(regularized, 2, {"step_memory_mb": 2.0})["step_memory_ratio"] == 1.5
+    assert all_step_costs(regularized, 2, {"step_memory_mb": None})["step_memory_ratio"] is None
+
+
+def test_a_dead_process_is_named_with_the_options_that_need_less_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*arguments: object) -> None:
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(measure, "map_in_processes", die)
+    expected = r"step cost at batch 8: its process died, .*; try a smaller --batch, --step-batch or --size"
+    with pytest.raises(MeasurementError, match=expected):
+        in_own_process(step_cost, target(), 8)
+
+
+def test_files_of_the_user_are_imported_before_a_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported: list[object] = []
+    monkeypatch.setattr(measure, "import_files", imported.append)
+    monkeypatch.setattr(measure, "map_in_processes", lambda work, jobs, workers: map(work, jobs))
+    own = replace(target(), imports=("own.py",))
+    assert in_own_process(lambda target, batch: {"batch": float(batch)}, own, 4) == {"batch": 4.0}
+    assert imported == [("own.py",)]

@@ -133,3 +133,8 @@ def test_the_csv_has_every_cost_and_its_hardware(root: Path) -> None:
     assert {"cost gmacs", "cost step_time_ratio", "cost_sizes", "cost_hardware"} <= set(head.split(","))
     assert "Abacus 9" in line
     assert "120x160" in line
+
+
+def test_the_parameters_at_training_are_compared_too(root: Path) -> None:
+    with pytest.raises(ValueError, match="parameters_training 10, measured here 12"):
+        check_parameters(results_of(root, spec())[0], {**COST, "parameters_training": 12.0})

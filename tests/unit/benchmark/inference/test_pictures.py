@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from benchmark.boundaries.formats.content import DataError
-from benchmark.inference.pictures import files_of, network_input, network_size, read_picture
+from benchmark.inference.pictures import files_of, is_video, network_input, network_size, read_picture, video_frames
 
 RED_OVER_BLUE = np.array([[[255, 0, 0]], [[0, 0, 255]]], np.uint8)
 
@@ -89,3 +90,39 @@ def test_a_picture_that_shrinks_is_averaged():
     picture[:, ::4] = 255
     shrunk = network_input(picture, (64, 64))
     torch.testing.assert_close(shrunk, network_input(np.full((64, 64, 3), 64, np.uint8), (64, 64)), rtol=0, atol=1e-4)
+
+
+def test_a_picture_that_shrinks_in_one_direction_only_is_interpolated():
+    """From 2 x 4 to 4 x 2 pixels: linear interpolation by OpenCV, not means over areas."""
+    pixels = np.arange(0, 240, 10, dtype=np.uint8).reshape(2, 4, 3)
+    expected = cv2.resize(pixels, (2, 4), interpolation=cv2.INTER_LINEAR)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    found = (network_input(pixels, (4, 2)) * std + mean) * 255
+    torch.testing.assert_close(found, torch.from_numpy(expected).permute(2, 0, 1).float(), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("a.mp4", True), ("A.MOV", True), ("a.png", False), ("mp4", False)])
+def test_videos_are_told_by_their_endings(name: str, expected: bool):
+    assert is_video(Path(name)) is expected
+
+
+@pytest.mark.parametrize(("every", "numbers"), [(1, [0, 1, 2, 3, 4]), (2, [0, 2, 4]), (3, [0, 3])])
+def test_every_nth_frame_of_a_video_comes_with_its_number(tmp_path: Path, every: int, numbers: list[int]):
+    """Frames of red 0, 50, ... 200; the codec changes them by some units."""
+    path = tmp_path / "a.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 5, (64, 48))
+    if not writer.isOpened():
+        pytest.skip("this OpenCV writes no video")
+    for number in range(5):
+        writer.write(np.full((48, 64, 3), (0, 0, 50 * number), np.uint8))
+    writer.release()
+    frames = list(video_frames(path, every))
+    assert [number for number, _ in frames] == numbers
+    for number, pixels in frames:
+        assert pixels.reshape(-1, 3).mean(0) == pytest.approx([50 * number, 0, 0], abs=12)
+
+
+def test_a_file_that_is_no_video_is_named(tmp_path: Path):
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    with pytest.raises(DataError, match="a.mp4: not a video that OpenCV can decode"):
+        list(video_frames(tmp_path / "a.mp4"))

@@ -40,3 +40,11 @@ def test_classes_beyond_255_keep_their_numbers():
     values = resizing.values_at(task, prediction, (2, 2))
     assert values.dtype == np.int16
     assert values.tolist() == [[299, 3], [299, 3]]
+
+
+def test_256_classes_fit_into_8_bits():
+    task = replace(NYUV2_TASKS["semseg"], channels=256)
+    prediction = torch.zeros(256, 1, 1)
+    prediction[255] = 1.0
+    values = resizing.values_at(task, prediction, (1, 1))
+    assert (values.dtype, values.tolist()) == (np.uint8, [[255]])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark import metrics
 from benchmark.metrics.catalogue import CATALOGUE, described
 from benchmark.tasks import NYUV2_TASKS
 
@@ -35,3 +36,20 @@ def test_tables_need_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_errors_have_the_units_of_their_formulas() -> None:
+    """absRel and logRmse are ratios; sqRel is square metres over metres."""
+    units = {name: unit for name, (unit, higher_is_better) in CATALOGUE.items() if not higher_is_better}
+    metres, degrees = ("rmse@pixel", "rmse@image", "sqRel"), ("mean@pixel", "median", "rmse")
+    assert units == {
+        **dict.fromkeys(metres, "m"),
+        **dict.fromkeys(degrees, "deg"),
+        **dict.fromkeys(("absRel", "logRmse"), "1"),
+    }
+
+
+def test_the_package_has_its_public_names_only() -> None:
+    assert metrics.described is described
+    with pytest.raises(AttributeError, match="module 'benchmark.metrics' has no attribute 'CATALOG'"):
+        metrics.CATALOG  # noqa: B018

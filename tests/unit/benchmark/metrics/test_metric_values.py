@@ -13,6 +13,8 @@ from mmengine.evaluator import Evaluator
 
 from benchmark.metrics import build_metric, metric_of
 from benchmark.metrics.catalogue import CATALOGUE
+from benchmark.metrics.evaluators import build_own_metrics
+from benchmark.metrics.normals import angle_sums, metrics_of_sums
 from benchmark.tasks import NYUV2_TASKS, SEMSEG
 
 
@@ -223,3 +225,30 @@ def test_a_config_names_the_metric_of_a_task() -> None:
     assert [metric.prefix for metric in evaluator.metrics] == list(TASKS)
     with pytest.raises(KeyError, match="Did you mean 'normals'"):
         build_metric("normal")
+
+
+def test_an_angle_at_a_threshold_is_not_below_it() -> None:
+    """Angles of 10, 11.25, 22.5, 25, 30 and 31 degrees: 1, 2 and 4 of 6."""
+    found = metrics_of_sums([angle_sums(np.array([10.0, 11.25, 22.5, 25.0, 30.0, 31.0]))])
+    assert [found[name] for name in ("11.25", "22.5", "30")] == pytest.approx([100 / 6, 200 / 6, 400 / 6])
+
+
+@pytest.mark.parametrize("task", ["depth", "normals"])
+def test_single_images_have_numbers_in_the_order_of_the_split(task: str) -> None:
+    """Each is the number of a split of this image alone; a normals image has no median."""
+    samples = [random_samples(task, 1, seed)[0] for seed in (3, 4, 5)]
+    metric = metric_of(NYUV2_TASKS[task])
+    metric.process(None, samples)
+    metric.evaluate(3)
+    alone = [evaluate(task, [image]) for image in samples]
+    expected = [{f"{task}/{name}": value for name, value in found.items() if name != "median"} for found in alone]
+    assert metric.of_images() == expected
+    assert len({found[f"{task}/{next(iter(alone[0]))}"] for found in expected}) == 3
+
+
+def test_options_of_a_config_come_before_those_of_the_task() -> None:
+    task = replace(NYUV2_TASKS["boundary"], metric_options={"max_distance": 0.02})
+    assert metric_of(task).max_distance == 0.02  # type: ignore[attr-defined]
+    assert metric_of(task, max_distance=0.03).max_distance == 0.03  # type: ignore[attr-defined]
+    own = build_own_metrics("depth", collect_device="gpu")
+    assert (own.prefix, own.collect_device) == ("depth", "gpu")
