@@ -16,7 +16,7 @@ from benchmark.leaderboard.notes import board_title, notes_of
 from benchmark.leaderboard.rows import Row
 from benchmark.leaderboard.statistics import summarize
 from benchmark.leaderboard.summary import cells_done, comparison_statement
-from benchmark.leaderboard.text import ABSENT, bullets, format_mean_std, format_scaled, listed, markdown_table
+from benchmark.leaderboard.text import bullets, format_mean_std, format_scaled, listed, markdown_table
 from benchmark.records.escaping import escape_markdown
 from benchmark.records.regularizer_pages import PAGES, RegularizerPage
 from benchmark.records.result import NO_REGULARIZER
@@ -29,7 +29,7 @@ and links every cell.
 """
 COST_NOTE = """\
 Parameters that the regularizer adds in training; inference is the program without it. The step time is measured by
-`tools/measure_cost.py` on idle hardware, with the regularizer over without it.
+`tools/measure_cost.py` in steps that take turns, with the regularizer over without it.
 """
 
 
@@ -141,7 +141,7 @@ def _costs(board: Analysis, regularizers: Sequence[str]) -> str:
         without = plain.get(row.key.method)
         if row.key.regularizer in regularizers and row.cells and without is not None:
             names = escape_markdown(row.key.method), escape_markdown(row.key.regularizer_label)
-            lines.append([*names, _added_parameters(row, without), _step_ratio(row, without)])
+            lines.append([*names, _added_parameters(row, without), format_scaled(row.cost("step_time_ratio"), 1, 2)])
     if not lines:
         return ""
     return f"{COST_NOTE}\n{markdown_table([['method', 'regularizer', 'parameters (M)', 'step time'], *lines])}"
@@ -150,8 +150,3 @@ def _costs(board: Analysis, regularizers: Sequence[str]) -> str:
 def _added_parameters(row: Row, without: Row) -> str:
     own, plain = row.cost("parameters_training"), without.cost("parameters_training")
     return format_scaled(own - plain if own is not None and plain is not None else None, 1e6, 2)
-
-
-def _step_ratio(row: Row, without: Row) -> str:
-    own, plain = row.cost("step_seconds"), without.cost("step_seconds")
-    return f"{own / plain:.2f}" if own and plain else ABSENT
