@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.records.result import RunResult
-from benchmark.records.store import RUNS, ResultStore
-from benchmark.records.validation import RecordError
+from benchmark.records.store import store_of
 from benchmark.training.model_files import MODEL_FILE, CheckpointError
 
 MANIFEST = "models.json"
@@ -32,12 +31,9 @@ def cell_weights(path: Path, result: RunResult, work: Path | None = None) -> Pat
         CheckpointError: naming the places where the weights were looked for, and how to get them.
         RecordError: if the file lies in another folder and `work` is not given.
     """
-    folders = path.resolve().parents
-    if work is None and (len(folders) < 3 or folders[1].name != RUNS.name):
-        raise RecordError(f"{path}: does not lie in DIR/runs/RECIPE; name the folder of its weights with --work")
-    results = folders[2] if len(folders) > 2 else path.parent
-    trained = ResultStore(results, work).work_folder(result.spec) / MODEL_FILE
-    published = published_weights(results, result.run_id)
+    store = store_of(path, work)
+    trained = store.work_folder(result.spec) / MODEL_FILE
+    published = published_weights(store.root, result.run_id)
     for file in (trained, published):
         if file.is_file():
             return file

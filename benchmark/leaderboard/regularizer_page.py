@@ -49,7 +49,7 @@ class PageContents:
         """The page in Markdown, for the folder of results.
 
         Args:
-            analyses: all tables; the page takes those of its boards, in its own order.
+            analyses: all tables. The page shows the tables of its boards, in the order that its file names.
         """
         page = self.page
         chosen = [found for name in page.boards for found in analyses if found.table.plan and found.name == name]

@@ -274,10 +274,23 @@ def stored_cell(path: Path, work: Path | None = None) -> tuple[RunResult, Path]:
         RecordError: if the file is not a result, or if it lies in another folder and `work` is not given.
     """
     result = read_result(path)
+    return result, store_of(path, work).work_folder(result.spec)
+
+
+def store_of(path: Path, work: Path | None = None) -> ResultStore:
+    """The store of a result file DIR/runs/RECIPE/RUN_ID.json.
+
+    Args:
+        path: the result file.
+        work: folder of logs and checkpoints; DIR/work if not given.
+
+    Raises:
+        RecordError: if the file lies in another folder and `work` is not given.
+    """
     folders = path.resolve().parents
     if work is None and (len(folders) < 3 or folders[1].name != RUNS.name):
         raise RecordError(f"{path}: does not lie in DIR/runs/RECIPE; name the folder of its weights with --work")
-    return result, ResultStore(folders[2] if work is None else path.parent, work).work_folder(result.spec)
+    return ResultStore(folders[2] if len(folders) > 2 else path.parent, work)
 
 
 def _one_line(path: Path, error: object) -> str:

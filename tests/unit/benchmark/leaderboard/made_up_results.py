@@ -53,6 +53,15 @@ def make_cell(method: str, regularizer: str = "none", seed: int = 0, values: Any
     return Stored(result, Path("results/runs") / spec.folder / f"{spec.run_id}.json")
 
 
+def cells_of_two_tasks(values: Mapping[tuple[str, str], Sequence[tuple[float, float]]], **changes: Any) -> list[Stored]:
+    """Cells with mIoU and depth error of seeds 0, 1, ... by method and regularizer."""
+    return [
+        make_cell(*row, seed, {"mIoU": miou, "rmse@pixel": rmse}, tasks=("semseg", "depth"), **changes)
+        for row, pairs in values.items()
+        for seed, (miou, rmse) in enumerate(pairs)
+    ]
+
+
 def make_plan(
     rows: Sequence[tuple[str, str]],
     seeds: Sequence[int] = range(5),

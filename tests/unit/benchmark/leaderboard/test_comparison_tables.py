@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made_up_results import board_of, cells_with, make_cell, make_plan
+from made_up_results import board_of, cells_of_two_tasks, cells_with, make_cell, make_plan
 
 from benchmark.leaderboard.analysis import analyse
 from benchmark.leaderboard.board_tables import (
@@ -20,7 +20,6 @@ from benchmark.leaderboard.cost_table import CostRow, compute_table, from_measur
 from benchmark.leaderboard.plan import RowKey
 from benchmark.leaderboard.rows import Row
 from benchmark.leaderboard.tables import tables
-from benchmark.records.store import Stored
 
 DASH = "\N{EN DASH}"
 TASKS = ("semseg", "depth")
@@ -36,16 +35,7 @@ VALUES = {
 }
 
 
-def made(**changes: object) -> list[Stored]:
-    """The cells of `VALUES`."""
-    return [
-        make_cell(*row, seed, {"mIoU": miou, "rmse@pixel": rmse}, tasks=TASKS, **changes)
-        for row, values in VALUES.items()
-        for seed, (miou, rmse) in enumerate(values)
-    ]
-
-
-BOARD = board_of(make_plan([*VALUES, ("d", "none"), ("d", "aux")], range(3)), made(version=2))
+BOARD = board_of(make_plan([*VALUES, ("d", "none"), ("d", "aux")], range(3)), cells_of_two_tasks(VALUES, version=2))
 
 
 def lines_of(text: str) -> list[list[str]]:
@@ -82,7 +72,7 @@ def test_declared_comparisons_come_first_and_statements_over_methods_before_rows
 
 
 def test_comparisons_of_other_runs_have_no_family() -> None:
-    (analysis,) = analyse(tables([cell for cell in made() if cell.result.spec.method == "a"]))
+    (analysis,) = analyse(tables([cell for cell in cells_of_two_tasks(VALUES) if cell.result.spec.method == "a"]))
     head, first, *_ = lines_of(comparison_table(analysis))
     assert head == ["comparison", "of", "n", "gain (%)", "ANOVA p", "methods"]
     assert first == ["aux over none", "a", "3", "+10.00 [+8.76, +11.24]", DASH, "a"]

@@ -1,4 +1,4 @@
-"""What both writers draw: positions, ends of intervals, colours and texts of small panels by hand."""
+"""Panels drawn by matplotlib and plotly: positions, ends of intervals, colours and texts, by hand."""
 
 from __future__ import annotations
 

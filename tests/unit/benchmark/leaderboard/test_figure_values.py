@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from made_up_results import board_of, cells_with, make_cell, make_plan
+from made_up_results import board_of, cells_of_two_tasks, cells_with, make_cell, make_plan
 
 from benchmark.leaderboard.analysis import Analysis, analyse
 from benchmark.leaderboard.figures.all_figures import figures_of
@@ -37,12 +37,7 @@ COSTS = {"gmacs": 2.0, "latency_p50_seconds_batch1": 0.01, "step_memory_mb": 500
 
 def board() -> Analysis:
     """Mean gains over single_task: aux 10, a -10, a+aux -3.5, a+flat 0.5, b 0, b+aux 11; c has no result."""
-    cells = [
-        make_cell(*row, seed, {"mIoU": miou, "rmse@pixel": rmse}, tasks=TASKS, version=2, cost=COSTS)
-        for row, values in VALUES.items()
-        for seed, (miou, rmse) in enumerate(values)
-    ]
-    return board_of(make_plan([*VALUES, ("c", "none")], range(3)), cells)
+    return board_of(make_plan([*VALUES, ("c", "none")], range(3)), cells_of_two_tasks(VALUES, version=2, cost=COSTS))
 
 
 BOARD = board()

@@ -77,7 +77,7 @@ def test_labels_show_options_of_a_regularizer_as_they_are_written() -> None:
 
 
 def test_a_plan_keeps_what_its_board_says() -> None:
-    """The settings of a comparison replace those of the board."""
+    """A setting of a comparison replaces the same setting of the board."""
     board = Board(
         name="b",
         title="t",

@@ -48,7 +48,7 @@ def test_eight_parameters_without_a_gradient_are_named_and_the_others_counted(nu
 
 
 def test_gradients_of_the_regularizer_are_summed_where_it_has_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Frozen parameters need no gradient, and DDP has summed those of the model."""
+    """Frozen parameters need no gradient, and DDP has already summed the gradients of the model."""
     monkeypatch.setattr(data_parallel.dist, "all_reduce", lambda gradient: gradient.mul_(2))
     module = layers(2)
     module["regularizer"] = nn.Linear(1, 1)
@@ -116,7 +116,7 @@ def test_kept_paths_are_scaled_if_the_layer_says_so(scaled: bool, kept: float, m
 
 
 def test_a_layer_that_drops_nothing_takes_no_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in torch and timm, so that later random numbers stay those of one device."""
+    """As in torch and timm: later layers then draw the same random numbers as on one device."""
     monkeypatch.setattr(whole_batch_layers, "num_parts", lambda: 2)
     module = nn.Sequential(nn.Dropout(0.0), nn.Dropout2d(0.0), DropPath(0.0))
     use_whole_batch(module)
