@@ -10,6 +10,9 @@ device and under `torch.compile` each of them runs as the layer that it replaced
 | dilated 3x3 convolution | without the taps that read nothing but padding |
 | large linear layer | oneDNN in place of MKL |
 | bilinear upsampling of small maps to padded images | products with two matrices |
+| ReLU6 in place | gradient from the output, without a copy of the input |
+
+A batch normalisation stays, and gets large gradients in the memory format of its maps.
 
 EfficientNet-Lite0, 8 images of 120x160, forward and backward on one AVX-512 core with torch 2.14: 0.20 s in plain
 torch, 0.16 s with the 1x1 convolutions replaced, 0.15 s with the depthwise convolutions replaced as well.
@@ -37,6 +40,8 @@ MIN_CHANNELS = 256
 """Channels from which the gradient of a linear layer's weights goes to oneDNN, which needs both factors transposed."""
 MAX_SIDE = 64
 """Longest side of a map, in pixels, up to which products are the faster upsampling."""
+MIN_GRADIENT = 1 << 18
+"""Values from which the gradient of a batch normalisation is copied into the memory format of its maps."""
 
 
 def accelerate(network: nn.Module) -> None:
@@ -60,12 +65,16 @@ def accelerate(network: nn.Module) -> None:
                 fast = kind.__new__(kind)
                 fast.__dict__.update(vars(layer))
                 setattr(parent, name, fast)
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.register_forward_hook(align_gradient)
 
 
 def replacement(layer: nn.Module) -> type[nn.Module] | None:
     """Class that replaces a layer, None to keep the layer."""
     if type(layer) in (nn.Conv2d, Conv2dSame):
         return conv2d_replacement(layer)
+    if type(layer) is nn.ReLU6:
+        return ReLU6InPlace if layer.inplace else None
     return REPLACEMENTS.get(type(layer))
 
 
@@ -196,6 +205,50 @@ class NarrowWeightGradient(torch.autograd.Function):
             for start in (0, 2)
         )
         return to_maps, torch.cat((left, right[..., 1:]), dim=3), None, None
+
+
+class ReLU6InPlace(nn.ReLU6):
+    """ReLU6 in place, whose gradient is computed from the output.
+
+    The gradient is zero where the output is 0 or 6. PyTorch computes it from the input, which it copies for this first.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Values of any shape, clamped in place."""
+        if not trains_on_cpu(self, maps) or not maps.requires_grad:
+            return super().forward(maps)
+        output: Tensor = ClampInPlace.apply(maps)
+        return output
+
+
+class ClampInPlace(torch.autograd.Function):
+    """`F.relu6` in place that saves its output in place of its input."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor) -> Tensor:
+        """The values, clamped in place."""
+        ctx.mark_dirty(F.relu6(maps, inplace=True))
+        ctx.save_for_backward(maps)
+        return maps
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """Gradient of the values."""
+        (output,) = ctx.saved_tensors
+        to_maps: Tensor = torch.ops.aten.hardtanh_backward(gradient, output, 0.0, 6.0)
+        return to_maps
+
+
+def align_gradient(layer: nn.Module, _: Any, output: Tensor) -> None:
+    """Forward hook of a batch normalisation: its gradient arrives in the memory format of its output.
+
+    A gradient in another format, such as a part of a concatenation, takes PyTorch ten times as long: 8 maps of 64x30x40
+    20 ms in place of 0.9 ms on one core with torch 2.14.
+    """
+    if trains_on_cpu(layer, output) and output.requires_grad and output.numel() >= MIN_GRADIENT:
+        channels_last = output.is_contiguous(memory_format=torch.channels_last)
+        memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        output.register_hook(lambda gradient: gradient.contiguous(memory_format=memory_format))
 
 
 class OneDNNLinear(nn.Linear):

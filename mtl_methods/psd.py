@@ -109,10 +109,10 @@ class TrunkDiffusion(nn.Module):
         """Shared map (B, C, h, w) -> final logits at its size, and no initial logits."""
         features = {name: branch(shared) for name, branch in self.branches.items()}
         graphlets = torch.stack([self.patterns[name](maps) for name, maps in features.items()])
-        within, across = diffuse(torch.stack(list(features.values())), graphlets, self.recursions)
+        diffused = zip(*diffuse(torch.stack(list(features.values())), graphlets, self.recursions), strict=True)
         logits = {
-            name: self.heads[name](torch.cat([maps, within[position], across[position]], dim=1))
-            for position, (name, maps) in enumerate(features.items())
+            name: self.heads[name](torch.cat([maps, within, across], dim=1))
+            for (name, maps), (within, across) in zip(features.items(), diffused, strict=True)
         }
         return logits, {}
 
@@ -138,7 +138,7 @@ class DiffusedResidual(nn.Module):
         graphlets = torch.stack([self.patterns[name](maps) for name, maps in features.items()])
         values = torch.stack([self.values[name](maps) for name, maps in features.items()])
         diffused = torch.add(*diffuse(values, graphlets, self.recursions))
-        return {name: self.residuals[name](diffused[position]) for position, name in enumerate(features)}
+        return {name: self.residuals[name](maps) for name, maps in zip(features, diffused, strict=True)}
 
 
 def heads_diffusion(tasks: TaskSet, channels: int, width: int, radius: int, recursions: int) -> nn.Module:
