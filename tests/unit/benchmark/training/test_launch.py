@@ -46,7 +46,7 @@ def test_settings_and_sweeps_make_a_cell_for_each_combination(started: dict[str,
         sweep={"train_dataloader.batch_size": [1, 4]},
         split="val",
         out=tmp_path / "out",
-        work=tmp_path / "work",
+        work=tmp_path / "new" / "work",
         retry=["diverged"],
         limit=5,
         executor="in_process",
@@ -61,8 +61,8 @@ def test_settings_and_sweeps_make_a_cell_for_each_combination(started: dict[str,
     }
     assert (started["retry"], started["limit"]) == (["diverged"], 5)
     assert (started["executor"].name, started["executor"].workers) == ("in_process", 2)
-    assert (started["store"].root, started["store"].work) == (tmp_path / "out", tmp_path / "work")
-    assert (tmp_path / "work").is_dir()
+    assert (started["store"].root, started["store"].work) == (tmp_path / "out", tmp_path / "new" / "work")
+    assert (tmp_path / "new" / "work").is_dir()
     assert started["prepared"] == ["synthetic"] * 2
 
 
