@@ -11,19 +11,12 @@ import torch.nn.functional as F
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
-from mtl_methods import accelerate as accelerate_module
 from mtl_methods._shared.dynamic_layers import DynamicConv2d, DynamicLinear
 from mtl_methods._shared.padding import UpsampleAndCut
-from mtl_methods.accelerate import (
-    MAX_SIDE,
-    AtrousConv2d,
-    DepthwiseConv2d,
-    DepthwiseConv2dSame,
-    MatrixUpsampleAndCut,
-    OneDNNLinear,
-    PointwiseConv2d,
-    accelerate,
-)
+from mtl_methods.accelerate import accelerate, linear_layers
+from mtl_methods.accelerate.convolutions import AtrousConv2d, DepthwiseConv2d, DepthwiseConv2dSame, PointwiseConv2d
+from mtl_methods.accelerate.linear_layers import OneDNNLinear
+from mtl_methods.accelerate.upsampling import MAX_SIDE, MatrixUpsampleAndCut
 
 CONVOLUTIONS: dict[str, Callable[[], nn.Conv2d]] = {
     "pointwise": lambda: nn.Conv2d(8, 12, 1),
@@ -134,10 +127,10 @@ def test_an_accelerated_network_that_moves_to_another_device_runs_there_as_befor
 @pytest.fixture
 def small_products(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send products of any size to oneDNN."""
-    monkeypatch.setattr(accelerate_module, "MIN_PRODUCTS", 1)
+    monkeypatch.setattr(linear_layers, "MIN_PRODUCTS", 1)
 
 
-def linear_layers(shape: tuple[int, int, int, int], bias: bool = True) -> tuple[nn.Linear, nn.Module, Tensor]:
+def plain_and_fast(shape: tuple[int, int, int, int], bias: bool = True) -> tuple[nn.Linear, nn.Module, Tensor]:
     """A layer of torch, its replacement, and their input."""
     torch.manual_seed(0)
     batch, count, channels, width = shape
@@ -150,7 +143,7 @@ def linear_layers(shape: tuple[int, int, int, int], bias: bool = True) -> tuple[
 @pytest.mark.parametrize("shape", LINEAR_SHAPES.values(), ids=LINEAR_SHAPES)
 def test_linear_layers_and_their_gradients_are_those_of_torch(shape: tuple[int, int, int, int], bias: bool) -> None:
     """Sums over up to 300 terms in another order."""
-    plain, fast, tokens = linear_layers(shape, bias)
+    plain, fast, tokens = plain_and_fast(shape, bias)
     assert_equal_layers(fast, plain, tokens, tolerance=1e-4)
     with torch.no_grad():
         torch.testing.assert_close(fast(tokens), plain(tokens), rtol=1e-4, atol=1e-4)
@@ -158,7 +151,7 @@ def test_linear_layers_and_their_gradients_are_those_of_torch(shape: tuple[int, 
 
 @pytest.mark.usefixtures("small_products")
 def test_linear_layers_take_inputs_that_are_not_contiguous() -> None:
-    plain, fast, tokens = linear_layers(LINEAR_SHAPES["narrow"])
+    plain, fast, tokens = plain_and_fast(LINEAR_SHAPES["narrow"])
     strided = tokens.transpose(0, 1)[::2]
     torch.testing.assert_close(fast(strided), plain(strided), rtol=1e-4, atol=1e-4)
 
@@ -166,7 +159,7 @@ def test_linear_layers_take_inputs_that_are_not_contiguous() -> None:
 @pytest.mark.usefixtures("small_products")
 def test_second_derivatives_of_linear_layers_are_those_of_torch() -> None:
     """Weightings that compare gradient norms differentiate twice."""
-    plain, fast, tokens = linear_layers(LINEAR_SHAPES["narrow"])
+    plain, fast, tokens = plain_and_fast(LINEAR_SHAPES["narrow"])
     results = []
     for layer in (plain, fast):
         inputs = tokens.clone().requires_grad_()
@@ -179,7 +172,7 @@ def test_second_derivatives_of_linear_layers_are_those_of_torch() -> None:
 
 @pytest.mark.usefixtures("small_products")
 def test_frozen_weights_of_linear_layers_get_no_gradient() -> None:
-    _, fast, tokens = linear_layers(LINEAR_SHAPES["narrow"])
+    _, fast, tokens = plain_and_fast(LINEAR_SHAPES["narrow"])
     fast.weight.requires_grad_(False)
     fast(tokens).sum().backward()
     assert fast.weight.grad is None
@@ -188,7 +181,7 @@ def test_frozen_weights_of_linear_layers_get_no_gradient() -> None:
 
 @pytest.mark.usefixtures("small_products")
 def test_linear_layers_of_other_types_and_devices_run_as_before() -> None:
-    plain, fast, tokens = linear_layers(LINEAR_SHAPES["narrow"])
+    plain, fast, tokens = plain_and_fast(LINEAR_SHAPES["narrow"])
     assert torch.equal(fast.double()(tokens.double()), plain.double()(tokens.double()))
     assert fast.to("meta")(tokens.to("meta")).shape == (2, 40, 36)
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mtl_methods.accelerate import MIN_GRADIENT, ReLU6InPlace, accelerate
+from mtl_methods.accelerate import accelerate
+from mtl_methods.accelerate.normalisation import MIN_GRADIENT, ReLU6InPlace
 
 EDGES = [-1.0, -0.0, 0.0, 1e-30, 3.0, 5.9999995, 6.0, 6.0000005, 7.0, float("inf"), float("nan")]
 

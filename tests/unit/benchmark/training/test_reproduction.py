@@ -104,7 +104,8 @@ def test_the_files_of_a_cell_are_its_parts_the_training_the_faster_layers_and_th
     files = {path.relative_to(CHECKOUT).as_posix() for path in code_files(cell())}
     assert {
         "mtl_methods/hard_sharing.py",
-        "mtl_methods/accelerate.py",
+        "mtl_methods/accelerate/__init__.py",
+        "mtl_methods/accelerate/convolutions.py",
         "benchmark/training/cell.py",
         "benchmark/training/optim.py",
         "benchmark/recipes/smoke.py",
