@@ -48,6 +48,13 @@ def test_each_change_of_ingredients_is_one_phrase() -> None:
     assert old.changes_since(old) == []
 
 
+def test_a_part_without_a_version_has_version_1() -> None:
+    """A part has version 1 until its numbers change, so older results may lack it."""
+    with_versions, without = Ingredients({}, {"method": 1}), Ingredients({}, {})
+    assert with_versions.changes_since(without) == without.changes_since(with_versions) == []
+    assert Ingredients({}, {"method": 2}).changes_since(without) == ["method version 1 -> 2"]
+
+
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
