@@ -221,3 +221,20 @@ def test_the_threads_of_this_process_stay(
     estimate([cell(0)], store, workers=2)
     assert [measured[2] for measured in timed] == ["2"]
     assert os.environ.get("OMP_NUM_THREADS") == threads
+
+
+def test_steps_of_a_recipe_that_takes_its_size_from_the_data_are_timed_at_480x640(
+    store: ResultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[tuple[int, int]] = []
+
+    def measure(work: object, target: Any, batch: int) -> dict[str, float]:
+        sizes.append(target.size)
+        return {"step_seconds": 0.5}
+
+    monkeypatch.setattr(module, "in_own_process", measure)
+    unsized: dict[str, Any] = {f"{split}_dataloader.dataset.size": None for split in ("train", "test")}
+    unsized["train_dataloader.dataset.augmentation"] = {}
+    ((row,), _) = estimate([cell(overrides={**STEPS, **unsized})], store)
+    assert sizes == [(480, 640)]
+    assert row.minutes == pytest.approx(30 * 0.5 / 60)

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.losses import LOSSES
+from benchmark.losses import LOSSES, task_loss
 from benchmark.losses.registry import Losses
+from benchmark.tasks import NYUV2_TASKS
 
 CENTROIDS = ((0.0, 0.0, 1.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0))
 
@@ -68,3 +69,10 @@ def test_the_name_of_a_loss_is_taken_once() -> None:
     losses.register("mine")(lambda prediction, target, valid: prediction.sum())
     with pytest.raises(ValueError, match=r"loss 'mine' is already registered by .*; choose another name"):
         losses.register("mine")(lambda prediction, target, valid: prediction.mean())
+
+
+def test_a_smaller_prediction_is_resized_between_centres_of_pixels() -> None:
+    """Two pixels 0 and 4 become 0, 1, 3, 4; between their outer corners they would become 0, 4/3, 8/3, 4."""
+    target = torch.tensor([0.0, 10.0, 0.0, 0.0]).view(1, 1, 1, 4)
+    loss = task_loss(NYUV2_TASKS["depth"], torch.tensor([0.0, 4.0]).view(1, 1, 1, 2), target)
+    assert loss.item() == pytest.approx(9)
