@@ -22,6 +22,12 @@ def test_balanced_cross_entropy_by_hand() -> None:
     assert task_loss(SALIENCY, torch.zeros(1, 2, 1, 5), target).item() == pytest.approx(6 / 16 * math.log(2))
 
 
+def test_a_mask_of_one_half_is_foreground_in_the_balance_too() -> None:
+    """Logits 0: the pixel of 0.5 weighs 2/3, the two others 1/3 each; 4/9 log 2."""
+    target = torch.tensor([[[[0.5, 0.0, 0.0]]]])
+    assert task_loss(SALIENCY, torch.zeros(1, 2, 1, 3), target).item() == pytest.approx(4 / 9 * math.log(2))
+
+
 def test_two_channels_and_their_difference_are_the_same_loss_and_probability() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(2, 2, 5, 6, generator=generator)

@@ -51,6 +51,12 @@ def test_a_threshold_is_reached_at_equality_but_not_exceeded() -> None:
     assert np.flatnonzero(counts.exceeded[1]).tolist() == [17]
 
 
+def test_the_thresholds_of_astmt_end_at_0_9() -> None:
+    """A background of 0.88 is reported at 0.85 and left out at 0.9; one of 0.92 is reported at all of its thresholds."""
+    assert metrics(([0.94, 0.88], [1, 0]))["maxIoU@image"] == pytest.approx(100)
+    assert metrics(([0.94, 0.92], [1, 0]))["maxIoU@image"] == pytest.approx(50)
+
+
 def test_both_definitions_against_plain_loops() -> None:
     rng = np.random.default_rng(0)
     images = [(rng.random(500).astype(np.float32), (rng.random(500) < 0.3).astype(np.float32)) for _ in range(4)]
