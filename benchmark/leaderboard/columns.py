@@ -59,7 +59,7 @@ def ranking_columns(
 
 
 def measured_columns(columns: Iterable[Column], results: Sequence[RunResult]) -> tuple[Column, ...]:
-    """The columns that at least one result has a value of; gains are means over these."""
+    """Columns with a value in at least one result; gains are means over these columns."""
     return tuple(column for column in columns if any(column.value(result) is not None for result in results))
 
 

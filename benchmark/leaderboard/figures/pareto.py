@@ -57,7 +57,7 @@ def pareto(analysis: Analysis) -> Figure | None:
 
 
 def _of_one_machine(analysis: Analysis) -> tuple[list[Row], str]:
-    """The rows whose costs were measured where most rows were measured, and the place."""
+    """The most common hardware of measured costs: the rows measured there, and its name."""
     places = {row.key: place for row in analysis.rows if row.cells and (place := _place(row)) is not None}
     if not places:
         return [], ""
