@@ -12,9 +12,9 @@ from torch import Tensor
 
 from benchmark.contracts import MultiTaskOutput
 from benchmark.tasks import STANDARD_TASKS
-from mtl_methods import accelerate
 from mtl_methods._shared.backbones import Backbone
 from mtl_methods._shared.backbones.vit import vit_with_class_token
+from mtl_methods.accelerate import accelerate, linear_layers
 from mtl_methods.invpt import InvPT
 from mtl_methods.invpt import method as invpt_method
 from mtl_methods.published import invpt
@@ -93,10 +93,10 @@ def test_predictions_are_those_of_the_plain_network(case: str):
 @torch.no_grad()
 def test_the_accelerated_network_equals_the_plain_network_in_single_precision(monkeypatch: pytest.MonkeyPatch):
     """To 1e-5 of an output's standard deviation, with every linear layer replaced."""
-    monkeypatch.setattr(accelerate, "MIN_PRODUCTS", 1)
+    monkeypatch.setattr(linear_layers, "MIN_PRODUCTS", 1)
     plain = plain_network(NYUV2, (128, 192)).eval()
     ours = imported(plain)
-    accelerate.accelerate(ours)
+    accelerate(ours)
     final, _ = by_public_names(ours(random_images((128, 192))))
     for name, expected in plain(random_images((128, 192)))[0].items():
         torch.testing.assert_close(final[name], expected, rtol=0, atol=1e-5 * float(expected.std()))
