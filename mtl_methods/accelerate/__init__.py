@@ -47,14 +47,14 @@ def accelerate(network: nn.Module) -> None:
     if not on_cpu or not torch.backends.mkldnn.is_available():
         return
     for parent in list(network.modules()):
+        if isinstance(parent, nn.BatchNorm2d):
+            parent.register_forward_hook(align_gradient)
         for name, layer in parent.named_children():
             kind = replacement(layer)
             if kind is not None:
                 fast = kind.__new__(kind)
                 fast.__dict__.update(vars(layer))
                 setattr(parent, name, fast)
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.register_forward_hook(align_gradient)
 
 
 def replacement(layer: nn.Module) -> type[nn.Module] | None:

@@ -1,4 +1,8 @@
-"""Backward passes of batch normalisations and ReLU6 with fewer passes over memory; results have the same bits."""
+"""Faster backward passes of batch normalisation and ReLU6.
+
+ReLU6 keeps the bits of its results. A batch normalisation whose gradient is copied into another memory format sums in
+another order, so its gradients are equal up to rounding.
+"""
 
 from __future__ import annotations
 

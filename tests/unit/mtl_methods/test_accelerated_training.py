@@ -1,4 +1,4 @@
-"""Replacements that train faster with equal bits: ReLU6 in place, gradients of batch normalisations."""
+"""Faster backward passes: ReLU6 in place with equal bits, aligned gradients of batch normalisations."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_relu6_in_place_has_the_bits_of_torch(part: slice) -> None:
 
 
 def test_relu6_in_place_keeps_no_copy_of_its_input() -> None:
-    """What autograd saves is the memory of the output."""
+    """The one tensor that autograd keeps shares its memory with the output."""
     _, fast = pair(nn.ReLU6(inplace=True))
     saved: list[int] = []
 
@@ -90,6 +90,12 @@ def test_small_gradients_and_those_in_eval_mode_stay_as_they_are() -> None:
     _, fast = pair(nn.BatchNorm2d(8))
     assert not gradient_of_part(fast, maps[:, :, 1:]).is_contiguous()
     assert not gradient_of_part(fast.eval(), maps).is_contiguous()
+
+
+def test_a_normalisation_with_two_parents_is_hooked_once() -> None:
+    layer = nn.BatchNorm2d(8)
+    accelerate(nn.ModuleList([nn.Sequential(layer), nn.Sequential(layer)]))
+    assert len(layer._forward_hooks) == 1
 
 
 def gradient_of_part(network: nn.Module, maps: Tensor) -> Tensor:

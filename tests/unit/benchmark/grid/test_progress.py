@@ -31,6 +31,20 @@ def now(monkeypatch):
     return time_now
 
 
+@pytest.fixture
+def stream():
+    """What a progress display has written."""
+    return io.StringIO()
+
+
+@pytest.fixture
+def bars(stream, monkeypatch):
+    """Bars on a terminal of 120 columns."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    return TerminalProgress(stream)
+
+
 def test_lines_tell_of_every_event_and_the_time_left(now):
     """Of 2 cells one is over after 100 s and the other half done: 1.5 of 2 in 100 s leaves 33 s."""
     stream = io.StringIO()
@@ -86,12 +100,8 @@ def test_a_cell_that_falls_back_to_an_earlier_checkpoint_is_timed_from_there(now
     assert "  ... mtan+none seed 0 60%, 0:06:40 left" in stream.getvalue()
 
 
-def test_bars_of_continued_cells_begin_where_they_stood(monkeypatch):
+def test_bars_of_continued_cells_begin_where_they_stood(bars):
     """Two cells that stand at 0.7 and 0.5, of three: 1.8 are to do. After 0.18 more, the grid's bar stands at 10 %."""
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "120")
-    stream = io.StringIO()
-    bars = TerminalProgress(stream)
     bars.begin(left=3, total=3)
     bars.started(FIRST, Path("first.log"), (700, 1000))
     bars.started(SECOND, Path("second.log"), (500, 1000))
@@ -105,10 +115,8 @@ def test_bars_of_continued_cells_begin_where_they_stood(monkeypatch):
     bars.close()
 
 
-def test_a_cell_that_is_continued_twice_counts_once(monkeypatch):
+def test_a_cell_that_is_continued_twice_counts_once(bars):
     """Of two cells, one stands at 0.4 when it is tried again: 1.6 are to do, and 0.16 of them are done at 0.56."""
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    bars = TerminalProgress(io.StringIO())
     bars.begin(left=2, total=2)
     bars.started(FIRST, Path("first.log"), (200, 1000))
     bars.started(FIRST, Path("first.log"), (400, 1000))
@@ -117,11 +125,7 @@ def test_a_cell_that_is_continued_twice_counts_once(monkeypatch):
     bars.close()
 
 
-def test_a_terminal_gets_a_bar_for_the_grid_and_one_for_each_running_cell(monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "120")
-    stream = io.StringIO()
-    bars = TerminalProgress(stream)
+def test_a_terminal_gets_a_bar_for_the_grid_and_one_for_each_running_cell(bars, stream):
     bars.begin(left=2, total=2)
     bars.started(FIRST, Path("first.log"))
     bars.advanced(FIRST, 750, 1500)
@@ -155,11 +159,7 @@ def test_running_cells_get_a_line_each_minute(now):
     assert "  ... mtan+none seed 0 25%, 0:03:00 left" in stream.getvalue()
 
 
-def test_the_bar_of_the_grid_counts_cells_and_sixteen_cells_have_bars(monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "120")
-    stream = io.StringIO()
-    bars = TerminalProgress(stream)
+def test_the_bar_of_the_grid_counts_cells_and_sixteen_cells_have_bars(bars, stream):
     bars.begin(left=20, total=25)
     assert "5 of 25 cells have a result, 20 to run" in stream.getvalue()
     for seed in range(18):
@@ -170,10 +170,8 @@ def test_the_bar_of_the_grid_counts_cells_and_sixteen_cells_have_bars(monkeypatc
     bars.close()
 
 
-def test_the_bar_of_the_grid_never_stands_below_zero(monkeypatch):
+def test_the_bar_of_the_grid_never_stands_below_zero(bars):
     """The only cell had done 0.7, and continues at an earlier checkpoint, at 0.5."""
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    bars = TerminalProgress(io.StringIO())
     bars.begin(left=1, total=1)
     bars.started(FIRST, Path("first.log"), (700, 1000))
     bars.advanced(FIRST, 500, 1000)
